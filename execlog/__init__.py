@@ -1,0 +1,44 @@
+"""execlog: the execution log of a scoring engine, on Postgres alone.
+
+await execlog.migrate(dsn)
+repository = execlog.StrategyExecutionLogRepository(pool)
+await repository.list_for_strategy(strategy_id="loyalty", status="error")
+"""
+
+from execlog.errors import (
+    ExeclogError,
+    InvalidArgument,
+    MigrationError,
+    QueryFileError,
+    QueryRejected,
+    SchemaOutdated,
+    StoreUnavailable,
+)
+from execlog.models import (
+    CaseNameCount,
+    DurationAndNodesSummary,
+    DurationPercentiles,
+    ErrorCodeCount,
+    StrategyExecutionLog,
+)
+from execlog.repository import StrategyExecutionLogRepository
+from execlog.schema import check_migrations, dump_migrations, migrate
+
+__all__ = [
+    "CaseNameCount",
+    "DurationAndNodesSummary",
+    "DurationPercentiles",
+    "ErrorCodeCount",
+    "ExeclogError",
+    "InvalidArgument",
+    "MigrationError",
+    "QueryFileError",
+    "QueryRejected",
+    "SchemaOutdated",
+    "StoreUnavailable",
+    "StrategyExecutionLog",
+    "StrategyExecutionLogRepository",
+    "check_migrations",
+    "dump_migrations",
+    "migrate",
+]

@@ -1,0 +1,110 @@
+"""Checks the arguments of the public methods before anything is sent.
+
+Each function answers the value to send and raises `InvalidArgument`, which names the argument.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from datetime import datetime
+from uuid import UUID
+
+from execlog.errors import InvalidArgument
+
+__all__ = ["fractions", "identifier", "limit", "name", "optional_text", "seconds", "text", "window"]
+
+
+def text(argument: str, value: object) -> str:
+    """A text that Postgres can hold.
+
+    Raises:
+        InvalidArgument: No string, a NUL character, or half of a surrogate pair.
+    """
+    if not isinstance(value, str):
+        raise InvalidArgument(argument, f"must be a string, not {type(value).__name__}")
+    if "\0" in value:
+        raise InvalidArgument(argument, "holds a NUL character")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        problem = "holds half of a surrogate pair, which is not text"
+        raise InvalidArgument(argument, problem) from None
+    return value
+
+
+def optional_text(argument: str, value: object) -> str | None:
+    """A text, or None. Raises InvalidArgument: see `text`."""
+    return None if value is None else text(argument, value)
+
+
+def name(argument: str, value: object) -> str:
+    """A text that is not empty. Raises InvalidArgument: see `text`; or it is empty."""
+    if text(argument, value) == "":
+        raise InvalidArgument(argument, "is empty")
+    return str(value)
+
+
+def identifier(argument: str, value: object) -> UUID:
+    """A UUID, given as one or in its written form. Raises InvalidArgument: it is neither."""
+    if isinstance(value, UUID):
+        return value
+    try:
+        return UUID(text(argument, value))
+    except ValueError:
+        raise InvalidArgument(argument, "is not a UUID") from None
+
+
+def limit(value: object, largest: int) -> int:
+    """The limit, brought into 1..largest. Raises InvalidArgument: no integer (True is none)."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InvalidArgument("limit", f"must be an integer, not {type(value).__name__}")
+    return min(max(value, 1), largest)
+
+
+def window(since: object, until: object) -> tuple[datetime | None, datetime | None]:
+    """Both ends of a time window, each included, None for an open one.
+
+    Raises:
+        InvalidArgument: No datetime, one without a time zone, or `since` after `until`.
+    """
+    begin, end = _time("since", since), _time("until", until)
+    if begin is not None and end is not None and begin > end:
+        raise InvalidArgument("since", "is later than until")
+    return begin, end
+
+
+def _time(argument: str, value: object) -> datetime | None:
+    if value is None:
+        return None
+    if not isinstance(value, datetime):
+        raise InvalidArgument(argument, f"must be a datetime, not {type(value).__name__}")
+    if value.utcoffset() is None:
+        raise InvalidArgument(argument, "has no time zone")
+    return value
+
+
+def fractions(value: object) -> tuple[float, ...]:
+    """The fractions of a percentile call, at least one, each within [0, 1].
+
+    Raises:
+        InvalidArgument: Not a list of such numbers.
+    """
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        raise InvalidArgument("fractions", "must be a list of numbers from 0 to 1")
+    numbers = tuple(value)
+    for number in numbers:
+        if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= 1:
+            raise InvalidArgument("fractions", "must be numbers from 0 to 1")
+    if not numbers:
+        raise InvalidArgument("fractions", "is empty")
+    return tuple(float(number) for number in numbers)
+
+
+def seconds(argument: str, value: object) -> float:
+    """A positive, finite number of seconds. Raises InvalidArgument: it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidArgument(argument, f"must be a number of seconds, not {type(value).__name__}")
+    if not (math.isfinite(value) and value > 0):
+        raise InvalidArgument(argument, "must be a finite number of seconds above 0")
+    return float(value)

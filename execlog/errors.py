@@ -1,0 +1,141 @@
+"""What can go wrong, sorted by what the caller can do about it.
+
+    ExeclogError
+    ├── InvalidArgument   fix the call (also a ValueError); names the argument
+    ├── SchemaOutdated    run `execlog migrate`
+    ├── StoreUnavailable  try again later: the server is away, busy, or out of time
+    ├── QueryRejected     don't try again: the server refuses this statement or this row
+    ├── QueryFileError    fix the install: the SQL files don't fit the code
+    └── MigrationError    fix the install: the migrations don't fit the database
+
+The driver's own error is `__cause__`, its SQLSTATE is copied to `sqlstate`. Its message and DETAIL
+are not: they can hold values of the row. Every error can be pickled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import asyncpg
+
+__all__ = [
+    "ExeclogError",
+    "InvalidArgument",
+    "MigrationError",
+    "QueryFileError",
+    "QueryRejected",
+    "SchemaOutdated",
+    "StoreUnavailable",
+]
+
+
+class ExeclogError(Exception):
+    """The base of every error that execlog raises.
+
+    Attributes:
+        sqlstate: The five characters by which Postgres names the condition, or None.
+    """
+
+    def __init__(self, message: str, sqlstate: str | None = None) -> None:
+        """Takes the text for a person and the server's code. Never raises."""
+        super().__init__(message, sqlstate)
+        self.message = message
+        self.sqlstate = sqlstate
+
+    def __str__(self) -> str:
+        """The text for a person. Never raises."""
+        return self.message
+
+
+class InvalidArgument(ExeclogError, ValueError):
+    """The call itself is wrong, and nothing was sent.
+
+    Attributes:
+        argument: The argument's name, with its place in a list: `rows[3].points`.
+        problem: What is wrong with it.
+    """
+
+    def __init__(self, argument: str, problem: str) -> None:
+        """Takes the argument's name and what is wrong with it. Never raises."""
+        super().__init__(f"{argument}: {problem}")
+        self.args = (argument, problem)
+        self.argument = argument
+        self.problem = problem
+
+
+class SchemaOutdated(ExeclogError):
+    """The database lacks a table, a column or a partition that this version needs."""
+
+
+class StoreUnavailable(ExeclogError):
+    """The server can't be reached, or can't answer now; the same call may work later."""
+
+
+class QueryRejected(ExeclogError):
+    """The server refuses; the same call will be refused again."""
+
+
+class QueryFileError(ExeclogError):
+    """The packaged SQL files are not those that the code expects."""
+
+
+class MigrationError(ExeclogError):
+    """A migration failed, or the database has another history than these files."""
+
+
+# Undefined table, column, schema.
+_OUTDATED = frozenset({"42P01", "42703", "3F000"})
+# Whole classes that pass by themselves: connection, resources, operator intervention.
+_PASSING_CLASSES = frozenset({"08", "53", "57"})
+# Serialisation failure, deadlock, lock timeout, a primary that became read-only.
+_PASSING = frozenset({"40001", "40P01", "55P03", "25006"})
+
+
+@contextmanager
+def driver_errors(action: str) -> Iterator[None]:
+    """Turns whatever asyncpg raises inside the block into the tree above.
+
+    Args:
+        action: What was being done, for the message.
+
+    Raises:
+        SchemaOutdated: An object is missing.
+        StoreUnavailable: The connection, the server's resources or the time ran out.
+        QueryRejected: Anything else that the server or the driver refuses.
+    """
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        raise _from_server(error, action) from error
+    except (TimeoutError, asyncpg.exceptions.TargetServerAttributeNotMatched) as error:
+        raise StoreUnavailable(f"{action}: no answer in time") from error
+    except (OSError, EOFError) as error:
+        raise StoreUnavailable(f"{action}: the server can't be reached") from error
+    except asyncpg.exceptions.ClientConfigurationError:
+        # Its text, and its own cause, may quote the DSN.
+        raise InvalidArgument("target", "is not a connection string that can be used") from None
+    except (asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        if isinstance(error, ValueError):
+            raise QueryRejected(f"{action}: the driver can't encode a value") from error
+        raise StoreUnavailable(f"{action}: the connection can't be used") from error
+    except UnicodeError as error:
+        raise QueryRejected(f"{action}: a text can't be encoded") from error
+
+
+def _from_server(error: asyncpg.PostgresError, action: str) -> ExeclogError:
+    state = error.sqlstate or "XX000"
+    if state in _OUTDATED:
+        text = f"{action}: the database lacks a table or column of execlog; run `execlog migrate`"
+        return SchemaOutdated(text, state)
+    if state[:2] in _PASSING_CLASSES or state in _PASSING:
+        return StoreUnavailable(f"{action}: {_condition(error)} ({state})", state)
+    constraint = getattr(error, "constraint_name", None)
+    by = f", constraint {constraint}" if constraint else ""
+    return QueryRejected(f"{action}: {_condition(error)} ({state}{by})", state)
+
+
+def _condition(error: asyncpg.PostgresError) -> str:
+    """The condition's name in words: the class's name, which carries no data."""
+    name = type(error).__name__.removesuffix("Error")
+    return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name).strip()

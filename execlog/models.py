@@ -1,0 +1,169 @@
+"""The row of the log and the answers of the repository, as pydantic models.
+
+Every model takes snake_case or camelCase names and dumps to camelCase with
+`model_dump(by_alias=True, mode="json")`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from execlog.errors import InvalidArgument
+from execlog.ids import uuid7
+
+__all__ = [
+    "CaseNameCount",
+    "DurationAndNodesSummary",
+    "DurationPercentiles",
+    "ErrorCodeCount",
+    "StrategyExecutionLog",
+]
+
+# The same bounds as the table's constraints, so that a row which is built here is stored there.
+LARGEST = 1e300
+_Text = Annotated[str, Field(strict=True, pattern=r"\A[^\x00]*\z")]
+_Name = Annotated[str, Field(strict=True, min_length=1, pattern=r"\A[^\x00]*\z")]
+_Int = Annotated[int, Field(strict=True, ge=-(2**31), le=2**31 - 1)]
+_Count = Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]
+_Milliseconds = Annotated[float, Field(strict=True, ge=0, le=LARGEST, allow_inf_nan=False)]
+_Points = Annotated[float, Field(strict=True, ge=-LARGEST, le=LARGEST, allow_inf_nan=False)]
+_Rate = Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)]
+
+_PROBLEMS = {
+    "string_too_short": "is empty",
+    "string_pattern_mismatch": "holds a NUL character",
+    "string_unicode": "holds half of a surrogate pair, which is not text",
+    "extra_forbidden": "is not a field of an execution",
+    "missing": "is missing",
+    "timezone_aware": "has no time zone",
+}
+
+
+def _in_calendar(time: datetime) -> datetime:
+    # Aware times at both ends of the calendar can lie outside of it in UTC, where they are stored.
+    if time.year in (1, 9999):
+        try:
+            time.astimezone(UTC)
+        except OverflowError:
+            raise ValueError("lies outside the years 1 to 9999 in UTC") from None
+    return time
+
+
+_Time = Annotated[AwareDatetime, AfterValidator(_in_calendar)]
+
+
+class _Model(BaseModel):
+    # Values stay out of error messages: they are row data. Fields are named as in Python.
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        loc_by_alias=False,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+
+class StrategyExecutionLog(_Model):
+    """One execution: one run of one version of a strategy on one event.
+
+    `id` and `created_at` are made where they are left out; `created_at=None` says that the time is
+    not known. `trace` is a list of JSON values, one for each rule node visited.
+
+    Raises:
+        InvalidArgument: A field is missing, unknown, of another type or out of its range.
+    """
+
+    id: UUID = Field(default_factory=uuid7)
+    created_at: _Time | None = Field(default_factory=lambda: datetime.now(UTC))
+    strategy_id: _Name
+    strategy_version: _Int
+    strategy_type: _Text
+    realm_id: _Text | None = None
+    external_game_id: _Text | None = None
+    external_task_id: _Text | None = None
+    external_user_id: _Text | None = None
+    status: _Text
+    error_code: _Text | None = None
+    points: _Points | None = None
+    case_name: _Text | None = None
+    duration_ms: _Milliseconds
+    nodes_executed: _Count
+    trace: list[Any] | None = None
+    sampled: Annotated[bool, Field(strict=True)] = False
+    sample_rate: _Rate = 1.0
+    parent_strategy_id: _Text | None = None
+    notes: _Text | None = None
+
+    if not TYPE_CHECKING:  # the checker sees the fields, not **fields
+
+        def __init__(self, /, **fields: Any) -> None:
+            """Takes the fields by name. Raises InvalidArgument, which names the first bad one."""
+            try:
+                super().__init__(**fields)
+            except ValidationError as error:
+                raise invalid_argument(error) from error
+
+        # Without this mark pydantic calls __init__ for each row that it reads: twice the work.
+        __init__.__pydantic_base_init__ = True
+
+
+class ErrorCodeCount(_Model):
+    """How many executions of a window failed with one code."""
+
+    code: str
+    count: int
+
+
+class CaseNameCount(_Model):
+    """How often a rule case fired; `case_name` None is the default bucket (no rule matched)."""
+
+    case_name: str | None
+    count: int
+
+
+class DurationAndNodesSummary(_Model):
+    """Duration (milliseconds), nodes and points of a window; zeros where it holds no row."""
+
+    count: int
+    duration_avg_ms: float
+    duration_min_ms: float
+    duration_max_ms: float
+    duration_sum_ms: float
+    nodes_avg: float
+    nodes_max: int
+    points_sum: float
+
+
+class DurationPercentiles(_Model):
+    """Percentiles of the duration.
+
+    `values_ms[i]` belongs to `fractions[i]`, 0.0 where the window holds no row. `method` is
+    "exact" (every row of the window) or "sample" (its newest rows); `sample_size` is the number of
+    rows that the values were computed from.
+    """
+
+    fractions: tuple[float, ...]
+    values_ms: tuple[float, ...]
+    method: Literal["exact", "sample"]
+    sample_size: int
+
+
+def invalid_argument(error: ValidationError, where: str = "") -> InvalidArgument:
+    """What pydantic found first, in our own words and without the value. Never raises.
+
+    Args:
+        error: Pydantic's error.
+        where: The place of the row, for example "rows[3]".
+    """
+    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    path = ".".join(str(part) for part in first["loc"])
+    problem = _PROBLEMS.get(first["type"]) or first["msg"].removeprefix("Input ").removeprefix(
+        "Value error, "
+    )
+    return InvalidArgument(".".join(filter(None, (where, path))), problem)

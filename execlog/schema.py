@@ -1,0 +1,201 @@
+"""Applies, checks and prints the migrations: plain SQL files, in order, each exactly once.
+
+Each file and the record of it are one transaction, under an advisory lock, so any number of
+processes may migrate at once: one applies, the others wait and find nothing left to do.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, cast
+
+import asyncpg
+
+from execlog import arguments
+from execlog.errors import InvalidArgument, MigrationError, StoreUnavailable, driver_errors
+from execlog.resources import folder
+from execlog.statements import Statement, load_statements
+
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[asyncpg.Record]
+    Target = str | Connection | asyncpg.Pool[asyncpg.Record]
+
+__all__ = ["check_migrations", "dump_migrations", "migrate"]
+
+_NAME = re.compile(r"(\d{4})_[a-z0-9_]+")
+_CONNECT_SECONDS = 10.0
+_STATEMENTS = frozenset({"applied", "limit_lock_wait", "lock", "record"})
+
+
+@dataclass(frozen=True)
+class _Migration:
+    name: str
+    sql: str
+    checksum: str
+
+
+async def migrate(
+    target: Target, *, lock_timeout: float = 10.0, wait_timeout: float = 60.0
+) -> list[str]:
+    """Brings the database up to date and answers the names applied now, in order.
+
+    Args:
+        target: A DSN, a Connection or a Pool.
+        lock_timeout: Seconds to wait for a lock on a table before giving up: while a migration
+            waits for one, everybody else waits behind it.
+        wait_timeout: Seconds to wait for another process that migrates.
+
+    Raises:
+        InvalidArgument: `target` is none of the three, or a timeout is no positive number.
+        MigrationError: A file failed, was changed after it was applied, or is not known here. What
+            was applied before it stays.
+        StoreUnavailable: The server is away, or a lock was not to be had in time.
+        QueryFileError: The install lacks the migrations.
+    """
+    lock = _milliseconds("lock_timeout", lock_timeout)
+    wait = _milliseconds("wait_timeout", wait_timeout)
+    files = _load()
+    applied_now = []
+    with driver_errors("migrate"):
+        async with _connection(target) as connection:
+            _compare(files, await _applied(connection))
+            for file in files:
+                if await _apply(connection, file, lock, wait):
+                    applied_now.append(file.name)
+    return applied_now
+
+
+async def check_migrations(target: Target) -> list[str]:
+    """The names that `migrate` would apply; an empty list says that all is well. Changes nothing.
+
+    Args:
+        target: A DSN, a Connection or a Pool.
+
+    Raises:
+        InvalidArgument: `target` is none of the three.
+        MigrationError: A file was changed after it was applied, or is not known here.
+        StoreUnavailable: The server is away.
+        QueryFileError: The install lacks the migrations.
+    """
+    files = _load()
+    with driver_errors("check"):
+        async with _connection(target) as connection:
+            applied = await _applied(connection)
+    _compare(files, applied)
+    return [file.name for file in files if file.name not in applied]
+
+
+def dump_migrations() -> str:
+    """All migrations as one plain SQL text, records included, for psql, Flyway or Alembic.
+
+    Run it in one transaction on a database that has none of them.
+
+    Raises:
+        MigrationError: The files' numbers have a gap.
+        QueryFileError: The install lacks the migrations.
+    """
+    record = _statements()["record"].sql
+    parts = []
+    for file in _load():
+        # Neither a name nor a checksum holds a quote: see _NAME.
+        literal = record.replace("$1::text", f"'{file.name}'")
+        literal = literal.replace("$2::text", f"'{file.checksum}'")
+        parts.append(f"-- migrations/{file.name}.sql\n\n{file.sql}\n{literal.rstrip()};\n")
+    return "\n".join(parts)
+
+
+def _milliseconds(argument: str, value: float) -> str:
+    return f"{arguments.seconds(argument, value) * 1000:.0f}ms"
+
+
+def _load() -> list[_Migration]:
+    paths = sorted(folder("migrations").glob("*.sql"))
+    for expected, path in enumerate(paths, 1):
+        found = _NAME.fullmatch(path.stem)
+        if found is None or int(found[1]) != expected:
+            raise MigrationError(f"migrations/{path.name}: expected number {expected:04d} here")
+    if not paths:
+        raise MigrationError("this install holds no migrations: install execlog again")
+    return [
+        _Migration(path.stem, data.decode(), hashlib.sha256(data).hexdigest())
+        for path in paths
+        for data in [path.read_bytes()]
+    ]
+
+
+@functools.cache
+def _statements() -> Mapping[str, Statement]:
+    return load_statements(folder("sql") / "schema", _STATEMENTS)
+
+
+@asynccontextmanager
+async def _connection(target: Target) -> AsyncIterator[Connection]:
+    if isinstance(target, str):
+        # No statement cache: a name that one server knows, the next one behind a pooler may not.
+        own = await asyncpg.connect(target, timeout=_CONNECT_SECONDS, statement_cache_size=0)
+        try:
+            yield own
+        finally:
+            await own.close(timeout=_CONNECT_SECONDS)
+    elif isinstance(target, asyncpg.Pool):
+        async with target.acquire(timeout=_CONNECT_SECONDS) as borrowed:
+            yield cast("Connection", borrowed)
+    elif isinstance(target, asyncpg.Connection | asyncpg.pool.PoolConnectionProxy):
+        yield target
+    else:
+        problem = f"must be a DSN, a Connection or a Pool, not {type(target).__name__}"
+        raise InvalidArgument("target", problem)
+
+
+async def _applied(connection: Connection) -> dict[str, str]:
+    """Names and checksums of what the database has; empty where it was never migrated."""
+    try:
+        # A transaction of its own: a missing table must not end the caller's.
+        async with connection.transaction():
+            found = await connection.fetch(_statements()["applied"].sql)
+    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+        return {}
+    return {record["name"]: record["checksum"] for record in found}
+
+
+def _compare(files: Sequence[_Migration], applied: Mapping[str, str]) -> None:
+    """Raises MigrationError where the database's history is not the beginning of the files'."""
+    known = {file.name: file for file in files}
+    for name, checksum in applied.items():
+        if name not in known:
+            # A later version migrated already, and this one is about to be replaced: fine.
+            if name > files[-1].name:
+                continue
+            raise MigrationError(f"{name} was applied to this database and is not in this install")
+        if checksum != known[name].checksum:
+            raise MigrationError(f"{name} was changed after it was applied to this database")
+
+
+async def _apply(connection: Connection, file: _Migration, lock: str, wait: str) -> bool:
+    """Applies one file and its record in one transaction; False where another process has."""
+    statements = _statements()
+    # Read committed: after the wait for the lock, the next statement must see the other's record.
+    isolation: Literal["read_committed"] | None = (
+        None if connection.is_in_transaction() else "read_committed"
+    )
+    try:
+        async with connection.transaction(isolation=isolation):
+            await connection.fetch(statements["limit_lock_wait"].sql, wait)
+            await connection.fetch(statements["lock"].sql)
+            if file.name in await _applied(connection):
+                return False
+            await connection.fetch(statements["limit_lock_wait"].sql, lock)
+            await connection.execute(file.sql)
+            await connection.fetch(statements["record"].sql, file.name, file.checksum)
+    except asyncpg.LockNotAvailableError as error:
+        text = f"{file.name}: a lock was not to be had in time; nothing of it was applied"
+        raise StoreUnavailable(text, error.sqlstate) from error
+    except (asyncpg.SyntaxOrAccessError, asyncpg.PLPGSQLError) as error:
+        text = f"{file.name}: failed ({error.sqlstate}); nothing of it was applied"
+        raise MigrationError(text, error.sqlstate) from error
+    return True

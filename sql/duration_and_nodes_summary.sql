@@ -1,0 +1,38 @@
+-- Count, duration, nodes and points of a window in one row; zeros where it holds none.
+-- $1 strategy_id text
+-- $2 since timestamptz?
+-- $3 until timestamptz?
+-- Columns: DurationAndNodesSummary
+-- Index: strategy_execution_log_newest
+--
+-- sum/count, not avg(): avg of double precision carries the sum of squares along, which costs time
+-- and overflows on a single absurd value; avg of integer computes in numeric.
+select
+    count(*) as count,
+    coalesce(sum(duration_ms) / count(*), 0) as duration_avg_ms,
+    coalesce(min(duration_ms), 0) as duration_min_ms,
+    coalesce(max(duration_ms), 0) as duration_max_ms,
+    coalesce(sum(duration_ms), 0) as duration_sum_ms,
+    coalesce(sum(nodes_executed)::double precision / count(*), 0) as nodes_avg,
+    coalesce(max(nodes_executed), 0) as nodes_max,
+    coalesce(sum(points), 0) as points_sum
+from (
+    select
+        duration_ms,
+        nodes_executed,
+        points
+    from execlog.strategy_execution_log
+    where strategy_id = $1::text
+        and created_at >= coalesce($2::timestamptz, '-infinity')
+        and created_at <= coalesce($3::timestamptz, 'infinity')
+    union all
+    select
+        duration_ms,
+        nodes_executed,
+        points
+    from execlog.strategy_execution_log
+    where strategy_id = $1::text
+        and created_at is null
+        and $2::timestamptz is null
+        and $3::timestamptz is null
+) as execution

@@ -1,0 +1,28 @@
+-- Stores many executions, all or none.
+-- The rows come as text, so the server reads each value by the column's type of this moment: a type
+-- that changed under a live connection, or a codec set on the pool, can't store a wrong value. The
+-- driver writes the COPY command itself, from the table and the columns named here.
+-- Columns: none
+-- Index: none
+copy execlog.strategy_execution_log (
+    id,
+    created_at,
+    strategy_id,
+    strategy_version,
+    strategy_type,
+    realm_id,
+    external_game_id,
+    external_task_id,
+    external_user_id,
+    status,
+    error_code,
+    points,
+    case_name,
+    duration_ms,
+    nodes_executed,
+    trace,
+    sampled,
+    sample_rate,
+    parent_strategy_id,
+    notes
+) from stdin with (format text, null e'\x01')

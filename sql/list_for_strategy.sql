@@ -1,0 +1,95 @@
+-- The newest executions of one strategy, all or of one status, a page at a time.
+-- $1 strategy_id text
+-- $2 status text?
+-- $3 limit bigint
+-- $4 before_created_at timestamptz?
+-- $5 before_id uuid?
+-- Columns: StrategyExecutionLog
+-- Index: strategy_execution_log_newest, strategy_execution_log_failures
+--
+-- Rows without a time come after all others, so they are a list of their own, and so are the rare
+-- failures, which have an index of their own: four lists in the order of an index, of which each
+-- call reads at most two, and none further than the limit. A page of the last list starts at
+-- before_id alone; on the first page both are NULL.
+select
+    (page.log).id,
+    (page.log).created_at,
+    (page.log).strategy_id,
+    (page.log).strategy_version,
+    (page.log).strategy_type,
+    (page.log).realm_id,
+    (page.log).external_game_id,
+    (page.log).external_task_id,
+    (page.log).external_user_id,
+    (page.log).status,
+    (page.log).error_code,
+    (page.log).points,
+    (page.log).case_name,
+    (page.log).duration_ms,
+    (page.log).nodes_executed,
+    (page.log).trace::text as trace,
+    (page.log).sampled,
+    (page.log).sample_rate,
+    (page.log).parent_strategy_id,
+    (page.log).notes
+from (
+    (
+        select log, created_at, id
+        from execlog.strategy_execution_log as log
+        where strategy_id = $1::text
+            and coalesce($2::text, 'ok') = 'ok'
+            and ($2::text is null or status = 'ok')
+            and ($5::uuid is null or $4::timestamptz is not null)
+            and created_at <= coalesce($4::timestamptz, 'infinity')
+            and (created_at, id) < (
+                coalesce($4::timestamptz, 'infinity'),
+                coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+            )
+        order by created_at desc nulls last, id desc
+        limit $3::bigint
+    )
+    union all
+    (
+        select log, created_at, id
+        from execlog.strategy_execution_log as log
+        where strategy_id = $1::text
+            and status = $2::text
+            and status <> 'ok'
+            and ($5::uuid is null or $4::timestamptz is not null)
+            and created_at <= coalesce($4::timestamptz, 'infinity')
+            and (created_at, id) < (
+                coalesce($4::timestamptz, 'infinity'),
+                coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+            )
+        order by created_at desc nulls last, id desc
+        limit $3::bigint
+    )
+    union all
+    (
+        select log, created_at, id
+        from execlog.strategy_execution_log as log
+        where strategy_id = $1::text
+            and coalesce($2::text, 'ok') = 'ok'
+            and ($2::text is null or status = 'ok')
+            and created_at is null
+            and id <= coalesce(case when $4::timestamptz is null then $5::uuid end, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+            and ($4::timestamptz is not null or $5::uuid is null or id <> $5::uuid)
+        order by id desc
+        limit $3::bigint
+    )
+    union all
+    (
+        select log, created_at, id
+        from execlog.strategy_execution_log as log
+        where strategy_id = $1::text
+            and status = $2::text
+            and status <> 'ok'
+            and created_at is null
+            and id <= coalesce(case when $4::timestamptz is null then $5::uuid end, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+            and ($4::timestamptz is not null or $5::uuid is null or id <> $5::uuid)
+        order by id desc
+        limit $3::bigint
+    )
+) as page
+order by page.created_at desc nulls last, page.id desc
+limit $3::bigint

@@ -1,0 +1,38 @@
+-- The newest durations, in milliseconds: what percentiles are computed from where the server can't.
+-- $1 strategy_id text
+-- $2 since timestamptz?
+-- $3 until timestamptz?
+-- $4 limit bigint
+-- Columns: duration_ms double precision
+-- Index: strategy_execution_log_newest
+select duration_ms
+from (
+    (
+        select
+            duration_ms,
+            created_at,
+            id
+        from execlog.strategy_execution_log
+        where strategy_id = $1::text
+            and created_at >= coalesce($2::timestamptz, '-infinity')
+            and created_at <= coalesce($3::timestamptz, 'infinity')
+        order by created_at desc nulls last, id desc
+        limit $4::bigint
+    )
+    union all
+    (
+        select
+            duration_ms,
+            created_at,
+            id
+        from execlog.strategy_execution_log
+        where strategy_id = $1::text
+            and created_at is null
+            and $2::timestamptz is null
+            and $3::timestamptz is null
+        order by id desc
+        limit $4::bigint
+    )
+) as newest
+order by created_at desc nulls last, id desc
+limit $4::bigint
