@@ -1,0 +1,154 @@
+"""A small scoring engine around zen-engine (extra `demo`), with the standard library as its input.
+
+The event is a module of the interpreter that runs this; `ast` turns it into numbers; the decision
+graph `module_quality.json` beside this file awards points for them. All outcomes are real: modules
+that don't parse, a rule that fails on a module without a docstring, packages nested deeper than the
+engine follows, and one rule whose JavaScript never ends and is cut off after five seconds.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import json
+import re
+import sys
+import sysconfig
+import time
+import warnings
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import zen
+
+__all__ = ["REALM", "STRATEGY", "modules", "score"]
+
+STRATEGY = "module_quality"
+REALM = "standard-library"
+
+_GRAPHS = ("module_quality", "package_depth")
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_UNITS_MS = {"ns": 1e-6, "µs": 1e-3, "us": 1e-3, "ms": 1.0, "s": 1e3}
+_NOTE_LENGTH = 200
+
+
+def modules(limit: int | None = None) -> list[str]:
+    """Paths of the standard library's modules below its folder, sorted; the first `limit`."""
+    root = _root()
+    found = sorted(
+        str(path.relative_to(root))
+        for path in root.rglob("*.py")
+        if not {"site-packages", "dist-packages"} & set(path.parts)
+    )
+    return found[:limit]
+
+
+def score(paths: Iterable[str]) -> list[dict[str, Any]]:
+    """Runs the strategy on each module; the fields of one execution each. Never raises."""
+    return [_run(path) for path in paths]
+
+
+def _run(path: str) -> dict[str, Any]:
+    begin = time.perf_counter()
+    try:
+        with warnings.catch_warnings(action="ignore"):  # odd escapes in the library's own tests
+            features = _features(path)
+        answer = _engine().evaluate(STRATEGY, features, {"trace": True})
+        outcome = _success(answer)
+    except (SyntaxError, ValueError, RecursionError) as error:
+        outcome = _failure("error", type(error).__name__, "parse", str(error))
+    except RuntimeError as error:
+        # A backtrace may follow after a blank line.
+        outcome = _engine_failure(json.loads(str(error).partition("\n\n")[0]))
+    return {
+        "created_at": datetime.now(UTC),
+        "strategy_id": STRATEGY,
+        "strategy_version": 1,
+        "strategy_type": "DSL_FULL",
+        "realm_id": REALM,
+        "external_game_id": f"python-{sys.version_info.major}.{sys.version_info.minor}",
+        "external_task_id": path.partition("/")[0].removesuffix(".py"),
+        "external_user_id": path,
+        "duration_ms": (time.perf_counter() - begin) * 1000,
+        **outcome,
+    }
+
+
+def _success(answer: Any) -> dict[str, Any]:
+    steps = sorted(answer["trace"].values(), key=lambda step: step["order"])
+    result = answer["result"]
+    return {
+        "status": "ok",
+        "case_name": result.get("case"),
+        "points": float(result.get("points") or 0),
+        "nodes_executed": len(steps),
+        "trace": [
+            {
+                "node": step["name"],
+                "ms": _milliseconds(step["performance"]),
+                # A node's input is the output of the one before it; docstrings are long.
+                "output": {k: v for k, v in (step["output"] or {}).items() if k != "docstring"},
+            }
+            for step in steps
+        ],
+    }
+
+
+def _engine_failure(error: dict[str, Any]) -> dict[str, Any]:
+    source = error.get("source") or ""
+    node = error.get("nodeId") or "engine"
+    if "interrupted" in source:
+        return _failure("timeout", "Interrupted", node, source)
+    if "Depth limit" in source:
+        return _failure("limit", "DepthLimit", node, source)
+    return _failure("error", error["type"], node, source)
+
+
+def _failure(status: str, code: str, node: str, text: str) -> dict[str, Any]:
+    """The engine gives no trace of a failed run, so it is the node that failed, and how."""
+    text = text.strip()
+    return {
+        "status": status,
+        "error_code": code,
+        "nodes_executed": 1,
+        "trace": [{"node": node, "error": text}],
+        "notes": text[:_NOTE_LENGTH],
+    }
+
+
+def _features(path: str) -> dict[str, Any]:
+    """What the graph reads of a module. Raises SyntaxError or ValueError where it can't be read."""
+    source = (_root() / path).read_bytes()
+    tree = ast.parse(source)
+    nodes = list(ast.walk(tree))
+    return {
+        "name": Path(path).stem,
+        "depth": path.count("/"),
+        "isTest": "test" in path,
+        "lines": source.count(b"\n"),
+        "functions": sum(isinstance(node, _FUNCTIONS) for node in nodes),
+        "classes": sum(isinstance(node, ast.ClassDef) for node in nodes),
+        "bareExcepts": sum(
+            isinstance(node, ast.ExceptHandler) and node.type is None for node in nodes
+        ),
+        "docstring": ast.get_docstring(tree),
+    }
+
+
+def _root() -> Path:
+    return Path(sysconfig.get_paths()["stdlib"])
+
+
+@functools.cache
+def _engine() -> zen.ZenEngine:
+    """One engine a process: it compiles each graph once."""
+    folder = Path(__file__).parent
+    graphs = {name: json.loads((folder / f"{name}.json").read_text()) for name in _GRAPHS}
+    return zen.ZenEngine({"loader": {"type": "static", "content": graphs}})
+
+
+def _milliseconds(performance: str) -> float:
+    found = re.fullmatch(r"([\d.]+)(ns|µs|us|ms|s)", performance)
+    return float(found[1]) * _UNITS_MS[found[2]] if found else 0.0

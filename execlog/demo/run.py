@@ -1,0 +1,164 @@
+"""Runs the demo: engine processes score, this one stores what they did and reads it back."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+
+from execlog import StrategyExecutionLog, StrategyExecutionLogRepository, migrate
+from execlog.demo.engine import STRATEGY, score
+from execlog.errors import driver_errors
+
+__all__ = ["Answers", "Stored", "read_answers", "run", "store_executions"]
+
+_MODULES_A_TASK = 25
+_ROWS_A_BATCH = 200
+_MOST_PROCESSES = 4
+_FAILURES_SHOWN = 3  # of each status
+_FAILED = ("error", "timeout", "limit")
+
+Progress = Callable[[int], None]
+"""Told how many more executions are stored."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What went in: when it began, seconds in all, and seconds inside `insert_rows`."""
+
+    since: datetime
+    seconds: float
+    insert_seconds: float
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the repository answered afterwards; rows and columns as for a table."""
+
+    server: str
+    total: int
+    statuses: list[tuple[str, int, str]]
+    codes: list[tuple[str, int]]
+    cases: list[tuple[str, int]]
+    percentiles: list[tuple[str, str]]
+    method: str
+    failures: list[tuple[str, ...]]
+
+
+async def run(dsn: str, paths: Sequence[str], progress: Progress) -> tuple[Stored, Answers]:
+    """Migrates, scores the modules, stores each execution and reads the log back.
+
+    Raises:
+        ExeclogError: The server can't be used.
+    """
+    await migrate(dsn)
+    with driver_errors("demo"):
+        pool = await asyncpg.create_pool(dsn, min_size=1, max_size=4, timeout=10)
+    try:
+        repository = StrategyExecutionLogRepository(pool)
+        stored = await store_executions(repository, paths, progress)
+        return stored, await read_answers(repository, pool, stored.since)
+    finally:
+        await asyncio.wait_for(pool.close(), 10)
+
+
+async def store_executions(
+    repository: StrategyExecutionLogRepository, paths: Sequence[str], progress: Progress
+) -> Stored:
+    """Scores in processes of their own, as engines do, and stores what they hand over.
+
+    Raises:
+        ExeclogError: A batch can't be stored.
+    """
+    loop = asyncio.get_running_loop()
+    began, since, insert_seconds = time.perf_counter(), datetime.now(UTC), 0.0
+    # Spawned, not forked: the engine's runtime has threads.
+    engines = ProcessPoolExecutor(
+        min(os.cpu_count() or 1, _MOST_PROCESSES), multiprocessing.get_context("spawn")
+    )
+    try:
+        tasks = [
+            loop.run_in_executor(engines, score, paths[first : first + _MODULES_A_TASK])
+            for first in range(0, len(paths), _MODULES_A_TASK)
+        ]
+        rows: list[StrategyExecutionLog] = []
+        for done, task in enumerate(asyncio.as_completed(tasks), 1):
+            rows += [StrategyExecutionLog(**fields) for fields in await task]
+            if len(rows) >= _ROWS_A_BATCH or done == len(tasks):
+                begin = time.perf_counter()
+                progress(await repository.insert_rows(rows))
+                insert_seconds += time.perf_counter() - begin
+                rows = []
+    finally:
+        engines.shutdown(wait=False, cancel_futures=True)
+    return Stored(since, time.perf_counter() - began, insert_seconds)
+
+
+async def read_answers(
+    repository: StrategyExecutionLogRepository,
+    pool: asyncpg.Pool[asyncpg.Record],
+    since: datetime,
+) -> Answers:
+    """The runbook's first questions, answered by the repository.
+
+    Raises:
+        ExeclogError: The server can't be used.
+    """
+    scope: dict[str, Any] = {"strategy_id": STRATEGY, "since": since}
+    counts, codes, cases, percentiles, failures = await asyncio.gather(
+        repository.count_by_status(**scope),
+        repository.count_by_error_code(**scope),
+        repository.count_by_case_name(**scope),
+        repository.duration_percentiles(**scope),
+        _newest_failures(repository),
+    )
+    total = sum(counts.values())
+    async with pool.acquire() as connection:
+        version = connection.get_settings().server_version.split()[0]
+    return Answers(
+        server=f"Postgres {version}",
+        total=total,
+        statuses=[(s, n, f"{n / total:.1%}") for s, n in counts.items()],
+        codes=[(row.code, row.count) for row in codes],
+        cases=[(row.case_name or "(no rule matched)", row.count) for row in cases],
+        percentiles=[
+            (f"p{fraction * 100:g}", f"{value:.2f} ms")
+            for fraction, value in zip(percentiles.fractions, percentiles.values_ms, strict=True)
+        ],
+        method=f"{percentiles.method}, {percentiles.sample_size:,} rows",
+        failures=[_failure(row) for row in failures],
+    )
+
+
+async def _newest_failures(
+    repository: StrategyExecutionLogRepository,
+) -> list[StrategyExecutionLog]:
+    """The newest of each failed status, so that no kind crowds out the others."""
+    lists = await asyncio.gather(
+        *(
+            repository.list_for_strategy(strategy_id=STRATEGY, status=status, limit=_FAILURES_SHOWN)
+            for status in _FAILED
+        )
+    )
+    return [row for rows in lists for row in rows]
+
+
+def _failure(row: StrategyExecutionLog) -> tuple[str, ...]:
+    when = row.created_at.astimezone().strftime("%H:%M:%S.%f")[:-3] if row.created_at else ""
+    first_line = (row.notes or "").partition("\n")[0]
+    return (
+        when,
+        row.status,
+        row.error_code or "",
+        f"{row.duration_ms:.1f} ms",
+        row.external_user_id or "",
+        first_line,
+    )
