@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from operator import itemgetter
 from types import NoneType
 from typing import Any
@@ -70,6 +70,7 @@ _ranged = itemgetter(
     )
 )
 _INT32 = 2**31
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r", "\x01": r"\x01"})
 _JSON_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 # The number of NULLs by the types of a row's values. At most 2 ** (nullable columns) entries.
@@ -131,6 +132,10 @@ def from_record(record: asyncpg.Record) -> StrategyExecutionLog:
     fields = dict(record)
     if fields["trace"] is not None:
         fields["trace"] = from_json(fields["trace"])
+    created_at = fields["created_at"]
+    if created_at is not None and created_at.tzinfo is None:
+        # The driver reads the infinities as the calendar's ends, and these without a zone.
+        fields["created_at"] = created_at.replace(tzinfo=UTC)
     model: StrategyExecutionLog = _validate(fields)
     return model
 
@@ -187,7 +192,7 @@ def _written(values: tuple[Any, ...]) -> tuple[str, ...]:
     sampled, rate, parent_id, notes = others
     return (
         f"{id_.int:032x}",
-        NULL if created_at is None else created_at.isoformat(),
+        NULL if created_at is None else _timestamp(created_at),
         strategy_id,
         str(version),
         type_,
@@ -207,6 +212,16 @@ def _written(values: tuple[Any, ...]) -> tuple[str, ...]:
         NULL if parent_id is None else parent_id,
         NULL if notes is None else notes,
     )
+
+
+def _timestamp(time: datetime) -> str:
+    if not 1 < time.year < 9999:
+        # The driver sends and reads the calendar's ends as infinities; COPY must agree with it.
+        if time == _LAST:
+            return "infinity"
+        if time == _FIRST:
+            return "-infinity"
+    return time.isoformat()
 
 
 def _count_nulls(values: tuple[Any, ...]) -> int | None:

@@ -44,8 +44,12 @@ create table execlog.strategy_execution_log (
     sample_rate double precision not null default 1,
     parent_strategy_id text collate "C",
     notes text collate "C",
-    -- The years that a client can read back; infinity is no time at which a run finished.
-    constraint created_at_in_calendar check (created_at >= '0001-01-01 00:00:00+00' and created_at < '10000-01-01 00:00:00+00'),
+    -- The years that a client can read back. Its first and last instant are the driver's infinities,
+    -- so the finite instants of that name stay out: what is read can always be asked for again.
+    constraint created_at_in_calendar check (
+        (created_at > '0001-01-01 00:00:00+00' and created_at < '9999-12-31 23:59:59.999999+00')
+        or not isfinite(created_at)
+    ),
     constraint strategy_id_not_empty check (strategy_id <> ''),
     -- 1e300 leaves room to add up a hundred million rows; NaN sorts above every number and fails too.
     constraint duration_ms_in_range check (duration_ms >= 0 and duration_ms <= 1e300),

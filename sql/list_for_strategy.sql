@@ -41,10 +41,11 @@ from (
             and ($2::text is null or status = 'ok')
             and ($5::uuid is null or $4::timestamptz is not null)
             and created_at <= coalesce($4::timestamptz, 'infinity')
-            and (created_at, id) < (
+            and (created_at, id) <= (
                 coalesce($4::timestamptz, 'infinity'),
                 coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
             )
+            and ($5::uuid is null or (created_at, id) <> ($4::timestamptz, $5::uuid))
         order by created_at desc nulls last, id desc
         limit $3::bigint
     )
@@ -57,10 +58,11 @@ from (
             and status <> 'ok'
             and ($5::uuid is null or $4::timestamptz is not null)
             and created_at <= coalesce($4::timestamptz, 'infinity')
-            and (created_at, id) < (
+            and (created_at, id) <= (
                 coalesce($4::timestamptz, 'infinity'),
                 coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
             )
+            and ($5::uuid is null or (created_at, id) <> ($4::timestamptz, $5::uuid))
         order by created_at desc nulls last, id desc
         limit $3::bigint
     )

@@ -1,0 +1,68 @@
+"""Fixtures: a real server, a clone of a migrated database for each test, a pool on it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import asyncpg
+import pytest
+
+from execlog import StrategyExecutionLogRepository
+from tests import databases, server
+from tests.types import Pool
+
+_served = pytest.StashKey[str]()
+
+
+@pytest.fixture(scope="session")
+def postgres(request: pytest.FixtureRequest) -> Iterator[server.Server]:
+    """The throwaway server; the run ends at once where there is none."""
+    try:
+        with server.started() as found:
+            request.config.stash[_served] = found.kind
+            yield found
+    except server.Unavailable as error:
+        pytest.exit(str(error), returncode=1)
+
+
+@pytest.fixture(scope="session")
+async def template(postgres: server.Server, request: pytest.FixtureRequest) -> AsyncIterator[str]:
+    """The DSN of the server, whose migrated template is ready to be cloned."""
+    connection = await asyncpg.connect(postgres.dsn)
+    version = await connection.fetchval("show server_version")
+    await connection.close()
+    request.config.stash[_served] = f"{postgres.kind}, Postgres {version}"
+    async with databases.template(postgres.dsn):
+        yield postgres.dsn
+
+
+@pytest.fixture
+async def dsn(template: str) -> AsyncIterator[str]:
+    """A migrated database of this test alone."""
+    async with databases.clone(template) as own:
+        yield own
+
+
+@pytest.fixture
+async def empty_dsn(template: str) -> AsyncIterator[str]:
+    """A database without any migration."""
+    async with databases.clone(template, template="template0") as own:
+        yield own
+
+
+@pytest.fixture
+async def pool(dsn: str) -> AsyncIterator[Pool]:
+    """A pool on this test's database."""
+    async with asyncpg.create_pool(dsn, min_size=1, max_size=4) as own:
+        yield own
+
+
+@pytest.fixture
+async def repository(pool: Pool) -> StrategyExecutionLogRepository:
+    """The repository on this test's database."""
+    return StrategyExecutionLogRepository(pool)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    served = terminalreporter.config.stash.get(_served, "no server: no test asked for one")
+    terminalreporter.write_line(f"execlog was tested on: {served}")

@@ -1,0 +1,49 @@
+"""Databases of the suite's own: one migrated template, cloned in 40 ms for whoever writes."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+import execlog
+
+TEMPLATE = f"execlog_test_{os.getpid()}"
+_numbers = itertools.count(1)
+
+
+def in_database(dsn: str, name: str) -> str:
+    """The same server, another database."""
+    return urlunsplit(urlsplit(dsn)._replace(path=f"/{name}"))
+
+
+@asynccontextmanager
+async def template(dsn: str) -> AsyncIterator[None]:
+    """Makes the migrated template, and removes it afterwards."""
+    async with database(dsn, TEMPLATE, template="template0"):
+        await execlog.migrate(in_database(dsn, TEMPLATE))
+        yield
+
+
+@asynccontextmanager
+async def clone(dsn: str, template: str = TEMPLATE) -> AsyncIterator[str]:
+    """The DSN of a new database, gone afterwards whoever is still connected."""
+    async with database(dsn, f"{TEMPLATE}_{next(_numbers)}", template=template) as own:
+        yield own
+
+
+@asynccontextmanager
+async def database(dsn: str, name: str, *, template: str) -> AsyncIterator[str]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(f'create database "{name}" template "{template}"')
+        try:
+            yield in_database(dsn, name)
+        finally:
+            await connection.execute(f'drop database "{name}" with (force)')
+    finally:
+        await connection.close()

@@ -1,0 +1,242 @@
+"""Every read method against a plain-Python oracle, over random rows, windows, limits and ties."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from execlog import StrategyExecutionLog, StrategyExecutionLogRepository
+from execlog.ids import uuid7
+from execlog.percentiles import percentile_cont
+from tests import databases
+from tests.rows import TIMES, any_row
+
+_examples = itertools.count()
+Window = tuple[datetime | None, datetime | None]
+
+
+def _ordered(ends: Window) -> Window:
+    since, until = ends
+    return (until, since) if since and until and since > until else ends
+
+
+_windows = st.tuples(st.sampled_from(TIMES), st.sampled_from(TIMES)).map(_ordered)
+_limits = st.sampled_from([-1, 0, 1, 2, 3, 10, 10**9])
+_rows = st.lists(any_row(st.sampled_from(["A", "B"])), max_size=25, unique_by=lambda row: row.id)
+_many = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@pytest.fixture(scope="module")
+async def repository(template: str) -> AsyncIterator[StrategyExecutionLogRepository]:
+    async with (
+        databases.clone(template) as dsn,
+        asyncpg.create_pool(dsn, min_size=1, max_size=2) as pool,
+    ):
+        yield StrategyExecutionLogRepository(pool)
+
+
+async def stored(
+    repository: StrategyExecutionLogRepository, rows: list[StrategyExecutionLog]
+) -> tuple[str, list[StrategyExecutionLog]]:
+    """Stores the rows under strategies of this example's own; strategy A's name and rows."""
+    example = next(_examples)
+    prefix = f"{example}-"
+    own = [
+        row.model_copy(
+            update={
+                "id": UUID(int=row.id.int ^ (example << 40)),
+                "strategy_id": prefix + row.strategy_id,
+            }
+        )
+        for row in rows
+    ]
+    assert await repository.insert_rows(own) == len(own)
+    return f"{prefix}A", [row for row in own if row.strategy_id == f"{prefix}A"]
+
+
+def newest_first(rows: Iterable[StrategyExecutionLog]) -> list[StrategyExecutionLog]:
+    first = datetime.min.replace(tzinfo=None)
+    return sorted(
+        rows,
+        key=lambda row: (
+            row.created_at is not None,
+            row.created_at.replace(tzinfo=None) if row.created_at else first,
+            row.id,
+        ),
+        reverse=True,
+    )
+
+
+def within(rows: list[StrategyExecutionLog], window: Window) -> list[StrategyExecutionLog]:
+    since, until = window
+    if since is None and until is None:
+        return rows
+    return [
+        row
+        for row in rows
+        if row.created_at is not None
+        and (since is None or row.created_at >= since)
+        and (until is None or row.created_at <= until)
+    ]
+
+
+def clamp(limit: int, largest: int) -> int:
+    return min(max(limit, 1), largest)
+
+
+def top(values: Iterable[str | None], limit: int) -> list[tuple[str | None, int]]:
+    order: Callable[[tuple[str | None, int]], Any] = lambda item: (  # noqa: E731 - typed
+        -item[1],
+        item[0] is None,
+        (item[0] or "").encode(),
+    )
+    return sorted(Counter(values).items(), key=order)[: clamp(limit, 50)]
+
+
+def close(left: float, right: float) -> bool:
+    return math.isclose(left, right, rel_tol=1e-9, abs_tol=1e-9)
+
+
+@_many
+@given(rows=_rows)
+async def test_what_is_stored_comes_back(
+    repository: StrategyExecutionLogRepository, rows: list[StrategyExecutionLog]
+) -> None:
+    strategy_id, own = await stored(repository, rows)
+    for row in own:
+        assert await repository.get(id=row.id) == row
+        assert await repository.get(id=str(row.id), strategy_id=strategy_id) == row
+        assert await repository.get(id=row.id, strategy_id="another") is None
+
+
+@_many
+@given(row=any_row(st.just("single")))
+async def test_one_row_and_many_rows_store_the_same(
+    repository: StrategyExecutionLogRepository, row: StrategyExecutionLog
+) -> None:
+    one = row.model_copy(update={"id": uuid7(), "strategy_id": f"{next(_examples)}-one"})
+    await repository.insert_row(one)
+    assert await repository.list_for_strategy(strategy_id=one.strategy_id) == [one]
+
+
+@_many
+@given(rows=_rows, status=st.sampled_from([None, "ok", "error", "odd", ""]), limit=_limits)
+async def test_list_for_strategy(
+    repository: StrategyExecutionLogRepository,
+    rows: list[StrategyExecutionLog],
+    status: str | None,
+    limit: int,
+) -> None:
+    strategy_id, own = await stored(repository, rows)
+    expected = newest_first(row for row in own if status is None or row.status == status)
+    listed = await repository.list_for_strategy(strategy_id=strategy_id, status=status, limit=limit)
+    assert listed == expected[: clamp(limit, 200)]
+    if limit <= 3:
+        return
+    # Page by page, in pages so small that ties and the rows without a time are cut through.
+    size = 2
+    paged: list[StrategyExecutionLog] = []
+    while page := await repository.list_for_strategy(
+        strategy_id=strategy_id, status=status, limit=size, before=paged[-1] if paged else None
+    ):
+        paged += page
+    assert paged == expected
+
+
+@_many
+@given(rows=_rows, window=_windows, limit=_limits)
+async def test_counts(
+    repository: StrategyExecutionLogRepository,
+    rows: list[StrategyExecutionLog],
+    window: Window,
+    limit: int,
+) -> None:
+    strategy_id, own = await stored(repository, rows)
+    inside = within(own, window)
+    scope: dict[str, Any] = {"strategy_id": strategy_id, "since": window[0], "until": window[1]}
+    assert await repository.count_by_status(**scope) == Counter(row.status for row in inside)
+    codes = await repository.count_by_error_code(**scope, limit=limit)
+    assert [(found.code, found.count) for found in codes] == top(
+        (row.error_code for row in inside if row.error_code is not None), limit
+    )
+    cases = await repository.count_by_case_name(**scope, limit=limit)
+    assert [(found.case_name, found.count) for found in cases] == top(
+        (row.case_name for row in inside), limit
+    )
+
+
+@_many
+@given(rows=_rows, window=_windows)
+async def test_duration_and_nodes_summary(
+    repository: StrategyExecutionLogRepository, rows: list[StrategyExecutionLog], window: Window
+) -> None:
+    strategy_id, own = await stored(repository, rows)
+    inside = within(own, window)
+    found = await repository.duration_and_nodes_summary(
+        strategy_id=strategy_id, since=window[0], until=window[1]
+    )
+    durations = [row.duration_ms for row in inside] or [0.0]
+    nodes = [row.nodes_executed for row in inside] or [0]
+    points = [row.points for row in inside if row.points is not None]
+    assert found.count == len(inside)
+    assert (found.duration_min_ms, found.duration_max_ms) == (min(durations), max(durations))
+    assert found.nodes_max == max(nodes)
+    assert close(found.duration_sum_ms, math.fsum(durations))
+    assert close(found.duration_avg_ms, math.fsum(durations) / len(durations))
+    assert close(found.nodes_avg, sum(nodes) / len(nodes))
+    # Large terms of both signs may cancel out: what is left is exact to the largest of them.
+    largest = max(map(abs, points), default=0.0)
+    assert abs(found.points_sum - math.fsum(points)) <= 1e-9 * max(largest, 1.0)
+
+
+@_many
+@given(rows=_rows, window=_windows, limit=_limits)
+async def test_samples(
+    repository: StrategyExecutionLogRepository,
+    rows: list[StrategyExecutionLog],
+    window: Window,
+    limit: int,
+) -> None:
+    strategy_id, own = await stored(repository, rows)
+    inside = newest_first(within(own, window))
+    scope: dict[str, Any] = {"strategy_id": strategy_id, "since": window[0], "until": window[1]}
+    size = clamp(limit, 5000)
+    durations = await repository.sample_durations(**scope, limit=limit)
+    assert durations == [row.duration_ms for row in inside][:size]
+    points = await repository.sample_points(**scope, limit=limit)
+    assert points == [row.points for row in inside if row.points is not None][:size]
+
+
+@_many
+@given(
+    rows=_rows,
+    window=_windows,
+    fractions=st.lists(
+        st.sampled_from([0, 0.5, 0.95, 1]) | st.floats(0, 1), min_size=1, max_size=5
+    ),
+)
+async def test_duration_percentiles(
+    repository: StrategyExecutionLogRepository,
+    rows: list[StrategyExecutionLog],
+    window: Window,
+    fractions: list[float],
+) -> None:
+    strategy_id, own = await stored(repository, rows)
+    durations = [row.duration_ms for row in within(own, window)]
+    found = await repository.duration_percentiles(
+        strategy_id=strategy_id, since=window[0], until=window[1], fractions=fractions
+    )
+    assert found.fractions == tuple(fractions)
+    assert (found.method, found.sample_size) == ("exact", len(durations))
+    assert len(found.values_ms) == len(fractions)
+    assert all(map(close, found.values_ms, percentile_cont(durations, fractions)))
