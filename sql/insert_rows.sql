@@ -25,4 +25,4 @@ copy execlog.strategy_execution_log (
     sample_rate,
     parent_strategy_id,
     notes
-) from stdin with (format text, null e'\x01')
+) from stdin (format text, null e'\x01')

@@ -76,7 +76,7 @@ from (
             and created_at is null
             and id <= coalesce(case when $4::timestamptz is null then $5::uuid end, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
             and ($4::timestamptz is not null or $5::uuid is null or id <> $5::uuid)
-        order by id desc
+        order by created_at desc nulls last, id desc
         limit $3::bigint
     )
     union all
@@ -89,7 +89,7 @@ from (
             and created_at is null
             and id <= coalesce(case when $4::timestamptz is null then $5::uuid end, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
             and ($4::timestamptz is not null or $5::uuid is null or id <> $5::uuid)
-        order by id desc
+        order by created_at desc nulls last, id desc
         limit $3::bigint
     )
 ) as page

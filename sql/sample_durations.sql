@@ -30,7 +30,7 @@ from (
             and created_at is null
             and $2::timestamptz is null
             and $3::timestamptz is null
-        order by id desc
+        order by created_at desc nulls last, id desc
         limit $4::bigint
     )
 ) as newest

@@ -1,0 +1,296 @@
+"""Bad input is refused before anything is sent, by an error that names the argument."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+from datetime import date, datetime, timedelta, timezone
+from typing import Any
+
+import asyncpg
+import pytest
+
+from execlog import InvalidArgument, StrategyExecutionLog, StrategyExecutionLogRepository
+from tests.rows import STRATEGY, T0, fields, row
+from tests.types import Pool
+
+ZONELESS = datetime(2026, 11, 20, 12)
+BAD_FIELDS: list[tuple[str, Any]] = [
+    ("strategy_id", ""),
+    ("strategy_id", None),
+    ("strategy_id", 7),
+    ("notes", "a\0b"),
+    ("case_name", "\ud800"),
+    ("status", None),
+    ("points", math.nan),
+    ("points", math.inf),
+    ("points", "12"),
+    ("points", 1e301),
+    ("duration_ms", math.nan),
+    ("duration_ms", -math.inf),
+    ("duration_ms", -0.1),
+    ("duration_ms", None),
+    ("strategy_version", 2**31),
+    ("strategy_version", True),
+    ("strategy_version", 1.5),
+    ("nodes_executed", -(2**31) - 1),
+    ("nodes_executed", -1),
+    ("created_at", ZONELESS),
+    ("created_at", "yesterday"),
+    ("created_at", datetime.min.replace(tzinfo=timezone(timedelta(hours=1)))),
+    ("sample_rate", 0.0),
+    ("sample_rate", 1.01),
+    ("sampled", 1),
+    ("id", "not-a-uuid"),
+    ("trace", {"node": 1}),
+    ("trace", [math.nan]),
+    ("trace", [{"deep": [-math.inf]}]),
+    ("trace", ["\0"]),
+    ("trace", [{"\0": 1}]),
+    ("trace", ["\udc00"]),
+    ("trace", [{1, 2}]),
+    ("trace", [b"bytes"]),
+    ("unknown_field", 1),
+]
+TEXTS = (
+    "strategy_id",
+    "strategy_type",
+    "realm_id",
+    "external_game_id",
+    "external_task_id",
+    "external_user_id",
+    "status",
+    "error_code",
+    "case_name",
+    "parent_strategy_id",
+    "notes",
+)
+Insert = Callable[[StrategyExecutionLogRepository, dict[str, Any]], Awaitable[object]]
+INSERTS: dict[str, tuple[str, Insert]] = {
+    "insert_row of a mapping": ("row", lambda repo, bad: repo.insert_row(fields(**bad))),
+    "insert_row of a model": ("row", lambda repo, bad: repo.insert_row(model(bad))),
+    "insert_rows of mappings": (
+        "rows[1]",
+        lambda repo, bad: repo.insert_rows([fields(), fields(**bad), fields()]),
+    ),
+    "insert_rows of models": (
+        "rows[601]",
+        lambda repo, bad: repo.insert_rows([*[row()] * 601, model(bad), row()]),
+    ),
+}
+
+
+def model(bad: dict[str, Any]) -> StrategyExecutionLog:
+    """A model that was changed behind its validator's back."""
+    return row().model_copy(update=bad)
+
+
+@pytest.mark.parametrize("name", INSERTS)
+@pytest.mark.parametrize(("field", "value"), BAD_FIELDS)
+async def test_a_bad_row_is_named_and_nothing_is_sent(
+    unreachable: StrategyExecutionLogRepository, name: str, field: str, value: Any
+) -> None:
+    where, insert = INSERTS[name]
+    with pytest.raises(InvalidArgument) as caught:
+        await insert(unreachable, {field: value})
+    assert caught.value.argument == f"{where}.{field}"
+    assert isinstance(caught.value, ValueError)
+    assert "nan" not in str(caught.value)
+    assert "bytes" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("field", "value"), [bad for bad in BAD_FIELDS if bad[0] != "trace"])
+def test_a_model_can_not_be_made_of_it(field: str, value: Any) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        row(**{field: value})
+    assert caught.value.argument == field
+
+
+@pytest.mark.parametrize("bad", [None, 7, "row", object(), [row()]])
+async def test_a_row_that_is_none(unreachable: StrategyExecutionLogRepository, bad: Any) -> None:
+    with pytest.raises(InvalidArgument, match=r"^row: must be a StrategyExecutionLog"):
+        await unreachable.insert_row(bad)
+    with pytest.raises(InvalidArgument, match=r"^rows\[1\]: must be a StrategyExecutionLog"):
+        await unreachable.insert_rows([row(), bad])
+
+
+@pytest.mark.parametrize("bad", [None, 7, "rows", b"bytes", fields()])
+async def test_rows_that_are_none(unreachable: StrategyExecutionLogRepository, bad: Any) -> None:
+    with pytest.raises(InvalidArgument, match=r"^rows: "):
+        await unreachable.insert_rows(bad)
+
+
+SCOPED = (
+    "count_by_status",
+    "count_by_error_code",
+    "count_by_case_name",
+    "duration_and_nodes_summary",
+    "sample_durations",
+    "sample_points",
+    "duration_percentiles",
+)
+LIMITED = (
+    "list_for_strategy",
+    "count_by_error_code",
+    "count_by_case_name",
+    "sample_durations",
+    "sample_points",
+)
+
+
+@pytest.mark.parametrize("method", [*SCOPED, "list_for_strategy"])
+@pytest.mark.parametrize("bad", ["", None, 7, b"loyalty", "a\0", "\ud800"])
+async def test_strategy_id(
+    unreachable: StrategyExecutionLogRepository, method: str, bad: Any
+) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        await getattr(unreachable, method)(strategy_id=bad)
+    assert caught.value.argument == "strategy_id"
+
+
+@pytest.mark.parametrize("method", SCOPED)
+@pytest.mark.parametrize(
+    ("argument", "window"),
+    [
+        ("since", {"since": ZONELESS}),
+        ("until", {"until": ZONELESS}),
+        ("since", {"since": T0 + timedelta(microseconds=1), "until": T0}),
+        ("since", {"since": "2026-11-20"}),
+        ("until", {"until": date(2026, 11, 20)}),
+        ("until", {"until": 1_700_000_000}),
+    ],
+)
+async def test_window(
+    unreachable: StrategyExecutionLogRepository, method: str, argument: str, window: Any
+) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        await getattr(unreachable, method)(strategy_id=STRATEGY, **window)
+    assert caught.value.argument == argument
+
+
+@pytest.mark.parametrize("method", LIMITED)
+@pytest.mark.parametrize("bad", ["5", True, 5.0, None, b"bytes"])
+async def test_limit_that_is_no_integer(
+    unreachable: StrategyExecutionLogRepository, method: str, bad: Any
+) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        await getattr(unreachable, method)(strategy_id=STRATEGY, limit=bad)
+    assert caught.value.argument == "limit"
+
+
+@pytest.mark.parametrize(
+    ("argument", "arguments"),
+    [
+        ("fractions", {"fractions": [0.5, 1.01]}),
+        ("fractions", {"fractions": [-0.01]}),
+        ("fractions", {"fractions": [math.nan]}),
+        ("fractions", {"fractions": ["0.5"]}),
+        ("fractions", {"fractions": [True]}),
+        ("fractions", {"fractions": "0.5"}),
+        ("fractions", {"fractions": 0.5}),
+        ("fractions", {"fractions": []}),
+        ("timeout", {"timeout": 0}),
+        ("timeout", {"timeout": -1.0}),
+        ("timeout", {"timeout": math.inf}),
+        ("timeout", {"timeout": True}),
+        ("timeout", {"timeout": "1"}),
+    ],
+)
+async def test_percentile_arguments(
+    unreachable: StrategyExecutionLogRepository, argument: str, arguments: Any
+) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        await unreachable.duration_percentiles(strategy_id=STRATEGY, **arguments)
+    assert caught.value.argument == argument
+
+
+async def test_other_arguments(unreachable: StrategyExecutionLogRepository) -> None:
+    calls: list[tuple[str, Awaitable[object]]] = [
+        ("status", unreachable.list_for_strategy(strategy_id=STRATEGY, status=7)),  # type: ignore[arg-type]
+        ("status", unreachable.list_for_strategy(strategy_id=STRATEGY, status="\0")),
+        ("before", unreachable.list_for_strategy(strategy_id=STRATEGY, before=T0)),  # type: ignore[arg-type]
+        ("id", unreachable.get(id="7")),
+        ("id", unreachable.get(id=7)),  # type: ignore[arg-type]
+        ("strategy_id", unreachable.get(id=row().id, strategy_id="")),
+    ]
+    for argument, call in calls:
+        with pytest.raises(InvalidArgument) as caught:
+            await call
+        assert caught.value.argument == argument
+
+
+async def test_what_a_repository_is_made_of(pool: Pool) -> None:
+    with pytest.raises(InvalidArgument, match=r"^pool: "):
+        StrategyExecutionLogRepository("postgresql://")  # type: ignore[arg-type]
+    with pytest.raises(InvalidArgument, match=r"^timeout: "):
+        StrategyExecutionLogRepository(pool, timeout=0)
+
+
+async def test_nothing_of_a_refused_batch_is_stored(
+    repository: StrategyExecutionLogRepository,
+) -> None:
+    good = [row() for _ in range(1500)]
+    with pytest.raises(InvalidArgument, match=r"^rows\[1500\]\.points"):
+        await repository.insert_rows([*good, model({"points": math.nan})])
+    assert await repository.count_by_status(strategy_id=STRATEGY) == {}
+
+
+async def test_sql_in_every_text_is_only_text(repository: StrategyExecutionLogRepository) -> None:
+    evil = "'; drop schema execlog cascade; --\\'\"$1%s{}"
+    texts = dict.fromkeys(TEXTS, evil)
+    stored = row(**texts, trace=[evil, {evil: evil}])
+    await repository.insert_row(stored)
+    again = stored.model_copy(update={"id": row().id})
+    assert await repository.insert_rows([again]) == 1
+    listed = await repository.list_for_strategy(strategy_id=evil, status=evil)
+    assert {found.id: found for found in listed} == {stored.id: stored, again.id: again}
+    assert await repository.count_by_status(strategy_id=evil) == {evil: 2}
+    assert await repository.get(id=stored.id, strategy_id=evil) == stored
+    [code] = await repository.count_by_error_code(strategy_id=evil)
+    [case] = await repository.count_by_case_name(strategy_id=evil)
+    assert (code.code, case.case_name) == (evil, evil)
+
+
+async def test_a_large_trace(repository: StrategyExecutionLogRepository) -> None:
+    large = row(trace=[{"node": f"n{i}", "text": "x" * 1000} for i in range(1000)])
+    other = row(trace=large.trace)
+    await repository.insert_row(large)
+    assert await repository.insert_rows([other]) == 1
+    assert await repository.get(id=large.id) == large
+    assert await repository.get(id=other.id) == other
+
+
+@pytest.mark.parametrize("method", LIMITED)
+@pytest.mark.parametrize(("limit", "found"), [(0, 1), (-1, 1), (-(10**30), 1), (2, 2), (10**9, 3)])
+async def test_limits_are_clamped(
+    repository: StrategyExecutionLogRepository, method: str, limit: int, found: int
+) -> None:
+    await repository.insert_rows(
+        row(error_code=name, case_name=name, points=1.0) for name in ("a", "b", "c")
+    )
+    assert len(await getattr(repository, method)(strategy_id=STRATEGY, limit=limit)) == found
+
+
+@pytest.mark.parametrize(
+    ("method", "largest"),
+    [
+        ("list_for_strategy", 200),
+        ("count_by_error_code", 50),
+        ("count_by_case_name", 50),
+        ("sample_durations", 5000),
+        ("sample_points", 5000),
+    ],
+)
+async def test_the_largest_limit(
+    repository: StrategyExecutionLogRepository, method: str, largest: int
+) -> None:
+    await repository.insert_rows(
+        row(error_code=str(i), case_name=str(i), points=1.0) for i in range(largest + 1)
+    )
+    assert len(await getattr(repository, method)(strategy_id=STRATEGY, limit=10**9)) == largest
+
+
+@pytest.fixture
+async def unreachable() -> StrategyExecutionLogRepository:
+    """A repository whose pool was never opened: whatever it refuses, it refused before sending."""
+    return StrategyExecutionLogRepository(asyncpg.create_pool("postgresql://", min_size=0))

@@ -1,0 +1,128 @@
+"""Each SQL file against the real server: its header, its parameters and its columns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+
+import pytest
+
+from execlog.models import DurationAndNodesSummary, StrategyExecutionLog
+from execlog.repository import statements
+from execlog.rows import COLUMNS
+from execlog.statements import Statement
+from tests.types import Pool
+
+# How Postgres calls the types that the headers call by their SQL names.
+CATALOG_TYPES = {
+    "timestamptz": "timestamptz",
+    "double precision": "float8",
+    "double precision[]": "float8[]",
+    "bigint": "int8",
+    "integer": "int4",
+    "boolean": "bool",
+}
+MODEL_COLUMNS = {
+    "StrategyExecutionLog": list(StrategyExecutionLog.model_fields),
+    "DurationAndNodesSummary": list(DurationAndNodesSummary.model_fields),
+}
+NAMES = sorted(statements())
+
+
+def catalog(sql_type: str) -> str:
+    return CATALOG_TYPES.get(sql_type, sql_type)
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_the_header_says_what_the_server_says(pool: Pool, name: str) -> None:
+    statement = statements()[name]
+    async with pool.acquire() as connection:
+        prepared = await connection.prepare(statement.sql)
+        parameters = [parameter.name for parameter in prepared.get_parameters()]
+        columns = [(column.name, column.type.name) for column in prepared.get_attributes()]
+    assert parameters == [catalog(parameter.type) for parameter in statement.parameters]
+    assert question_is_a_sentence(statement)
+    if statement.columns == "none":
+        assert columns == []
+    elif statement.columns in MODEL_COLUMNS:
+        assert [column for column, _ in columns] == MODEL_COLUMNS[statement.columns]
+    else:
+        written = [column.rstrip("?").split(" ", 1) for column in statement.columns.split(", ")]
+        assert columns == [(column, catalog(sql_type)) for column, sql_type in written]
+
+
+def question_is_a_sentence(statement: Statement) -> bool:
+    return bool(re.fullmatch(r"[A-Z].+[.?]", statement.question))
+
+
+async def test_the_indexes_of_the_headers_exist(pool: Pool) -> None:
+    named = {index for statement in statements().values() for index in statement.indexes}
+    found = await pool.fetch(
+        "select indexname from pg_indexes where schemaname = 'execlog' and tablename = $1",
+        "strategy_execution_log",
+    )
+    assert named == {record["indexname"] for record in found}
+
+
+async def test_copy_and_insert_name_every_column_in_order(pool: Pool) -> None:
+    schema, table, copied = statements()["insert_rows"].copy_target()
+    found = await pool.fetch(
+        "select column_name from information_schema.columns"
+        " where table_schema = $1 and table_name = $2 order by ordinal_position",
+        schema,
+        table,
+    )
+    in_table = tuple(record["column_name"] for record in found)
+    inserted = tuple(parameter.name for parameter in statements()["insert_row"].parameters)
+    assert in_table == copied == inserted == COLUMNS
+
+
+async def test_a_question_mark_is_where_the_table_allows_null(pool: Pool) -> None:
+    found = await pool.fetch(
+        "select column_name from information_schema.columns"
+        " where table_schema = 'execlog' and table_name = 'strategy_execution_log'"
+        " and is_nullable = 'YES'",
+    )
+    nullable = {record["column_name"] for record in found}
+    parameters = statements()["insert_row"].parameters
+    assert {parameter.name for parameter in parameters if parameter.nullable} == nullable
+
+
+async def test_the_server_sees_the_copy_that_the_file_shows(pool: Pool) -> None:
+    """asyncpg writes the COPY command itself: it must mean what sql/insert_rows.sql says."""
+    statement = statements()["insert_rows"]
+    schema, table, columns = statement.copy_target()
+    async with pool.acquire() as connection:
+
+        async def seen() -> object:
+            async with pool.acquire() as other:
+                return await other.fetchval(
+                    "select query from pg_stat_activity where pid = $1",
+                    connection.get_server_pid(),
+                )
+
+        queries = []
+
+        async def source() -> AsyncIterator[bytes]:
+            queries.append(await seen())
+            yield b""
+
+        await connection.copy_to_table(
+            table, schema_name=schema, columns=columns, source=source(), format="text", null="\1"
+        )
+
+    def words(sql: str) -> list[str]:
+        body = (
+            re.sub(r"--.*", "", sql).lower().replace(r"e'\x01'", "'\1'").replace("'text'", "text")
+        )
+        return re.findall(r"[\w\x01]+", body)
+
+    assert sorted(words(str(queries[0]))) == sorted(words(statement.sql))
+
+
+async def test_every_object_is_named_with_its_schema() -> None:
+    for statement in statements().values():
+        body = re.sub(r"--.*", "", statement.sql)
+        for table in re.findall(r"(?:from|into|copy|join) (?!\()([\w.]+)", body):
+            assert table in {"stdin", "found"} or table.startswith("execlog.")
+        assert "*" not in body.replace("count(*)", "")
