@@ -5,14 +5,26 @@ Each function answers the value to send and raises `InvalidArgument`, which name
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from execlog.errors import InvalidArgument
 
-__all__ = ["fractions", "identifier", "limit", "name", "optional_text", "seconds", "text", "window"]
+__all__ = [
+    "fractions",
+    "identifier",
+    "limit",
+    "name",
+    "optional_text",
+    "seconds",
+    "text",
+    "time",
+    "window",
+]
+
+
+_LONGEST_SECONDS = 1_000_000  # in milliseconds still an integer to Postgres
 
 
 def text(argument: str, value: object) -> str:
@@ -40,9 +52,10 @@ def optional_text(argument: str, value: object) -> str | None:
 
 def name(argument: str, value: object) -> str:
     """A text that is not empty. Raises InvalidArgument: see `text`; or it is empty."""
-    if text(argument, value) == "":
+    found = text(argument, value)
+    if found == "":
         raise InvalidArgument(argument, "is empty")
-    return str(value)
+    return found
 
 
 def identifier(argument: str, value: object) -> UUID:
@@ -68,20 +81,24 @@ def window(since: object, until: object) -> tuple[datetime | None, datetime | No
     Raises:
         InvalidArgument: No datetime, one without a time zone, or `since` after `until`.
     """
-    begin, end = _time("since", since), _time("until", until)
+    begin, end = time("since", since), time("until", until)
     if begin is not None and end is not None and begin > end:
         raise InvalidArgument("since", "is later than until")
     return begin, end
 
 
-def _time(argument: str, value: object) -> datetime | None:
+def time(argument: str, value: object) -> datetime | None:
+    """A datetime in UTC, or None. Raises InvalidArgument: no datetime, or one without a zone."""
     if value is None:
         return None
     if not isinstance(value, datetime):
         raise InvalidArgument(argument, f"must be a datetime, not {type(value).__name__}")
     if value.utcoffset() is None:
         raise InvalidArgument(argument, "has no time zone")
-    return value
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise InvalidArgument(argument, "lies outside the years 1 to 9999 in UTC") from None
 
 
 def fractions(value: object) -> tuple[float, ...]:
@@ -102,9 +119,9 @@ def fractions(value: object) -> tuple[float, ...]:
 
 
 def seconds(argument: str, value: object) -> float:
-    """A positive, finite number of seconds. Raises InvalidArgument: it is none."""
+    """A number of seconds above 0. Raises InvalidArgument: it is none."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidArgument(argument, f"must be a number of seconds, not {type(value).__name__}")
-    if not (math.isfinite(value) and value > 0):
-        raise InvalidArgument(argument, "must be a finite number of seconds above 0")
+    if not 0 < value <= _LONGEST_SECONDS:
+        raise InvalidArgument(argument, "must be above 0 and at most a million seconds")
     return float(value)

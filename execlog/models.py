@@ -27,7 +27,8 @@ __all__ = [
 # The same bounds as the table's constraints, so that a row which is built here is stored there.
 LARGEST = 1e300
 _Text = Annotated[str, Field(strict=True, pattern=r"\A[^\x00]*\z")]
-_Name = Annotated[str, Field(strict=True, min_length=1, pattern=r"\A[^\x00]*\z")]
+# Text that an index holds, where a row of the index has room for 2,700 bytes in all.
+LONGEST_KEY = 512
 _Int = Annotated[int, Field(strict=True, ge=-(2**31), le=2**31 - 1)]
 _Count = Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]
 _Milliseconds = Annotated[float, Field(strict=True, ge=0, le=LARGEST, allow_inf_nan=False)]
@@ -42,6 +43,17 @@ _PROBLEMS = {
     "missing": "is missing",
     "timezone_aware": "has no time zone",
 }
+
+
+def _fits_index(key: str) -> str:
+    # Four bytes at most for a character: most keys need not be encoded to be sure.
+    if len(key) * 4 > LONGEST_KEY and len(key.encode()) > LONGEST_KEY:
+        raise ValueError(f"is longer than {LONGEST_KEY} bytes in UTF-8")
+    return key
+
+
+_Key = Annotated[_Text, AfterValidator(_fits_index)]
+_Name = Annotated[_Key, Field(min_length=1)]
 
 
 def _in_calendar(time: datetime) -> datetime:
@@ -73,10 +85,12 @@ class StrategyExecutionLog(_Model):
     """One execution: one run of one version of a strategy on one event.
 
     `id` and `created_at` are made where they are left out; `created_at=None` says that the time is
-    not known. `trace` is a list of JSON values, one for each rule node visited.
+    not known. `trace` is a list of JSON values, one for each rule node visited; Postgres keeps it
+    as jsonb, which orders the keys of an object and keeps one of each.
 
     Raises:
         InvalidArgument: A field is missing, unknown, of another type or out of its range.
+            (Pydantic's own `model_validate` raises pydantic's own `ValidationError`.)
     """
 
     id: UUID = Field(default_factory=uuid7)
@@ -84,17 +98,17 @@ class StrategyExecutionLog(_Model):
     strategy_id: _Name
     strategy_version: _Int
     strategy_type: _Text
-    realm_id: _Text | None = None
+    realm_id: _Key | None = None
     external_game_id: _Text | None = None
     external_task_id: _Text | None = None
     external_user_id: _Text | None = None
-    status: _Text
-    error_code: _Text | None = None
+    status: _Key
+    error_code: _Key | None = None
     points: _Points | None = None
-    case_name: _Text | None = None
+    case_name: _Key | None = None
     duration_ms: _Milliseconds
     nodes_executed: _Count
-    trace: list[Any] | None = None
+    trace: Annotated[list[Any], Field(strict=True)] | None = None
     sampled: Annotated[bool, Field(strict=True)] = False
     sample_rate: _Rate = 1.0
     parent_strategy_id: _Text | None = None

@@ -11,12 +11,12 @@ Every method checks its arguments before anything is sent and raises from one tr
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 import asyncpg
@@ -32,7 +32,7 @@ from execlog.models import (
 )
 from execlog.percentiles import percentile_cont
 from execlog.resources import folder
-from execlog.rows import NULL, copy_text, from_record, row_arguments
+from execlog.rows import NULL, copy_chunks, from_record, row_arguments
 from execlog.statements import Statement, load_statements
 
 if TYPE_CHECKING:
@@ -43,8 +43,6 @@ if TYPE_CHECKING:
 
 __all__ = ["StrategyExecutionLogRepository"]
 
-# Encoding this many rows keeps the event loop for about 2 ms; then others get their turn.
-_ROWS_BETWEEN_TURNS = 500
 # How long a connection may take to become usable again after a query was given up.
 _RELEASE_SECONDS = 1.0
 _LARGEST_SAMPLE = 5000
@@ -61,7 +59,8 @@ class StrategyExecutionLogRepository:
 
     Args:
         pool: An asyncpg pool; it stays the caller's. `statement_cache_size=0` is fine.
-        timeout: Seconds that a call may take, waiting for a connection included.
+        timeout: Seconds that a call may take, waiting for a connection included. A server that is
+            frozen holds it up for one second more, until its connection is given up.
 
     Raises:
         InvalidArgument: `pool` is no pool, or `timeout` is no positive number.
@@ -86,8 +85,9 @@ class StrategyExecutionLogRepository:
             InvalidArgument: A value can't be stored; names the field (`row.points`).
             SchemaOutdated: The database is not migrated.
             StoreUnavailable: The server is away or out of time. Whether the row was stored is then
-                not known; storing it again is safe, see QueryRejected.
+                not known. Storing the same model again is safe: see QueryRejected.
             QueryRejected: The server refuses; sqlstate 23505: this id and time are stored already.
+                (A mapping without `id` is another execution each time.)
         """
         await self._fetch("insert_row", *row_arguments(row, "row"))
 
@@ -109,14 +109,14 @@ class StrategyExecutionLogRepository:
             return 0
         statement = self._statements["insert_rows"]
         schema, table, columns = statement.copy_target()
-        text = await _copy_text(batch)
+        chunks = await _copy_chunks(batch)
         with driver_errors(statement.name):
             async with self._connection(statement.name) as (connection, remaining):
                 await connection.copy_to_table(
                     table,
                     schema_name=schema,
                     columns=columns,
-                    source=cast("BinaryIO", text),  # any buffer; the stubs know files only
+                    source=_sent(chunks),
                     format="text",
                     null=NULL,
                     timeout=remaining,
@@ -172,8 +172,8 @@ class StrategyExecutionLogRepository:
             arguments.name("strategy_id", strategy_id),
             arguments.optional_text("status", status),
             arguments.limit(limit, 200),
-            before and before.created_at,
-            before and before.id,
+            None if before is None else arguments.time("before", before.created_at),
+            None if before is None else arguments.identifier("before", before.id),
         )
         return [from_record(record) for record in found]
 
@@ -316,13 +316,15 @@ class StrategyExecutionLogRepository:
         wanted = arguments.fractions(fractions)
         budget = arguments.seconds("timeout", timeout)
         try:
-            [record] = await self._fetch("duration_percentiles", *scope, wanted, budget=budget)
+            written = f"{{{','.join(map(repr, wanted))}}}"
+            found = await self._fetch("duration_percentiles", *scope, written, budget=budget)
         except (StoreUnavailable, QueryRejected) as error:
             if not _lacks_percentiles(error):
                 raise
         else:
-            values = record["values_ms"] or (0.0,) * len(wanted)
-            return _percentiles(wanted, values, "exact", record["sample_size"])
+            size = found[0]["sample_size"]
+            values = [record["value_ms"] for record in found] if size else [0.0] * len(wanted)
+            return _percentiles(wanted, values, "exact", size)
         sample = await self.sample_durations(
             strategy_id=strategy_id, since=since, until=until, limit=_LARGEST_SAMPLE
         )
@@ -337,7 +339,7 @@ class StrategyExecutionLogRepository:
                 limit = remaining if budget is None else min(budget, remaining)
                 return await connection.fetch(statement.sql, *values, timeout=limit)
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def _connection(self, name: str) -> AsyncIterator[tuple[Connection, float]]:
         """A connection of the pool, and the seconds that are left for its query."""
         clock = asyncio.get_running_loop().time
@@ -349,8 +351,10 @@ class StrategyExecutionLogRepository:
         try:
             yield connection, max(deadline - clock(), 0.001)
         finally:
-            # Bounded on its own: after a timeout the pool waits until the server has let go.
-            await self._pool.release(connection, timeout=_RELEASE_SECONDS)
+            # After a timeout the pool waits until the server has let go, or throws the connection
+            # away. How that ends must replace neither the answer nor the error of the query.
+            with contextlib.suppress(Exception):
+                await self._pool.release(connection, timeout=_RELEASE_SECONDS)
 
 
 @functools.cache
@@ -383,13 +387,19 @@ def _sequence(rows: object) -> list[object]:
     return list(rows)
 
 
-async def _copy_text(batch: Sequence[object]) -> bytearray:
-    """All rows, checked and written, before the first byte is sent."""
-    text = bytearray()
-    for first in range(0, len(batch), _ROWS_BETWEEN_TURNS):
-        text += copy_text(batch[first : first + _ROWS_BETWEEN_TURNS], first)
+async def _copy_chunks(batch: Sequence[object]) -> list[bytes]:
+    """All rows, checked and written, before the first byte is sent; others get their turn."""
+    chunks = []
+    for chunk in copy_chunks(batch):
+        chunks.append(chunk)
         await asyncio.sleep(0)
-    return text
+    return chunks
+
+
+async def _sent(chunks: Iterable[bytes]) -> AsyncIterator[bytes]:
+    """Chunk by chunk: the server refuses a single message of a gigabyte."""
+    for chunk in chunks:
+        yield chunk
 
 
 def _lacks_percentiles(error: StoreUnavailable | QueryRejected) -> bool:

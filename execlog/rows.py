@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from operator import itemgetter
 from types import NoneType
@@ -21,9 +21,9 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from execlog.errors import InvalidArgument
-from execlog.models import LARGEST, StrategyExecutionLog, invalid_argument
+from execlog.models import LARGEST, LONGEST_KEY, StrategyExecutionLog, invalid_argument
 
-__all__ = ["COLUMNS", "NULL", "copy_text", "from_record", "row_arguments"]
+__all__ = ["COLUMNS", "NULL", "copy_chunks", "from_record", "row_arguments"]
 
 COLUMNS = tuple(StrategyExecutionLog.model_fields)
 """The columns in the order of the table, the model and every statement."""
@@ -55,21 +55,20 @@ _TRACE = COLUMNS.index("trace")
 _validate = StrategyExecutionLog.__pydantic_validator__.validate_python
 _to_json = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode
 _values = itemgetter(*COLUMNS)
-_ranged = itemgetter(
-    *map(
-        COLUMNS.index,
-        (
-            "created_at",
-            "strategy_id",
-            "strategy_version",
-            "points",
-            "duration_ms",
-            "nodes_executed",
-            "sample_rate",
-        ),
-    )
+
+
+def _pick(*columns: str) -> itemgetter[tuple[Any, ...]]:
+    return itemgetter(*map(COLUMNS.index, columns))
+
+
+_ranged = _pick(
+    "created_at", "strategy_version", "points", "duration_ms", "nodes_executed", "sample_rate"
 )
+_keys = _pick("strategy_id", "realm_id", "status", "error_code", "case_name")
 _INT32 = 2**31
+_ROWS_A_CHUNK = 500
+_CHARACTERS_A_CHUNK = 256 * 1024
+_SAFE_DEPTH = 190  # the parser stops at 200
 _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r", "\x01": r"\x01"})
 _JSON_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
@@ -77,32 +76,40 @@ _JSON_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _nulls_by_types: dict[tuple[type, ...], int] = {}
 
 
-def copy_text(rows: Sequence[object], first: int) -> bytes:
-    """The rows as COPY text.
-
-    Args:
-        rows: Models, or mappings of their fields.
-        first: The place of the first one in the caller's list.
+def copy_chunks(rows: Sequence[object]) -> Iterator[bytes]:
+    """The rows as COPY text, in chunks that keep an event loop for a few milliseconds each.
 
     Raises:
         InvalidArgument: A row that can't be stored; names it and its field: `rows[3].points`.
     """
-    lines = []
-    for place, row in enumerate(rows, first):
+    lines: list[str] = []
+    size = first = 0
+    for place, row in enumerate(rows):
         try:
-            lines.append(_line(row))
+            line = _line(row)
         except InvalidArgument as error:
             raise _at(f"rows[{place}]", error) from error.__cause__
-    text = "\n".join(lines) + "\n"
+        lines.append(line)
+        size += len(line)
+        if len(lines) == _ROWS_A_CHUNK or size >= _CHARACTERS_A_CHUNK:
+            yield _encoded(lines, rows, first)
+            lines, size, first = [], 0, place + 1
+    if lines:
+        yield _encoded(lines, rows, first)
+
+
+def _encoded(lines: list[str], rows: Sequence[object], first: int) -> bytes:
+    """The lines as bytes, in which neither half a surrogate pair nor NUL has a place."""
     try:
-        data = text.encode()
+        data = "\n".join([*lines, ""]).encode()
+        if b"\0" not in data:
+            return data
     except UnicodeEncodeError:
-        data = b"\0"
-    if b"\0" in data:
-        # Something here is no text that Postgres can hold; the slow check knows what and where.
-        for place, row in enumerate(rows, first):
-            row_arguments(row, f"rows[{place}]")
-    return data
+        pass
+    # The slow check knows which row and which field it is.
+    for place in range(first, first + len(lines)):
+        row_arguments(rows[place], f"rows[{place}]")
+    raise InvalidArgument("rows", "hold what is not text")
 
 
 def row_arguments(row: object, where: str) -> tuple[Any, ...]:
@@ -131,7 +138,7 @@ def from_record(record: asyncpg.Record) -> StrategyExecutionLog:
     """The model of a row that was read, its trace as text. Never raises for a row of the table."""
     fields = dict(record)
     if fields["trace"] is not None:
-        fields["trace"] = from_json(fields["trace"])
+        fields["trace"] = _trace(fields["trace"])
     created_at = fields["created_at"]
     if created_at is not None and created_at.tzinfo is None:
         # The driver reads the infinities as the calendar's ends, and these without a zone.
@@ -221,7 +228,8 @@ def _timestamp(time: datetime) -> str:
             return "infinity"
         if time == _FIRST:
             return "-infinity"
-    return time.isoformat()
+    # The server knows no offset beyond 15:59 and none with a fraction of a minute; UTC it knows.
+    return (time if time.tzinfo is UTC else time.astimezone(UTC)).isoformat()
 
 
 def _count_nulls(values: tuple[Any, ...]) -> int | None:
@@ -235,7 +243,10 @@ def _count_nulls(values: tuple[Any, ...]) -> int | None:
 
 def _in_range(values: tuple[Any, ...]) -> bool:
     """Whether the row surely fits the model; if not, the model's validator has the last word."""
-    created_at, strategy_id, version, points, duration_ms, nodes, rate = _ranged(values)
+    created_at, version, points, duration_ms, nodes, rate = _ranged(values)
+    strategy_id, realm_id, status, error_code, case_name = _keys(values)
+    characters = len(strategy_id) + len(status)
+    characters += len(realm_id or "") + len(error_code or "") + len(case_name or "")
     return (
         0.0 <= duration_ms <= LARGEST
         and (points is None or -LARGEST <= points <= LARGEST)
@@ -243,11 +254,21 @@ def _in_range(values: tuple[Any, ...]) -> bool:
         and -_INT32 <= version < _INT32
         and 0.0 < rate <= 1.0
         and strategy_id != ""
+        and characters * 4 <= LONGEST_KEY
         and (
             created_at is None
             or (1 < created_at.year < 9999 and created_at.utcoffset() is not None)
         )
     )
+
+
+def _trace(text: str) -> list[Any]:
+    try:
+        trace: list[Any] = from_json(text)
+    except ValueError:
+        # Another client stored what no parser here reads (nesting, digits): better its text.
+        return [text]
+    return trace
 
 
 def _trace_text(trace: list[Any]) -> str:
@@ -258,4 +279,10 @@ def _trace_text(trace: list[Any]) -> str:
         raise InvalidArgument("trace", problem) from error
     if "\\u0000" in text and _JSON_NUL.search(text):
         raise InvalidArgument("trace", "holds a NUL character")
+    # What is stored must be readable. Only a text with this many brackets can be too deep for it.
+    if text.count("[") + text.count("{") > _SAFE_DEPTH:
+        try:
+            from_json(text)
+        except ValueError as error:
+            raise InvalidArgument("trace", "is nested too deeply") from error
     return text

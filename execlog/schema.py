@@ -8,28 +8,38 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import math
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
 import asyncpg
 
 from execlog import arguments
-from execlog.errors import InvalidArgument, MigrationError, StoreUnavailable, driver_errors
+from execlog.errors import (
+    InvalidArgument,
+    MigrationError,
+    StoreUnavailable,
+    driver_errors,
+    dsn_errors,
+)
 from execlog.resources import folder
 from execlog.statements import Statement, load_statements
 
 if TYPE_CHECKING:
-    Connection = asyncpg.Connection[asyncpg.Record]
+    Connection = (
+        asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+    )
     Target = str | Connection | asyncpg.Pool[asyncpg.Record]
 
 __all__ = ["check_migrations", "dump_migrations", "migrate"]
 
 _NAME = re.compile(r"(\d{4})_[a-z0-9_]+")
 _CONNECT_SECONDS = 10.0
-_STATEMENTS = frozenset({"applied", "limit_lock_wait", "lock", "record"})
+_QUICK_SECONDS = 30.0  # for what takes a millisecond on a server that is well
+_STATEMENTS = frozenset({"applied", "limit_lock_wait", "lock", "lock_wait", "record"})
 
 
 @dataclass(frozen=True)
@@ -63,9 +73,10 @@ async def migrate(
     applied_now = []
     with driver_errors("migrate"):
         async with _connection(target) as connection:
-            _compare(files, await _applied(connection))
+            applied = await _applied(connection)
+            _compare(files, applied)
             for file in files:
-                if await _apply(connection, file, lock, wait):
+                if file.name not in applied and await _apply(connection, file, lock, wait):
                     applied_now.append(file.name)
     return applied_now
 
@@ -110,7 +121,8 @@ def dump_migrations() -> str:
 
 
 def _milliseconds(argument: str, value: float) -> str:
-    return f"{arguments.seconds(argument, value) * 1000:.0f}ms"
+    # Rounded up: to Postgres 0 ms would mean to wait for ever.
+    return f"{math.ceil(arguments.seconds(argument, value) * 1000)}ms"
 
 
 def _load() -> list[_Migration]:
@@ -137,14 +149,15 @@ def _statements() -> Mapping[str, Statement]:
 async def _connection(target: Target) -> AsyncIterator[Connection]:
     if isinstance(target, str):
         # No statement cache: a name that one server knows, the next one behind a pooler may not.
-        own = await asyncpg.connect(target, timeout=_CONNECT_SECONDS, statement_cache_size=0)
+        with dsn_errors("target"):
+            own = await asyncpg.connect(target, timeout=_CONNECT_SECONDS, statement_cache_size=0)
         try:
             yield own
         finally:
             await own.close(timeout=_CONNECT_SECONDS)
     elif isinstance(target, asyncpg.Pool):
         async with target.acquire(timeout=_CONNECT_SECONDS) as borrowed:
-            yield cast("Connection", borrowed)
+            yield borrowed
     elif isinstance(target, asyncpg.Connection | asyncpg.pool.PoolConnectionProxy):
         yield target
     else:
@@ -157,7 +170,7 @@ async def _applied(connection: Connection) -> dict[str, str]:
     try:
         # A transaction of its own: a missing table must not end the caller's.
         async with connection.transaction():
-            found = await connection.fetch(_statements()["applied"].sql)
+            found = await connection.fetch(_statements()["applied"].sql, timeout=_QUICK_SECONDS)
     except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
         return {}
     return {record["name"]: record["checksum"] for record in found}
@@ -166,6 +179,9 @@ async def _applied(connection: Connection) -> dict[str, str]:
 def _compare(files: Sequence[_Migration], applied: Mapping[str, str]) -> None:
     """Raises MigrationError where the database's history is not the beginning of the files'."""
     known = {file.name: file for file in files}
+    missing = [file.name for file in files if file.name not in applied]
+    if missing and max(known.keys() & applied.keys(), default="") > missing[0]:
+        raise MigrationError(f"{missing[0]} was left out where later ones were applied")
     for name, checksum in applied.items():
         if name not in known:
             # A later version migrated already, and this one is about to be replaced: fine.
@@ -185,17 +201,21 @@ async def _apply(connection: Connection, file: _Migration, lock: str, wait: str)
     )
     try:
         async with connection.transaction(isolation=isolation):
-            await connection.fetch(statements["limit_lock_wait"].sql, wait)
+            limit = statements["limit_lock_wait"].sql
+            before = await connection.fetchval(statements["lock_wait"].sql, timeout=_QUICK_SECONDS)
+            await connection.fetch(limit, wait, timeout=_QUICK_SECONDS)
             await connection.fetch(statements["lock"].sql)
-            if file.name in await _applied(connection):
-                return False
-            await connection.fetch(statements["limit_lock_wait"].sql, lock)
-            await connection.execute(file.sql)
-            await connection.fetch(statements["record"].sql, file.name, file.checksum)
+            applied = file.name in await _applied(connection)
+            if not applied:
+                await connection.fetch(limit, lock, timeout=_QUICK_SECONDS)
+                await connection.execute(file.sql)
+                await connection.fetch(statements["record"].sql, file.name, file.checksum)
+            # The transaction may be the caller's, and goes on.
+            await connection.fetch(limit, before, timeout=_QUICK_SECONDS)
     except asyncpg.LockNotAvailableError as error:
         text = f"{file.name}: a lock was not to be had in time; nothing of it was applied"
         raise StoreUnavailable(text, error.sqlstate) from error
     except (asyncpg.SyntaxOrAccessError, asyncpg.PLPGSQLError) as error:
         text = f"{file.name}: failed ({error.sqlstate}); nothing of it was applied"
         raise MigrationError(text, error.sqlstate) from error
-    return True
+    return not applied

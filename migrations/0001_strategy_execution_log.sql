@@ -51,6 +51,14 @@ create table execlog.strategy_execution_log (
         or not isfinite(created_at)
     ),
     constraint strategy_id_not_empty check (strategy_id <> ''),
+    -- A row of an index holds 2,700 bytes: what indexes hold must fit in together.
+    constraint keys_fit_indexes check (
+        octet_length(strategy_id) <= 512
+        and octet_length(realm_id) <= 512
+        and octet_length(status) <= 512
+        and octet_length(error_code) <= 512
+        and octet_length(case_name) <= 512
+    ),
     -- 1e300 leaves room to add up a hundred million rows; NaN sorts above every number and fails too.
     constraint duration_ms_in_range check (duration_ms >= 0 and duration_ms <= 1e300),
     constraint points_in_range check (points >= -1e300 and points <= 1e300),

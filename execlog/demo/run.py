@@ -16,7 +16,7 @@ import asyncpg
 
 from execlog import StrategyExecutionLog, StrategyExecutionLogRepository, migrate
 from execlog.demo.engine import STRATEGY, score
-from execlog.errors import driver_errors
+from execlog.errors import driver_errors, dsn_errors
 
 __all__ = ["Answers", "Stored", "read_answers", "run", "store_executions"]
 
@@ -60,7 +60,7 @@ async def run(dsn: str, paths: Sequence[str], progress: Progress) -> tuple[Store
         ExeclogError: The server can't be used.
     """
     await migrate(dsn)
-    with driver_errors("demo"):
+    with driver_errors("demo"), dsn_errors("dsn"):
         pool = await asyncpg.create_pool(dsn, min_size=1, max_size=4, timeout=10)
     try:
         repository = StrategyExecutionLogRepository(pool)
@@ -118,7 +118,7 @@ async def read_answers(
         repository.count_by_error_code(**scope),
         repository.count_by_case_name(**scope),
         repository.duration_percentiles(**scope),
-        _newest_failures(repository),
+        _newest_failures(repository, since),
     )
     total = sum(counts.values())
     async with pool.acquire() as connection:
@@ -139,7 +139,7 @@ async def read_answers(
 
 
 async def _newest_failures(
-    repository: StrategyExecutionLogRepository,
+    repository: StrategyExecutionLogRepository, since: datetime
 ) -> list[StrategyExecutionLog]:
     """The newest of each failed status, so that no kind crowds out the others."""
     lists = await asyncio.gather(
@@ -148,7 +148,7 @@ async def _newest_failures(
             for status in _FAILED
         )
     )
-    return [row for rows in lists for row in rows]
+    return [row for rows in lists for row in rows if row.created_at and row.created_at >= since]
 
 
 def _failure(row: StrategyExecutionLog) -> tuple[str, ...]:

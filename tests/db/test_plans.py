@@ -96,8 +96,6 @@ async def explain(pool: Pool, name: str, mode: str, *values: object) -> Node:
 def literal(value: object) -> str:
     if value is None:
         return "null"
-    if isinstance(value, list):
-        return f"array{value}"
     return str(value) if isinstance(value, int) else f"'{value}'"
 
 
@@ -149,7 +147,7 @@ WINDOWED: dict[str, list[object]] = {
     "duration_and_nodes_summary": [],
     "sample_durations": [5000],
     "sample_points": [5000],
-    "duration_percentiles": [[0.5, 0.95, 0.99]],
+    "duration_percentiles": ["{0.5,0.95,0.99}"],
 }
 
 

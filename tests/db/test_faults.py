@@ -1,0 +1,337 @@
+"""What a real server does to the repository: away, killed, slow, old, with odd codecs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pickle
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import pytest
+
+import execlog
+from execlog import (
+    QueryRejected,
+    SchemaOutdated,
+    StoreUnavailable,
+    StrategyExecutionLogRepository,
+)
+from execlog.embedded import EmbeddedPostgres
+from tests.rows import STRATEGY, row
+from tests.types import Connection, Pool
+
+SECRET = "not-to-be-printed"
+Call = Callable[[StrategyExecutionLogRepository], Awaitable[object]]
+CALLS: dict[str, Call] = {
+    "insert_row": lambda repo: repo.insert_row(row()),
+    "insert_rows": lambda repo: repo.insert_rows([row()]),
+    "get": lambda repo: repo.get(id=row().id),
+    "list_for_strategy": lambda repo: repo.list_for_strategy(strategy_id=STRATEGY),
+    "count_by_status": lambda repo: repo.count_by_status(strategy_id=STRATEGY),
+    "count_by_error_code": lambda repo: repo.count_by_error_code(strategy_id=STRATEGY),
+    "count_by_case_name": lambda repo: repo.count_by_case_name(strategy_id=STRATEGY),
+    "summary": lambda repo: repo.duration_and_nodes_summary(strategy_id=STRATEGY),
+    "sample_durations": lambda repo: repo.sample_durations(strategy_id=STRATEGY),
+    "sample_points": lambda repo: repo.sample_points(strategy_id=STRATEGY),
+    "duration_percentiles": lambda repo: repo.duration_percentiles(strategy_id=STRATEGY),
+}
+every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+
+
+@asynccontextmanager
+async def waiting_for_the_table(dsn: str) -> AsyncIterator[None]:
+    """Holds a lock that makes every call wait on the server."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        async with connection.transaction():
+            await connection.execute(
+                "lock table execlog.strategy_execution_log in access exclusive mode"
+            )
+            yield
+    finally:
+        await connection.close()
+
+
+@every_call
+async def test_a_database_without_migrations(empty_dsn: str, call: Call) -> None:
+    async with asyncpg.create_pool(empty_dsn, min_size=1, max_size=1) as pool:
+        with pytest.raises(SchemaOutdated, match="run `execlog migrate`") as caught:
+            await call(StrategyExecutionLogRepository(pool))
+    assert caught.value.sqlstate in {"42P01", "3F000"}
+    assert isinstance(caught.value.__cause__, asyncpg.PostgresError)
+
+
+@every_call
+async def test_a_server_that_is_away(call: Call) -> None:
+    # Port 1 of loopback: nobody listens, and the answer comes at once.
+    dsn = f"postgresql://user:{SECRET}@127.0.0.1:1/execlog"
+    pool = asyncpg.create_pool(dsn, min_size=0)
+    async with pool:
+        begin = time.monotonic()
+        with pytest.raises(StoreUnavailable) as caught:
+            await call(StrategyExecutionLogRepository(pool, timeout=5))
+        assert time.monotonic() - begin < 5
+    assert SECRET not in str(caught.value)
+
+
+@every_call
+async def test_a_query_that_waits_too_long(dsn: str, pool: Pool, call: Call) -> None:
+    repository = StrategyExecutionLogRepository(pool, timeout=0.3)
+    async with waiting_for_the_table(dsn):
+        begin = time.monotonic()
+        with pytest.raises(StoreUnavailable):
+            await call(repository)
+        assert time.monotonic() - begin < 5
+    await call(StrategyExecutionLogRepository(pool))
+
+
+@every_call
+async def test_a_caller_that_gives_up(dsn: str, pool: Pool, call: Call) -> None:
+    repository = StrategyExecutionLogRepository(pool)
+    async with waiting_for_the_table(dsn):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await call(repository)
+    assert pool.get_idle_size() == pool.get_size()
+    await call(repository)
+
+
+@every_call
+async def test_a_backend_that_is_killed_meanwhile(dsn: str, pool: Pool, call: Call) -> None:
+    repository = StrategyExecutionLogRepository(pool)
+    async with waiting_for_the_table(dsn):
+        waiting = asyncio.ensure_future(call(repository))
+        await terminate_waiting_backends(dsn)
+        with pytest.raises(StoreUnavailable):
+            await waiting
+    await call(repository)
+
+
+async def terminate_waiting_backends(dsn: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        for _ in range(200):
+            ended = await connection.fetch(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where datname = current_database() and wait_event_type = 'Lock'"
+            )
+            if ended:
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError("nobody waited for the lock")
+    finally:
+        await connection.close()
+
+
+@every_call
+async def test_an_exhausted_pool(dsn: str, call: Call) -> None:
+    async with asyncpg.create_pool(dsn, min_size=1, max_size=1) as pool, pool.acquire():
+        with pytest.raises(StoreUnavailable, match="no connection within"):
+            await call(StrategyExecutionLogRepository(pool, timeout=0.1))
+
+
+async def test_a_closed_pool(dsn: str) -> None:
+    pool = await asyncpg.create_pool(dsn, min_size=1, max_size=1)
+    await pool.close()
+    with pytest.raises(StoreUnavailable):
+        await StrategyExecutionLogRepository(pool).count_by_status(strategy_id=STRATEGY)
+
+
+async def test_a_whole_server_that_is_killed_and_one_that_is_frozen() -> None:
+    with EmbeddedPostgres() as server:
+        await execlog.migrate(server.dsn)
+        pool = await asyncpg.create_pool(server.dsn, min_size=1, max_size=1)
+        repository = StrategyExecutionLogRepository(pool, timeout=0.5)
+        await repository.insert_row(row())
+        frozen = await backend_pid(pool)
+        os.kill(frozen, signal.SIGSTOP)
+        begin = time.monotonic()
+        with pytest.raises(StoreUnavailable):
+            await repository.count_by_status(strategy_id=STRATEGY)
+        assert time.monotonic() - begin < 5
+        # The caller's own limit, and its cancellation, stay what they are.
+        frozen_too = await backend_pid(pool)
+        os.kill(frozen_too, signal.SIGSTOP)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await repository.count_by_status(strategy_id=STRATEGY)
+        for pid in (frozen, frozen_too):
+            os.kill(pid, signal.SIGCONT)
+        assert server.pid is not None
+        os.kill(server.pid, signal.SIGKILL)
+        # Its backends end by themselves as soon as they notice; then each call must say so.
+        with pytest.raises(StoreUnavailable):
+            for _ in range(500):
+                await repository.count_by_status(strategy_id=STRATEGY)
+                await asyncio.sleep(0.01)
+        pool.terminate()
+
+
+async def backend_pid(pool: Pool) -> int:
+    async with pool.acquire() as connection:
+        return connection.get_server_pid()
+
+
+@pytest.mark.parametrize("limit", ["statement", "client"])
+async def test_percentiles_out_of_time_are_a_sample_and_say_so(dsn: str, limit: str) -> None:
+    settings = {"statement_timeout": "250"} if limit == "statement" else {}
+    async with asyncpg.create_pool(dsn, min_size=1, max_size=2, server_settings=settings) as pool:
+        repository = StrategyExecutionLogRepository(pool)
+        await repository.insert_rows(row(duration_ms=float(n)) for n in range(101))
+        timeout = 30 if limit == "statement" else 0.25
+        async with waiting_for_the_table(dsn) as _:
+            asking = asyncio.ensure_future(
+                repository.duration_percentiles(strategy_id=STRATEGY, timeout=timeout)
+            )
+            # The lock goes when the first query was given up, so that the sample can be read.
+            await asyncio.sleep(0.35)
+        found = await asking
+    assert (found.method, found.sample_size) == ("sample", 101)
+    assert found.values_ms == pytest.approx((50.0, 95.0, 99.0))
+
+
+async def test_a_server_without_percentile_cont(dsn: str, pool: Pool) -> None:
+    """A database whose catalogue lacks the aggregate, as that of a look-alike server does."""
+    repository = StrategyExecutionLogRepository(pool)
+    await repository.insert_rows(row(duration_ms=float(n)) for n in range(6000))
+    async with pool.acquire() as connection:
+        if not await connection.fetchval("select rolsuper from pg_roles where rolname = user"):
+            pytest.skip("takes a superuser, to rename a function of the server's own")
+        await connection.execute("set allow_system_table_mods = on")
+        await connection.execute(
+            "alter function pg_catalog.percentile_cont(double precision[], double precision)"
+            " rename to percentile_gone"
+        )
+    found = await repository.duration_percentiles(strategy_id=STRATEGY, fractions=[1, 0, 0.5])
+    assert (found.method, found.sample_size) == ("sample", 5000)
+    assert found.values_ms == (5999.0, 1000.0, 3499.5)
+
+
+async def test_rows_stored_twice_are_refused_and_named_by_sqlstate(
+    repository: StrategyExecutionLogRepository,
+) -> None:
+    rows = [row(notes=SECRET) for _ in range(3)]
+    assert await repository.insert_rows(rows) == 3
+    for again in (repository.insert_rows(rows), repository.insert_row(rows[1])):
+        with pytest.raises(QueryRejected) as caught:
+            await again
+        assert caught.value.sqlstate == "23505"
+        assert SECRET not in str(caught.value)
+    undated = row(created_at=None)
+    await repository.insert_row(undated)
+    with pytest.raises(QueryRejected):
+        await repository.insert_row(undated)
+    assert await repository.count_by_status(strategy_id=STRATEGY) == {"ok": 4}
+
+
+async def test_a_read_only_server(dsn: str) -> None:
+    settings = {"default_transaction_read_only": "on"}
+    async with asyncpg.create_pool(dsn, min_size=1, server_settings=settings) as pool:
+        repository = StrategyExecutionLogRepository(pool)
+        for insert in (repository.insert_row(row()), repository.insert_rows([row()])):
+            with pytest.raises(StoreUnavailable) as caught:
+                await insert
+            assert caught.value.sqlstate == "25006"
+        assert await repository.count_by_status(strategy_id=STRATEGY) == {}
+
+
+async def set_json_codecs(connection: Connection) -> None:
+    for name in ("json", "jsonb"):
+        await connection.set_type_codec(
+            name, schema="pg_catalog", encoder=json.dumps, decoder=json.loads
+        )
+
+
+async def set_binary_jsonb_codec(connection: Connection) -> None:
+    await connection.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        format="binary",
+        encoder=lambda value: b"\1" + json.dumps(value).encode(),
+        decoder=lambda data: json.loads(data[1:]),
+    )
+
+
+POOLS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "no statement cache": {"statement_cache_size": 0},
+    "json codecs": {"init": set_json_codecs},
+    "binary jsonb codec": {"init": set_binary_jsonb_codec},
+}
+
+
+@pytest.mark.parametrize("options", POOLS.values(), ids=POOLS)
+async def test_every_pool_gives_the_same(dsn: str, options: dict[str, Any]) -> None:
+    trace = [{"node": "a", "ms": 0.5, "text": 'q"\\\t\n\x01é😀', "none": None}, 1, "x", []]
+    async with asyncpg.create_pool(dsn, min_size=1, max_size=2, **options) as pool:
+        repository = StrategyExecutionLogRepository(pool)
+        one, two = row(trace=trace), row(trace=[])
+        await repository.insert_row(one)
+        assert await repository.insert_rows([two]) == 1
+        assert await repository.list_for_strategy(strategy_id=STRATEGY) == [two, one]
+        assert await repository.get(id=one.id) == one
+        for call in CALLS.values():
+            await call(repository)
+        assert (
+            await pool.fetchval(
+                "select jsonb_typeof(trace) from execlog.strategy_execution_log where id = $1",
+                one.id,
+            )
+            == "array"
+        )
+
+
+async def test_a_column_type_that_changes_under_a_live_connection(
+    pool: Pool, repository: StrategyExecutionLogRepository
+) -> None:
+    """Binary COPY would go on sending float8, and the server would store its bits as a bigint."""
+    async with pool.acquire() as connection:
+        await repository.insert_rows([row(duration_ms=2.0)])
+        await connection.execute(
+            "alter table execlog.strategy_execution_log alter column nodes_executed type bigint"
+        )
+        await connection.execute(
+            "alter table execlog.strategy_execution_log alter column duration_ms type numeric"
+        )
+    await repository.insert_rows([row(duration_ms=2.0)])
+    found = await pool.fetch("select duration_ms::float8 as ms from execlog.strategy_execution_log")
+    assert [record["ms"] for record in found] == [2.0, 2.0]
+
+
+async def test_one_statement_and_one_round_trip_a_method(dsn: str) -> None:
+    """Counted on the wire: the messages by which asyncpg asks the server to answer."""
+    async with asyncpg.create_pool(dsn, min_size=1, max_size=1) as pool:
+        repository = StrategyExecutionLogRepository(pool)
+        queries: list[str] = []
+        async with pool.acquire() as connection:
+            connection.add_query_logger(lambda record: queries.append(record.query))
+        for name, call in CALLS.items():
+            queries.clear()
+            await call(repository)
+            ours = [query for query in queries if "pg_advisory_unlock_all" not in query]
+            # The query logger does not see COPY: it is one command by asyncpg's own design.
+            assert len(ours) == (0 if name == "insert_rows" else 1), name
+
+
+async def test_many_callers_at_once(repository: StrategyExecutionLogRepository) -> None:
+    batches = [[row() for _ in range(50)] for _ in range(20)]
+    assert await asyncio.gather(*map(repository.insert_rows, batches)) == [50] * 20
+    counts = await asyncio.gather(
+        *(repository.count_by_status(strategy_id=STRATEGY) for _ in range(20))
+    )
+    assert counts == [{"ok": 1000}] * 20
+
+
+async def test_errors_survive_pickling(repository: StrategyExecutionLogRepository) -> None:
+    stored = row()
+    await repository.insert_row(stored)
+    with pytest.raises(QueryRejected) as caught:
+        await repository.insert_row(stored)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (type(again), str(again), again.sqlstate) == (QueryRejected, str(caught.value), "23505")

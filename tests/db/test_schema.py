@@ -1,0 +1,272 @@
+"""Migrations on the real server: applied once, by one of many, checked, printed, and refused."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+import execlog
+from execlog import InvalidArgument, MigrationError, StoreUnavailable, resources, schema
+from tests.rows import row
+from tests.types import Connection, Pool
+
+FIRST = "0001_strategy_execution_log"
+
+
+@pytest.fixture
+def migrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of migrations of this test's own, the packaged ones in it."""
+    own = tmp_path / "migrations"
+    own.mkdir()
+    packaged = resources.folder
+    for path in packaged("migrations").glob("*.sql"):
+        (own / path.name).write_bytes(path.read_bytes())
+    monkeypatch.setattr(
+        schema, "folder", lambda name: own if name == "migrations" else packaged(name)
+    )
+    return own
+
+
+async def test_twice_is_once(empty_dsn: str) -> None:
+    assert await execlog.check_migrations(empty_dsn) == [FIRST]
+    assert await execlog.migrate(empty_dsn) == [FIRST]
+    assert await execlog.check_migrations(empty_dsn) == []
+    assert await execlog.migrate(empty_dsn) == []
+
+
+async def test_check_changes_nothing(empty_dsn: str) -> None:
+    await execlog.check_migrations(empty_dsn)
+    connection = await asyncpg.connect(empty_dsn)
+    assert await connection.fetchval("select to_regnamespace('execlog')") is None
+    await connection.close()
+
+
+async def test_every_kind_of_target(empty_dsn: str) -> None:
+    async with asyncpg.create_pool(empty_dsn, min_size=1, max_size=1) as pool:
+        assert await execlog.check_migrations(pool) == [FIRST]
+        async with pool.acquire() as borrowed:
+            transaction = borrowed.transaction()
+            await transaction.start()
+            assert await execlog.migrate(borrowed) == [FIRST]
+            assert await execlog.check_migrations(borrowed) == []
+            await transaction.rollback()
+            assert await execlog.check_migrations(borrowed) == [FIRST]
+        connection = await asyncpg.connect(empty_dsn)
+        assert await execlog.migrate(connection) == [FIRST]
+        await connection.close()
+        assert await execlog.migrate(pool) == []
+
+
+@pytest.mark.parametrize("target", [None, 7, b"postgresql://", object()])
+async def test_a_target_that_is_none(target: object) -> None:
+    with pytest.raises(InvalidArgument, match=r"^target: must be a DSN"):
+        await execlog.migrate(target)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("dsn", ["", "nonsense", "http://secret@host/", "postgresql://h:secret/"])
+async def test_a_dsn_that_is_none_is_not_printed(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGHOST", "127.0.0.1")
+    monkeypatch.setenv("PGPORT", "1")
+    with pytest.raises((InvalidArgument, StoreUnavailable)) as caught:
+        await execlog.migrate(dsn)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("argument", ["lock_timeout", "wait_timeout"])
+@pytest.mark.parametrize("value", [0, -1, True, "1"])
+async def test_timeouts(argument: str, value: object) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        await execlog.migrate("postgresql://", **{argument: value})  # type: ignore[arg-type]
+    assert caught.value.argument == argument
+
+
+async def test_many_processes_at_once(empty_dsn: str) -> None:
+    code = (
+        "import asyncio, execlog, sys;print(len(asyncio.run(execlog.migrate(sys.argv[1]))), end='')"
+    )
+    processes = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-c", code, empty_dsn, stdout=asyncio.subprocess.PIPE
+        )
+        for _ in range(4)
+    ]
+    applied = [(await process.communicate())[0] for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4
+    assert sorted(applied) == [b"0", b"0", b"0", b"1"]
+    assert await execlog.check_migrations(empty_dsn) == []
+
+
+async def test_a_file_that_fails_leaves_nothing(empty_dsn: str, migrations: Path) -> None:
+    (migrations / "0002_broken.sql").write_text(
+        "create table execlog.half (n integer);\nselect nonsense;\n"
+    )
+    with pytest.raises(MigrationError, match="0002_broken: failed") as caught:
+        await execlog.migrate(empty_dsn)
+    assert caught.value.sqlstate == "42703"
+    assert await execlog.check_migrations(empty_dsn) == ["0002_broken"]
+    connection = await asyncpg.connect(empty_dsn)
+    assert await connection.fetchval("select to_regclass('execlog.half')") is None
+    await connection.close()
+
+
+async def test_a_file_that_was_changed(dsn: str, migrations: Path) -> None:
+    path = migrations / f"{FIRST}.sql"
+    path.write_text(path.read_text() + "-- changed\n")
+    for call in (execlog.migrate(dsn), execlog.check_migrations(dsn)):
+        with pytest.raises(MigrationError, match=f"{FIRST} was changed after it was applied"):
+            await call
+
+
+async def test_a_history_that_is_not_ours(dsn: str, pool: Pool) -> None:
+    await pool.execute(
+        "insert into execlog.schema_migration (name, checksum) values ('9999_later', '')"
+    )
+    assert await execlog.migrate(dsn) == []  # applied by a later version: not our business
+    await pool.execute(
+        "insert into execlog.schema_migration (name, checksum) values ('0000_other', '')"
+    )
+    with pytest.raises(MigrationError, match="0000_other was applied"):
+        await execlog.check_migrations(dsn)
+
+
+@pytest.mark.parametrize("name", ["0003_gap.sql", "two.sql", "0002_Odd-Name.sql", "0001_twice.sql"])
+async def test_numbers_without_a_gap(dsn: str, migrations: Path, name: str) -> None:
+    (migrations / name).write_text("select 1;\n")
+    with pytest.raises(MigrationError, match=name):
+        await execlog.migrate(dsn)
+
+
+async def test_a_lock_that_is_not_to_be_had(dsn: str, migrations: Path) -> None:
+    (migrations / "0002_alter.sql").write_text(
+        "alter table execlog.strategy_execution_log add column extra integer;\n"
+    )
+    holder = await asyncpg.connect(dsn)
+    async with holder.transaction():
+        await holder.execute("select 1 from execlog.strategy_execution_log")
+        with pytest.raises(
+            StoreUnavailable, match="0002_alter: a lock was not to be had"
+        ) as caught:
+            await execlog.migrate(dsn, lock_timeout=0.1)
+    assert caught.value.sqlstate == "55P03"
+    await holder.close()
+    assert await execlog.migrate(dsn) == ["0002_alter"]
+
+
+async def test_another_process_that_never_ends(dsn: str, migrations: Path) -> None:
+    (migrations / "0002_more.sql").write_text("create table execlog.more (n integer);\n")
+    lock = schema._statements()["lock"].sql
+    holder = await asyncpg.connect(dsn)
+    async with holder.transaction():
+        await holder.execute(lock)
+        with pytest.raises(StoreUnavailable, match="0002_more"):
+            await execlog.migrate(dsn, wait_timeout=0.1)
+    await holder.close()
+
+
+async def test_the_dump_makes_the_same_database(dsn: str, empty_dsn: str) -> None:
+    connection = await asyncpg.connect(empty_dsn)
+    async with connection.transaction():
+        await connection.execute(execlog.dump_migrations())
+    migrated = await asyncpg.connect(dsn)
+    assert await catalogue(connection) == await catalogue(migrated)
+    await connection.close()
+    await migrated.close()
+    assert await execlog.check_migrations(empty_dsn) == []
+
+
+async def catalogue(connection: Connection) -> list[tuple[object, ...]]:
+    """Every column, constraint, index and comment of the schema, as text."""
+    found = await connection.fetch(
+        """
+        select c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod),
+            a.attnotnull::text, pg_get_expr(d.adbin, d.adrelid), col_description(c.oid, a.attnum)
+        from pg_class c
+        join pg_attribute a on a.attrelid = c.oid and a.attnum > 0
+        left join pg_attrdef d on d.adrelid = c.oid and d.adnum = a.attnum
+        where c.relnamespace = 'execlog'::regnamespace
+        union all
+        select conrelid::regclass::text, conname::text, pg_get_constraintdef(oid), '', '', ''
+        from pg_constraint where connamespace = 'execlog'::regnamespace
+        union all
+        select tablename::text, indexname::text, indexdef, '', '', ''
+        from pg_indexes where schemaname = 'execlog'
+        order by 1, 2, 3
+        """
+    )
+    return [tuple(record) for record in found]
+
+
+async def test_the_table_as_it_must_be(pool: Pool) -> None:
+    partitions = await pool.fetch(
+        "select relid::text as name, pg_get_expr(relpartbound, relid) as bound"
+        " from pg_partition_tree('execlog.strategy_execution_log') join pg_class on oid = relid"
+        " where isleaf order by 1"
+    )
+    bounds = [record["bound"] for record in partitions]
+    assert "DEFAULT" in bounds
+    assert len(bounds) == 5
+    key = await pool.fetchval(
+        "select pg_get_partkeydef('execlog.strategy_execution_log'::regclass)"
+    )
+    assert key == "RANGE (created_at)"
+    unique = await pool.fetch(
+        "select indexdef from pg_indexes where schemaname = 'execlog'"
+        " and tablename = 'strategy_execution_log' and indexdef like '%UNIQUE%'"
+    )
+    assert unique
+    assert all("strategy_id" in r["indexdef"] and "created_at" in r["indexdef"] for r in unique)
+    uncommented = await pool.fetch(
+        "select attname from pg_attribute"
+        " where attrelid = 'execlog.strategy_execution_log'::regclass and attnum > 0"
+        " and col_description(attrelid, attnum) is null"
+    )
+    assert uncommented == []
+
+
+async def test_every_time_is_stored_somewhere(
+    pool: Pool, repository: execlog.StrategyExecutionLogRepository
+) -> None:
+    now = datetime.now(UTC)
+    times = [now, None, now.replace(year=1990), now.replace(year=2990)]
+    await repository.insert_rows(row(created_at=time) for time in times)
+    found = await pool.fetch(
+        "select tableoid::regclass::text as home from execlog.strategy_execution_log"
+        " order by created_at nulls last"
+    )
+    default = "execlog.strategy_execution_log_default"
+    current = f"execlog.strategy_execution_log_{now:%Y%m}"
+    assert [record["home"] for record in found] == [default, current, default, default]
+
+
+BAD_VALUES = {
+    "strategy_id": "''",
+    "duration_ms": "'NaN'",
+    "points": "'-Infinity'",
+    "nodes_executed": "-1",
+    "sample_rate": "0",
+    "trace": "'{}'",
+    "created_at": "'20000-01-01'",
+}
+
+
+@pytest.mark.parametrize("column", BAD_VALUES)
+async def test_the_table_refuses_what_the_model_refuses(pool: Pool, column: str) -> None:
+    values = {
+        "id": "gen_random_uuid()",
+        "strategy_id": "'s'",
+        "strategy_version": "1",
+        "strategy_type": "'t'",
+        "status": "'ok'",
+        "duration_ms": "1",
+        "nodes_executed": "1",
+    }
+    insert = "insert into execlog.strategy_execution_log ({}) values ({})"
+    await pool.execute(insert.format(", ".join(values), ", ".join(values.values())))
+    values[column] = BAD_VALUES[column]
+    with pytest.raises(asyncpg.CheckViolationError):
+        await pool.execute(insert.format(", ".join(values), ", ".join(values.values())))
