@@ -109,11 +109,15 @@ def main() -> None:
             order = json.loads(_read_line() or b"null")
             if order is not None:
                 server, folder = _serve(order, leftovers)
-                print(json.dumps({"pid": server.pid, "folder": str(folder)}), flush=True)
+                _answer({"pid": server.pid, "folder": str(folder)})
                 _await_end(parent, server)
         except (_Failed, OSError, ValueError) as failure:
-            argument = getattr(failure, "argument", None)
-            print(json.dumps({"error": str(failure), "argument": argument}), flush=True)
+            _answer({"error": str(failure), "argument": getattr(failure, "argument", None)})
+
+
+def _answer(answer: dict[str, Any]) -> None:
+    # Not print: what it buffers for an asker that is gone would fail once more at exit.
+    os.write(sys.stdout.fileno(), json.dumps(answer).encode() + b"\n")
 
 
 def _serve(

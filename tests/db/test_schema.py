@@ -134,6 +134,24 @@ async def test_a_history_that_is_not_ours(dsn: str, pool: Pool) -> None:
         await execlog.check_migrations(dsn)
 
 
+async def test_a_history_with_a_hole(dsn: str, pool: Pool, migrations: Path) -> None:
+    for name in ("0002_second", "0003_third"):
+        (migrations / f"{name}.sql").write_text("select 1;\n")
+    assert await execlog.migrate(dsn) == ["0002_second", "0003_third"]
+    await pool.execute("delete from execlog.schema_migration where name = '0002_second'")
+    with pytest.raises(MigrationError, match="0002_second was left out"):
+        await execlog.check_migrations(dsn)
+
+
+async def test_the_callers_transaction_keeps_its_lock_timeout(empty_dsn: str) -> None:
+    connection = await asyncpg.connect(empty_dsn)
+    async with connection.transaction():
+        await connection.execute("set local lock_timeout = '77s'")
+        assert await execlog.migrate(connection) == [FIRST]
+        assert await connection.fetchval("show lock_timeout") == "77s"
+    await connection.close()
+
+
 @pytest.mark.parametrize("name", ["0003_gap.sql", "two.sql", "0002_Odd-Name.sql", "0001_twice.sql"])
 async def test_numbers_without_a_gap(dsn: str, migrations: Path, name: str) -> None:
     (migrations / name).write_text("select 1;\n")
@@ -164,7 +182,7 @@ async def test_another_process_that_never_ends(dsn: str, migrations: Path) -> No
     async with holder.transaction():
         await holder.execute(lock)
         with pytest.raises(StoreUnavailable, match="0002_more"):
-            await execlog.migrate(dsn, wait_timeout=0.1)
+            await execlog.migrate(dsn, wait_timeout=0.0001)
     await holder.close()
 
 
