@@ -35,7 +35,10 @@ _NOTE_LENGTH = 200
 
 
 def modules(limit: int | None = None) -> list[str]:
-    """Paths of the standard library's modules below its folder, sorted; the first `limit`."""
+    """Paths of the standard library's modules below its folder, sorted; the first `limit`.
+
+    Never raises.
+    """
     root = _root()
     found = sorted(
         str(path.relative_to(root))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -80,9 +81,12 @@ async def store_executions(
     """
     loop = asyncio.get_running_loop()
     began, since, insert_seconds = time.perf_counter(), datetime.now(UTC), 0.0
-    # Spawned, not forked: the engine's runtime has threads.
+    # Spawned, not forked: the engine's runtime has threads. A Ctrl-C is for this process alone.
     engines = ProcessPoolExecutor(
-        min(os.cpu_count() or 1, _MOST_PROCESSES), multiprocessing.get_context("spawn")
+        min(os.cpu_count() or 1, _MOST_PROCESSES),
+        multiprocessing.get_context("spawn"),
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_IGN),
     )
     try:
         tasks = [

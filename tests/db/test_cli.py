@@ -1,0 +1,129 @@
+"""The installed command, as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+import execlog
+
+COMMAND = Path(sys.executable).with_name("execlog")
+FIRST = "0001_strategy_execution_log"
+
+
+def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    plain.pop("EXECLOG_DSN", None)
+    return subprocess.run(
+        [COMMAND, *words],
+        capture_output=True,
+        text=True,
+        env={**plain, **environment},
+        timeout=55,
+    )
+
+
+def test_migrate(empty_dsn: str) -> None:
+    missing = run("migrate", "--check", "--dsn", empty_dsn)
+    assert (missing.returncode, missing.stdout) == (1, f"{FIRST}\n")
+    assert "run `execlog migrate`" in missing.stderr
+    applied = run("migrate", EXECLOG_DSN=empty_dsn)
+    assert (applied.returncode, applied.stdout, applied.stderr) == (0, f"{FIRST}\n", "")
+    again = run("migrate", "--check", EXECLOG_DSN=empty_dsn)
+    assert (again.returncode, again.stdout, again.stderr) == (0, "", "execlog: up to date\n")
+
+
+def test_migrate_sql_is_the_dump() -> None:
+    done = run("migrate", "--sql")
+    assert (done.returncode, done.stdout) == (0, execlog.dump_migrations())
+
+
+@pytest.mark.parametrize(
+    ("dsn", "says"),
+    [
+        ("postgresql://user:s3cret@127.0.0.1:1/db", "the server can't be reached"),
+        ("postgresql://user:s3c/ret@localhost/db", "is not a connection string"),
+        ("nonsense", "is not a connection string"),
+        ("postgresql://user:p@[::1/s3cret", "is not a connection string"),
+    ],
+)
+@pytest.mark.parametrize("command", ["migrate", "demo"])
+def test_a_server_that_can_not_be_used_is_one_line(command: str, dsn: str, says: str) -> None:
+    done = run(command, "--dsn", dsn)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert says in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert "s3c" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [["--nope"], ["migrate", "--dsn", ""], ["demo", "-n", "0"]])
+def test_wrong_usage(words: list[str]) -> None:
+    done = run(*words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_full_disk_and_a_reader_that_left() -> None:
+    full = subprocess.run(
+        f"{COMMAND} migrate --sql > /dev/full", shell=True, capture_output=True, text=True
+    )
+    assert (full.returncode, full.stderr) == (1, "execlog: No space left on device\n")
+    left = subprocess.run(
+        f"{COMMAND} migrate --sql | true", shell=True, capture_output=True, text=True
+    )
+    assert left.stderr == ""
+
+
+async def test_the_demo_on_ones_own_server(empty_dsn: str) -> None:
+    done = run("demo", "-n", "120", "--dsn", empty_dsn)
+    assert (done.returncode, done.stderr) == (0, "")
+    connection = await asyncpg.connect(empty_dsn)
+    stored = await connection.fetch(
+        "select status, count(*) from execlog.strategy_execution_log group by 1"
+    )
+    whole = await connection.fetchval(
+        "select count(*) from execlog.strategy_execution_log"
+        " where jsonb_array_length(trace) > 0 and duration_ms > 0 and external_user_id <> ''"
+    )
+    await connection.close()
+    assert done.stdout.startswith("120 executions scored in ")
+    assert whole == 120
+    shown = dict(re.findall(r"^(ok|error|timeout|limit)\t(\d+)\t", done.stdout, re.MULTILINE))
+    assert shown == {record["status"]: str(record["count"]) for record in stored}
+    assert "\x1b" not in done.stdout
+
+
+def test_the_whole_demo_on_a_server_of_its_own() -> None:
+    begin = time.monotonic()
+    done = run("demo")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert time.monotonic() - begin < 40  # 8 s on a quiet machine
+    [scored] = re.findall(r"^([\d,]+) executions scored", done.stdout)
+    shown = re.findall(r"^(ok|error|timeout)\t(\d+)\t", done.stdout, re.MULTILINE)
+    assert {status for status, _ in shown} == {"ok", "error", "timeout"}
+    assert f"(exact, {scored} rows)" in done.stdout
+    assert int(scored.replace(",", "")) > 300
+    for code in ("NodeError", "Interrupted"):
+        assert re.search(rf"^{code}\t\d+$", done.stdout, re.MULTILINE)
+
+
+def test_ctrl_c_in_the_demo() -> None:
+    process = subprocess.Popen(
+        [COMMAND, "demo"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    time.sleep(2)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert (process.returncode, "Traceback" in err) == (130, False)

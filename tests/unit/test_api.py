@@ -1,0 +1,82 @@
+"""The public names, and what their docstrings promise."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import re
+from collections.abc import Iterator
+
+import pytest
+
+import execlog
+
+PUBLIC = [
+    "CaseNameCount",
+    "DurationAndNodesSummary",
+    "DurationPercentiles",
+    "ErrorCodeCount",
+    "ExeclogError",
+    "InvalidArgument",
+    "MigrationError",
+    "QueryFileError",
+    "QueryRejected",
+    "SchemaOutdated",
+    "StoreUnavailable",
+    "StrategyExecutionLog",
+    "StrategyExecutionLogRepository",
+    "check_migrations",
+    "dump_migrations",
+    "migrate",
+]
+
+
+def modules() -> Iterator[str]:
+    for module in pkgutil.walk_packages(execlog.__path__, "execlog."):
+        if not module.ispkg and not module.name.rpartition(".")[2].startswith("_"):
+            yield module.name
+
+
+def public_callables() -> Iterator[tuple[str, object]]:
+    """Every public function, method and class that raises or promises not to."""
+    for name in modules():
+        module = importlib.import_module(name)
+        for exported in module.__all__:
+            value = getattr(module, exported)
+            if inspect.isfunction(value) and value.__module__ == name:
+                yield f"{name}.{exported}", value
+            if inspect.isclass(value) and value.__module__ == name:
+                for method, function in vars(value).items():
+                    if inspect.isfunction(function) and not method.startswith("_"):
+                        yield f"{name}.{exported}.{method}", function
+
+
+CALLABLES = dict(public_callables())
+
+
+def test_the_public_names() -> None:
+    assert execlog.__all__ == PUBLIC == sorted(PUBLIC)
+    assert all(hasattr(execlog, name) for name in PUBLIC)
+
+
+@pytest.mark.parametrize("name", list(modules()))
+def test_every_module_says_what_it_is_for_and_what_is_public(name: str) -> None:
+    module = importlib.import_module(name)
+    assert module.__doc__
+    assert module.__all__ == sorted(module.__all__, key=lambda n: (not n.isupper(), n))
+
+
+@pytest.mark.parametrize("name", CALLABLES)
+def test_every_docstring_says_what_it_raises(name: str) -> None:
+    docstring = inspect.getdoc(CALLABLES[name])
+    assert docstring, name
+    assert re.search(r"Raises:?|Raises |[Nn]ever raises", docstring), name
+
+
+def test_the_errors_are_one_tree() -> None:
+    errors = [getattr(execlog, name) for name in PUBLIC if isinstance(getattr(execlog, name), type)]
+    ours = [error for error in errors if issubclass(error, Exception)]
+    assert len(ours) == 7
+    assert all(issubclass(error, execlog.ExeclogError) for error in ours)
+    assert issubclass(execlog.InvalidArgument, ValueError)
