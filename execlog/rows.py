@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from operator import itemgetter
 from types import NoneType
 from typing import Any
@@ -49,7 +49,6 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "sample_rate": (float,),
 }
 _ALLOWED = tuple(_TYPES.get(column, _TEXT_OR_NULL) for column in COLUMNS)
-_COLUMN_SET = frozenset(COLUMNS)
 _TRACE = COLUMNS.index("trace")
 
 _validate = StrategyExecutionLog.__pydantic_validator__.validate_python
@@ -57,20 +56,24 @@ _to_json = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(","
 _values = itemgetter(*COLUMNS)
 
 
-def _pick(*columns: str) -> itemgetter[tuple[Any, ...]]:
-    return itemgetter(*map(COLUMNS.index, columns))
-
-
-_ranged = _pick(
-    "created_at", "strategy_version", "points", "duration_ms", "nodes_executed", "sample_rate"
-)
-_keys = _pick("strategy_id", "realm_id", "status", "error_code", "case_name")
 _INT32 = 2**31
+_ZERO = timedelta(0)
 _ROWS_A_CHUNK = 500
 _CHARACTERS_A_CHUNK = 256 * 1024
 _SAFE_DEPTH = 190  # the parser stops at 200
 _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r", "\x01": r"\x01"})
+# The same line, value by value, for the few that need escapes.
+_ESCAPED: dict[type, Callable[[Any], str]] = {
+    NoneType: lambda _: NULL,
+    UUID: lambda value: f"{value.int:032x}",
+    datetime: lambda value: _timestamp(value),
+    str: lambda value: value.translate(_ESCAPES),
+    int: str,
+    float: repr,
+    bool: lambda value: "t" if value else "f",
+    list: lambda value: _trace_text(value).translate(_ESCAPES),
+}
 _JSON_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 # The number of NULLs by the types of a row's values. At most 2 ** (nullable columns) entries.
 _nulls_by_types: dict[tuple[type, ...], int] = {}
@@ -168,68 +171,75 @@ def _line(row: object) -> str:
     """One line of COPY text, without its end. Text is checked by the caller, all lines at once."""
     values = _values_of(row)
     nulls = _count_nulls(values)
-    if nulls is None or not _in_range(values):
-        values = _checked(row)
-        nulls = values.count(None)
-    fields = _written(values)
-    line = "\t".join(fields)
-    plain = line.count("\t") == len(COLUMNS) - 1 and line.count(NULL) == nulls
-    if plain and "\\" not in line and "\n" not in line and "\r" not in line:
+    line = None if nulls is None else _written(values)
+    if line is None:
+        # Not surely right: the model's own validator converts it, or says what is wrong.
+        values, line = _checked(row), ""
+    if (
+        line.count("\t") == len(COLUMNS) - 1
+        and line.count(NULL) == nulls
+        and "\\" not in line
+        and "\n" not in line
+        and "\r" not in line
+    ):
         return line
-    return "\t".join(
-        NULL if value is None else field.translate(_ESCAPES)
-        for value, field in zip(values, fields, strict=True)
-    )
+    return "\t".join([_ESCAPED[type(value)](value) for value in values])
 
 
 def _values_of(row: object) -> tuple[Any, ...]:
     """The values as they are, where the row looks like a model that its validator has seen."""
-    if isinstance(row, StrategyExecutionLog) and row.__dict__.keys() == _COLUMN_SET:
+    if not isinstance(row, StrategyExecutionLog) or len(row.__dict__) != len(COLUMNS):
+        return _checked(row)
+    try:
         values: tuple[Any, ...] = _values(row.__dict__)
-        return values
-    return _checked(row)
+    except KeyError:
+        return _checked(row)
+    return values
 
 
-def _written(values: tuple[Any, ...]) -> tuple[str, ...]:
-    """The values as text, not yet escaped. Spelled out: a loop takes three times as long."""
-    (id_, created_at, strategy_id, version, type_, realm_id, game_id, task_id, user_id, *others) = (
-        values
-    )
-    status, error_code, points, case_name, duration_ms, nodes, trace, *others = others
-    sampled, rate, parent_id, notes = others
+def _written(values: tuple[Any, ...]) -> str | None:
+    """The line, its text not yet escaped; None where a number, the time or a key is out of range.
+
+    Spelled out: a loop over the columns takes four times as long, and it runs for every row.
+    """
+    # fmt: off
+    (
+        id_, created_at, strategy_id, version, type_, realm_id, game_id, task_id, user_id, status,
+        code, points, case, duration_ms, nodes, trace, sampled, rate, parent_id, notes,
+    ) = values
+    # fmt: on
+    characters = len(strategy_id) + len(status) + len(realm_id or "") + len(code or "")
+    if not (
+        0.0 <= duration_ms <= LARGEST
+        and (points is None or -LARGEST <= points <= LARGEST)
+        and 0 <= nodes < _INT32
+        and -_INT32 <= version < _INT32
+        and 0.0 < rate <= 1.0
+        and strategy_id
+        and (characters + len(case or "")) * 4 <= LONGEST_KEY
+        and (created_at is None or (1 < created_at.year < 9999 and created_at.utcoffset() == _ZERO))
+    ):
+        return None
     return (
-        f"{id_.int:032x}",
-        NULL if created_at is None else _timestamp(created_at),
-        strategy_id,
-        str(version),
-        type_,
-        NULL if realm_id is None else realm_id,
-        NULL if game_id is None else game_id,
-        NULL if task_id is None else task_id,
-        NULL if user_id is None else user_id,
-        status,
-        NULL if error_code is None else error_code,
-        NULL if points is None else repr(points),
-        NULL if case_name is None else case_name,
-        repr(duration_ms),
-        str(nodes),
-        NULL if trace is None else _trace_text(trace),
-        "t" if sampled else "f",
-        repr(rate),
-        NULL if parent_id is None else parent_id,
-        NULL if notes is None else notes,
+        f"{id_.int:032x}\t{NULL if created_at is None else created_at.isoformat()}\t"
+        f"{strategy_id}\t{version}\t{type_}\t{NULL if realm_id is None else realm_id}\t"
+        f"{NULL if game_id is None else game_id}\t{NULL if task_id is None else task_id}\t"
+        f"{NULL if user_id is None else user_id}\t{status}\t{NULL if code is None else code}\t"
+        f"{NULL if points is None else points}\t{NULL if case is None else case}\t"
+        f"{duration_ms}\t{nodes}\t{NULL if trace is None else _trace_text(trace)}\t"
+        f"{'t' if sampled else 'f'}\t{rate}\t{NULL if parent_id is None else parent_id}\t"
+        f"{NULL if notes is None else notes}"
     )
 
 
 def _timestamp(time: datetime) -> str:
-    if not 1 < time.year < 9999:
-        # The driver sends and reads the calendar's ends as infinities; COPY must agree with it.
-        if time == _LAST:
-            return "infinity"
-        if time == _FIRST:
-            return "-infinity"
-    # The server knows no offset beyond 15:59 and none with a fraction of a minute; UTC it knows.
-    return (time if time.tzinfo is UTC else time.astimezone(UTC)).isoformat()
+    if time.tzinfo is not UTC:
+        # The server knows no offset beyond 15:59 and none with a fraction of a minute.
+        time = time.astimezone(UTC)
+    if 1 < time.year < 9999:
+        return time.isoformat()
+    # The driver sends and reads the calendar's ends as infinities; COPY must agree with it.
+    return {_FIRST: "-infinity", _LAST: "infinity"}.get(time) or time.isoformat()
 
 
 def _count_nulls(values: tuple[Any, ...]) -> int | None:
@@ -239,27 +249,6 @@ def _count_nulls(values: tuple[Any, ...]) -> int | None:
     if nulls is None and all(map(tuple.__contains__, _ALLOWED, types)):
         nulls = _nulls_by_types[types] = types.count(NoneType)
     return nulls
-
-
-def _in_range(values: tuple[Any, ...]) -> bool:
-    """Whether the row surely fits the model; if not, the model's validator has the last word."""
-    created_at, version, points, duration_ms, nodes, rate = _ranged(values)
-    strategy_id, realm_id, status, error_code, case_name = _keys(values)
-    characters = len(strategy_id) + len(status)
-    characters += len(realm_id or "") + len(error_code or "") + len(case_name or "")
-    return (
-        0.0 <= duration_ms <= LARGEST
-        and (points is None or -LARGEST <= points <= LARGEST)
-        and 0 <= nodes < _INT32
-        and -_INT32 <= version < _INT32
-        and 0.0 < rate <= 1.0
-        and strategy_id != ""
-        and characters * 4 <= LONGEST_KEY
-        and (
-            created_at is None
-            or (1 < created_at.year < 9999 and created_at.utcoffset() is not None)
-        )
-    )
 
 
 def _trace(text: str) -> list[Any]:
