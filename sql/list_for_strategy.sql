@@ -11,6 +11,8 @@
 -- failures, which have an index of their own: four lists, each in the order of an index, of which a
 -- call reads at most two, and no further than its page. Only status 'ok' has to pass over the
 -- failures among the rows: an index for it would cost 40 % of COPY.
+-- The limit of 200, the largest page, lets the planner see that a page is cheap whatever $3 is: then
+-- the generic plan serves after five calls, and 0.3 ms of planning are saved on each.
 -- A page of the last list starts at before_id alone; on the first page both are NULL.
 select
     (page.log).id,
@@ -34,65 +36,73 @@ select
     (page.log).parent_strategy_id,
     (page.log).notes
 from (
-    (
-        select log, created_at, id
-        from execlog.strategy_execution_log as log
-        where strategy_id = $1::text
-            and coalesce($2::text, 'ok') = 'ok'
-            and ($2::text is null or status = 'ok')
-            and ($5::uuid is null or $4::timestamptz is not null)
-            and created_at <= coalesce($4::timestamptz, 'infinity')
-            and (created_at, id) <= (
-                coalesce($4::timestamptz, 'infinity'),
-                coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-            )
-            and ($5::uuid is null or (created_at, id) <> ($4::timestamptz, $5::uuid))
-        order by created_at desc nulls last, id desc
-        limit $3::bigint
-    )
-    union all
-    (
-        select log, created_at, id
-        from execlog.strategy_execution_log as log
-        where strategy_id = $1::text
-            and status = $2::text
-            and status <> 'ok'
-            and ($5::uuid is null or $4::timestamptz is not null)
-            and created_at <= coalesce($4::timestamptz, 'infinity')
-            and (created_at, id) <= (
-                coalesce($4::timestamptz, 'infinity'),
-                coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-            )
-            and ($5::uuid is null or (created_at, id) <> ($4::timestamptz, $5::uuid))
-        order by created_at desc nulls last, id desc
-        limit $3::bigint
-    )
-    union all
-    (
-        select log, created_at, id
-        from execlog.strategy_execution_log as log
-        where strategy_id = $1::text
-            and coalesce($2::text, 'ok') = 'ok'
-            and ($2::text is null or status = 'ok')
-            and created_at is null
-            and id <= coalesce(case when $4::timestamptz is null then $5::uuid end, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-            and ($4::timestamptz is not null or $5::uuid is null or id <> $5::uuid)
-        order by created_at desc nulls last, id desc
-        limit $3::bigint
-    )
-    union all
-    (
-        select log, created_at, id
-        from execlog.strategy_execution_log as log
-        where strategy_id = $1::text
-            and status = $2::text
-            and status <> 'ok'
-            and created_at is null
-            and id <= coalesce(case when $4::timestamptz is null then $5::uuid end, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-            and ($4::timestamptz is not null or $5::uuid is null or id <> $5::uuid)
-        order by created_at desc nulls last, id desc
-        limit $3::bigint
-    )
+    select
+        log,
+        created_at,
+        id
+    from (
+        (
+            select log, created_at, id
+            from execlog.strategy_execution_log as log
+            where strategy_id = $1::text
+                and coalesce($2::text, 'ok') = 'ok'
+                and ($2::text is null or status = 'ok')
+                and ($5::uuid is null or $4::timestamptz is not null)
+                and created_at <= coalesce($4::timestamptz, 'infinity')
+                and (created_at, id) <= (
+                    coalesce($4::timestamptz, 'infinity'),
+                    coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+                )
+                and ($5::uuid is null or (created_at, id) <> ($4::timestamptz, $5::uuid))
+            order by created_at desc nulls last, id desc
+            limit 200
+        )
+        union all
+        (
+            select log, created_at, id
+            from execlog.strategy_execution_log as log
+            where strategy_id = $1::text
+                and status = $2::text
+                and status <> 'ok'
+                and ($5::uuid is null or $4::timestamptz is not null)
+                and created_at <= coalesce($4::timestamptz, 'infinity')
+                and (created_at, id) <= (
+                    coalesce($4::timestamptz, 'infinity'),
+                    coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+                )
+                and ($5::uuid is null or (created_at, id) <> ($4::timestamptz, $5::uuid))
+            order by created_at desc nulls last, id desc
+            limit 200
+        )
+        union all
+        (
+            select log, created_at, id
+            from execlog.strategy_execution_log as log
+            where strategy_id = $1::text
+                and coalesce($2::text, 'ok') = 'ok'
+                and ($2::text is null or status = 'ok')
+                and created_at is null
+                and id <= coalesce(case when $4::timestamptz is null then $5::uuid end, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+                and ($4::timestamptz is not null or $5::uuid is null or id <> $5::uuid)
+            order by created_at desc nulls last, id desc
+            limit 200
+        )
+        union all
+        (
+            select log, created_at, id
+            from execlog.strategy_execution_log as log
+            where strategy_id = $1::text
+                and status = $2::text
+                and status <> 'ok'
+                and created_at is null
+                and id <= coalesce(case when $4::timestamptz is null then $5::uuid end, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+                and ($4::timestamptz is not null or $5::uuid is null or id <> $5::uuid)
+            order by created_at desc nulls last, id desc
+            limit 200
+        )
+    ) as candidate
+    order by candidate.created_at desc nulls last, candidate.id desc
+    limit 200
 ) as page
 order by page.created_at desc nulls last, page.id desc
 limit $3::bigint

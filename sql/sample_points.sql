@@ -18,7 +18,7 @@ from (
             and created_at >= coalesce($2::timestamptz, '-infinity')
             and created_at <= coalesce($3::timestamptz, 'infinity')
         order by created_at desc nulls last, id desc
-        limit $4::bigint
+        limit 5000
     )
     union all
     (
@@ -33,7 +33,7 @@ from (
             and $2::timestamptz is null
             and $3::timestamptz is null
         order by created_at desc nulls last, id desc
-        limit $4::bigint
+        limit 5000
     )
 ) as newest
 order by created_at desc nulls last, id desc

@@ -320,23 +320,23 @@ async def bench_indexes(pool: Pool, fresh: Fresh, rounds: int) -> None:
                 f"strategy_execution_log_{name}", f"{name}_{number}", 1
             )
             await pool.execute(definition.replace(f"ON ONLY {TABLE}", f"ON bench.t{number}"))
-    taken: dict[str, list[float]] = {chosen: [] for chosen in sets}
+    taken: dict[str, list[float]] = {label: [] for label in sets}
     async with pool.acquire() as connection:
         filling = 200_000 // BATCH
         for turn in range(filling + rounds):
             tuples = fresh.tuples(BATCH)
-            for number, chosen in enumerate(sets):
+            for number, label in enumerate(sets):
                 begin = time.perf_counter()
                 await connection.copy_records_to_table(
                     f"t{number}", schema_name="bench", records=tuples, columns=COLUMNS
                 )
                 if turn >= filling:
-                    taken[chosen].append(time.perf_counter() - begin)
+                    taken[label].append(time.perf_counter() - begin)
     print(f"\nCOPY of {BATCH:,} ready-made tuples, by the indexes of the table")
     bare = statistics.median(taken["no index"])
-    for chosen, seconds in taken.items():
+    for label, seconds in taken.items():
         median = statistics.median(seconds)
-        print(f"{chosen:<36} {BATCH / median:>12,.0f} /s {median / bare:>8.2f} x the time of none")
+        print(f"{label:<36} {BATCH / median:>12,.0f} /s {median / bare:>8.2f} x the time of none")
 
 
 async def main() -> None:

@@ -363,3 +363,23 @@ async def test_before_is_checked_too(unreachable: StrategyExecutionLogRepository
             await unreachable.list_for_strategy(
                 strategy_id=STRATEGY, before=row().model_copy(update=change)
             )
+
+
+async def test_what_was_read_can_be_stored_again(
+    repository: StrategyExecutionLogRepository,
+) -> None:
+    class Tagged(str):
+        __slots__ = ()
+
+        def __str__(self) -> str:
+            return "something else"
+
+    await repository.insert_rows([row(notes=Tagged("tab\there"), case_name=Tagged("gold"))])
+    [read] = await repository.list_for_strategy(strategy_id=STRATEGY)
+    assert (read.notes, read.case_name) == ("tab\there", "gold")
+    assert StrategyExecutionLog.model_validate_json(read.model_dump_json()) == read
+    assert read.model_copy() == read == StrategyExecutionLog(**read.model_dump())
+    again = read.model_copy(update={"created_at": T0})
+    assert await repository.insert_rows([again]) == 1
+    await repository.insert_row(read.model_copy(update={"created_at": None}))
+    assert await repository.count_by_status(strategy_id=STRATEGY) == {"ok": 3}
