@@ -32,7 +32,7 @@ from execlog.models import (
 )
 from execlog.percentiles import percentile_cont
 from execlog.resources import folder
-from execlog.rows import NULL, copy_chunks, from_record, row_arguments
+from execlog.rows import NULL, CheckedRows, checked, from_record, row_arguments
 from execlog.statements import Statement, load_statements
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ __all__ = ["StrategyExecutionLogRepository"]
 # How long a connection may take to become usable again after a query was given up.
 _RELEASE_SECONDS = 1.0
 _LARGEST_SAMPLE = 5000
+_LARGEST_MESSAGE = 1024 * 1024
 # No such function; not supported; the server's own time limit.
 _NO_PERCENTILES = frozenset({"42883", "0A000"})
 _CANCELED = "57014"
@@ -95,8 +96,7 @@ class StrategyExecutionLogRepository:
         """Stores many executions by COPY, all or none, and answers how many.
 
         Args:
-            rows: Executions, or mappings of their fields. All are held in memory as text at once:
-                about 200 bytes each and their traces.
+            rows: Executions, or mappings of their fields. All are held in memory at once.
 
         Raises:
             InvalidArgument: A value can't be stored; names row and field (`rows[3].points`).
@@ -109,14 +109,14 @@ class StrategyExecutionLogRepository:
             return 0
         statement = self._statements["insert_rows"]
         schema, table, columns = statement.copy_target()
-        chunks = await _copy_chunks(batch)
+        accepted = await _checked(batch)
         with driver_errors(statement.name):
             async with self._connection(statement.name) as (connection, remaining):
                 await connection.copy_to_table(
                     table,
                     schema_name=schema,
                     columns=columns,
-                    source=_sent(chunks),
+                    source=_copy_text(accepted),
                     format="text",
                     null=NULL,
                     timeout=remaining,
@@ -387,19 +387,24 @@ def _sequence(rows: object) -> list[object]:
     return list(rows)
 
 
-async def _copy_chunks(batch: Sequence[object]) -> list[bytes]:
-    """All rows, checked and written, before the first byte is sent; others get their turn."""
-    chunks = []
-    for chunk in copy_chunks(batch):
-        chunks.append(chunk)
+async def _checked(batch: Sequence[object]) -> list[CheckedRows]:
+    """All rows are checked before the first byte is sent; in between others get their turn."""
+    accepted = []
+    for some in checked(batch):
+        accepted.append(some)
         await asyncio.sleep(0)
-    return chunks
+    return accepted
 
 
-async def _sent(chunks: Iterable[bytes]) -> AsyncIterator[bytes]:
-    """Chunk by chunk: the server refuses a single message of a gigabyte."""
-    for chunk in chunks:
-        yield chunk
+async def _copy_text(accepted: Iterable[CheckedRows]) -> AsyncIterator[bytes]:
+    """The rows as text, written while the server stores those before them.
+
+    In pieces of a megabyte at most: the server refuses a single message of a gigabyte.
+    """
+    for some in accepted:
+        text = some.copy_text()
+        for begin in range(0, len(text), _LARGEST_MESSAGE):
+            yield text[begin : begin + _LARGEST_MESSAGE]
 
 
 def _lacks_percentiles(error: StoreUnavailable | QueryRejected) -> bool:

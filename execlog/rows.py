@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import chain
 from operator import itemgetter
 from types import NoneType
 from typing import Any
@@ -23,7 +25,7 @@ from pydantic_core import from_json
 from execlog.errors import InvalidArgument
 from execlog.models import LARGEST, LONGEST_KEY, StrategyExecutionLog, invalid_argument
 
-__all__ = ["COLUMNS", "NULL", "copy_chunks", "from_record", "row_arguments"]
+__all__ = ["COLUMNS", "NULL", "CheckedRows", "checked", "from_record", "row_arguments"]
 
 COLUMNS = tuple(StrategyExecutionLog.model_fields)
 """The columns in the order of the table, the model and every statement."""
@@ -49,6 +51,15 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "sample_rate": (float,),
 }
 _ALLOWED = tuple(_TYPES.get(column, _TEXT_OR_NULL) for column in COLUMNS)
+_KEYS = ("strategy_id", "realm_id", "status", "error_code", "case_name")
+_RANGED = (
+    "created_at",
+    "strategy_version",
+    "points",
+    "duration_ms",
+    "nodes_executed",
+    "sample_rate",
+)
 _COLUMN_SET = set(COLUMNS)
 _TRACE = COLUMNS.index("trace")
 
@@ -56,52 +67,71 @@ _set = object.__setattr__  # pydantic's own way around a frozen model
 _validate = StrategyExecutionLog.__pydantic_validator__.validate_python
 _to_json = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode
 _values = itemgetter(*COLUMNS)
-
-
+_texts = itemgetter(*(n for n, types in enumerate(_ALLOWED) if str in types), _TRACE)
+_ranged = itemgetter(*map(COLUMNS.index, _RANGED))
+_keys = itemgetter(*map(COLUMNS.index, _KEYS))
+_SPECIAL = re.compile(r"[\\\t\n\r\x01]")
 _INT32 = 2**31
-_ZERO = timedelta(0)
-_ROWS_A_CHUNK = 500
-_CHARACTERS_A_CHUNK = 256 * 1024
+_ROWS_AT_ONCE = 500
+_CHARACTERS_AT_ONCE = 256 * 1024
 _SAFE_DEPTH = 190  # the parser stops at 200
 _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r", "\x01": r"\x01"})
 _JSON_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
-# The number of NULLs by the types of a row's values. At most 2 ** (nullable columns) entries.
-_nulls_by_types: dict[tuple[type, ...], int] = {}
+# The types of rows that were right. At most 2 ** (nullable columns + 1) entries.
+_known_types: set[tuple[type, ...]] = set()
 
 
-def copy_chunks(rows: Sequence[object]) -> Iterator[bytes]:
-    """The rows as COPY text, in chunks that keep an event loop for a few milliseconds each.
+@dataclass(frozen=True)
+class CheckedRows:
+    """Rows that can be stored: their values, each trace as text already.
+
+    `plain` says that no text among them holds a character which COPY would take for its own.
+    """
+
+    values: list[tuple[Any, ...]]
+    plain: bool
+
+    def copy_text(self) -> bytes:
+        """The rows as COPY text. Never raises."""
+        if self.plain:
+            return "\n".join([*map(_line, self.values), ""]).encode()
+        return "\n".join([*map(_escaped_line, self.values), ""]).encode()
+
+
+def checked(rows: Sequence[object]) -> Iterator[CheckedRows]:
+    """The rows, checked, a few at a time: an event loop is kept for a few milliseconds each.
 
     Raises:
         InvalidArgument: A row that can't be stored; names it and its field: `rows[3].points`.
     """
-    lines: list[str] = []
+    found: list[tuple[Any, ...]] = []
     size = first = 0
     for place, row in enumerate(rows):
         try:
-            line = _line(row)
+            values = _storable(row)
         except InvalidArgument as error:
             raise _at(f"rows[{place}]", error) from error.__cause__
-        lines.append(line)
-        size += len(line)
-        if len(lines) == _ROWS_A_CHUNK or size >= _CHARACTERS_A_CHUNK:
-            yield _encoded(lines, rows, first)
-            lines, size, first = [], 0, place + 1
-    if lines:
-        yield _encoded(lines, rows, first)
+        found.append(values)
+        size += len(values[_TRACE] or "")
+        if len(found) == _ROWS_AT_ONCE or size >= _CHARACTERS_AT_ONCE:
+            yield _text_checked(found, rows, first)
+            found, size, first = [], 0, place + 1
+    if found:
+        yield _text_checked(found, rows, first)
 
 
-def _encoded(lines: list[str], rows: Sequence[object], first: int) -> bytes:
-    """The lines as bytes, in which neither half a surrogate pair nor NUL has a place."""
+def _text_checked(found: list[tuple[Any, ...]], rows: Sequence[object], first: int) -> CheckedRows:
+    """All text of these rows at once: neither half a surrogate pair nor NUL has a place in it."""
+    text = "".join(filter(None, chain.from_iterable(map(_texts, found))))
     try:
-        data = "\n".join([*lines, ""]).encode()
-        if b"\0" not in data:
-            return data
+        text.encode()
     except UnicodeEncodeError:
-        pass
+        text = "\0"
+    if "\0" not in text:
+        return CheckedRows(found, plain=_SPECIAL.search(text) is None)
     # The slow check knows which row and which field it is.
-    for place in range(first, first + len(lines)):
+    for place in range(first, first + len(found)):
         row_arguments(rows[place], f"rows[{place}]")
     raise InvalidArgument("rows", "hold what is not text")
 
@@ -165,22 +195,73 @@ def _checked(row: object) -> tuple[Any, ...]:
     return values
 
 
-def _line(row: object) -> str:
-    """One line of COPY text, without its end. Text is checked by the caller, all lines at once."""
+def _storable(row: object) -> tuple[Any, ...]:
+    """The row's values, the trace as text.
+
+    A quick look finds almost all of them to be right; for the others the model's own validator
+    converts them or says what is wrong.
+    """
     values = _values_of(row)
-    nulls = _count_nulls(values)
-    line = None if nulls is None else _written(values)
-    if line is None:
-        # Not surely right: the model's own validator converts it, or says what is wrong.
-        values, line = _checked(row), ""
-    if (
-        line.count("\t") == len(COLUMNS) - 1
-        and line.count(NULL) == nulls
-        and "\\" not in line
-        and "\n" not in line
-        and "\r" not in line
-    ):
-        return line
+    types = tuple(map(type, values))
+    if types not in _known_types:
+        if all(map(tuple.__contains__, _ALLOWED, types)):
+            _known_types.add(types)
+        else:
+            values = _checked(row)
+    if not _in_range(values):
+        values = _checked(row)
+    if values[_TRACE] is None:
+        return values
+    return (*values[:_TRACE], _trace_text(values[_TRACE]), *values[_TRACE + 1 :])
+
+
+def _in_range(values: tuple[Any, ...]) -> bool:
+    """Whether numbers, time and keys surely are within the model's bounds."""
+    created_at, version, points, duration_ms, nodes, rate = _ranged(values)
+    strategy_id, realm_id, status, code, case = _keys(values)
+    characters = len(strategy_id) + len(status) + len(realm_id or "") + len(code or "")
+    return (
+        0.0 <= duration_ms <= LARGEST
+        and (points is None or -LARGEST <= points <= LARGEST)
+        and 0 <= nodes < _INT32
+        and -_INT32 <= version < _INT32
+        and 0.0 < rate <= 1.0
+        and strategy_id != ""
+        and (characters + len(case or "")) * 4 <= LONGEST_KEY
+        and (
+            created_at is None
+            or (1 < created_at.year < 9999 and created_at.utcoffset() is not None)
+        )
+    )
+
+
+def _line(values: tuple[Any, ...]) -> str:
+    """One line of COPY text, without its end, nothing escaped.
+
+    Spelled out: a loop over the columns takes four times as long, and it runs for every row.
+    """
+    # fmt: off
+    (
+        id_, created_at, strategy_id, version, type_, realm_id, game_id, task_id, user_id, status,
+        code, points, case, duration_ms, nodes, trace, sampled, rate, parent_id, notes,
+    ) = values
+    # fmt: on
+    return (
+        f"{id_.int:032x}\t{NULL if created_at is None else _timestamp(created_at)}\t"
+        f"{strategy_id}\t{version}\t{type_}\t{NULL if realm_id is None else realm_id}\t"
+        f"{NULL if game_id is None else game_id}\t{NULL if task_id is None else task_id}\t"
+        f"{NULL if user_id is None else user_id}\t{status}\t{NULL if code is None else code}\t"
+        f"{NULL if points is None else points}\t{NULL if case is None else case}\t"
+        f"{duration_ms}\t{nodes}\t{NULL if trace is None else trace}\t"
+        f"{'t' if sampled else 'f'}\t{rate}\t{NULL if parent_id is None else parent_id}\t"
+        f"{NULL if notes is None else notes}"
+    )
+
+
+def _escaped_line(values: tuple[Any, ...]) -> str:
+    """The same, each text that needs it escaped."""
+    if not _SPECIAL.search("".join(filter(None, _texts(values)))):
+        return _line(values)
     return "\t".join(map(_escaped, values))
 
 
@@ -200,7 +281,7 @@ def _escaped(value: Any) -> str:
         return _timestamp(value)
     if isinstance(value, UUID):
         return f"{value.int:032x}"
-    return _trace_text(value).translate(_ESCAPES)
+    raise TypeError(f"no column holds a {type(value).__name__}")
 
 
 def _values_of(row: object) -> tuple[Any, ...]:
@@ -214,41 +295,6 @@ def _values_of(row: object) -> tuple[Any, ...]:
     return values
 
 
-def _written(values: tuple[Any, ...]) -> str | None:
-    """The line, its text not yet escaped; None where a number, the time or a key is out of range.
-
-    Spelled out: a loop over the columns takes four times as long, and it runs for every row.
-    """
-    # fmt: off
-    (
-        id_, created_at, strategy_id, version, type_, realm_id, game_id, task_id, user_id, status,
-        code, points, case, duration_ms, nodes, trace, sampled, rate, parent_id, notes,
-    ) = values
-    # fmt: on
-    characters = len(strategy_id) + len(status) + len(realm_id or "") + len(code or "")
-    if not (
-        0.0 <= duration_ms <= LARGEST
-        and (points is None or -LARGEST <= points <= LARGEST)
-        and 0 <= nodes < _INT32
-        and -_INT32 <= version < _INT32
-        and 0.0 < rate <= 1.0
-        and strategy_id
-        and (characters + len(case or "")) * 4 <= LONGEST_KEY
-        and (created_at is None or (1 < created_at.year < 9999 and created_at.utcoffset() == _ZERO))
-    ):
-        return None
-    return (
-        f"{id_.int:032x}\t{NULL if created_at is None else created_at.isoformat()}\t"
-        f"{strategy_id}\t{version}\t{type_}\t{NULL if realm_id is None else realm_id}\t"
-        f"{NULL if game_id is None else game_id}\t{NULL if task_id is None else task_id}\t"
-        f"{NULL if user_id is None else user_id}\t{status}\t{NULL if code is None else code}\t"
-        f"{NULL if points is None else points}\t{NULL if case is None else case}\t"
-        f"{duration_ms}\t{nodes}\t{NULL if trace is None else _trace_text(trace)}\t"
-        f"{'t' if sampled else 'f'}\t{rate}\t{NULL if parent_id is None else parent_id}\t"
-        f"{NULL if notes is None else notes}"
-    )
-
-
 def _timestamp(time: datetime) -> str:
     if time.tzinfo is not UTC:
         # The server knows no offset beyond 15:59 and none with a fraction of a minute.
@@ -257,15 +303,6 @@ def _timestamp(time: datetime) -> str:
         return time.isoformat()
     # The driver sends and reads the calendar's ends as infinities; COPY must agree with it.
     return {_FIRST: "-infinity", _LAST: "infinity"}.get(time) or time.isoformat()
-
-
-def _count_nulls(values: tuple[Any, ...]) -> int | None:
-    """How many values are NULL; None where one has a type that a line can't write."""
-    types = tuple(map(type, values))
-    nulls = _nulls_by_types.get(types)
-    if nulls is None and all(map(tuple.__contains__, _ALLOWED, types)):
-        nulls = _nulls_by_types[types] = types.count(NoneType)
-    return nulls
 
 
 def _trace(text: str) -> list[Any]:
