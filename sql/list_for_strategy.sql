@@ -10,7 +10,7 @@
 -- Rows without a time come after all others, so they are a list of their own, and so are the
 -- failures, which have an index of their own: four lists, each in the order of an index, of which a
 -- call reads at most two, and no further than its page. Only status 'ok' has to pass over the
--- failures among the rows: an index for it would cost 40 % of COPY.
+-- failures among the rows: an index for it would cost a third of COPY.
 -- A list that a call does not read has NULL as its bound: then all of its partitions are pruned
 -- before they are opened.
 -- The limit of 200, the largest page, lets the planner see that a page is cheap whatever $3 is: then
