@@ -41,11 +41,18 @@ app = typer.Typer(
 def main() -> None:
     """Runs the command of this process's arguments. Raises SystemExit with the exit code."""
     try:
-        app()
+        try:
+            app()
+        finally:
+            # Here, where a full disk can still be said; at exit nobody would hear of it.
+            sys.stdout.flush()
     except ExeclogError as error:
         sys.exit(_say(error, 1))
     except OSError as error:
-        sys.exit(_say(error.strerror or error, 1))
+        # What is left in the buffer would fail once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # A reader that left (head, less) has seen enough, and needs no message.
+        sys.exit(1 if isinstance(error, BrokenPipeError) else _say(error.strerror or error, 1))
 
 
 def _say(problem: object, code: int) -> int:

@@ -71,14 +71,20 @@ def test_wrong_usage(words: list[str]) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_full_disk_and_a_reader_that_left() -> None:
-    full = subprocess.run(
-        f"{COMMAND} migrate --sql > /dev/full", shell=True, capture_output=True, text=True
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_and_a_reader_that_left(unbuffered: str) -> None:
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    full, left = (
+        subprocess.run(
+            f"{COMMAND} migrate --sql {to}",
+            shell=True,
+            capture_output=True,
+            text=True,
+            env=environment,
+        )
+        for to in ("> /dev/full", "| true")
     )
     assert (full.returncode, full.stderr) == (1, "execlog: No space left on device\n")
-    left = subprocess.run(
-        f"{COMMAND} migrate --sql | true", shell=True, capture_output=True, text=True
-    )
     assert left.stderr == ""
 
 
