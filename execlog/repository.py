@@ -11,7 +11,6 @@ Every method checks its arguments before anything is sent and raises from one tr
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +21,7 @@ from uuid import UUID
 import asyncpg
 
 from execlog import arguments
-from execlog.errors import InvalidArgument, QueryRejected, StoreUnavailable, driver_errors
+from execlog.errors import InvalidArgument, QueryRejected, StoreUnavailable
 from execlog.models import (
     CaseNameCount,
     DurationAndNodesSummary,
@@ -32,21 +31,16 @@ from execlog.models import (
 )
 from execlog.percentiles import percentile_cont
 from execlog.resources import folder
-from execlog.rows import NULL, CheckedRows, checked, from_record, row_arguments
+from execlog.rows import CheckedRows, checked, from_record, row_arguments
 from execlog.statements import Statement, load_statements
+from execlog.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     Pool = asyncpg.Pool[asyncpg.Record]
-    Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
 
 __all__ = ["StrategyExecutionLogRepository"]
 
-# How long a connection may take to become usable again after a query was given up.
-_RELEASE_SECONDS = 1.0
 _LARGEST_SAMPLE = 5000
-_LARGEST_MESSAGE = 1024 * 1024
 # No such function; not supported; the server's own time limit.
 _NO_PERCENTILES = frozenset({"42883", "0A000"})
 _CANCELED = "57014"
@@ -70,10 +64,7 @@ class StrategyExecutionLogRepository:
 
     def __init__(self, pool: Pool, *, timeout: float = 30.0) -> None:
         """Takes the pool and loads the statements. Raises: see the class."""
-        if not isinstance(pool, asyncpg.Pool):
-            raise InvalidArgument("pool", f"must be an asyncpg.Pool, not {type(pool).__name__}")
-        self._pool = pool
-        self._timeout = arguments.seconds("timeout", timeout)
+        self._store = Store(pool, timeout)
         self._statements = statements()
 
     async def insert_row(self, row: StrategyExecutionLog | Mapping[str, Any]) -> None:
@@ -107,20 +98,7 @@ class StrategyExecutionLogRepository:
         batch = _sequence(rows)
         if not batch:
             return 0
-        statement = self._statements["insert_rows"]
-        schema, table, columns = statement.copy_target()
-        accepted = await _checked(batch)
-        with driver_errors(statement.name):
-            async with self._connection(statement.name) as (connection, remaining):
-                await connection.copy_to_table(
-                    table,
-                    schema_name=schema,
-                    columns=columns,
-                    source=_copy_text(accepted),
-                    format="text",
-                    null=NULL,
-                    timeout=remaining,
-                )
+        await self._store.copy(self._statements["insert_rows"], await _checked(batch))
         return len(batch)
 
     async def get(
@@ -333,28 +311,7 @@ class StrategyExecutionLogRepository:
     async def _fetch(
         self, name: str, *values: object, budget: float | None = None
     ) -> list[asyncpg.Record]:
-        statement = self._statements[name]
-        with driver_errors(name):
-            async with self._connection(name) as (connection, remaining):
-                limit = remaining if budget is None else min(budget, remaining)
-                return await connection.fetch(statement.sql, *values, timeout=limit)
-
-    @contextlib.asynccontextmanager
-    async def _connection(self, name: str) -> AsyncIterator[tuple[Connection, float]]:
-        """A connection of the pool, and the seconds that are left for its query."""
-        clock = asyncio.get_running_loop().time
-        deadline = clock() + self._timeout
-        try:
-            connection = await self._pool.acquire(timeout=self._timeout)
-        except TimeoutError:
-            raise StoreUnavailable(f"{name}: no connection within {self._timeout:g} s") from None
-        try:
-            yield connection, max(deadline - clock(), 0.001)
-        finally:
-            # After a timeout the pool waits until the server has let go, or throws the connection
-            # away. How that ends must replace neither the answer nor the error of the query.
-            with contextlib.suppress(Exception):
-                await self._pool.release(connection, timeout=_RELEASE_SECONDS)
+        return await self._store.fetch(self._statements[name], *values, budget=budget)
 
 
 @functools.cache
@@ -394,17 +351,6 @@ async def _checked(batch: Sequence[object]) -> list[CheckedRows]:
         accepted.append(some)
         await asyncio.sleep(0)
     return accepted
-
-
-async def _copy_text(accepted: Iterable[CheckedRows]) -> AsyncIterator[bytes]:
-    """The rows as text, written while the server stores those before them.
-
-    In pieces of a megabyte at most: the server refuses a single message of a gigabyte.
-    """
-    for some in accepted:
-        text = some.copy_text()
-        for begin in range(0, len(text), _LARGEST_MESSAGE):
-            yield text[begin : begin + _LARGEST_MESSAGE]
 
 
 def _lacks_percentiles(error: StoreUnavailable | QueryRejected) -> bool:

@@ -1,0 +1,116 @@
+"""One statement on one borrowed connection, within a limit of time, its errors from one tree."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from execlog import arguments
+from execlog.errors import InvalidArgument, StoreUnavailable, driver_errors
+from execlog.rows import NULL, CheckedRows
+from execlog.statements import Statement
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    Pool = asyncpg.Pool[asyncpg.Record]
+    Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+
+__all__ = ["Store"]
+
+# How long a connection may take to become usable again after a query was given up.
+_RELEASE_SECONDS = 1.0
+_LARGEST_MESSAGE = 1024 * 1024
+
+
+class Store:
+    """A caller's pool, used for one statement at a time.
+
+    Args:
+        pool: An asyncpg pool; it stays the caller's.
+        timeout: Seconds that a call may take, waiting for a connection included.
+
+    Raises:
+        InvalidArgument: `pool` is no pool, or `timeout` is no positive number.
+    """
+
+    def __init__(self, pool: Pool, timeout: float) -> None:
+        """Takes the pool. Raises: see the class."""
+        if not isinstance(pool, asyncpg.Pool):
+            raise InvalidArgument("pool", f"must be an asyncpg.Pool, not {type(pool).__name__}")
+        self._pool = pool
+        self._timeout = arguments.seconds("timeout", timeout)
+
+    async def fetch(
+        self, statement: Statement, *values: object, budget: float | None = None
+    ) -> list[asyncpg.Record]:
+        """The rows that a statement answers.
+
+        Args:
+            statement: The statement.
+            values: Its parameters.
+            budget: Seconds that the server may take, where they are less than what is left.
+
+        Raises:
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time; in the latter case the cause is a
+                TimeoutError, or the sqlstate is 57014.
+            QueryRejected: The server refuses.
+        """
+        with driver_errors(statement.name):
+            async with self._connection(statement.name) as (connection, remaining):
+                limit = remaining if budget is None else min(budget, remaining)
+                return await connection.fetch(statement.sql, *values, timeout=limit)
+
+    async def copy(self, statement: Statement, accepted: Iterable[CheckedRows]) -> None:
+        """Stores rows by the COPY that the statement is, all or none.
+
+        Raises:
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        schema, table, columns = statement.copy_target()
+        with driver_errors(statement.name):
+            async with self._connection(statement.name) as (connection, remaining):
+                await connection.copy_to_table(
+                    table,
+                    schema_name=schema,
+                    columns=columns,
+                    source=_copy_text(accepted),
+                    format="text",
+                    null=NULL,
+                    timeout=remaining,
+                )
+
+    @contextlib.asynccontextmanager
+    async def _connection(self, name: str) -> AsyncIterator[tuple[Connection, float]]:
+        """A connection of the pool, and the seconds that are left for its query."""
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + self._timeout
+        try:
+            connection = await self._pool.acquire(timeout=self._timeout)
+        except TimeoutError:
+            raise StoreUnavailable(f"{name}: no connection within {self._timeout:g} s") from None
+        try:
+            yield connection, max(deadline - clock(), 0.001)
+        finally:
+            # After a timeout the pool waits until the server has let go, or throws the connection
+            # away. How that ends must replace neither the answer nor the error of the query.
+            with contextlib.suppress(Exception):
+                await self._pool.release(connection, timeout=_RELEASE_SECONDS)
+
+
+async def _copy_text(accepted: Iterable[CheckedRows]) -> AsyncIterator[bytes]:
+    """The rows as text, written while the server stores those before them.
+
+    In pieces of a megabyte at most: the server refuses a single message of a gigabyte.
+    """
+    for some in accepted:
+        text = some.copy_text()
+        for begin in range(0, len(text), _LARGEST_MESSAGE):
+            yield text[begin : begin + _LARGEST_MESSAGE]
