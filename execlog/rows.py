@@ -1,9 +1,4 @@
-"""Executions on their way to the server and back: checked, as COPY text, as arguments, as models.
-
-COPY text rather than binary, for three reasons: the server reads each value by the column's type
-of that moment, no codec of the caller's pool takes part, and a row is plain bytes from here on. It
-costs no speed: ready lines went in at 1.05 to 1.2 times the rows/s of ready tuples in binary.
-"""
+"""Executions on their way to the server and back: checked, as text, as arguments, as models."""
 
 from __future__ import annotations
 
@@ -22,16 +17,11 @@ import asyncpg
 from pydantic import ValidationError
 from pydantic_core import from_json
 
+from execlog.copytext import COLUMNS, escaped_line, line
 from execlog.errors import InvalidArgument
 from execlog.models import LARGEST, LONGEST_KEY, StrategyExecutionLog, invalid_argument
 
-__all__ = ["COLUMNS", "NULL", "CheckedRows", "checked", "from_record", "row_arguments"]
-
-COLUMNS = tuple(StrategyExecutionLog.model_fields)
-"""The columns in the order of the table, the model and every statement."""
-
-NULL = "\x01"
-"""How COPY text writes NULL here: without a backslash, so that most lines need no escaping."""
+__all__ = ["CheckedRows", "checked", "from_record", "row_arguments"]
 
 _TEXT_OR_NULL = (str, NoneType)
 # What a line writes as it is. A value of another type goes through the model's validator first,
@@ -75,8 +65,6 @@ _INT32 = 2**31
 _ROWS_AT_ONCE = 500
 _CHARACTERS_AT_ONCE = 256 * 1024
 _SAFE_DEPTH = 190  # the parser stops at 200
-_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
-_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r", "\x01": r"\x01"})
 _JSON_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 # The types of rows that were right. At most 2 ** (nullable columns + 1) entries.
 _known_types: set[tuple[type, ...]] = set()
@@ -95,8 +83,8 @@ class CheckedRows:
     def copy_text(self) -> bytes:
         """The rows as COPY text. Never raises."""
         if self.plain:
-            return "\n".join([*map(_line, self.values), ""]).encode()
-        return "\n".join([*map(_escaped_line, self.values), ""]).encode()
+            return "\n".join([*map(line, self.values), ""]).encode()
+        return "\n".join([*map(_line, self.values), ""]).encode()
 
 
 def checked(rows: Sequence[object]) -> Iterator[CheckedRows]:
@@ -235,55 +223,6 @@ def _in_range(values: tuple[Any, ...]) -> bool:
     )
 
 
-def _line(values: tuple[Any, ...]) -> str:
-    """One line of COPY text, without its end, nothing escaped.
-
-    Spelled out: a loop over the columns takes four times as long, and it runs for every row.
-    """
-    # fmt: off
-    (
-        id_, created_at, strategy_id, version, type_, realm_id, game_id, task_id, user_id, status,
-        code, points, case, duration_ms, nodes, trace, sampled, rate, parent_id, notes,
-    ) = values
-    # fmt: on
-    return (
-        f"{id_.int:032x}\t{NULL if created_at is None else _timestamp(created_at)}\t"
-        f"{strategy_id}\t{version}\t{type_}\t{NULL if realm_id is None else realm_id}\t"
-        f"{NULL if game_id is None else game_id}\t{NULL if task_id is None else task_id}\t"
-        f"{NULL if user_id is None else user_id}\t{status}\t{NULL if code is None else code}\t"
-        f"{NULL if points is None else points}\t{NULL if case is None else case}\t"
-        f"{duration_ms}\t{nodes}\t{NULL if trace is None else trace}\t"
-        f"{'t' if sampled else 'f'}\t{rate}\t{NULL if parent_id is None else parent_id}\t"
-        f"{NULL if notes is None else notes}"
-    )
-
-
-def _escaped_line(values: tuple[Any, ...]) -> str:
-    """The same, each text that needs it escaped."""
-    if not _SPECIAL.search("".join(filter(None, _texts(values)))):
-        return _line(values)
-    return "\t".join(map(_escaped, values))
-
-
-def _escaped(value: Any) -> str:
-    """One value of a line; subclasses, which have a str() of their own, as what they are."""
-    if value is None:
-        return NULL
-    if isinstance(value, str):
-        return str.translate(value, _ESCAPES)
-    if isinstance(value, bool):
-        return "t" if value else "f"
-    if isinstance(value, int):
-        return int.__repr__(value)
-    if isinstance(value, float):
-        return float.__repr__(value)
-    if isinstance(value, datetime):
-        return _timestamp(value)
-    if isinstance(value, UUID):
-        return f"{value.int:032x}"
-    raise TypeError(f"no column holds a {type(value).__name__}")
-
-
 def _values_of(row: object) -> tuple[Any, ...]:
     """The values as they are, where the row looks like a model that its validator has seen."""
     if not isinstance(row, StrategyExecutionLog) or len(row.__dict__) != len(COLUMNS):
@@ -293,16 +232,6 @@ def _values_of(row: object) -> tuple[Any, ...]:
     except KeyError:
         return _checked(row)
     return values
-
-
-def _timestamp(time: datetime) -> str:
-    if time.tzinfo is not UTC:
-        # The server knows no offset beyond 15:59 and none with a fraction of a minute.
-        time = time.astimezone(UTC)
-    if 1 < time.year < 9999:
-        return time.isoformat()
-    # The driver sends and reads the calendar's ends as infinities; COPY must agree with it.
-    return {_FIRST: "-infinity", _LAST: "infinity"}.get(time) or time.isoformat()
 
 
 def _trace(text: str) -> list[Any]:
@@ -329,3 +258,9 @@ def _trace_text(trace: list[Any]) -> str:
         except ValueError as error:
             raise InvalidArgument("trace", "is nested too deeply") from error
     return text
+
+
+def _line(values: tuple[Any, ...]) -> str:
+    """One line of rows of which some must be escaped."""
+    special = _SPECIAL.search("".join(filter(None, _texts(values))))
+    return escaped_line(values) if special else line(values)

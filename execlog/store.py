@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from execlog import arguments
+from execlog.copytext import NULL
 from execlog.errors import InvalidArgument, StoreUnavailable, driver_errors
-from execlog.rows import NULL, CheckedRows
+from execlog.rows import CheckedRows
 from execlog.statements import Statement
 
 if TYPE_CHECKING:

@@ -28,8 +28,9 @@ from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 import execlog
 import execlog.ids
 from execlog import StrategyExecutionLog, StrategyExecutionLogRepository
+from execlog.copytext import COLUMNS
 from execlog.embedded import EmbeddedPostgres
-from execlog.rows import COLUMNS, row_arguments
+from execlog.rows import row_arguments
 from tests import databases
 from tests.bench.peer import SCHEMA, Base, Execution, PeerRepository
 from tests.types import Pool

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from execlog.copytext import COLUMNS
 from execlog.models import DurationAndNodesSummary, StrategyExecutionLog
 from execlog.repository import statements
-from execlog.rows import COLUMNS
 from execlog.statements import Statement
 from tests.types import Pool
 
