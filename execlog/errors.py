@@ -109,8 +109,10 @@ def driver_errors(action: str) -> Iterator[None]:
         yield
     except asyncpg.PostgresError as error:
         raise _from_server(error, action) from error
-    except (TimeoutError, asyncpg.exceptions.TargetServerAttributeNotMatched) as error:
+    except TimeoutError as error:
         raise StoreUnavailable(f"{action}: no answer in time") from error
+    except asyncpg.exceptions.TargetServerAttributeNotMatched as error:
+        raise StoreUnavailable(f"{action}: no server of the wanted kind answers") from error
     except (OSError, EOFError) as error:
         raise StoreUnavailable(f"{action}: the server can't be reached") from error
     except (asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
@@ -139,6 +141,9 @@ def dsn_errors(argument: str) -> Iterator[None]:
 
 def _from_server(error: asyncpg.PostgresError, action: str) -> ExeclogError:
     state = error.sqlstate or "XX000"
+    if isinstance(error, asyncpg.InvalidCachedStatementError):
+        # A migration ran meanwhile; the driver forgets the old plan with this very error.
+        return StoreUnavailable(f"{action}: the schema has just changed ({state})", state)
     if state in _OUTDATED:
         text = f"{action}: the database lacks a table or column of execlog; run `execlog migrate`"
         return SchemaOutdated(text, state)

@@ -3,47 +3,68 @@
 from __future__ import annotations
 
 import os
+import random
 import threading
 import time
 from uuid import UUID
 
-__all__ = ["uuid7"]
+# The driver's own UUID, as it reads them too: a subclass of the standard one, made in an eighth of
+# the time.
+from asyncpg.pgproto.pgproto import UUID as FastUUID
 
-_lock = threading.Lock()
-_last = 0
-# 74 bits are left beside time, version and variant: a counter of 42 on top of 32 random ones. The
-# counter starts anywhere in its lower half and then only rises, so ids of one process never tie.
-_COUNTER_BITS = 42
-_RANDOM_BITS = 32
+__all__ = ["FastUUID", "uuid7", "uuid7_bytes"]
+
+_TICKS_A_MILLISECOND = 4096  # the 12 bits beside the version hold a fraction of the millisecond
+_TAIL_BITS = 62
+_VERSION_AND_VARIANT = 0x7 << 76 | 0b10 << 62
+
+# Reentrant: a signal handler may ask for an identifier while its thread is being given one.
+_lock = threading.RLock()
+_last_tick = 0
+_tail = 0
+# Unique is what they must be, not hard to guess; a generator of one's own is five times as fast as
+# asking the system for each.
+_bits = random.Random().getrandbits  # noqa: S311
 
 
 def uuid7() -> UUID:
     """A new identifier, greater than every one that this process made before.
 
-    It holds the clock's milliseconds. Where the clock stands still or goes back, the last
-    identifier's successor follows. Safe to call from threads. Never raises.
+    It holds the clock's time to a quarter of a microsecond. Where the clock stands still or goes
+    back, the last identifier's successor follows. Safe to call from threads. Never raises.
     """
-    global _last
-    noise = int.from_bytes(os.urandom(10), "big")
+    return FastUUID(uuid7_bytes(time.time_ns()))
+
+
+def uuid7_bytes(now: int) -> bytes:
+    """The 16 bytes of such an identifier.
+
+    Args:
+        now: The clock, in nanoseconds since 1970.
+
+    Never raises.
+    """
+    global _last_tick, _tail
+    tick = now * _TICKS_A_MILLISECOND // 1_000_000
     with _lock:
-        millisecond = time.time_ns() // 1_000_000
-        ordinal = (millisecond << _COUNTER_BITS) | (noise >> (80 - _COUNTER_BITS + 1))
-        # The same millisecond, or an earlier one: count on from the last.
-        if millisecond <= _last >> _COUNTER_BITS:
-            ordinal = _last + 1
-        _last = ordinal
-    tail = ((ordinal & ((1 << _COUNTER_BITS) - 1)) << _RANDOM_BITS) | (noise & 0xFFFFFFFF)
-    value = (ordinal >> _COUNTER_BITS) << 80
-    value |= 0x7 << 76 | (tail >> 62) << 64
-    value |= 0b10 << 62 | (tail & ((1 << 62) - 1))
-    return UUID(int=value)
+        if tick > _last_tick:
+            # Anywhere in its lower half, so that there is room to count on.
+            _last_tick, _tail = tick, _bits(_TAIL_BITS - 1)
+        else:
+            _tail += _bits(32) + 1
+            if _tail >> _TAIL_BITS:
+                _last_tick, _tail = _last_tick + 1, _bits(_TAIL_BITS - 1)
+        millisecond, fraction = divmod(_last_tick, _TICKS_A_MILLISECOND)
+        value = millisecond << 80 | fraction << 64 | _VERSION_AND_VARIANT | _tail
+    return value.to_bytes(16, "big")
 
 
 def _forget() -> None:
     """A forked child starts a line of its own: its first id must not repeat its parent's next."""
-    global _last, _lock
-    _lock = threading.Lock()
-    _last = 0
+    global _lock, _last_tick, _bits
+    _lock = threading.RLock()
+    _last_tick = 0
+    _bits = random.Random().getrandbits  # noqa: S311
 
 
 if hasattr(os, "register_at_fork"):

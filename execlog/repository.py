@@ -31,7 +31,7 @@ from execlog.models import (
 )
 from execlog.percentiles import percentile_cont
 from execlog.resources import folder
-from execlog.rows import CheckedRows, checked, from_record, row_arguments
+from execlog.rows import copy_lines, from_record, row_arguments
 from execlog.statements import Statement, load_statements
 from execlog.store import Store
 
@@ -98,7 +98,7 @@ class StrategyExecutionLogRepository:
         batch = _sequence(rows)
         if not batch:
             return 0
-        await self._store.copy(self._statements["insert_rows"], await _checked(batch))
+        await self._store.copy(self._statements["insert_rows"], await _copy_text(batch))
         return len(batch)
 
     async def get(
@@ -344,13 +344,13 @@ def _sequence(rows: object) -> list[object]:
     return list(rows)
 
 
-async def _checked(batch: Sequence[object]) -> list[CheckedRows]:
+async def _copy_text(batch: Sequence[object]) -> list[bytes]:
     """All rows are checked before the first byte is sent; in between others get their turn."""
-    accepted = []
-    for some in checked(batch):
-        accepted.append(some)
+    texts = []
+    for text in copy_lines(batch):
+        texts.append(text)
         await asyncio.sleep(0)
-    return accepted
+    return texts
 
 
 def _lacks_percentiles(error: StoreUnavailable | QueryRejected) -> bool:

@@ -12,7 +12,6 @@ import asyncpg
 from execlog import arguments
 from execlog.copytext import NULL
 from execlog.errors import InvalidArgument, StoreUnavailable, driver_errors
-from execlog.rows import CheckedRows
 from execlog.statements import Statement
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
     Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
 
-__all__ = ["Store"]
+__all__ = ["Store", "in_pieces"]
 
 # How long a connection may take to become usable again after a query was given up.
 _RELEASE_SECONDS = 1.0
@@ -67,7 +66,7 @@ class Store:
                 limit = remaining if budget is None else min(budget, remaining)
                 return await connection.fetch(statement.sql, *values, timeout=limit)
 
-    async def copy(self, statement: Statement, accepted: Iterable[CheckedRows]) -> None:
+    async def copy(self, statement: Statement, lines: Iterable[bytes]) -> None:
         """Stores rows by the COPY that the statement is, all or none.
 
         Raises:
@@ -82,7 +81,7 @@ class Store:
                     table,
                     schema_name=schema,
                     columns=columns,
-                    source=_copy_text(accepted),
+                    source=in_pieces(lines),
                     format="text",
                     null=NULL,
                     timeout=remaining,
@@ -106,12 +105,11 @@ class Store:
                 await self._pool.release(connection, timeout=_RELEASE_SECONDS)
 
 
-async def _copy_text(accepted: Iterable[CheckedRows]) -> AsyncIterator[bytes]:
-    """The rows as text, written while the server stores those before them.
+async def in_pieces(texts: Iterable[bytes]) -> AsyncIterator[bytes]:
+    """Texts for COPY as messages of a megabyte at most: the server refuses one of a gigabyte.
 
-    In pieces of a megabyte at most: the server refuses a single message of a gigabyte.
+    They are written while the server stores those before them. Never raises.
     """
-    for some in accepted:
-        text = some.copy_text()
+    for text in texts:
         for begin in range(0, len(text), _LARGEST_MESSAGE):
             yield text[begin : begin + _LARGEST_MESSAGE]
