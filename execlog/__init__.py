@@ -5,6 +5,7 @@ repository = execlog.StrategyExecutionLogRepository(pool)
 await repository.list_for_strategy(strategy_id="loyalty", status="error")
 """
 
+from execlog.delivery import RejectedExecution
 from execlog.errors import (
     ExeclogError,
     InvalidArgument,
@@ -19,8 +20,10 @@ from execlog.models import (
     DurationAndNodesSummary,
     DurationPercentiles,
     ErrorCodeCount,
+    RecorderStats,
     StrategyExecutionLog,
 )
+from execlog.recorder import ExecutionRecorder
 from execlog.repository import StrategyExecutionLogRepository
 from execlog.schema import check_migrations, dump_migrations, migrate
 
@@ -30,10 +33,13 @@ __all__ = [
     "DurationPercentiles",
     "ErrorCodeCount",
     "ExeclogError",
+    "ExecutionRecorder",
     "InvalidArgument",
     "MigrationError",
     "QueryFileError",
     "QueryRejected",
+    "RecorderStats",
+    "RejectedExecution",
     "SchemaOutdated",
     "StoreUnavailable",
     "StrategyExecutionLog",

@@ -12,6 +12,7 @@ from uuid import UUID
 from execlog.errors import InvalidArgument
 
 __all__ = [
+    "count",
     "fractions",
     "identifier",
     "limit",
@@ -70,9 +71,14 @@ def identifier(argument: str, value: object) -> UUID:
 
 def limit(value: object, largest: int) -> int:
     """The limit, brought into 1..largest. Raises InvalidArgument: no integer (True is none)."""
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise InvalidArgument("limit", f"must be an integer, not {type(value).__name__}")
-    return min(max(value, 1), largest)
+    return min(max(_integer("limit", value), 1), largest)
+
+
+def count(argument: str, value: object, *, least: int = 1) -> int:
+    """An integer of at least this. Raises InvalidArgument: it is none, or smaller."""
+    if _integer(argument, value) < least:
+        raise InvalidArgument(argument, f"must be at least {least}")
+    return _integer(argument, value)
 
 
 def window(since: object, until: object) -> tuple[datetime | None, datetime | None]:
@@ -125,3 +131,9 @@ def seconds(argument: str, value: object) -> float:
     if not 0 < value <= _LONGEST_SECONDS:
         raise InvalidArgument(argument, "must be above 0 and at most a million seconds")
     return float(value)
+
+
+def _integer(argument: str, value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InvalidArgument(argument, f"must be an integer, not {type(value).__name__}")
+    return value

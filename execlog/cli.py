@@ -105,8 +105,8 @@ def demo(
         sys.exit("execlog: the demo needs its extra: pip install 'execlog[demo]'")
     paths = modules(limit)
     with _server(dsn) as server, _progress(len(paths)) as progress:
-        stored, answers = _wait(run.run(server, paths, progress))
-    report.print_report(Console(), stored, answers)
+        recorded, answers = _wait(run.run(server, paths, progress))
+    report.print_report(Console(), recorded, answers)
 
 
 def _dsn(given: str | None) -> str:
@@ -135,7 +135,7 @@ def _progress(total: int) -> Iterator[Any]:
         *columns, console=console, transient=True, disable=not console.is_terminal
     ) as bar:
         task = bar.add_task("", total=total)
-        yield lambda stored: bar.advance(task, stored)
+        yield lambda recorded: bar.advance(task, recorded)
 
 
 def _wait(work: Coroutine[Any, Any, Answer]) -> Answer:

@@ -21,6 +21,7 @@ __all__ = [
     "DurationAndNodesSummary",
     "DurationPercentiles",
     "ErrorCodeCount",
+    "RecorderStats",
     "StrategyExecutionLog",
 ]
 
@@ -166,6 +167,45 @@ class DurationPercentiles(_Model):
     values_ms: tuple[float, ...]
     method: Literal["exact", "sample"]
     sample_size: int
+
+
+class RecorderStats(_Model):
+    """The account of a recorder, at one moment.
+
+    Always: offered = sampled_out + rejected + dropped + written + pending_rows.
+
+    Attributes:
+        offered: Calls of `record`.
+        sampled_out: Ok runs that the sampler did not choose.
+        rejected: Refused, by reason: the name of the field that can't be stored, "unknown_field",
+            "too_large", "refused_by_store", "closed", "stopped", "internal".
+        dropped: Taken and then lost, by reason: "full", "stopped", "closed", and "unconfirmed"
+            where it was sent and the answer to its commit was not had before the end.
+        altered: Taken, but not as it was, by reason: "text_repaired", "trace_cut",
+            "trace_repaired", "trace_left_out". These are counted among the others too.
+        written: Stored, each once.
+        pending_rows: Waiting, or being stored now.
+        pending_bytes: The memory that these take.
+        batches: Transactions that stored rows.
+        retries: Tries that the store did not answer, or put off.
+        last_error: What went wrong last, with its SQLSTATE and without row data.
+        seconds_since_success: Seconds since the last rows were stored; None where none were yet.
+        alive: Whether it is storing: started, not closed, not stopped for good.
+    """
+
+    offered: int
+    sampled_out: int
+    rejected: dict[str, int]
+    dropped: dict[str, int]
+    altered: dict[str, int]
+    written: int
+    pending_rows: int
+    pending_bytes: int
+    batches: int
+    retries: int
+    last_error: str | None
+    seconds_since_success: float | None
+    alive: bool
 
 
 def invalid_argument(error: ValidationError, where: str = "") -> InvalidArgument:

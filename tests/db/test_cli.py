@@ -16,7 +16,7 @@ import pytest
 import execlog
 
 COMMAND = Path(sys.executable).with_name("execlog")
-FIRST = "0001_strategy_execution_log"
+ALL = "0001_strategy_execution_log\n0002_recorder_progress\n"
 
 
 def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -33,10 +33,10 @@ def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 def test_migrate(empty_dsn: str) -> None:
     missing = run("migrate", "--check", "--dsn", empty_dsn)
-    assert (missing.returncode, missing.stdout) == (1, f"{FIRST}\n")
+    assert (missing.returncode, missing.stdout) == (1, ALL)
     assert "run `execlog migrate`" in missing.stderr
     applied = run("migrate", EXECLOG_DSN=empty_dsn)
-    assert (applied.returncode, applied.stdout, applied.stderr) == (0, f"{FIRST}\n", "")
+    assert (applied.returncode, applied.stdout, applied.stderr) == (0, ALL, "")
     again = run("migrate", "--check", EXECLOG_DSN=empty_dsn)
     assert (again.returncode, again.stdout, again.stderr) == (0, "", "execlog: up to date\n")
 

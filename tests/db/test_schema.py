@@ -16,6 +16,7 @@ from tests.rows import row
 from tests.types import Connection, Pool
 
 FIRST = "0001_strategy_execution_log"
+ALL = [FIRST, "0002_recorder_progress"]
 
 
 @pytest.fixture
@@ -33,8 +34,8 @@ def migrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 async def test_twice_is_once(empty_dsn: str) -> None:
-    assert await execlog.check_migrations(empty_dsn) == [FIRST]
-    assert await execlog.migrate(empty_dsn) == [FIRST]
+    assert await execlog.check_migrations(empty_dsn) == ALL
+    assert await execlog.migrate(empty_dsn) == ALL
     assert await execlog.check_migrations(empty_dsn) == []
     assert await execlog.migrate(empty_dsn) == []
 
@@ -48,16 +49,16 @@ async def test_check_changes_nothing(empty_dsn: str) -> None:
 
 async def test_every_kind_of_target(empty_dsn: str) -> None:
     async with asyncpg.create_pool(empty_dsn, min_size=1, max_size=1) as pool:
-        assert await execlog.check_migrations(pool) == [FIRST]
+        assert await execlog.check_migrations(pool) == ALL
         async with pool.acquire() as borrowed:
             transaction = borrowed.transaction()
             await transaction.start()
-            assert await execlog.migrate(borrowed) == [FIRST]
+            assert await execlog.migrate(borrowed) == ALL
             assert await execlog.check_migrations(borrowed) == []
             await transaction.rollback()
-            assert await execlog.check_migrations(borrowed) == [FIRST]
+            assert await execlog.check_migrations(borrowed) == ALL
         connection = await asyncpg.connect(empty_dsn)
-        assert await execlog.migrate(connection) == [FIRST]
+        assert await execlog.migrate(connection) == ALL
         await connection.close()
         assert await execlog.migrate(pool) == []
 
@@ -97,18 +98,18 @@ async def test_many_processes_at_once(empty_dsn: str) -> None:
     ]
     applied = [(await process.communicate())[0] for process in processes]
     assert [process.returncode for process in processes] == [0] * 4
-    assert sorted(applied) == [b"0", b"0", b"0", b"1"]
+    assert sorted(applied) == [b"0", b"0", b"0", b"%d" % len(ALL)]
     assert await execlog.check_migrations(empty_dsn) == []
 
 
 async def test_a_file_that_fails_leaves_nothing(empty_dsn: str, migrations: Path) -> None:
-    (migrations / "0002_broken.sql").write_text(
+    (migrations / "0003_broken.sql").write_text(
         "create table execlog.half (n integer);\nselect nonsense;\n"
     )
-    with pytest.raises(MigrationError, match="0002_broken: failed") as caught:
+    with pytest.raises(MigrationError, match="0003_broken: failed") as caught:
         await execlog.migrate(empty_dsn)
     assert caught.value.sqlstate == "42703"
-    assert await execlog.check_migrations(empty_dsn) == ["0002_broken"]
+    assert await execlog.check_migrations(empty_dsn) == ["0003_broken"]
     connection = await asyncpg.connect(empty_dsn)
     assert await connection.fetchval("select to_regclass('execlog.half')") is None
     await connection.close()
@@ -135,11 +136,11 @@ async def test_a_history_that_is_not_ours(dsn: str, pool: Pool) -> None:
 
 
 async def test_a_history_with_a_hole(dsn: str, pool: Pool, migrations: Path) -> None:
-    for name in ("0002_second", "0003_third"):
+    for name in ("0003_second", "0004_third"):
         (migrations / f"{name}.sql").write_text("select 1;\n")
-    assert await execlog.migrate(dsn) == ["0002_second", "0003_third"]
-    await pool.execute("delete from execlog.schema_migration where name = '0002_second'")
-    with pytest.raises(MigrationError, match="0002_second was left out"):
+    assert await execlog.migrate(dsn) == ["0003_second", "0004_third"]
+    await pool.execute("delete from execlog.schema_migration where name = '0003_second'")
+    with pytest.raises(MigrationError, match="0003_second was left out"):
         await execlog.check_migrations(dsn)
 
 
@@ -147,12 +148,12 @@ async def test_the_callers_transaction_keeps_its_lock_timeout(empty_dsn: str) ->
     connection = await asyncpg.connect(empty_dsn)
     async with connection.transaction():
         await connection.execute("set local lock_timeout = '77s'")
-        assert await execlog.migrate(connection) == [FIRST]
+        assert await execlog.migrate(connection) == ALL
         assert await connection.fetchval("show lock_timeout") == "77s"
     await connection.close()
 
 
-@pytest.mark.parametrize("name", ["0003_gap.sql", "two.sql", "0002_Odd-Name.sql", "0001_twice.sql"])
+@pytest.mark.parametrize("name", ["0004_gap.sql", "two.sql", "0003_Odd-Name.sql", "0001_twice.sql"])
 async def test_numbers_without_a_gap(dsn: str, migrations: Path, name: str) -> None:
     (migrations / name).write_text("select 1;\n")
     with pytest.raises(MigrationError, match=name):
@@ -160,28 +161,28 @@ async def test_numbers_without_a_gap(dsn: str, migrations: Path, name: str) -> N
 
 
 async def test_a_lock_that_is_not_to_be_had(dsn: str, migrations: Path) -> None:
-    (migrations / "0002_alter.sql").write_text(
+    (migrations / "0003_alter.sql").write_text(
         "alter table execlog.strategy_execution_log add column extra integer;\n"
     )
     holder = await asyncpg.connect(dsn)
     async with holder.transaction():
         await holder.execute("select 1 from execlog.strategy_execution_log")
         with pytest.raises(
-            StoreUnavailable, match="0002_alter: a lock was not to be had"
+            StoreUnavailable, match="0003_alter: a lock was not to be had"
         ) as caught:
             await execlog.migrate(dsn, lock_timeout=0.1)
     assert caught.value.sqlstate == "55P03"
     await holder.close()
-    assert await execlog.migrate(dsn) == ["0002_alter"]
+    assert await execlog.migrate(dsn) == ["0003_alter"]
 
 
 async def test_another_process_that_never_ends(dsn: str, migrations: Path) -> None:
-    (migrations / "0002_more.sql").write_text("create table execlog.more (n integer);\n")
+    (migrations / "0003_more.sql").write_text("create table execlog.more (n integer);\n")
     lock = schema._statements()["lock"].sql
     holder = await asyncpg.connect(dsn)
     async with holder.transaction():
         await holder.execute(lock)
-        with pytest.raises(StoreUnavailable, match="0002_more"):
+        with pytest.raises(StoreUnavailable, match="0003_more"):
             await execlog.migrate(dsn, wait_timeout=0.0001)
     await holder.close()
 

@@ -1,0 +1,323 @@
+"""Where executions wait to be stored: bounded by rows and by bytes, every one accounted for.
+
+The buffer is a queue of batches. `add` fills the last one; when it is full, the next one begins.
+The writer takes the first one whole, and its rows stay pending until they are settled, so that
+nothing ever needs to be put back. No method does I/O, and all are safe to call from threads. The
+identity
+
+    offered = sampled out + rejected + dropped + written + pending
+
+holds at every moment, because each method changes both of its sides under one lock.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+__all__ = ["POLICIES", "Account", "Batch", "Buffer", "Policy", "size_of"]
+
+Policy = Literal["drop_newest", "drop_oldest"]
+"""What goes where the buffer is full. Either way ok runs go before a failure does."""
+
+POLICIES = get_args(Policy)
+"""The policies by name."""
+
+# What a waiting row takes beside its text: the head of a bytes object and its place in a queue.
+_ROW_BYTES = 48
+_NEARLY_FULL = 0.8
+
+
+def size_of(line: bytes) -> int:
+    """The memory that a waiting row takes, in bytes. Never raises."""
+    return len(line) + _ROW_BYTES
+
+
+@dataclass(eq=False, slots=True)
+class Batch:
+    """Rows that are stored together.
+
+    `number` rises from batch to batch, `size` is in bytes, `began` is when the first row came.
+    """
+
+    number: int
+    # Lists: to take one from the head of 2,000 costs less than a deque costs in a small batch.
+    ok: list[bytes] = field(default_factory=list)
+    failed: list[bytes] = field(default_factory=list)
+    size: int = 0
+    began: float = 0.0
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.ok) + len(self.failed)
+
+
+@dataclass(frozen=True)
+class Account:
+    """What became of all executions, at one moment."""
+
+    offered: int
+    sampled_out: int
+    rejected: dict[str, int]
+    dropped: dict[str, int]
+    altered: dict[str, int]
+    written: int
+    pending_rows: int
+    pending_bytes: int
+
+
+class Buffer:
+    """The waiting executions, and the account of all that were offered.
+
+    Args:
+        max_rows: Rows that may be pending, those that are being written included.
+        max_bytes: Bytes of memory that they may take.
+        batch_rows: Rows of a full batch.
+        batch_bytes: Bytes of a full batch.
+        policy: What goes where there is no room.
+    """
+
+    def __init__(
+        self, *, max_rows: int, max_bytes: int, batch_rows: int, batch_bytes: int, policy: Policy
+    ) -> None:
+        """Makes an empty buffer. Never raises."""
+        self._max_rows = max_rows
+        self._max_bytes = max_bytes
+        self._batch_rows = batch_rows
+        self._batch_bytes = batch_bytes
+        self._drops_oldest = policy == "drop_oldest"
+        self.reset()
+
+    def reset(self) -> None:
+        """Empties everything, the account too, whoever holds the lock: for a forked child.
+
+        Never raises.
+        """
+        # Reentrant: a signal handler or a finaliser may record while its own thread is in here.
+        self._lock = threading.RLock()
+        self._last = Batch(1)
+        self._waiting = deque([self._last])
+        self._holding_ok: deque[Batch] = deque()  # those among them that hold ok runs
+        self._taken = 0  # number of the batch that is being written, 0 where there is none
+        self._closed = ""
+        self._offered = self._sampled_out = self._written = 0
+        self._rejected: Counter[str] = Counter()
+        self._dropped: Counter[str] = Counter()
+        self._altered: Counter[str] = Counter()
+        self._rows = self._bytes = 0  # pending, so the batch that is being written is in them
+
+    def sample_out(self) -> None:
+        """One was offered and not chosen. Never raises."""
+        with self._lock:
+            self._offered += 1
+            self._sampled_out += 1
+
+    def reject(self, reason: str) -> None:
+        """One was offered and can't be stored. Never raises."""
+        with self._lock:
+            self._offered += 1
+            self._rejected[reason] += 1
+
+    def add(self, line: bytes, failed: bool, altered: tuple[str, ...] = ()) -> tuple[bool, bool]:
+        """One is offered: takes it where there is room, or room can be made.
+
+        Args:
+            line: The row as a line of COPY text.
+            failed: Whether the run failed: ok runs give way to it.
+            altered: What was altered in it, as words to count by.
+
+        Returns:
+            Whether it waits now, and whether the writer should have a look.
+
+        Never raises.
+        """
+        size = len(line) + _ROW_BYTES
+        with self._lock:
+            self._offered += 1
+            if self._closed or size > self._max_bytes:
+                self._rejected[self._closed or "too_large"] += 1
+                return False, False
+            if (
+                self._rows >= self._max_rows or self._bytes + size > self._max_bytes
+            ) and not self._make_room(size, failed):
+                self._dropped["full"] += 1
+                return False, False
+            batch = self._last
+            if failed:
+                batch.failed.append(line)
+            else:
+                if not batch.ok:
+                    self._holding_ok.append(batch)
+                batch.ok.append(line)
+            batch.size += size
+            self._rows += 1
+            self._bytes += size
+            if altered:
+                self._altered.update(altered)
+            rows = len(batch.ok) + len(batch.failed)
+            if rows == 1:
+                batch.began = time.monotonic()
+            if rows >= self._batch_rows or batch.size >= self._batch_bytes:
+                self._begin_next()
+                return True, True
+            return True, rows == 1
+
+    def seal(self) -> int:
+        """Ends the last batch, so that it counts as full; answers the number of the last with rows.
+
+        Never raises.
+        """
+        with self._lock:
+            if len(self._last):
+                self._begin_next()
+            return self._last.number - 1
+
+    def waiting_since(self) -> float | None:
+        """When the oldest batch that waits got its first row, by `time.monotonic`; None for none.
+
+        Never raises.
+        """
+        with self._lock:
+            self._discard_empty()
+            return self._waiting[0].began if len(self._waiting[0]) else None
+
+    def take(self, *, full: bool) -> Batch | None:
+        """The oldest batch, which is the caller's until it is settled; None where there is none.
+
+        Args:
+            full: Only one that is full; else the last one too, however few rows it holds.
+
+        Never raises.
+        """
+        with self._lock:
+            self._discard_empty()
+            batch = self._waiting[0]
+            if batch is self._last:
+                if full or not len(batch):
+                    return None
+                self._begin_next()
+            self._waiting.popleft()
+            if self._holding_ok and self._holding_ok[0] is batch:
+                self._holding_ok.popleft()
+            self._taken = batch.number
+            return batch
+
+    def settle(
+        self,
+        lines: list[bytes],
+        *,
+        rejected: str = "",
+        dropped: str = "",
+        last: bool = False,
+    ) -> None:
+        """Rows of the batch that was taken are stored, or for this reason rejected or dropped.
+
+        Args:
+            lines: The rows.
+            rejected: Why the store refuses them.
+            dropped: Why they are given up.
+            last: Whether the batch holds no others.
+
+        Never raises.
+        """
+        size = sum(map(size_of, lines))
+        with self._lock:
+            self._rows -= len(lines)
+            self._bytes -= size
+            if rejected:
+                self._rejected[rejected] += len(lines)
+            elif dropped:
+                self._dropped[dropped] += len(lines)
+            else:
+                self._written += len(lines)
+            if last:
+                self._taken = 0
+
+    def clear(self, reason: str) -> None:
+        """Drops all that waits; a batch that was taken stays its taker's. Never raises."""
+        with self._lock:
+            for batch in self._waiting:
+                if len(batch):
+                    self._rows -= len(batch)
+                    self._bytes -= batch.size
+                    self._dropped[reason] += len(batch)
+            self._begin_next()
+            self._waiting = deque([self._last])
+            self._holding_ok.clear()
+
+    def close(self, reason: str) -> None:
+        """From now on all that is offered is rejected for this reason; "" opens again.
+
+        Never raises.
+        """
+        with self._lock:
+            self._closed = reason
+
+    def is_settled(self, number: int) -> bool:
+        """Whether no row of this batch or of one before it is pending. Never raises."""
+        with self._lock:
+            self._discard_empty()
+            return number < (self._taken or self._waiting[0].number)
+
+    def is_nearly_full(self) -> bool:
+        """Whether at least 80 % of the rows or of the bytes are taken. Never raises."""
+        with self._lock:
+            return (
+                self._rows >= _NEARLY_FULL * self._max_rows
+                or self._bytes >= _NEARLY_FULL * self._max_bytes
+            )
+
+    def account(self) -> Account:
+        """The account of this moment. Never raises."""
+        with self._lock:
+            return Account(
+                offered=self._offered,
+                sampled_out=self._sampled_out,
+                rejected=dict(self._rejected),
+                dropped=dict(self._dropped),
+                altered=dict(self._altered),
+                written=self._written,
+                pending_rows=self._rows,
+                pending_bytes=self._bytes,
+            )
+
+    def _begin_next(self) -> None:
+        self._last = Batch(self._last.number + 1)
+        self._waiting.append(self._last)
+
+    def _discard_empty(self) -> None:
+        """Batches at the head whose rows all gave way."""
+        while self._waiting[0] is not self._last and not len(self._waiting[0]):
+            self._waiting.popleft()
+
+    def _make_room(self, size: int, failed: bool) -> bool:
+        """Whether there is room for a row of this size, now that others gave way to it."""
+        while self._rows >= self._max_rows or self._bytes + size > self._max_bytes:
+            if not self._give_way(failed):
+                return False
+        return True
+
+    def _give_way(self, failed: bool) -> bool:
+        """Drops one row in favour of another, if there is one to drop."""
+        if self._holding_ok and (failed or self._drops_oldest):
+            end = 0 if self._drops_oldest else -1
+            batch = self._holding_ok[end]
+            gone = batch.ok.pop(end)
+            if not batch.ok:
+                del self._holding_ok[end]
+        elif failed and self._drops_oldest:
+            self._discard_empty()
+            batch = self._waiting[0]
+            if not batch.failed:
+                return False
+            gone = batch.failed.pop(0)
+        else:
+            return False
+        batch.size -= size_of(gone)
+        self._rows -= 1
+        self._bytes -= size_of(gone)
+        self._dropped["full"] += 1
+        return True

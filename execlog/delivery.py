@@ -1,0 +1,339 @@
+"""The recorder's writer: takes batches from the buffer and stores each exactly once.
+
+A batch is one transaction: it claims the batch's number, then copies the rows. Whatever happens to
+the answer, the same rows are tried again under the same number, and a number that is stored already
+can't be claimed again. What the server says decides how it goes on:
+
+- it is away, busy or read-only: back off, keep the batch, try again;
+- it refuses a row (class 22, 23, ...): take that row out, store the others;
+- it refuses all of us (no table, no right, no such user): stop, and say why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+import random
+import re
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import asyncpg
+
+from execlog.backoff import Backoff
+from execlog.buffer import Batch, Buffer
+from execlog.copytext import NULL, fields_of
+from execlog.errors import ExeclogError, QueryRejected, StoreUnavailable, driver_errors
+from execlog.link import Link
+from execlog.repository import statements
+from execlog.resources import folder
+from execlog.statements import Statement, load_statements
+from execlog.store import in_pieces
+
+__all__ = ["Delivery", "RejectedExecution"]
+
+_log = logging.getLogger("execlog.recorder")
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+_PAUSE_WHILE_AWAITED = 0.25
+_PRUNE_SECONDS, _PRUNE_DAYS = 3600.0, 30
+# Classes of SQLSTATE that blame a row: data, integrity, cardinality, view check, limits of the
+# program, an exception of a trigger. What blames neither a row nor us is tried again.
+_ROW_CLASSES = frozenset({"21", "22", "23", "44", "54", "P0"})
+# Syntax and access, authorisation, not supported.
+_FINAL_CLASSES = frozenset({"28", "42", "0A"})
+_READ_ONLY = "25006"
+# "COPY strategy_execution_log, line 7, column ..." in whatever language the server speaks.
+_LINE = re.compile(r"^COPY \w+, \w+ (\d+)", re.MULTILINE)
+
+
+class RejectedExecution(NamedTuple):
+    """An execution that passed all checks here and that the server refuses to store.
+
+    Attributes:
+        fields: Its columns, each as the text that Postgres was given, or None.
+        sqlstate: Why: the five characters by which Postgres names the condition.
+    """
+
+    fields: dict[str, str | None]
+    sqlstate: str
+
+
+OnReject = Callable[[RejectedExecution], object]
+
+
+@dataclass
+class _Shipment:
+    """The batch that is being stored: what is left of it."""
+
+    rows: list[bytes]
+    number: int  # of the batch in the buffer
+
+
+class Delivery:
+    """Stores what a buffer holds.
+
+    It is driven by `run`, in a task that may be cancelled at any moment: what was being stored then
+    stays here, and the next `run` goes on with it.
+
+    Args:
+        buffer: Where the rows wait.
+        link: Where connections come from.
+        batch_rows: Rows that are stored at once.
+        linger: Seconds that a row waits for its batch to fill.
+        timeout: Seconds that one try may take.
+        on_reject: Told of each row that the server refuses.
+    """
+
+    def __init__(
+        self,
+        buffer: Buffer,
+        link: Link,
+        *,
+        batch_rows: int,
+        linger: float,
+        timeout: float,
+        on_reject: OnReject | None,
+    ) -> None:
+        """Takes the parts; nothing is started. Raises QueryFileError: the install lacks SQL."""
+        self._buffer = buffer
+        self._link = link
+        self._batch_rows = self._rows_at_once = batch_rows
+        self._linger = linger
+        self._timeout = timeout
+        self._on_reject = on_reject
+        self._statements = _statements()
+        self._recorder_id = uuid.uuid4()
+        self._claim = 1  # the number that the next transaction claims; the same for each new try
+        self._shipment: _Shipment | None = None
+        self._doubtful = False  # whether a commit of the shipment's rows was not answered
+        self._backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE, random.Random())  # noqa: S311
+        self._next_prune = 0.0
+        self.attach()
+        self.batches = self.retries = 0
+        self.last_error: str | None = None
+        self.last_success: float | None = None
+
+    def attach(self) -> None:
+        """Begins anew, in whatever event loop uses it next. Never raises."""
+        self.stopped: str | None = None
+        self._awaited: list[tuple[int, asyncio.Future[None]]] = []
+        self._wake = asyncio.Event()
+        self._hurry = asyncio.Event()
+
+    def wake(self) -> None:
+        """Rows have come: looks whether they are to be stored now. Never raises."""
+        self._wake.set()
+
+    async def until_settled(self) -> None:
+        """Returns when each row that waits now is stored, rejected or dropped; no limit of time.
+
+        While somebody waits here, a store that is away is tried four times a second.
+
+        Raises:
+            CancelledError: The caller gave up; nothing is lost by it.
+        """
+        number = self._buffer.seal()
+        if self._buffer.is_settled(number):
+            return
+        settled = asyncio.get_running_loop().create_future()
+        entry = (number, settled)
+        self._awaited.append(entry)
+        self._wake.set()
+        self._hurry.set()
+        try:
+            await settled
+        finally:
+            self._awaited = [other for other in self._awaited if other is not entry]
+
+    async def run(self) -> None:
+        """Stores batch after batch, until it is cancelled or the store refuses us for good.
+
+        Raises:
+            CancelledError: Somebody cancelled its task.
+        """
+        while self.stopped is None:
+            if self._shipment is None:
+                batch = await self._next_batch()
+                self._shipment = _Shipment([*batch.ok, *batch.failed], batch.number)
+            await self._store(self._shipment)
+            self._tell_awaiting()
+            await self._prune()
+
+    def give_up(self, reason: str) -> None:
+        """Drops all that is pending, for this reason, and lets go of the connection.
+
+        The rows of a commit that was not answered may be stored all the same; they are dropped as
+        "unconfirmed". Call it when `run` has ended. Never raises.
+        """
+        self._link.close()
+        if self._shipment is not None:
+            why = "unconfirmed" if self._doubtful else reason
+            self._buffer.settle(self._shipment.rows, dropped=why, last=True)
+            self._shipment, self._doubtful = None, False
+        self._buffer.clear(reason)
+        self._tell_awaiting()
+
+    async def _next_batch(self) -> Batch:
+        """The oldest batch, as soon as it is full or its first row has waited long enough."""
+        while True:
+            self._wake.clear()
+            waiting_since = self._buffer.waiting_since()
+            wait = (
+                None if waiting_since is None else waiting_since + self._linger - time.monotonic()
+            )
+            batch = self._buffer.take(full=wait is None or wait > 0)
+            if batch is not None:
+                return batch
+            self._tell_awaiting()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._wake.wait()
+
+    async def _store(self, shipment: _Shipment) -> None:
+        """Stores what is left of the batch, or stops for good."""
+        while shipment.rows:
+            rows = shipment.rows[: self._rows_at_once]
+            try:
+                await self._try(rows)
+            except QueryRejected as error:
+                if (error.sqlstate or "")[:2] in _ROW_CLASSES:
+                    self._take_out(shipment, rows, error)
+                elif (error.sqlstate or "")[:2] in _FINAL_CLASSES:
+                    return self._stop(error)
+                else:
+                    await self._pause(error)
+            except StoreUnavailable as error:
+                await self._pause(error)
+            except ExeclogError as error:  # the schema, or the connection string
+                return self._stop(error)
+            except Exception as error:  # whatever it is, the rows are worth another try
+                await self._pause(StoreUnavailable(f"record: {type(error).__name__}"))
+            else:
+                if self._shipment is not shipment:  # given up meanwhile
+                    return None
+                self._settle(shipment, rows)
+        self._shipment = None
+        return None
+
+    async def _try(self, rows: list[bytes]) -> None:
+        """One transaction. Raises from the tree of errors.py."""
+        with driver_errors("record"):
+            refusal = await self._transaction(rows)
+            if refusal is not None:
+                raise refusal
+
+    async def _transaction(self, rows: list[bytes]) -> asyncpg.PostgresError | None:
+        """Claims the number and copies the rows; answers what the server has against it."""
+        claim = self._statements["claim_batch"]
+        schema, table, columns = statements()["insert_rows"].copy_target()
+        async with asyncio.timeout(self._timeout), self._link.connection() as connection:
+            # Read committed: after a wait for another transaction, the claim must see its outcome.
+            transaction = connection.transaction(isolation="read_committed")
+            await transaction.start()
+            try:
+                may_store = await connection.fetchval(
+                    claim.sql, self._recorder_id, self._claim, f"{self._timeout * 1000:.0f}ms"
+                )
+                if may_store is not None:
+                    self._doubtful = False
+                    await connection.copy_to_table(
+                        table,
+                        schema_name=schema,
+                        columns=columns,
+                        source=in_pieces([b"".join(rows)]),
+                        format="text",
+                        null=NULL,
+                    )
+                self._doubtful = True
+                await transaction.commit()
+            except asyncpg.PostgresError as error:
+                if connection.is_closed():
+                    raise
+                try:
+                    await transaction.rollback()
+                except Exception:
+                    raise error from None
+                return error
+            return None
+
+    def _settle(self, shipment: _Shipment, rows: list[bytes]) -> None:
+        del shipment.rows[: len(rows)]
+        self._buffer.settle(rows, last=not shipment.rows)
+        self._doubtful = False
+        self._claim += 1
+        self._rows_at_once = min(self._rows_at_once * 2, self._batch_rows)
+        self._backoff.reset()
+        self.batches += 1
+        self.last_success = time.monotonic()
+
+    def _take_out(self, shipment: _Shipment, rows: list[bytes], error: QueryRejected) -> None:
+        """Rejects the row that the server blames; where it names none, halves until it is alone.
+
+        The halving also bounds the work where every row is refused: then they go one at a time.
+        """
+        self._doubtful = False
+        self.last_error = str(error)
+        self._rows_at_once = max(len(rows) // 2, 1)
+        place = _blamed(error, len(rows))
+        if place is None:
+            return
+        row = shipment.rows.pop(place)
+        self._buffer.settle([row], rejected="refused_by_store", last=not shipment.rows)
+        if self._on_reject is not None:
+            try:
+                self._on_reject(RejectedExecution(fields_of(row.decode()), error.sqlstate or ""))
+            except Exception as failure:
+                # Only its kind: its text may hold the row.
+                _log.error("on_reject failed: %s", type(failure).__name__)
+
+    async def _pause(self, error: ExeclogError) -> None:
+        """Waits before the next try; not as long where somebody awaits the outcome."""
+        self.retries += 1
+        self.last_error = str(error)
+        if error.sqlstate == _READ_ONLY:
+            await self._link.renew()
+        seconds = self._backoff.next()
+        if self._awaited:
+            seconds = min(seconds, _PAUSE_WHILE_AWAITED)
+        self._hurry.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._hurry.wait()
+
+    def _stop(self, error: ExeclogError) -> None:
+        self.last_error = self.stopped = str(error)
+        self._buffer.close("stopped")
+        self.give_up("stopped")
+
+    def _tell_awaiting(self) -> None:
+        for number, settled in self._awaited:
+            if not settled.done() and self._buffer.is_settled(number):
+                settled.set_result(None)
+
+    async def _prune(self) -> None:
+        """Now and then forgets recorders of long ago; it is nobody's trouble where that fails."""
+        if time.monotonic() < self._next_prune or self.stopped is not None:
+            return
+        self._next_prune = time.monotonic() + _PRUNE_SECONDS
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(self._timeout), self._link.connection() as connection:
+                await connection.fetch(self._statements["prune_progress"].sql, _PRUNE_DAYS)
+
+
+def _blamed(error: ExeclogError, rows: int) -> int | None:
+    """The place of the row that the server names, or of the only one."""
+    found = _LINE.search(getattr(error.__cause__, "context", None) or "")
+    if found is not None and 1 <= int(found[1]) <= rows:
+        return int(found[1]) - 1
+    return 0 if rows == 1 else None
+
+
+@functools.cache
+def _statements() -> Mapping[str, Statement]:
+    return load_statements(folder("sql") / "recorder", {"claim_batch", "prune_progress"})

@@ -1,0 +1,137 @@
+"""The connection that a recorder writes through: its own, or one that a pool lends for a batch.
+
+    async with link.connection() as connection:
+        ...
+
+Whatever goes wrong inside the block ends the connection at once, without a word to the server: a
+server that is frozen would not answer it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Protocol
+
+import asyncpg
+from asyncpg.connect_utils import SessionAttribute
+
+from execlog.errors import InvalidArgument, dsn_errors
+
+if TYPE_CHECKING:
+    Pool = asyncpg.Pool[asyncpg.Record]
+    Connection = (
+        asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+    )
+    Target = str | Pool
+
+__all__ = ["Link", "link_to"]
+
+_RELEASE_SECONDS = 1.0
+_SCHEMES = ("postgresql://", "postgres://")
+
+
+class Link(Protocol):
+    """Where connections come from, one at a time."""
+
+    def connection(self) -> contextlib.AbstractAsyncContextManager[Connection]:
+        """A connection for the block. Raises whatever the driver does; no limit of time."""
+
+    async def renew(self) -> None:
+        """The server has become another one: what is connected now is of no use. Never raises."""
+
+    def close(self) -> None:
+        """Ends a connection of our own at once. Never raises."""
+
+    def abandon(self) -> Link:
+        """A link to the same target for a forked child, whose parent's goes on. Never raises."""
+
+
+def link_to(target: object) -> Link:
+    """The link to a DSN or a pool.
+
+    Raises:
+        InvalidArgument: `target` is neither.
+    """
+    if isinstance(target, asyncpg.Pool):
+        return _Borrowed(target)
+    if not isinstance(target, str):
+        problem = f"must be a DSN or a Pool, not {type(target).__name__}"
+        raise InvalidArgument("target", problem)
+    if not target.startswith(_SCHEMES):
+        raise InvalidArgument("target", "is not a connection string that can be used")
+    return _Owned(target)
+
+
+class _Owned:
+    """A connection of our own, kept from batch to batch."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        # Of several hosts the one that can be written to, also after a failover.
+        told = "target_session_attrs" in dsn or "PGTARGETSESSIONATTRS" in os.environ
+        self._wanted = None if told else SessionAttribute.read_write
+        self._connection: asyncpg.Connection[asyncpg.Record] | None = None
+
+    @contextlib.asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        if self._connection is None or self._connection.is_closed():
+            with dsn_errors("target"):
+                self._connection = await asyncpg.connect(
+                    self._dsn,
+                    # No names on the server: behind a pooler the next one would not know them.
+                    statement_cache_size=0,
+                    target_session_attrs=self._wanted,
+                )
+        try:
+            yield self._connection
+        except BaseException:
+            self.close()
+            raise
+
+    async def renew(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(RuntimeError):  # its event loop is closed, and it with it
+                connection.terminate()
+
+    def abandon(self) -> Link:
+        # Held for ever: to end it, even to let it be collected, would talk on the parent's socket.
+        _abandoned.append(self._connection)
+        return _Owned(self._dsn)
+
+
+class _Borrowed:
+    """One connection of a caller's pool for each batch."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    @contextlib.asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        connection = await self._pool.acquire()
+        try:
+            yield connection
+        except BaseException:
+            connection.terminate()
+            raise
+        finally:
+            with contextlib.suppress(Exception):
+                await self._pool.release(connection, timeout=_RELEASE_SECONDS)
+
+    async def renew(self) -> None:
+        with contextlib.suppress(Exception):
+            await self._pool.expire_connections()
+
+    def close(self) -> None:
+        """Nothing is held between batches."""
+
+    def abandon(self) -> Link:
+        return self
+
+
+_abandoned: list[object] = []

@@ -1,0 +1,207 @@
+"""The buffer against a plain model of it: who waits, who gave way, and an account that adds up."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from execlog.buffer import Account, Batch, Buffer, size_of
+
+MAX_ROWS, MAX_BYTES, BATCH_ROWS = 9, 900, 3
+
+
+def buffer(**changes: Any) -> Buffer:
+    limits: dict[str, Any] = {
+        "max_rows": MAX_ROWS,
+        "max_bytes": MAX_BYTES,
+        "batch_rows": BATCH_ROWS,
+        "batch_bytes": 400,
+        "policy": "drop_newest",
+    }
+    return Buffer(**(limits | changes))
+
+
+def total(account: Account) -> int:
+    lost = sum(account.rejected.values()) + sum(account.dropped.values())
+    return account.sampled_out + lost + account.written + account.pending_rows
+
+
+@dataclass
+class Model:
+    """The same in the simplest way: one list of (line, failed), and what is being written."""
+
+    oldest: bool
+    waiting: list[tuple[bytes, bool]] = field(default_factory=list)
+    taken: list[bytes] = field(default_factory=list)
+    dropped: int = 0
+
+    def add(self, line: bytes, failed: bool) -> bool:
+        while not self.fits(line):
+            ok = [entry for entry in self.waiting if not entry[1]]
+            if ok and (failed or self.oldest):
+                self.waiting.remove(ok[0 if self.oldest else -1])
+            elif failed and self.oldest and self.waiting:
+                del self.waiting[0]
+            else:
+                self.dropped += 1
+                return False
+            self.dropped += 1
+        self.waiting.append((line, failed))
+        return True
+
+    def fits(self, line: bytes) -> bool:
+        size = sum(map(size_of, [*self.taken, *(one for one, _ in self.waiting), line]))
+        return len(self.taken) + len(self.waiting) < MAX_ROWS and size <= MAX_BYTES
+
+
+class BufferMachine(RuleBasedStateMachine):
+    policy = "drop_newest"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.buffer = buffer(policy=self.policy)
+        self.model = Model(self.policy == "drop_oldest")
+        self.batch: Batch | None = None
+        self.number = self.offered = 0
+
+    @rule(failed=st.booleans(), length=st.integers(0, 300))
+    def add(self, failed: bool, length: int) -> None:
+        self.number += 1
+        self.offered += 1
+        line = b"%04d" % self.number + b"x" * length
+        waits, _ = self.buffer.add(line, failed)
+        assert waits == self.model.add(line, failed)
+
+    @rule()
+    def sample_out(self) -> None:
+        self.offered += 1
+        self.buffer.sample_out()
+
+    @rule()
+    def reject(self) -> None:
+        self.offered += 1
+        self.buffer.reject("odd")
+
+    @rule()
+    def seal(self) -> None:
+        number = self.buffer.seal()
+        pending = self.model.waiting or self.model.taken
+        assert self.buffer.is_settled(number) == (not pending)
+
+    @precondition(lambda self: self.batch is None)
+    @rule(full=st.booleans())
+    def take(self, full: bool) -> None:
+        self.batch = self.buffer.take(full=full)
+        if self.batch is None:
+            assert full or not self.model.waiting
+            return
+        taken = [*self.batch.ok, *self.batch.failed]
+        assert 0 < len(taken) <= BATCH_ROWS
+        # Batches go in the order of arrival: nobody who waits came before all of these.
+        left = [entry for entry in self.model.waiting if entry[0] not in taken]
+        assert sorted(taken) + [line for line, _ in left] == [
+            line for line, _ in self.model.waiting
+        ]
+        self.model.waiting, self.model.taken = left, taken
+
+    @precondition(lambda self: self.batch is not None)
+    @rule(outcome=st.sampled_from(["stored", "rejected", "dropped"]), rows=st.integers(1, 3))
+    def settle(self, outcome: str, rows: int) -> None:
+        lines, rest = self.model.taken[:rows], self.model.taken[rows:]
+        reasons = {} if outcome == "stored" else {outcome: "odd"}
+        self.buffer.settle(lines, last=not rest, **reasons)
+        self.model.taken = rest
+        if not rest:
+            self.batch = None
+
+    @rule()
+    def clear(self) -> None:
+        self.buffer.clear("cleared")
+        self.model.waiting.clear()
+
+    @invariant()
+    def the_account_adds_up(self) -> None:
+        account = self.buffer.account()
+        lines = [*self.model.taken, *(line for line, _ in self.model.waiting)]
+        assert account.offered == self.offered == total(account)
+        assert account.pending_rows == len(lines) <= MAX_ROWS
+        assert account.pending_bytes == sum(map(size_of, lines)) <= MAX_BYTES
+        assert account.dropped.get("full", 0) == self.model.dropped
+        assert (self.buffer.waiting_since() is None) == (not self.model.waiting)
+
+
+class OldestMachine(BufferMachine):
+    policy = "drop_oldest"
+
+
+TestDropNewest = BufferMachine.TestCase
+TestDropOldest = OldestMachine.TestCase
+TestDropNewest.settings = TestDropOldest.settings = settings(
+    max_examples=150, stateful_step_count=60, deadline=None
+)
+
+
+def test_who_wakes_the_writer() -> None:
+    own = buffer()
+    assert own.add(b"1", False) == (True, True)  # the first one begins to wait
+    assert own.add(b"2", False) == (True, False)
+    assert own.add(b"3", True) == (True, True)  # the batch is full
+    assert own.add(b"4" * 400, True) == (True, True)  # by bytes
+
+
+def test_a_closed_buffer_and_one_that_opens_again() -> None:
+    own = buffer()
+    own.close("closed")
+    assert own.add(b"1", False) == (False, False)
+    own.close("")
+    assert own.add(b"1", False)[0]
+    assert own.account().rejected == {"closed": 1}
+
+
+def test_what_was_altered_is_counted_once_it_waits() -> None:
+    own = buffer(max_rows=1)
+    own.add(b"1", False, ("text_repaired", "trace_cut"))
+    own.add(b"2", False, ("text_repaired",))
+    assert own.account().altered == {"text_repaired": 1, "trace_cut": 1}
+
+
+@pytest.mark.parametrize("bound", [{"max_rows": 10, "max_bytes": 10**6}, {"max_bytes": 490}])
+def test_nearly_full(bound: dict[str, int]) -> None:
+    own = buffer(**bound)
+    for _ in range(7):
+        own.add(b"x", False)
+    assert not own.is_nearly_full()
+    own.add(b"x", False)
+    assert own.is_nearly_full()
+
+
+def test_a_signal_that_comes_while_the_lock_is_held() -> None:
+    own = buffer()
+    with own._lock:  # a handler runs in the thread that it interrupts
+        assert own.add(b"1", False)[0]
+    assert own.account().pending_rows == 1
+
+
+def test_a_reset_asks_nobody_for_the_lock() -> None:
+    own = buffer()
+    held, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with own._lock:
+            held.set()
+            release.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    own.reset()
+    assert own.add(b"1", False)[0]
+    assert own.account().offered == 1
+    release.set()
+    thread.join()
