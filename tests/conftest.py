@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import asyncpg
 import pytest
@@ -16,13 +17,13 @@ _served = pytest.StashKey[str]()
 
 @pytest.fixture(scope="session")
 def postgres(request: pytest.FixtureRequest) -> Iterator[server.Server]:
-    """The throwaway server; the run ends at once where there is none."""
+    """The throwaway server; without one each test fails, and says why there is none."""
     try:
         with server.started() as found:
             request.config.stash[_served] = found.kind
             yield found
     except server.Unavailable as error:
-        pytest.exit(str(error), returncode=1)
+        pytest.fail(str(error), pytrace=False)
 
 
 @pytest.fixture(scope="session")
@@ -61,6 +62,19 @@ async def pool(dsn: str) -> AsyncIterator[Pool]:
 async def repository(pool: Pool) -> StrategyExecutionLogRepository:
     """The repository on this test's database."""
     return StrategyExecutionLogRepository(pool)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker tells the run which server it had."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["served"] = session.config.stash.get(_served, None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """A worker has ended."""
+    if served := getattr(node, "workeroutput", {}).get("served"):
+        node.config.stash[_served] = served
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

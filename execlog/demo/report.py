@@ -8,19 +8,20 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from execlog.demo.run import Answers, Stored
+from execlog.demo.run import Answers, Recorded
 
 __all__ = ["print_report"]
 
 _NUMBERS = frozenset({"count", "share", "took", "duration"})
 
 
-def print_report(console: Console, stored: Stored, answers: Answers) -> None:
+def print_report(console: Console, recorded: Recorded, answers: Answers) -> None:
     """What went in and what the log says about it. Never raises."""
-    rate = answers.total / stored.insert_seconds
+    microseconds = recorded.record_seconds / answers.total * 1e6
     console.print(
-        f"{answers.total:,} executions scored in {stored.seconds:.1f} s, every one kept in "
-        f"{answers.server}: stored in {stored.insert_seconds:.2f} s, {rate:,.0f} rows per second.",
+        f"{answers.total:,} executions scored in {recorded.seconds:.1f} s, every one kept in "
+        f"{answers.server}: {microseconds:.0f} µs each for the engine, trace included, stored in "
+        f"{recorded.stats.batches} transactions meanwhile.",
         highlight=False,
         soft_wrap=True,
     )

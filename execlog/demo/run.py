@@ -1,4 +1,4 @@
-"""Runs the demo: engine processes score, this one stores what they did and reads it back."""
+"""Runs the demo: engine processes score, this one records what they did and reads it back."""
 
 from __future__ import annotations
 
@@ -15,29 +15,36 @@ from typing import Any
 
 import asyncpg
 
-from execlog import StrategyExecutionLog, StrategyExecutionLogRepository, migrate
+from execlog import (
+    ExecutionRecorder,
+    RecorderStats,
+    StoreUnavailable,
+    StrategyExecutionLog,
+    StrategyExecutionLogRepository,
+    migrate,
+)
 from execlog.demo.engine import STRATEGY, score
 from execlog.errors import driver_errors, dsn_errors
 
-__all__ = ["Answers", "Stored", "read_answers", "run", "store_executions"]
+__all__ = ["Answers", "Recorded", "read_answers", "record_executions", "run"]
 
 _MODULES_A_TASK = 25
-_ROWS_A_BATCH = 200
 _MOST_PROCESSES = 4
 _FAILURES_SHOWN = 3  # of each status
 _FAILED = ("error", "timeout", "limit")
 
 Progress = Callable[[int], None]
-"""Told how many more executions are stored."""
+"""Told how many more executions are recorded."""
 
 
 @dataclass(frozen=True)
-class Stored:
-    """What went in: when it began, seconds in all, and seconds inside `insert_rows`."""
+class Recorded:
+    """What went in: when it began, seconds in all, seconds inside `record`, the final account."""
 
     since: datetime
     seconds: float
-    insert_seconds: float
+    record_seconds: float
+    stats: RecorderStats
 
 
 @dataclass(frozen=True)
@@ -54,56 +61,58 @@ class Answers:
     failures: list[tuple[str, ...]]
 
 
-async def run(dsn: str, paths: Sequence[str], progress: Progress) -> tuple[Stored, Answers]:
-    """Migrates, scores the modules, stores each execution and reads the log back.
+async def run(dsn: str, paths: Sequence[str], progress: Progress) -> tuple[Recorded, Answers]:
+    """Migrates, scores the modules, records each execution and reads the log back.
 
     Raises:
         ExeclogError: The server can't be used.
     """
     await migrate(dsn)
+    recorded = await record_executions(dsn, paths, progress)
     with driver_errors("demo"), dsn_errors("dsn"):
         pool = await asyncpg.create_pool(dsn, min_size=1, max_size=4, timeout=10)
     try:
         repository = StrategyExecutionLogRepository(pool)
-        stored = await store_executions(repository, paths, progress)
-        return stored, await read_answers(repository, pool, stored.since)
+        return recorded, await read_answers(repository, pool, recorded.since)
     finally:
         await asyncio.wait_for(pool.close(), 10)
 
 
-async def store_executions(
-    repository: StrategyExecutionLogRepository, paths: Sequence[str], progress: Progress
-) -> Stored:
-    """Scores in processes of their own, as engines do, and stores what they hand over.
+async def record_executions(dsn: str, paths: Sequence[str], progress: Progress) -> Recorded:
+    """Scores in processes of their own, as engines do, and records what they hand over.
 
     Raises:
-        ExeclogError: A batch can't be stored.
+        StoreUnavailable: Not every execution was stored.
     """
     loop = asyncio.get_running_loop()
-    began, since, insert_seconds = time.perf_counter(), datetime.now(UTC), 0.0
-    # Spawned, not forked: the engine's runtime has threads. A Ctrl-C is for this process alone.
+    began, since, record_seconds = time.perf_counter(), datetime.now(UTC), 0.0
+    # Spawned, not forked: the engine's runtime has threads.
     engines = ProcessPoolExecutor(
-        min(os.cpu_count() or 1, _MOST_PROCESSES),
-        multiprocessing.get_context("spawn"),
-        initializer=signal.signal,
-        initargs=(signal.SIGINT, signal.SIG_IGN),
+        min(os.cpu_count() or 1, _MOST_PROCESSES), multiprocessing.get_context("spawn")
     )
     try:
-        tasks = [
-            loop.run_in_executor(engines, score, paths[first : first + _MODULES_A_TASK])
-            for first in range(0, len(paths), _MODULES_A_TASK)
-        ]
-        rows: list[StrategyExecutionLog] = []
-        for done, task in enumerate(asyncio.as_completed(tasks), 1):
-            rows += [StrategyExecutionLog(**fields) for fields in await task]
-            if len(rows) >= _ROWS_A_BATCH or done == len(tasks):
+        async with ExecutionRecorder(dsn) as recorder:
+            # A Ctrl-C is for this process alone: the others are born deaf to it.
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            tasks = [
+                loop.run_in_executor(engines, score, paths[first : first + _MODULES_A_TASK])
+                for first in range(0, len(paths), _MODULES_A_TASK)
+            ]
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+            for task in asyncio.as_completed(tasks):
+                executions = await task
                 begin = time.perf_counter()
-                progress(await repository.insert_rows(rows))
-                insert_seconds += time.perf_counter() - begin
-                rows = []
+                for fields in executions:
+                    recorder.record(**fields)
+                record_seconds += time.perf_counter() - begin
+                progress(len(executions))
+            stats = await recorder.aclose()
     finally:
         engines.shutdown(wait=False, cancel_futures=True)
-    return Stored(since, time.perf_counter() - began, insert_seconds)
+    if stats.written < stats.offered:
+        lost = f"{stats.offered - stats.written} of {stats.offered} executions were not stored"
+        raise StoreUnavailable(f"{lost}: {stats.last_error or stats.rejected}")
+    return Recorded(since, time.perf_counter() - began, record_seconds, stats)
 
 
 async def read_answers(
