@@ -1,89 +1,48 @@
 """Measures execlog against the peer and against the floor, and prints ratios.
 
-    python -m tests.bench [--rows 2000000] [--rounds 9]
+    python -m tests.bench [--rows 2000000] [--rounds 9] [--only reads | --only recorder]
 
 All sides run in this one process, in turn, on the same rows on the same server: the one in
 `EXECLOG_TEST_DSN` (in a database made for this), else an embedded one with fsync on. The floor is
 the bare asyncpg call with ready-made arguments and without any care for rows that have no time,
-written by hand for that one question. Each figure is the median of the rounds.
+written by hand for that one question. Each figure is the median of the rounds. The recorder's part
+comes last, and has a table of its own: see `tests.bench.recorder`.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import random
 import statistics
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
-from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 
 import execlog
-import execlog.ids
 from execlog import StrategyExecutionLog, StrategyExecutionLogRepository
 from execlog.copytext import COLUMNS
-from execlog.embedded import EmbeddedPostgres
-from execlog.rows import row_arguments
-from tests import databases
-from tests.bench.peer import SCHEMA, Base, Execution, PeerRepository
+from tests.bench.common import (
+    BATCH,
+    FAILED,
+    STRATEGIES,
+    TABLE,
+    TRACE,
+    Fresh,
+    bench_database,
+    fields,
+    peer_repository,
+    print_line,
+)
+from tests.bench.peer import SCHEMA, Execution, PeerRepository
+from tests.bench.recorder import add_arguments, bench_recorder
 from tests.types import Pool
 
-STRATEGIES = 10
-FAILED = 0.05
-BATCH = 5000
-TABLE = "execlog.strategy_execution_log"
-TRACE = [
-    {"node": f"rule-{n}", "ms": 0.125 * n, "input": {"points": n}, "output": {"points": n + 1}}
-    for n in range(10)
-]
-DURABLE = {
-    "fsync": "on",
-    "synchronous_commit": "on",
-    "full_page_writes": "on",
-    "shared_buffers": "1GB",
-    "max_wal_size": "16GB",
-}
 Work = Callable[[], Awaitable[object]]
-
-
-def fields(n: int, end: datetime, dice: random.Random) -> dict[str, Any]:
-    """The fields of the n-th execution before `end`, one millisecond each."""
-    failed = dice.random() < FAILED
-    return {
-        "id": execlog.ids.uuid7(),
-        "created_at": end - timedelta(milliseconds=n),
-        "strategy_id": f"strategy-{n % STRATEGIES}",
-        "strategy_version": 3,
-        "strategy_type": "DSL_FULL",
-        "realm_id": f"realm-{n % 3}",
-        "external_game_id": f"game-{n % 100}",
-        "external_task_id": f"task-{n % 1000}",
-        "external_user_id": f"user-{n % 50_000}",
-        "status": dice.choice(["error", "error", "timeout", "limit"]) if failed else "ok",
-        "error_code": f"E{dice.randrange(5)}" if failed else None,
-        "points": None if failed else float(dice.randrange(50)),
-        "case_name": f"case-{dice.randrange(7)}",
-        "duration_ms": dice.lognormvariate(2, 1),
-        "nodes_executed": dice.randrange(1, 30),
-        "trace": TRACE if failed else None,
-    }
-
-
-@asynccontextmanager
-async def bench_database() -> AsyncIterator[str]:
-    """A database of this run alone."""
-    with ExitStack() as stack:
-        given = os.environ.get("EXECLOG_TEST_DSN")
-        dsn = given or stack.enter_context(EmbeddedPostgres(settings=DURABLE)).dsn
-        async with databases.database(dsn, databases.TEMPLATE, template="template0") as own:
-            yield own
 
 
 async def medians(rounds: int, sides: dict[str, Work]) -> dict[str, float]:
@@ -112,12 +71,7 @@ class Table:
         self.line("work", "execlog", "peer", "floor", "peer/execlog", "execlog/floor")
 
     def line(self, *cells: str) -> None:
-        widths = (36, 14, 14, 14, 14, 14)
-        padded = [
-            cell.ljust(width) if place == 0 else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(cells, widths, strict=False))
-        ]
-        print(" ".join(padded).rstrip(), flush=True)
+        print_line((36, 14, 14, 14, 14, 14), *cells)
 
     def times(self, work: str, ours: float, peer: float | None, floor: float) -> None:
         self.line(
@@ -255,23 +209,6 @@ async def seed(pool: Pool, rows: int, end: datetime) -> None:
     print("\r" + " " * 40, end="\r", file=sys.stderr)
 
 
-class Fresh:
-    """Rows that were not stored yet, a batch at a time, each later than the one before."""
-
-    def __init__(self, end: datetime) -> None:
-        self._dice = random.Random(2)
-        self._end = end
-
-    def models(self, count: int) -> list[StrategyExecutionLog]:
-        self._end += timedelta(milliseconds=count)
-        return [
-            StrategyExecutionLog(**fields(n, self._end, self._dice)) for n in range(count, 0, -1)
-        ]
-
-    def tuples(self, count: int) -> list[tuple[Any, ...]]:
-        return [row_arguments(model, "row") for model in self.models(count)]
-
-
 async def bench_inserts(
     table: Table, pool: Pool, peer: PeerRepository, fresh: Fresh, rounds: int
 ) -> None:
@@ -347,33 +284,40 @@ async def bench_indexes(pool: Pool, fresh: Fresh, rounds: int) -> None:
         print(f"{label:<36} {BATCH / median:>12,.0f} /s {median / bare:>8.2f} x the time of none")
 
 
-async def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--rows", type=int, default=2_000_000)
-    parser.add_argument("--rounds", type=int, default=9)
-    options = parser.parse_args()
+async def bench_repository(rows: int, rounds: int) -> None:
     end = datetime.now(UTC)
     fresh = Fresh(end)
     async with bench_database() as dsn:
         await execlog.migrate(dsn)
-        engine = create_async_engine(dsn.replace("postgresql://", "postgresql+asyncpg://", 1))
-        peer = PeerRepository(async_sessionmaker(engine, expire_on_commit=False))
-        async with asyncpg.create_pool(dsn, min_size=4, max_size=4) as pool:
-            await pool.execute(f"create schema {SCHEMA}")
-            async with engine.begin() as connection:
-                await connection.run_sync(Base.metadata.create_all)
+        async with (
+            peer_repository(dsn) as peer,
+            asyncpg.create_pool(dsn, min_size=4, max_size=4) as pool,
+        ):
             version = await pool.fetchval("show server_version")
-            await seed(pool, options.rows, end)
+            await seed(pool, rows, end)
             print(
-                f"Postgres {version}, {options.rows:,} rows over {STRATEGIES} strategies,"
+                f"Postgres {version}, {rows:,} rows over {STRATEGIES} strategies,"
                 f" {FAILED:.0%} failures with a trace of {len(TRACE)} entries,"
-                f" medians of {options.rounds} rounds\n"
+                f" medians of {rounds} rounds\n"
             )
             table = Table()
-            await bench_reads(table, pool, peer, end, options.rounds)
-            await bench_inserts(table, pool, peer, fresh, options.rounds)
-            await bench_indexes(pool, fresh, options.rounds)
-        await engine.dispose()
+            await bench_reads(table, pool, peer, end, rounds)
+            await bench_inserts(table, pool, peer, fresh, rounds)
+            await bench_indexes(pool, fresh, rounds)
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--rows", type=int, default=2_000_000)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--only", choices=("reads", "recorder"))
+    add_arguments(parser)
+    options = parser.parse_args()
+    if options.only != "recorder":
+        await bench_repository(options.rows, options.rounds)
+        print()
+    if options.only != "reads":
+        await bench_recorder(options.outage_seconds)
 
 
 if __name__ == "__main__":

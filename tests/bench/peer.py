@@ -1,20 +1,22 @@
 """The peer: the same repository as an application on SQLAlchemy's async ORM would have it.
 
 Written after the description of the system that execlog comes from: one audit table, an index on
-each column that is filtered by, one INSERT and one commit a row, six queries for the dashboard.
+each column that is filtered by, one INSERT and one commit a row, six queries for the dashboard. Its
+observer, which takes an execution down while the engine waits, builds the row as an SQLModel.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
-from sqlalchemy import DateTime, MetaData, func, select
+from sqlalchemy import Column, DateTime, MetaData, func, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, registry
+from sqlmodel import Field, SQLModel
 
 SCHEMA = "peer"
 
@@ -48,6 +50,40 @@ class Execution(Base):
     sample_rate: Mapped[float]
     parent_strategy_id: Mapped[str | None]
     notes: Mapped[str | None]
+
+
+class _Observer(SQLModel, registry=registry()):
+    """Keeps the model below out of the registry that all SQLModels share."""
+
+
+class ObservedRow(_Observer, table=True):
+    """The row that the peer's observer builds after each run; its table is never made."""
+
+    __tablename__ = "observed"
+    __table_args__ = {"schema": SCHEMA}
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    created_at: datetime = Field(
+        default_factory=lambda: datetime.now(UTC), sa_type=DateTime(timezone=True), index=True
+    )
+    strategy_id: str = Field(index=True)
+    strategy_version: int
+    strategy_type: str
+    realm_id: str | None = Field(default=None, index=True)
+    external_game_id: str | None = None
+    external_task_id: str | None = None
+    external_user_id: str | None = None
+    status: str = Field(index=True)
+    error_code: str | None = None
+    points: float | None = None
+    case_name: str | None = None
+    duration_ms: float
+    nodes_executed: int
+    trace: list[Any] | None = Field(default=None, sa_column=Column(JSONB))
+    sampled: bool = False
+    sample_rate: float = 1.0
+    parent_strategy_id: str | None = None
+    notes: str | None = None
 
 
 class PeerRepository:
