@@ -18,7 +18,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-__all__ = ["POLICIES", "Account", "Batch", "Buffer", "Policy", "size_of"]
+__all__ = ["POLICIES", "Account", "Batch", "Buffer", "Policy"]
 
 Policy = Literal["drop_newest", "drop_oldest"]
 """What goes where the buffer is full. Either way ok runs go before a failure does."""
@@ -26,14 +26,10 @@ Policy = Literal["drop_newest", "drop_oldest"]
 POLICIES = get_args(Policy)
 """The policies by name."""
 
-# What a waiting row takes beside its text: the head of a bytes object and its place in a queue.
-_ROW_BYTES = 48
+# What a waiting row takes beside its text: the head of a bytes object and its place in a list; and
+# what the batch around it takes, whose share is large where a batch is a single row.
+_ROW_BYTES, _BATCH_BYTES = 48, 400
 _NEARLY_FULL = 0.8
-
-
-def size_of(line: bytes) -> int:
-    """The memory that a waiting row takes, in bytes. Never raises."""
-    return len(line) + _ROW_BYTES
 
 
 @dataclass(eq=False, slots=True)
@@ -87,6 +83,7 @@ class Buffer:
         self._max_rows = max_rows
         self._max_bytes = max_bytes
         self._batch_rows = batch_rows
+        self._overhead = _ROW_BYTES + _BATCH_BYTES // batch_rows
         self._batch_bytes = batch_bytes
         self._drops_oldest = policy == "drop_oldest"
         self.reset()
@@ -108,6 +105,10 @@ class Buffer:
         self._dropped: Counter[str] = Counter()
         self._altered: Counter[str] = Counter()
         self._rows = self._bytes = 0  # pending, so the batch that is being written is in them
+
+    def size_of(self, line: bytes) -> int:
+        """The memory that a waiting row takes, in bytes. Never raises."""
+        return len(line) + self._overhead
 
     def sample_out(self) -> None:
         """One was offered and not chosen. Never raises."""
@@ -134,7 +135,7 @@ class Buffer:
 
         Never raises.
         """
-        size = len(line) + _ROW_BYTES
+        size = len(line) + self._overhead
         with self._lock:
             self._offered += 1
             if self._closed or size > self._max_bytes:
@@ -223,7 +224,7 @@ class Buffer:
 
         Never raises.
         """
-        size = sum(map(size_of, lines))
+        size = sum(map(self.size_of, lines))
         with self._lock:
             self._rows -= len(lines)
             self._bytes -= size
@@ -316,8 +317,8 @@ class Buffer:
             gone = batch.failed.pop(0)
         else:
             return False
-        batch.size -= size_of(gone)
+        batch.size -= self.size_of(gone)
         self._rows -= 1
-        self._bytes -= size_of(gone)
+        self._bytes -= self.size_of(gone)
         self._dropped["full"] += 1
         return True

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC
 from operator import itemgetter
 from typing import Any
-from uuid import UUID
 
 import asyncpg
 from pydantic import ValidationError

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import tracemalloc
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,9 +14,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from execlog.buffer import Account, Batch, Buffer, size_of
+from execlog.buffer import Account, Batch, Buffer
 
-MAX_ROWS, MAX_BYTES, BATCH_ROWS = 9, 900, 3
+MAX_ROWS, MAX_BYTES, BATCH_ROWS = 9, 2000, 3
 
 
 def buffer(**changes: Any) -> Buffer:
@@ -37,6 +40,7 @@ class Model:
     """The same in the simplest way: one list of (line, failed), and what is being written."""
 
     oldest: bool
+    size_of: Callable[[bytes], int]
     waiting: list[tuple[bytes, bool]] = field(default_factory=list)
     taken: list[bytes] = field(default_factory=list)
     dropped: int = 0
@@ -56,7 +60,7 @@ class Model:
         return True
 
     def fits(self, line: bytes) -> bool:
-        size = sum(map(size_of, [*self.taken, *(one for one, _ in self.waiting), line]))
+        size = sum(map(self.size_of, [*self.taken, *(one for one, _ in self.waiting), line]))
         return len(self.taken) + len(self.waiting) < MAX_ROWS and size <= MAX_BYTES
 
 
@@ -66,7 +70,7 @@ class BufferMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.buffer = buffer(policy=self.policy)
-        self.model = Model(self.policy == "drop_oldest")
+        self.model = Model(self.policy == "drop_oldest", self.buffer.size_of)
         self.batch: Batch | None = None
         self.number = self.offered = 0
 
@@ -131,7 +135,7 @@ class BufferMachine(RuleBasedStateMachine):
         lines = [*self.model.taken, *(line for line, _ in self.model.waiting)]
         assert account.offered == self.offered == total(account)
         assert account.pending_rows == len(lines) <= MAX_ROWS
-        assert account.pending_bytes == sum(map(size_of, lines)) <= MAX_BYTES
+        assert account.pending_bytes == sum(map(self.buffer.size_of, lines)) <= MAX_BYTES
         assert account.dropped.get("full", 0) == self.model.dropped
         assert (self.buffer.waiting_since() is None) == (not self.model.waiting)
 
@@ -171,7 +175,9 @@ def test_what_was_altered_is_counted_once_it_waits() -> None:
     assert own.account().altered == {"text_repaired": 1, "trace_cut": 1}
 
 
-@pytest.mark.parametrize("bound", [{"max_rows": 10, "max_bytes": 10**6}, {"max_bytes": 490}])
+@pytest.mark.parametrize(
+    "bound", [{"max_rows": 10, "max_bytes": 10**6}, {"max_rows": 100, "max_bytes": 10 * 182}]
+)
 def test_nearly_full(bound: dict[str, int]) -> None:
     own = buffer(**bound)
     for _ in range(7):
@@ -205,3 +211,17 @@ def test_a_reset_asks_nobody_for_the_lock() -> None:
     assert own.account().offered == 1
     release.set()
     thread.join()
+
+
+def test_the_memory_of_the_smallest_batches_is_counted() -> None:
+    """A batch a row: what the batches take is more than what the rows take."""
+    own = buffer(max_rows=10**6, max_bytes=10**9, batch_rows=1)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for n in range(10_000):
+            own.add(b"%0200d" % n, False)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken < own.account().pending_bytes * 1.1
