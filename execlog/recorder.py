@@ -4,12 +4,12 @@
         recorder.record(strategy_id="loyalty", strategy_version=3, ..., status="ok", ...)
 
 From there the data flows one way: `encoding` turns the arguments into a line of COPY text,
-`buffer` holds the lines and the account, `delivery` stores them in batches through a `link`.
+`buffer` holds the lines and the account, `delivery` stores them in batches through a `link`, and
+`background` keeps that going in an event loop.
 """
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import contextlib
 import logging
@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from execlog import arguments
+from execlog.background import Background
 from execlog.buffer import POLICIES, Buffer, Policy
 from execlog.copytext import COLUMNS
 from execlog.delivery import Delivery, OnReject
@@ -42,7 +43,6 @@ __all__ = ["ExecutionRecorder"]
 
 _BATCH_BYTES = 1024 * 1024  # the event loop is kept for a millisecond by a message of this size
 _MOST_BATCH_ROWS = 10_000
-_END_SECONDS = 1.0
 _MISSING: Any = None
 _log = logging.getLogger("execlog.recorder")
 _parents: list[object] = []
@@ -149,10 +149,8 @@ class ExecutionRecorder:
             on_reject=self._on_reject,
         )
         self._reporter = Reporter(self._buffer, self._delivery)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._tasks: list[asyncio.Task[None]] = []
-        self._closed = False
-        self._closing: asyncio.Future[None] | None = None
+        self._background = Background(self._buffer, self._link, self._delivery, self._reporter)
+        self._wake = self._background.wake
 
     async def __aenter__(self) -> Self:
         """Starts it. Raises: see `start`."""
@@ -176,13 +174,7 @@ class ExecutionRecorder:
         Raises:
             InvalidArgument: It was closed, or it runs in another event loop.
         """
-        if self._closed:
-            raise InvalidArgument("recorder", "was closed; make another one")
-        self._here("start")
-        if self._delivery.stopped is not None:
-            self._delivery.attach()
-            self._buffer.close("")
-        self._revive()
+        self._background.start()
 
     def record(
         self,
@@ -288,17 +280,7 @@ class ExecutionRecorder:
         Raises:
             InvalidArgument: `timeout` is no positive number, or the recorder runs in another loop.
         """
-        seconds = arguments.seconds("timeout", timeout)
-        if self._closed:
-            return True
-        self._here("flush")
-        self._revive()
-        try:
-            async with asyncio.timeout(seconds):
-                await self._delivery.until_settled()
-        except TimeoutError:
-            return False
-        return True
+        return await self._background.flush(arguments.seconds("timeout", timeout))
 
     async def aclose(self, timeout: float = 10.0) -> RecorderStats:  # noqa: ASYNC109
         """Refuses what comes from now on, stores what is pending, lets go of the connection.
@@ -317,21 +299,7 @@ class ExecutionRecorder:
         Raises:
             InvalidArgument: `timeout` is no positive number, or the recorder runs in another loop.
         """
-        seconds = arguments.seconds("timeout", timeout)
-        self._here("aclose")
-        if self._closing is not None:
-            await asyncio.shield(self._closing)
-            return self.stats()
-        self._closing = asyncio.get_running_loop().create_future()
-        self._buffer.close("closed")
-        self._revive()
-        self._closed = True
-        try:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await self._delivery.until_settled()
-        finally:
-            await self._end(self._closing)
+        await self._background.close(arguments.seconds("timeout", timeout))
         return self.stats()
 
     def stats(self) -> RecorderStats:
@@ -351,61 +319,8 @@ class ExecutionRecorder:
             retries=delivery.retries,
             last_error=delivery.last_error,
             seconds_since_success=None if success is None else time.monotonic() - success,
-            alive=self._is_alive(),
+            alive=self._background.is_alive(),
         )
-
-    def _here(self, action: str) -> None:
-        """Belongs to the running loop from now on, unless it lives in another one.
-
-        Raises InvalidArgument.
-        """
-        loop = asyncio.get_running_loop()
-        if self._loop is loop:
-            return
-        if self._loop is not None:
-            if not self._loop.is_closed():
-                raise InvalidArgument(action, "the recorder runs in another event loop")
-            # Its connection died with it; what was pending is still here.
-            self._link.close()
-        self._loop, self._tasks = loop, []
-        self._delivery.attach()
-
-    def _revive(self) -> None:
-        """Begins the tasks that don't run, in the running loop; none where it stopped for good."""
-        if self._delivery.stopped is not None:
-            return
-        runs = (self._delivery.run, self._reporter.run)
-        tasks: list[asyncio.Task[None] | None] = [*self._tasks] or [None, None]
-        self._tasks = [
-            asyncio.create_task(run(), name=f"execlog {run.__qualname__}")
-            if task is None or task.done()
-            else task
-            for run, task in zip(runs, tasks, strict=True)
-        ]
-
-    def _wake(self) -> None:
-        """Has the event loop look at the buffer; from any thread."""
-        if self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: see `_here`
-                self._loop.call_soon_threadsafe(self._on_wake)
-
-    def _on_wake(self) -> None:
-        if not self._closed:
-            self._revive()
-            self._delivery.wake()
-
-    async def _end(self, closing: asyncio.Future[None]) -> None:
-        """The tasks end, and then nothing is pending any more."""
-        tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        try:
-            if tasks:
-                await asyncio.wait(tasks, timeout=_END_SECONDS)
-        finally:
-            self._delivery.give_up("closed")
-            self._reporter.report()
-            closing.set_result(None)
 
     def _record_with_care(self, now: int, given: dict[str, Any]) -> UUID | None:
         """The same for what is unusual: to be masked, repaired or refused."""
@@ -436,20 +351,9 @@ class ExecutionRecorder:
             self._reporter.explain(reason, problem)
             self._buffer.reject(reason)
 
-    def _is_alive(self) -> bool:
-        loop = self._loop
-        return (
-            loop is not None
-            and loop.is_running()
-            and not self._closed
-            and self._delivery.stopped is None
-            and bool(self._tasks)
-            and not self._tasks[0].done()
-        )
-
     def _after_fork(self) -> None:
         """In a forked child: what belongs to the parent is left as it is, and for ever."""
-        _parents.append((self._delivery, self._reporter, self._tasks, self._loop))
+        _parents.append(self._background)
         self._link = self._link.abandon()
         if self._seed is None:
             self._dice = random.Random()  # noqa: S311

@@ -266,7 +266,7 @@ async def test_the_task_cancelled_at_each_await(dsn: str, kind: str) -> None:
         async with ExecutionRecorder(dsn if kind == "dsn" else pool, linger=0.001) as recorder:
             for turns in range(120):
                 record(recorder, turns)
-                recorder._on_wake()
+                recorder._background._on_wake()
                 for _ in range(turns % 40):
                     await asyncio.sleep(0)
                 if turns >= 80:

@@ -1,0 +1,155 @@
+"""The recorder's life in an event loop: its tasks, from start to close."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from execlog.buffer import Buffer
+from execlog.delivery import Delivery
+from execlog.errors import InvalidArgument
+from execlog.link import Link
+from execlog.report import Reporter
+
+__all__ = ["Background"]
+
+_END_SECONDS = 1.0
+
+
+class Background:
+    """Keeps a delivery and a reporter running in one event loop.
+
+    A loop that was closed is forgotten, and the next one that asks takes its place; one that is
+    alive is not. A task that somebody cancelled is begun again when there is something to do.
+
+    Args:
+        buffer: What is closed and opened again.
+        link: Whose connection dies with a loop.
+        delivery: What runs.
+        reporter: What runs beside it.
+    """
+
+    def __init__(self, buffer: Buffer, link: Link, delivery: Delivery, reporter: Reporter) -> None:
+        """Takes the parts; nothing is started. Never raises."""
+        self._buffer = buffer
+        self._link = link
+        self._delivery = delivery
+        self._reporter = reporter
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._closing: asyncio.Future[None] | None = None
+
+    def start(self) -> None:
+        """Begins, in the running event loop, also after it has stopped for good.
+
+        Raises:
+            InvalidArgument: It was closed, or it runs in another event loop.
+        """
+        if self._closing is not None:
+            raise InvalidArgument("recorder", "was closed; make another one")
+        self._join("start")
+        if self._delivery.stopped is not None:
+            self._delivery.attach()
+            self._buffer.close("")
+        self._revive()
+
+    async def flush(self, seconds: float) -> bool:
+        """Waits until what is pending now is settled; False where the time was not enough.
+
+        Raises:
+            InvalidArgument: It runs in another event loop.
+        """
+        if self._closing is not None:
+            return True
+        self._join("flush")
+        self._revive()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._delivery.until_settled()
+        except TimeoutError:
+            return False
+        return True
+
+    async def close(self, seconds: float) -> None:
+        """Refuses what comes, waits so long for what is pending, and drops the rest.
+
+        Raises:
+            InvalidArgument: It runs in another event loop.
+        """
+        self._join("aclose")
+        if self._closing is not None:
+            await asyncio.shield(self._closing)
+            return
+        self._buffer.close("closed")
+        self._revive()
+        self._closing = asyncio.get_running_loop().create_future()
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._delivery.until_settled()
+        finally:
+            await self._end(self._closing)
+
+    def wake(self) -> None:
+        """Has the event loop look at the buffer. From any thread. Never raises."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: see `_join`
+                self._loop.call_soon_threadsafe(self._on_wake)
+
+    def is_alive(self) -> bool:
+        """Whether what is recorded is being stored. Never raises."""
+        return (
+            self._loop is not None
+            and self._loop.is_running()
+            and self._closing is None
+            and self._delivery.stopped is None
+            and bool(self._tasks)
+            and not self._tasks[0].done()
+        )
+
+    def _join(self, action: str) -> None:
+        """Belongs to the running loop from now on, unless it lives in another one.
+
+        Raises InvalidArgument.
+        """
+        loop = asyncio.get_running_loop()
+        if self._loop is loop:
+            return
+        if self._loop is not None:
+            if not self._loop.is_closed():
+                raise InvalidArgument(action, "the recorder runs in another event loop")
+            # Its connection died with it; what was pending is still here.
+            self._link.close()
+        self._loop, self._tasks = loop, []
+        self._delivery.attach()
+
+    def _revive(self) -> None:
+        """Begins the tasks that don't run, in the running loop; none where it stopped for good."""
+        if self._delivery.stopped is not None:
+            return
+        runs = (self._delivery.run, self._reporter.run)
+        tasks: list[asyncio.Task[None] | None] = [*self._tasks] or [None, None]
+        self._tasks = [
+            asyncio.create_task(run(), name=f"execlog {run.__qualname__}")
+            if task is None or task.done()
+            else task
+            for run, task in zip(runs, tasks, strict=True)
+        ]
+
+    def _on_wake(self) -> None:
+        if self._closing is None:
+            self._revive()
+            self._delivery.wake()
+
+    async def _end(self, closing: asyncio.Future[None]) -> None:
+        """The tasks end, and then nothing is pending any more."""
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        try:
+            if tasks:
+                await asyncio.wait(tasks, timeout=_END_SECONDS)
+        finally:
+            self._delivery.give_up("closed")
+            self._reporter.report()
+            closing.set_result(None)
