@@ -10,7 +10,8 @@ import pytest
 from execlog.copytext import COLUMNS
 from execlog.models import DurationAndNodesSummary, StrategyExecutionLog
 from execlog.repository import statements
-from execlog.statements import Statement
+from execlog.resources import folder
+from execlog.statements import Statement, load_statements
 from tests.types import Pool
 
 # How Postgres calls the types that the headers call by their SQL names.
@@ -26,7 +27,9 @@ MODEL_COLUMNS = {
     "StrategyExecutionLog": list(StrategyExecutionLog.model_fields),
     "DurationAndNodesSummary": list(DurationAndNodesSummary.model_fields),
 }
-NAMES = sorted(statements())
+RECORDER = load_statements(folder("sql") / "recorder", {"claim_batch", "prune_progress"})
+ALL = {**statements(), **RECORDER}
+NAMES = sorted(ALL)
 
 
 def catalog(sql_type: str) -> str:
@@ -35,7 +38,7 @@ def catalog(sql_type: str) -> str:
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_the_header_says_what_the_server_says(pool: Pool, name: str) -> None:
-    statement = statements()[name]
+    statement = ALL[name]
     async with pool.acquire() as connection:
         prepared = await connection.prepare(statement.sql)
         parameters = [parameter.name for parameter in prepared.get_parameters()]
@@ -121,8 +124,8 @@ async def test_the_server_sees_the_copy_that_the_file_shows(pool: Pool) -> None:
 
 
 async def test_every_object_is_named_with_its_schema() -> None:
-    for statement in statements().values():
+    for statement in ALL.values():
         body = re.sub(r"--.*", "", statement.sql)
         for table in re.findall(r"(?:from|into|copy|join) (?!\()([\w.]+)", body):
-            assert table in {"stdin", "found", "lateral"} or table.startswith("execlog.")
+            assert table in {"stdin", "found", "lateral", "limits"} or table.startswith("execlog.")
         assert "*" not in body.replace("count(*)", "")
