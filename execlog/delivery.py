@@ -157,13 +157,18 @@ class Delivery:
         Raises:
             CancelledError: Somebody cancelled its task.
         """
-        while self.stopped is None:
-            if self._shipment is None:
-                batch = await self._next_batch()
-                self._shipment = _Shipment([*batch.ok, *batch.failed], batch.number)
-            await self._store(self._shipment)
-            self._tell_awaiting()
-            await self._prune()
+        try:
+            while self.stopped is None:
+                if self._shipment is None:
+                    batch = await self._next_batch()
+                    self._shipment = _Shipment([*batch.ok, *batch.failed], batch.number)
+                await self._store(self._shipment)
+                self._tell_awaiting()
+                await self._prune()
+        except asyncio.CancelledError:
+            # An event loop that ends cancels us first: the connection must not outlive it.
+            self._link.close()
+            raise
 
     def give_up(self, reason: str) -> None:
         """Drops all that is pending, for this reason, and lets go of the connection.
