@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import functools
 import logging
+import math
 import random
 import re
 import time
@@ -106,6 +107,8 @@ class Delivery:
         self._batch_rows = self._rows_at_once = batch_rows
         self._linger = linger
         self._timeout = timeout
+        # Rounded up: to Postgres 0 ms would mean to wait for ever.
+        self._server_timeout = f"{math.ceil(timeout * 1000)}ms"
         self._on_reject = on_reject
         self._statements = _statements()
         self._recorder_id = uuid.uuid4()
@@ -243,7 +246,7 @@ class Delivery:
             await transaction.start()
             try:
                 may_store = await connection.fetchval(
-                    claim.sql, self._recorder_id, self._claim, f"{self._timeout * 1000:.0f}ms"
+                    claim.sql, self._recorder_id, self._claim, self._server_timeout
                 )
                 if may_store is not None:
                     self._doubtful = False
