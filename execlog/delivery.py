@@ -171,6 +171,7 @@ class Delivery:
         except asyncio.CancelledError:
             # An event loop that ends cancels us first: the connection must not outlive it.
             self._link.close()
+            self._buffer.wake_on_next()
             raise
 
     def give_up(self, reason: str) -> None:

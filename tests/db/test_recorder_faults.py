@@ -281,6 +281,20 @@ async def test_the_task_cancelled_at_each_await(dsn: str, kind: str) -> None:
         await assert_sum(dsn, recorder.stats())
 
 
+async def test_a_cancelled_task_is_begun_again_by_the_next_execution(dsn: str) -> None:
+    async with ExecutionRecorder(dsn, linger=0.05) as recorder:
+        for n in range(3):
+            record(recorder, n)
+            await asyncio.sleep(0)
+        [task] = [task for task in asyncio.all_tasks() if "Delivery.run" in task.get_name()]
+        task.cancel()
+        await asyncio.wait([task])
+        assert not recorder.stats().alive
+        record(recorder, 3)
+        await until(lambda: recorder.stats().written == 4)
+        assert recorder.stats().alive
+
+
 async def test_close_while_the_store_is_away() -> None:
     recorder = ExecutionRecorder("postgresql://user@127.0.0.1:1/nowhere")
     async with recorder:

@@ -157,6 +157,14 @@ def test_who_wakes_the_writer() -> None:
     assert own.add(b"2", False) == (True, False)
     assert own.add(b"3", True) == (True, True)  # the batch is full
     assert own.add(b"4" * 400, True) == (True, True)  # by bytes
+    assert own.add(b"5", False) == (True, False)  # the writer is at work, and will look again
+    own.wake_on_next()
+    assert own.add(b"6", False) == (True, True)
+    own.clear("test")
+    assert own.waiting_since() is None
+    assert own.add(b"7", False) == (True, True)
+    assert own.waiting_since() is not None
+    assert own.add(b"8", False) == (True, False)
 
 
 def test_a_closed_buffer_and_one_that_opens_again() -> None:
