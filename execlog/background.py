@@ -59,10 +59,11 @@ class Background:
         Raises:
             InvalidArgument: It runs in another event loop.
         """
-        if self._closing is not None:
+        if self._closing is not None and self._closing.done():
             return True
         self._join("flush")
-        self._revive()
+        if self._closing is None:
+            self._revive()
         try:
             async with asyncio.timeout(seconds):
                 await self._delivery.until_settled()
@@ -135,6 +136,11 @@ class Background:
             else task
             for run, task in zip(runs, tasks, strict=True)
         ]
+        for task in self._tasks:
+            task.add_done_callback(self._on_end)
+
+    def _on_end(self, _: asyncio.Task[None]) -> None:
+        self._buffer.wake_on_next()
 
     def _on_wake(self) -> None:
         if self._closing is None:

@@ -30,6 +30,7 @@ POLICIES = get_args(Policy)
 # what the batch around it takes, whose share is large where a batch is a single row.
 _ROW_BYTES, _BATCH_BYTES = 48, 400
 _NEARLY_FULL = 0.8
+_LARGE = 4096  # a row for which several others have to go
 
 
 @dataclass(eq=False, slots=True)
@@ -305,10 +306,22 @@ class Buffer:
 
     def _make_room(self, size: int, failed: bool) -> bool:
         """Whether there is room for a row of this size, now that others gave way to it."""
+        if size > _LARGE and not self._can_make_room(size, failed):
+            return False
         while self._rows >= self._max_rows or self._bytes + size > self._max_bytes:
             if not self._give_way(failed):
                 return False
         return True
+
+    def _can_make_room(self, size: int, failed: bool) -> bool:
+        """Whether it is enough if all go that may: none is to go in vain."""
+        may_go = 0
+        for batch in self._waiting:
+            if failed or self._drops_oldest:
+                may_go += sum(map(self.size_of, batch.ok))
+            if failed and self._drops_oldest:
+                may_go += sum(map(self.size_of, batch.failed))
+        return self._bytes - may_go + size <= self._max_bytes
 
     def _give_way(self, failed: bool) -> bool:
         """Drops one row in favour of another, if there is one to drop."""
@@ -326,6 +339,8 @@ class Buffer:
             gone = batch.failed.pop(0)
         else:
             return False
+        if batch is not self._last and not len(batch):
+            self._waiting.remove(batch)
         batch.size -= self.size_of(gone)
         self._rows -= 1
         self._bytes -= self.size_of(gone)

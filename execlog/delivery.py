@@ -114,6 +114,7 @@ class Delivery:
         self._recorder_id = uuid.uuid4()
         self._claim = 1  # the number that the next transaction claims; the same for each new try
         self._shipment: _Shipment | None = None
+        self._blaming = False  # whether the claim stands, so that an error is about the rows
         self._doubtful = False  # whether a commit of the shipment's rows was not answered
         self._backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE, random.Random())  # noqa: S311
         self._next_prune = 0.0
@@ -171,7 +172,6 @@ class Delivery:
         except asyncio.CancelledError:
             # An event loop that ends cancels us first: the connection must not outlive it.
             self._link.close()
-            self._buffer.wake_on_next()
             raise
 
     def give_up(self, reason: str) -> None:
@@ -211,7 +211,7 @@ class Delivery:
             try:
                 await self._try(rows)
             except QueryRejected as error:
-                if (error.sqlstate or "")[:2] in _ROW_CLASSES:
+                if self._blaming and (error.sqlstate or "")[:2] in _ROW_CLASSES:
                     self._take_out(shipment, rows, error)
                 elif (error.sqlstate or "")[:2] in _FINAL_CLASSES:
                     return self._stop(error)
@@ -241,6 +241,7 @@ class Delivery:
         """Claims the number and copies the rows; answers what the server has against it."""
         claim = self._statements["claim_batch"]
         schema, table, columns = statements()["insert_rows"].copy_target()
+        self._blaming = False
         async with asyncio.timeout(self._timeout), self._link.connection() as connection:
             # Read committed: after a wait for another transaction, the claim must see its outcome.
             transaction = connection.transaction(isolation="read_committed")
@@ -250,7 +251,7 @@ class Delivery:
                     claim.sql, self._recorder_id, self._claim, self._server_timeout
                 )
                 if may_store is not None:
-                    self._doubtful = False
+                    self._doubtful, self._blaming = False, True
                     await connection.copy_to_table(
                         table,
                         schema_name=schema,
@@ -298,8 +299,9 @@ class Delivery:
             try:
                 self._on_reject(RejectedExecution(fields_of(row.decode()), error.sqlstate or ""))
             except Exception as failure:
-                # Only its kind: its text may hold the row.
-                _log.error("on_reject failed: %s", type(failure).__name__)
+                # Only its kind: its text may hold the row. A log handler may raise too.
+                with contextlib.suppress(Exception):
+                    _log.error("on_reject failed: %s", type(failure).__name__)
 
     async def _pause(self, error: ExeclogError) -> None:
         """Waits before the next try; not as long where somebody awaits the outcome."""

@@ -93,7 +93,7 @@ class Encoder:
                 notes = _joined(notes, _cut_note(len(trace), self._trace_limit))
                 trace, altered = trace[: self._trace_limit], (_TRACE_CUT,)
             text = traces.lenient_text(trace) if isinstance(trace, list) else None
-            if text is None or len(text) > self._trace_bytes:
+            if text is None or self._is_too_long(text):
                 raise ValueError
         if created_at is None:
             written = timestamp_of(now)
@@ -111,6 +111,11 @@ class Encoder:
         )
         # fmt: on
         return FastUUID(raw), encoded, altered
+
+    def _is_too_long(self, text: str) -> bool:
+        return len(text) > self._trace_bytes or (
+            not text.isascii() and len(text.encode()) > self._trace_bytes
+        )
 
     def _careful(self, now: int, fields: dict[str, Any]) -> Encoded:
         """Raises InvalidArgument: see `encode`."""

@@ -135,7 +135,9 @@ def dsn_errors(argument: str) -> Iterator[None]:
     """
     try:
         yield
-    except ValueError:
+    except ValueError as error:
+        if isinstance(error, OSError):  # a certificate that does not verify is both
+            raise
         raise InvalidArgument(argument, "is not a connection string that can be used") from None
 
 

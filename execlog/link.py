@@ -131,6 +131,25 @@ class _Borrowed:
         """Nothing is held between batches."""
 
     def abandon(self) -> Link:
+        return _Orphaned()
+
+
+class _Orphaned:
+    """What a forked child has of its parent's pool: nothing, its sockets are the parent's."""
+
+    @contextlib.asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        problem = "is a pool of the parent process: a recorder that is forked needs a DSN"
+        raise InvalidArgument("target", problem)
+        yield
+
+    async def renew(self) -> None:
+        """Nothing can be renewed."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def abandon(self) -> Link:
         return self
 
 

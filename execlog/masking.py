@@ -36,6 +36,7 @@ _MASKABLE = {
     if NoneType in get_args(field.annotation) and column != "created_at"
 }
 _REMOVED: Final = object()
+_TEXT = frozenset({str})
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
 # How JSON writes the keys of an object that are no str in Python.
 _OTHER_KEY = re.compile(r"-?[0-9][-+.0-9e]*|true|false|null|NaN|-?Infinity")
@@ -230,6 +231,14 @@ class _Steps:
         return [(key, change) for key, change in changes if change is not None]
 
 
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # halves of a surrogate pair, which are joined when it is written
+        return False
+    return True
+
+
 def _in_trace(change: _Change, trace: Any) -> Any:
     return change(trace) if isinstance(trace, list) else None
 
@@ -242,6 +251,9 @@ def _below(steps: _Steps, value: Any) -> Any:
     """
     if isinstance(value, dict):
         entries = dict(value)
+        # Other keys become text too when they are written, and which is not for us to guess.
+        if not _TEXT.issuperset(map(type, entries)) or not _is_text("".join(entries)):
+            return None
         for key, change in steps.met(entries) if steps.plain is None else steps.plain:
             if key in entries:
                 new = change(entries[key])

@@ -7,6 +7,7 @@ reporter compares the account with the one before, and writes at most one line a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import Counter
@@ -40,7 +41,7 @@ class Reporter:
         self._said_at: dict[str, float] = {}
         self._rejected: Counter[str] = Counter()
         self._dropped: Counter[str] = Counter()
-        self._retries = 0
+        self._retries = self._batches = 0
         self._away = False
 
     def explain(self, reason: str, problem: str) -> None:
@@ -55,6 +56,10 @@ class Reporter:
 
     def report(self) -> None:
         """Says what has changed and was not said within the last minute. Never raises."""
+        with contextlib.suppress(Exception):  # a log handler may
+            self._report()
+
+    def _report(self) -> None:
         account = self._buffer.account()
         self._losses(Counter(account.rejected), Counter(account.dropped))
         delivery = self._delivery
@@ -63,10 +68,10 @@ class Reporter:
                 _log.error("stopped, executions are refused from now on: %s", delivery.stopped)
         elif delivery.retries > self._retries:
             if self._may_say("away"):
-                self._away = True
+                self._away, self._batches = True, delivery.batches
                 waiting = account.pending_rows
                 _log.warning("can't store, %d executions wait: %s", waiting, delivery.last_error)
-        elif self._away and account.written:
+        elif self._away and delivery.batches > self._batches:
             self._away = False
             _log.info("stores again")
         self._retries = delivery.retries

@@ -46,8 +46,8 @@ def strict_text(trace: list[Any]) -> str:
 def lenient_text(trace: list[Any]) -> str | None:
     """The trace, NaN and infinities as null; None where it must be `mended` first. Never raises.
 
-    Times, decimals, sets and the like become text and lists, as pydantic writes them; of any other
-    object only its type's name is kept, so that no foreign code runs here.
+    Times, decimals, sets and the like become text and lists, as pydantic writes them; of an object
+    that it does not know only its type's name is kept.
     """
     try:
         text = to_json(trace, inf_nan_mode="null", fallback=_type_name).decode()

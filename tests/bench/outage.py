@@ -4,7 +4,7 @@
 
 A process of its own, so that memory which another part has freed can't hide what the recorder
 takes. A producer goes on at 20,000/s, one run of twenty a failure with a trace, before, during and
-after the outage: the server is killed, and started again on the same data. The growth of the
+after the outage: the server is stopped, and started again on the same data. The growth of the
 resident memory (Linux: /proc) is counted from after the warm-up. Prints one line of JSON.
 """
 
@@ -16,15 +16,20 @@ import gc
 import json
 import logging
 import os
+import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from urllib.parse import unquote
+
+import asyncpg
 
 import execlog
 from execlog import ExecutionRecorder
-from tests.bench.common import TABLE
+from execlog.embedded import EmbeddedPostgres
+from tests.bench.common import DURABLE, TABLE
 from tests.bench.flow import LIMIT_SECONDS, paced, runs
-from tests.recording import Outage, balanced
 
 MAX_BYTES = 32 * 1024 * 1024
 MAX_ROWS = 10_000_000
@@ -58,8 +63,31 @@ class _Peak:
     pending: int = 0
 
 
+class _Server:
+    """A durable server in this folder, at one address through stop and start."""
+
+    def __init__(self, folder: Path) -> None:
+        self._server = EmbeddedPostgres(folder / "data", settings=DURABLE)
+        self._socket = folder / "socket"
+        self.dsn = f"postgresql://postgres@/postgres?host={self._socket}"
+
+    def start(self) -> None:
+        # Each start has a folder of its own for the socket.
+        place = unquote(self._server.start().dsn.partition("host=")[2])
+        self._socket.unlink(missing_ok=True)
+        self._socket.symlink_to(place)
+
+    def stop(self) -> None:
+        self._server.close()
+
+
 async def measure(seconds: float) -> Outcome:
-    with Outage() as server:
+    with ExitStack() as stack:
+        # Not below a long TMPDIR: a socket's path has 107 characters.
+        folder = tempfile.TemporaryDirectory(prefix="execlog-", dir="/tmp")
+        server = _Server(Path(stack.enter_context(folder)))
+        stack.callback(server.stop)
+        server.start()
         await execlog.migrate(server.dsn)
         recorder = ExecutionRecorder(server.dsn, max_bytes=MAX_BYTES, max_rows=MAX_ROWS)
         mixed = runs(1000, failures=True)
@@ -78,11 +106,7 @@ async def measure(seconds: float) -> Outcome:
             assert await recorder.flush(LIMIT_SECONDS)
             after = _resident()
         stats = recorder.stats()
-        assert balanced(stats), stats
-        async with server.connection() as connection:
-            stored, failures = await connection.fetchrow(
-                f"select count(*), count(*) filter (where status <> 'ok') from {TABLE}"
-            ) or (0, 0)
+        stored, failures = await _stored(server.dsn)
     return Outcome(
         grown=peak.resident - start,
         grown_after=after - start,
@@ -99,8 +123,21 @@ async def measure(seconds: float) -> Outcome:
     )
 
 
+async def _stored(dsn: str) -> tuple[int, int]:
+    """The rows of the table, and the failures among them."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        row = await connection.fetchrow(
+            f"select count(*), count(*) filter (where status <> 'ok') from {TABLE}"
+        )
+    finally:
+        await connection.close()
+    assert row is not None
+    return row[0], row[1]
+
+
 async def _through_outage(
-    server: Outage,
+    server: _Server,
     recorder: ExecutionRecorder,
     seconds: float,
     burst: Callable[[int, int], None],
@@ -112,7 +149,7 @@ async def _through_outage(
     try:
         await asyncio.sleep(_AROUND_SECONDS)
         # In a thread: the producer and the recorder go on meanwhile.
-        await asyncio.to_thread(server.kill)
+        await asyncio.to_thread(server.stop)
         await asyncio.sleep(seconds)
         await asyncio.to_thread(server.start)
         rate = await producing

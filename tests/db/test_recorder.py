@@ -761,3 +761,89 @@ async def test_migrate_while_it_records(dsn: str, pool: Pool) -> None:
         assert await recorder.flush()
     assert recorder.stats().written == 20
     await assert_sum(dsn, recorder.stats())
+
+
+async def test_an_error_before_the_rows_were_sent_blames_none_of_them(dsn: str) -> None:
+    """22023, invalid parameter value, is of a class that blames rows; here it is the connection."""
+    odd = f"{dsn}{'&' if '?' in dsn else '?'}TimeZone=nowhere"
+    async with ExecutionRecorder(odd) as recorder:
+        for n in range(10):
+            record(recorder, n)
+        assert not await recorder.flush(timeout=0.5)
+        stats = recorder.stats()
+        assert (stats.pending_rows, stats.rejected) == (10, {})
+        assert stats.retries > 0
+        await recorder.aclose(timeout=0.1)
+
+
+async def test_a_flush_during_a_close_waits_like_the_close() -> None:
+    recorder = ExecutionRecorder(AWAY)
+    await recorder.start()
+    record(recorder, 1)
+    closing = asyncio.create_task(recorder.aclose(timeout=0.6))
+    await asyncio.sleep(0.1)
+    assert not await recorder.flush(timeout=0.1)
+    await closing
+    assert await recorder.flush(timeout=0.1)
+
+
+async def test_a_log_filter_that_raises(dsn: str, pool: Pool) -> None:
+    def raising(_: logging.LogRecord) -> bool:
+        raise ZeroDivisionError
+
+    def hook(_: object) -> None:
+        raise RuntimeError
+
+    await pool.execute(f"alter table {TABLE} add constraint odd check (notes <> 'poison')")
+    logger = logging.getLogger("execlog.recorder")
+    logger.addFilter(raising)
+    try:
+        async with ExecutionRecorder(dsn, on_reject=hook) as recorder:
+            for notes in ("a", "poison", "b"):
+                recorder.record(**fields(notes=notes))
+            assert await recorder.flush()
+            assert recorder.stats().alive
+            stats = await recorder.aclose()
+    finally:
+        logger.removeFilter(raising)
+    assert (stats.written, stats.rejected) == (2, {"refused_by_store": 1})
+
+
+async def test_it_stores_again_is_said_when_it_does(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "execlog.recorder"):
+        async with ExecutionRecorder(AWAY) as recorder:
+            record(recorder, 1)
+            await recorder.flush(timeout=0.3)
+            recorder._reporter.report()
+            recorder._reporter.report()
+            assert "can't store" in caplog.text
+            assert "stores again" not in caplog.text
+            recorder._delivery.batches += 1
+            recorder._reporter.report()
+            recorder._reporter.report()
+            await recorder.aclose(timeout=0.1)
+    assert caplog.text.count("stores again") == 1
+
+
+async def test_a_forked_child_leaves_its_parents_pool_alone(pool: Pool) -> None:
+    async with ExecutionRecorder(pool) as recorder:
+        record(recorder, 1)
+        assert await recorder.flush()
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                record(recorder, 2)
+                thread = threading.Thread(target=lambda: asyncio.run(recorder.flush()))
+                thread.start()
+                thread.join(10)
+                stats = recorder.stats()
+                code = 0 if stats.dropped == {"stopped": 1} and "DSN" in str(stats) else 2
+            finally:
+                os._exit(code)
+        _, status = await asyncio.to_thread(os.waitpid, pid, 0)
+        assert os.waitstatus_to_exitcode(status) == 0
+        assert await pool.fetchval("select 1") == 1
+        record(recorder, 3)
+        assert await recorder.flush()
+    assert recorder.stats().written == 2

@@ -233,3 +233,21 @@ def test_the_memory_of_the_smallest_batches_is_counted() -> None:
     finally:
         tracemalloc.stop()
     assert taken < own.account().pending_bytes * 1.1
+
+
+def test_emptied_batches_do_not_stay() -> None:
+    """A failure at the head, and then nothing but ok runs that push each other out."""
+    own = buffer(max_rows=10, policy="drop_oldest")
+    own.add(b"failed", True)
+    for _ in range(1000):
+        own.add(b"ok", False)
+    assert len(own._waiting) <= 6
+
+
+def test_nothing_goes_for_a_row_that_does_not_fit_all_the_same() -> None:
+    own = buffer(max_rows=1000, max_bytes=20_000)
+    own.add(b"x" * 9000, True)
+    for _ in range(10):
+        own.add(b"ok", False)
+    assert own.add(b"x" * 15_000, True) == (False, False)
+    assert (own.account().pending_rows, own.account().dropped) == (11, {"full": 1})

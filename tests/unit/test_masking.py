@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -15,6 +16,12 @@ from execlog import InvalidArgument
 from execlog.masking import Mask, Rules
 
 SECRET = "4111-1111"
+
+
+class Key(str, Enum):  # noqa: UP042 - StrEnum would be another case
+    """A key that is written as its value and found by its name."""
+
+    CARD = "card"
 
 
 def broken(value: object) -> str:
@@ -46,8 +53,13 @@ EXAMPLES: list[tuple[Rules, dict[str, Any], dict[str, Any]]] = [
     (["trace/*/*/card"], {"trace": [{"a": {"card": SECRET}}]}, {"trace": [{"a": {}}]}),
     (["trace/*/a~1b"], {"trace": [{"a/b": SECRET, "a": 1}]}, {"trace": [{"a": 1}]}),
     (["trace/*/a~0b"], {"trace": [{"a~b": SECRET, "a": 1}]}, {"trace": [{"a": 1}]}),
-    (["trace/*/1"], {"trace": [{1: SECRET, "1": SECRET, 2: 2}]}, {"trace": [{2: 2}]}),
-    (["trace/*/true"], {"trace": [{True: SECRET}]}, {"trace": [{}]}),
+    (["trace/*/1"], {"trace": [{1: SECRET, 2: 2}]}, {"trace": [None]}),
+    (["trace/*/true"], {"trace": [{True: SECRET}]}, {"trace": [None]}),
+    (["trace/*/card"], {"trace": [{b"card": SECRET}]}, {"trace": [None]}),
+    (["trace/*/card"], {"trace": [{("card",): SECRET}]}, {"trace": [None]}),
+    (["trace/*/None"], {"trace": [{None: SECRET}]}, {"trace": [None]}),
+    (["trace/*/😀"], {"trace": [{"\ud83d\ude00": SECRET}]}, {"trace": [None]}),
+    (["trace/*/card"], {"trace": [{Key.CARD: SECRET}]}, {"trace": [None]}),
     # A name and `*` both lead there: both apply.
     (["trace/0/a", "trace/*/b"], {"trace": [{"a": 1, "b": 2, "c": 3}]}, {"trace": [{"c": 3}]}),
     # A shorter path wins over a longer one, in either order.
