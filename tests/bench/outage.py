@@ -35,7 +35,7 @@ MAX_BYTES = 32 * 1024 * 1024
 MAX_ROWS = 10_000_000
 
 _WARM_UP_SECONDS = 3.0
-_AROUND_SECONDS = 2.0  # that the producer runs before and after the outage
+_BEFORE_SECONDS, _AFTER_SECONDS = 2.0, 10.0  # of the producer; a pause between tries takes 5
 _WATCH_SECONDS = 0.2
 
 
@@ -144,10 +144,10 @@ async def _through_outage(
 ) -> tuple[_Peak, float]:
     """The peaks, and the rate that the producer kept."""
     peak = _Peak()
-    producing = asyncio.create_task(paced(seconds + 2 * _AROUND_SECONDS, burst))
+    producing = asyncio.create_task(paced(_BEFORE_SECONDS + seconds + _AFTER_SECONDS, burst))
     watching = asyncio.create_task(_watch(recorder, peak))
     try:
-        await asyncio.sleep(_AROUND_SECONDS)
+        await asyncio.sleep(_BEFORE_SECONDS)
         # In a thread: the producer and the recorder go on meanwhile.
         await asyncio.to_thread(server.stop)
         await asyncio.sleep(seconds)
