@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from execlog.buffer import Buffer
 from execlog.delivery import Delivery
@@ -131,16 +133,25 @@ class Background:
         runs = (self._delivery.run, self._reporter.run)
         tasks: list[asyncio.Task[None] | None] = [*self._tasks] or [None, None]
         self._tasks = [
-            asyncio.create_task(run(), name=f"execlog {run.__qualname__}")
-            if task is None or task.done()
-            else task
+            self._begin(run) if task is None or task.done() else task
             for run, task in zip(runs, tasks, strict=True)
         ]
-        for task in self._tasks:
-            task.add_done_callback(self._on_end)
 
-    def _on_end(self, _: asyncio.Task[None]) -> None:
-        self._buffer.wake_on_next()
+    def _begin(self, run: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
+        task = asyncio.create_task(run(), name=f"execlog {run.__qualname__}")
+        task.add_done_callback(self._on_end)
+        return task
+
+    def _on_end(self, task: asyncio.Task[None]) -> None:
+        """A task has ended: whoever waits for what it did needs another one, at once."""
+        if task not in self._tasks:
+            return  # it was meant to end
+        if not task.cancelled():
+            task.exception()  # seen: asyncio would print it, and it may hold row data
+        if self._delivery.is_awaited():
+            self._revive()
+        else:
+            self._buffer.wake_on_next()
 
     def _on_wake(self) -> None:
         if self._closing is None:

@@ -134,6 +134,10 @@ class Delivery:
         """Rows have come: looks whether they are to be stored now. Never raises."""
         self._wake.set()
 
+    def is_awaited(self) -> bool:
+        """Whether anybody waits in `until_settled`. Never raises."""
+        return bool(self._awaited)
+
     async def until_settled(self) -> None:
         """Returns when each row that waits now is stored, rejected or dropped; no limit of time.
 
@@ -185,6 +189,8 @@ class Delivery:
             why = "unconfirmed" if self._doubtful else reason
             self._buffer.settle(self._shipment.rows, dropped=why, last=True)
             self._shipment, self._doubtful = None, False
+            # Those rows may be stored under this number: others that claimed it would be lost.
+            self._claim += 1
         self._buffer.clear(reason)
         self._tell_awaiting()
 

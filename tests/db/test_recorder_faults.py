@@ -295,6 +295,79 @@ async def test_a_cancelled_task_is_begun_again_by_the_next_execution(dsn: str) -
         assert recorder.stats().alive
 
 
+async def test_a_task_cancelled_while_somebody_waits_for_it(dsn: str) -> None:
+    async with ExecutionRecorder(dsn, linger=30) as recorder:
+        for _ in range(3):
+            record(recorder, 1)
+            flushing = asyncio.create_task(recorder.flush(timeout=5))
+            await asyncio.sleep(0)
+            [task] = [task for task in asyncio.all_tasks() if "Delivery.run" in task.get_name()]
+            task.cancel()
+            assert await flushing
+        assert recorder.stats().written == 3
+
+
+def test_a_worker_that_an_ending_loop_cancels(postgres: Any, dsn: str) -> None:
+    """asyncio.run cancels every task, the recorder's own among them, and then waits for all."""
+    recorder = ExecutionRecorder(dsn, linger=30)
+
+    async def worker() -> None:
+        async with recorder:
+            for n in range(1000):
+                record(recorder, n)
+            await asyncio.sleep(60)
+
+    async def main() -> None:
+        working = asyncio.create_task(worker())
+        await asyncio.sleep(0.1)
+        assert not working.done()
+
+    begin = time.monotonic()
+    thread = threading.Thread(target=lambda: asyncio.run(main()))
+    thread.start()
+    thread.join(20)
+    assert time.monotonic() - begin < 5
+    assert (recorder.stats().written, recorder.stats().dropped) == (1000, {})
+
+
+async def test_a_task_has_one_callback_however_often_it_is_woken(dsn: str) -> None:
+    async with ExecutionRecorder(dsn, linger=30) as recorder:
+        for _ in range(50):
+            recorder._background._on_wake()
+        for task in recorder._background._tasks:
+            assert len(task._callbacks or []) <= 1
+
+
+async def test_a_stop_after_a_commit_whose_answer_is_lost(server: Outage) -> None:
+    """What was dropped as unconfirmed is stored; what is recorded after it must be stored too."""
+    async with server.connection() as connection:
+        await connection.execute("create role app login superuser")
+    dsn = server.dsn.replace("postgres@", "app@")
+    recorder = ExecutionRecorder(dsn)
+    await recorder.start()
+    await server.configure("synchronous_standby_names", "nope")
+    for n in range(5):
+        record(recorder, n)
+    async with server.connection() as connection:
+        await connection.execute("set synchronous_commit = local")
+        await until_waiting_for_a_standby(connection)
+        await connection.execute("alter role app nologin")
+        await connection.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'app'"
+        )
+        await until(lambda: not recorder.stats().alive)
+        await connection.execute("alter role app login")
+    assert recorder.stats().dropped == {"unconfirmed": 5}
+    await server.configure("synchronous_standby_names", None)
+    await recorder.start()
+    for n in range(7):
+        record(recorder, n)
+    stats = await recorder.aclose()
+    assert (stats.written, stats.dropped) == (7, {"unconfirmed": 5})
+    async with server.connection() as connection:
+        assert await connection.fetchval(f"select count(*) from {TABLE}") == 12
+
+
 async def test_close_while_the_store_is_away() -> None:
     recorder = ExecutionRecorder("postgresql://user@127.0.0.1:1/nowhere")
     async with recorder:
