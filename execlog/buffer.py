@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter, OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -28,16 +28,16 @@ POLICIES = get_args(Policy)
 
 # What a waiting row takes beside its text: the head of a bytes object and its place in a list; and
 # what the batch around it takes, whose share is large where a batch is a single row.
-_ROW_BYTES, _BATCH_BYTES = 48, 400
+_ROW_BYTES, _BATCH_BYTES = 48, 600
 _NEARLY_FULL = 0.8
-_LARGE = 4096  # a row for which several others have to go
 
 
 @dataclass(eq=False, slots=True)
 class Batch:
     """Rows that are stored together.
 
-    `number` rises from batch to batch, `size` is in bytes, `began` is when the first row came.
+    `number` rises from batch to batch, `size` and `ok_size` (that of the ok runs) are in bytes,
+    `began` is when the first row came.
     """
 
     number: int
@@ -45,6 +45,7 @@ class Batch:
     ok: list[bytes] = field(default_factory=list)
     failed: list[bytes] = field(default_factory=list)
     size: int = 0
+    ok_size: int = 0
     began: float = 0.0
 
     def __len__(self) -> int:
@@ -97,7 +98,9 @@ class Buffer:
         # Reentrant: a signal handler or a finaliser may record while its own thread is in here.
         self._lock = threading.RLock()
         self._last = Batch(1)
-        self._waiting = deque([self._last])
+        # By number: a batch whose rows all gave way leaves from wherever it is, in no time.
+        self._waiting = OrderedDict({1: self._last})
+        self._ok_bytes = self._waiting_bytes = 0  # of the rows that wait, and so may give way
         self._holding_ok: deque[Batch] = deque()  # those among them that hold ok runs
         self._taken = 0  # number of the batch that is being written, 0 where there is none
         self._closed = ""
@@ -156,7 +159,10 @@ class Buffer:
                 if not batch.ok:
                     self._holding_ok.append(batch)
                 batch.ok.append(line)
+                batch.ok_size += size
+                self._ok_bytes += size
             batch.size += size
+            self._waiting_bytes += size
             self._rows += 1
             self._bytes += size
             if altered:
@@ -186,9 +192,9 @@ class Buffer:
         None where no row waits; then the next one wakes the writer. Never raises.
         """
         with self._lock:
-            self._discard_empty()
-            self._writer_sleeps = not len(self._waiting[0])
-            return None if self._writer_sleeps else self._waiting[0].began
+            first = self._first()
+            self._writer_sleeps = not len(first)
+            return None if self._writer_sleeps else first.began
 
     def wake_on_next(self) -> None:
         """The next row is to wake the writer, whatever waits already. Never raises."""
@@ -204,13 +210,14 @@ class Buffer:
         Never raises.
         """
         with self._lock:
-            self._discard_empty()
-            batch = self._waiting[0]
+            batch = self._first()
             if batch is self._last:
                 if full or not len(batch):
                     return None
                 self._begin_next()
-            self._waiting.popleft()
+            del self._waiting[batch.number]
+            self._ok_bytes -= batch.ok_size
+            self._waiting_bytes -= batch.size
             if self._holding_ok and self._holding_ok[0] is batch:
                 self._holding_ok.popleft()
             self._taken = batch.number
@@ -250,14 +257,15 @@ class Buffer:
     def clear(self, reason: str) -> None:
         """Drops all that waits; a batch that was taken stays its taker's. Never raises."""
         with self._lock:
-            for batch in self._waiting:
+            for batch in self._waiting.values():
                 if len(batch):
                     self._rows -= len(batch)
                     self._bytes -= batch.size
                     self._dropped[reason] += len(batch)
             self._begin_next()
-            self._waiting = deque([self._last])
+            self._waiting = OrderedDict({self._last.number: self._last})
             self._holding_ok.clear()
+            self._ok_bytes = self._waiting_bytes = 0
 
     def close(self, reason: str) -> None:
         """From now on all that is offered is rejected for this reason; "" opens again.
@@ -270,8 +278,7 @@ class Buffer:
     def is_settled(self, number: int) -> bool:
         """Whether no row of this batch or of one before it is pending. Never raises."""
         with self._lock:
-            self._discard_empty()
-            return number < (self._taken or self._waiting[0].number)
+            return number < (self._taken or self._first().number)
 
     def is_nearly_full(self) -> bool:
         """Whether at least 80 % of the rows or of the bytes are taken. Never raises."""
@@ -297,16 +304,15 @@ class Buffer:
 
     def _begin_next(self) -> None:
         self._last = Batch(self._last.number + 1)
-        self._waiting.append(self._last)
+        self._waiting[self._last.number] = self._last
 
-    def _discard_empty(self) -> None:
-        """Batches at the head whose rows all gave way."""
-        while self._waiting[0] is not self._last and not len(self._waiting[0]):
-            self._waiting.popleft()
+    def _first(self) -> Batch:
+        """The oldest batch; only the last one can be empty."""
+        return next(iter(self._waiting.values()))
 
     def _make_room(self, size: int, failed: bool) -> bool:
         """Whether there is room for a row of this size, now that others gave way to it."""
-        if size > _LARGE and not self._can_make_room(size, failed):
+        if not self._can_make_room(size, failed):
             return False
         while self._rows >= self._max_rows or self._bytes + size > self._max_bytes:
             if not self._give_way(failed):
@@ -315,12 +321,9 @@ class Buffer:
 
     def _can_make_room(self, size: int, failed: bool) -> bool:
         """Whether it is enough if all go that may: none is to go in vain."""
-        may_go = 0
-        for batch in self._waiting:
-            if failed or self._drops_oldest:
-                may_go += sum(map(self.size_of, batch.ok))
-            if failed and self._drops_oldest:
-                may_go += sum(map(self.size_of, batch.failed))
+        may_go = self._ok_bytes if failed or self._drops_oldest else 0
+        if failed and self._drops_oldest:
+            may_go = self._waiting_bytes
         return self._bytes - may_go + size <= self._max_bytes
 
     def _give_way(self, failed: bool) -> bool:
@@ -329,19 +332,21 @@ class Buffer:
             end = 0 if self._drops_oldest else -1
             batch = self._holding_ok[end]
             gone = batch.ok.pop(end)
+            batch.ok_size -= self.size_of(gone)
+            self._ok_bytes -= self.size_of(gone)
             if not batch.ok:
                 del self._holding_ok[end]
         elif failed and self._drops_oldest:
-            self._discard_empty()
-            batch = self._waiting[0]
+            batch = self._first()
             if not batch.failed:
                 return False
             gone = batch.failed.pop(0)
         else:
             return False
         if batch is not self._last and not len(batch):
-            self._waiting.remove(batch)
+            del self._waiting[batch.number]
         batch.size -= self.size_of(gone)
+        self._waiting_bytes -= self.size_of(gone)
         self._rows -= 1
         self._bytes -= self.size_of(gone)
         self._dropped["full"] += 1

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from execlog.buffer import Account, Batch, Buffer
 
-MAX_ROWS, MAX_BYTES, BATCH_ROWS = 9, 2000, 3
+MAX_ROWS, MAX_BYTES, BATCH_ROWS = 9, 3000, 3
 
 
 def buffer(**changes: Any) -> Buffer:
@@ -24,7 +24,7 @@ def buffer(**changes: Any) -> Buffer:
         "max_rows": MAX_ROWS,
         "max_bytes": MAX_BYTES,
         "batch_rows": BATCH_ROWS,
-        "batch_bytes": 400,
+        "batch_bytes": 1000,
         "policy": "drop_newest",
     }
     return Buffer(**(limits | changes))
@@ -46,6 +46,15 @@ class Model:
     dropped: int = 0
 
     def add(self, line: bytes, failed: bool) -> bool:
+        stays = [
+            one
+            for one, other_failed in self.waiting
+            if (other_failed and not (failed and self.oldest))
+            or (not other_failed and not (failed or self.oldest))
+        ]
+        if sum(map(self.size_of, [*self.taken, *stays, line])) > MAX_BYTES:
+            self.dropped += 1  # nobody is to go in vain
+            return False
         while not self.fits(line):
             ok = [entry for entry in self.waiting if not entry[1]]
             if ok and (failed or self.oldest):
@@ -156,7 +165,7 @@ def test_who_wakes_the_writer() -> None:
     assert own.add(b"1", False) == (True, True)  # the first one begins to wait
     assert own.add(b"2", False) == (True, False)
     assert own.add(b"3", True) == (True, True)  # the batch is full
-    assert own.add(b"4" * 400, True) == (True, True)  # by bytes
+    assert own.add(b"4" * 1000, True) == (True, True)  # by bytes
     assert own.add(b"5", False) == (True, False)  # the writer is at work, and will look again
     own.wake_on_next()
     assert own.add(b"6", False) == (True, True)
@@ -184,7 +193,7 @@ def test_what_was_altered_is_counted_once_it_waits() -> None:
 
 
 @pytest.mark.parametrize(
-    "bound", [{"max_rows": 10, "max_bytes": 10**6}, {"max_rows": 100, "max_bytes": 10 * 182}]
+    "bound", [{"max_rows": 10, "max_bytes": 10**6}, {"max_rows": 100, "max_bytes": 10 * 249}]
 )
 def test_nearly_full(bound: dict[str, int]) -> None:
     own = buffer(**bound)
