@@ -81,23 +81,32 @@ class Background:
         """
         self._join("aclose")
         if self._closing is not None:
-            await asyncio.shield(self._closing)
+            await asyncio.wait([self._closing], timeout=seconds)
             return
         self._buffer.close("closed")
         self._revive()
-        self._closing = asyncio.get_running_loop().create_future()
+        closing = self._closing = asyncio.get_running_loop().create_future()
+        dead = False
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._delivery.until_settled()
+        except GeneratorExit:
+            dead = True  # the event loop died long ago; what is pending may be another's by now
+            raise
         finally:
-            await self._end(self._closing)
+            if not dead:
+                await self._end(closing)
 
     def wake(self) -> None:
         """Has the event loop look at the buffer. From any thread. Never raises."""
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: see `_join`
                 self._loop.call_soon_threadsafe(self._on_wake)
+
+    def is_new(self) -> bool:
+        """Whether it was neither started nor closed. Never raises."""
+        return self._loop is None and self._closing is None
 
     def is_alive(self) -> bool:
         """Whether what is recorded is being stored. Never raises."""
@@ -123,6 +132,8 @@ class Background:
                 raise InvalidArgument(action, "the recorder runs in another event loop")
             # Its connection died with it; what was pending is still here.
             self._link.close()
+            if self._closing is not None and not self._closing.done():
+                self._closing = None  # it died while closing: once more
         self._loop, self._tasks = loop, []
         self._delivery.attach()
 
@@ -167,6 +178,7 @@ class Background:
             if tasks:
                 await asyncio.wait(tasks, timeout=_END_SECONDS)
         finally:
-            self._delivery.give_up("closed")
-            self._reporter.report()
-            closing.set_result(None)
+            if self._closing is closing:  # else the event loop died, and another one closes it
+                self._delivery.give_up("closed")
+                self._reporter.report()
+                closing.set_result(None)

@@ -78,15 +78,15 @@ def line(
         (
             strategy_id,
             strategy_type,
-            realm_id or "",
-            external_game_id or "",
-            external_task_id or "",
-            external_user_id or "",
+            "" if realm_id is None else realm_id,
+            "" if external_game_id is None else external_game_id,
+            "" if external_task_id is None else external_task_id,
+            "" if external_user_id is None else external_user_id,
             status,
-            error_code or "",
-            case_name or "",
-            parent_strategy_id or "",
-            notes or "",
+            "" if error_code is None else error_code,
+            "" if case_name is None else case_name,
+            "" if parent_strategy_id is None else parent_strategy_id,
+            "" if notes is None else notes,
         )
     ).encode()
     if (
@@ -113,7 +113,7 @@ def line(
             strategy_id, strategy_type, realm_id, external_game_id, external_task_id,
             external_user_id, status, error_code, case_name, parent_strategy_id, notes,
         ) = (  # type: ignore[assignment]
-            text and str.translate(text, _ESCAPES)
+            None if text is None else str.translate(text, _ESCAPES)
             for text in (
                 strategy_id, strategy_type, realm_id, external_game_id, external_task_id,
                 external_user_id, status, error_code, case_name, parent_strategy_id, notes,

@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import logging
 import math
 import random
 import re
@@ -37,8 +36,6 @@ from execlog.statements import Statement, load_statements
 from execlog.store import in_pieces
 
 __all__ = ["Delivery", "RejectedExecution"]
-
-_log = logging.getLogger("execlog.recorder")
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _PAUSE_WHILE_AWAITED = 0.25
@@ -114,12 +111,14 @@ class Delivery:
         self._recorder_id = uuid.uuid4()
         self._claim = 1  # the number that the next transaction claims; the same for each new try
         self._shipment: _Shipment | None = None
+        self._stored = 0  # rows that the last try stored
         self._blaming = False  # whether the claim stands, so that an error is about the rows
         self._doubtful = False  # whether a commit of the shipment's rows was not answered
         self._backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE, random.Random())  # noqa: S311
         self._next_prune = 0.0
         self.attach()
-        self.batches = self.retries = 0
+        self.batches = self.retries = self.hook_failures = 0
+        self.hook_error: str | None = None
         self.last_error: str | None = None
         self.last_success: float | None = None
 
@@ -247,7 +246,7 @@ class Delivery:
         """Claims the number and copies the rows; answers what the server has against it."""
         claim = self._statements["claim_batch"]
         schema, table, columns = statements()["insert_rows"].copy_target()
-        self._blaming = False
+        self._blaming, self._stored = False, len(rows)
         async with asyncio.timeout(self._timeout), self._link.connection() as connection:
             # Read committed: after a wait for another transaction, the claim must see its outcome.
             transaction = connection.transaction(isolation="read_committed")
@@ -258,7 +257,7 @@ class Delivery:
                 )
                 if may_store is not None:
                     self._doubtful, self._blaming = False, True
-                    await connection.copy_to_table(
+                    copied = await connection.copy_to_table(
                         table,
                         schema_name=schema,
                         columns=columns,
@@ -266,6 +265,7 @@ class Delivery:
                         format="text",
                         null=NULL,
                     )
+                    self._stored = int(copied.split()[1])
                 self._doubtful = True
                 await transaction.commit()
             except asyncpg.PostgresError as error:
@@ -280,7 +280,11 @@ class Delivery:
 
     def _settle(self, shipment: _Shipment, rows: list[bytes]) -> None:
         del shipment.rows[: len(rows)]
-        self._buffer.settle(rows, last=not shipment.rows)
+        # A trigger of the table's owner may have swallowed some; which, nobody says.
+        stored, swallowed = rows[: self._stored], rows[self._stored :]
+        if swallowed:
+            self._buffer.settle(swallowed, rejected="swallowed_by_store")
+        self._buffer.settle(stored, last=not shipment.rows)
         self._doubtful = False
         self._claim += 1
         self._rows_at_once = min(self._rows_at_once * 2, self._batch_rows)
@@ -304,10 +308,12 @@ class Delivery:
         if self._on_reject is not None:
             try:
                 self._on_reject(RejectedExecution(fields_of(row.decode()), error.sqlstate or ""))
-            except Exception as failure:
-                # Only its kind: its text may hold the row. A log handler may raise too.
-                with contextlib.suppress(Exception):
-                    _log.error("on_reject failed: %s", type(failure).__name__)
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as failure:  # a CancelledError of its own cancels nobody here
+                self.hook_failures += 1
+                # Only its kind: its text may hold the row.
+                self.hook_error = type(failure).__name__
 
     async def _pause(self, error: ExeclogError) -> None:
         """Waits before the next try; not as long where somebody awaits the outcome."""

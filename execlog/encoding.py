@@ -142,29 +142,31 @@ class Encoder:
     def _careful_trace(self, trace: object) -> tuple[str | None, str, list[str]]:
         """The trace as JSON text, a note on what is missing from it, and what was altered."""
         altered = []
-        entries = trace if isinstance(trace, list) else None
+        # The head first: what is cut off is not worth a look.
+        head = trace[: self._trace_limit] if isinstance(trace, list | tuple) else None
+        entries = head if isinstance(head, list) else None
         text = traces.lenient_text(entries) if entries is not None else None
         if text is None:
             altered.append(_TRACE_REPAIRED)
-            entries = traces.mended(trace)
+            entries = traces.mended(head)
             text = traces.lenient_text(entries) if entries is not None else None
         if entries is None or text is None:
             return None, "trace left out: it is no list of JSON values", [_TRACE_LEFT_OUT]
-        kept = self._kept(entries)
-        if kept == len(entries):
+        kept, offered = self._kept(entries), len(trace) if isinstance(trace, list | tuple) else 0
+        if kept == offered:
             return text, "", altered
-        note = _cut_note(len(entries), kept)
+        note = _cut_note(offered, kept)
         return traces.lenient_text(entries[:kept]), note, [*altered, _TRACE_CUT]
 
     def _kept(self, entries: list[Any]) -> int:
-        """How many entries both limits leave of a trace, from its head."""
+        """How many entries the limit of bytes leaves of a trace, from its head."""
         size = 1
-        for place, entry in enumerate(entries[: self._trace_limit]):
+        for place, entry in enumerate(entries):
             # Its brackets stand for the comma and the list's own.
             size += len((traces.lenient_text([entry]) or "").encode()) - 1
             if size > self._trace_bytes:
                 return place
-        return min(len(entries), self._trace_limit)
+        return len(entries)
 
 
 def _cut_note(entries: int, kept: int) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Protocol
 
@@ -69,7 +70,8 @@ class _Owned:
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
-        # Of several hosts the one that can be written to, also after a failover.
+        # Of several hosts the one that can be written to, also after a failover. (A host that
+        # takes connections and answers nothing uses up the try: the driver asks them in order.)
         told = "target_session_attrs" in dsn or "PGTARGETSESSIONATTRS" in os.environ
         self._wanted = None if told else SessionAttribute.read_write
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
@@ -96,8 +98,15 @@ class _Owned:
     def close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            with contextlib.suppress(RuntimeError):  # its event loop is closed, and it with it
+            try:
                 connection.terminate()
+            except RuntimeError:
+                # Its event loop is closed. The server must hear of it all the same, or the
+                # transaction that was under way goes on holding what the next try needs.
+                with contextlib.suppress(Exception):
+                    opened = connection._transport.get_extra_info("socket")  # type: ignore[attr-defined]
+                    with socket.socket(fileno=os.dup(opened.fileno())) as same:
+                        same.shutdown(socket.SHUT_RDWR)
 
     def abandon(self) -> Link:
         # Held for ever: to end it, even to let it be collected, would talk on the parent's socket.

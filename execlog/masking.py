@@ -37,6 +37,7 @@ _MASKABLE = {
 }
 _REMOVED: Final = object()
 _TEXT = frozenset({str})
+_PLAIN = frozenset({bool, int, float, NoneType})  # a subclass may be written as anything
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
 # How JSON writes the keys of an object that are no str in Python.
 _OTHER_KEY = re.compile(r"-?[0-9][-+.0-9e]*|true|false|null|NaN|-?Infinity")
@@ -236,7 +237,7 @@ def _is_text(text: str) -> bool:
         text.encode()
     except UnicodeEncodeError:  # halves of a surrogate pair, which are joined when it is written
         return False
-    return True
+    return "\0" not in text  # which is replaced when it is written
 
 
 def _in_trace(change: _Change, trace: Any) -> Any:
@@ -264,7 +265,7 @@ def _below(steps: _Steps, value: Any) -> Any:
         return entries
     if isinstance(value, (list, tuple)):
         return None if steps.numbers is None else _elements(steps, steps.numbers, list(value))
-    return value if isinstance(value, (int, float, NoneType)) else None
+    return value if type(value) in _PLAIN else None
 
 
 def _elements(steps: _Steps, numbers: dict[int, _Change], elements: list[Any]) -> list[Any]:

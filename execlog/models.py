@@ -43,6 +43,9 @@ _PROBLEMS = {
     "extra_forbidden": "is not a field of an execution",
     "missing": "is missing",
     "timezone_aware": "has no time zone",
+    "uuid_parsing": "is not a UUID",
+    "datetime_parsing": "is not a time",
+    "datetime_from_date_parsing": "is not a time",
 }
 
 
@@ -178,7 +181,8 @@ class RecorderStats(_Model):
         offered: Calls of `record`.
         sampled_out: Ok runs that the sampler did not choose.
         rejected: Refused, by reason: the name of the field that can't be stored, "unknown_field",
-            "too_large", "refused_by_store", "closed", "stopped", "internal".
+            "too_large", "refused_by_store", "swallowed_by_store" (by a trigger), "closed",
+            "stopped", "internal".
         dropped: Taken and then lost, by reason: "full", "stopped", "closed", and "unconfirmed"
             where it was sent and the answer to its commit was not had before the end.
         altered: Taken, but not as it was, by reason: "text_repaired", "trace_cut",

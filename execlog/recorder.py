@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import inspect
 import logging
 import os
 import random
 import time
 import weakref
+from collections import Counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -112,16 +114,18 @@ class ExecutionRecorder:
             raise InvalidArgument("seed", f"must be an integer, not {type(seed).__name__}")
         self._seed = seed
         self._dice = random.Random(seed)  # noqa: S311 - a choice, not a secret
-        self._mask = Mask(mask) if mask else None
+        self._mask = None if isinstance(mask, tuple | list | dict) and not mask else Mask(mask)
         self._encoder = Encoder(
             trace_limit=arguments.count("trace_limit", trace_limit, least=0),
             trace_bytes=arguments.count("trace_bytes", trace_bytes, least=2),
         )
         self._usual = self._encoder.usual
-        if policy not in POLICIES:
+        if not isinstance(policy, str) or policy not in POLICIES:
             raise InvalidArgument("policy", f"must be one of {', '.join(POLICIES)}")
         if on_reject is not None and not callable(on_reject):
             raise InvalidArgument("on_reject", "must be callable")
+        if inspect.iscoroutinefunction(on_reject):
+            raise InvalidArgument("on_reject", "must be a plain function: nobody awaits its answer")
         most = arguments.count("max_rows", max_rows)
         self._batch_rows = min(arguments.count("batch_rows", batch_rows), most, _MOST_BATCH_ROWS)
         self._buffer = Buffer(
@@ -151,6 +155,7 @@ class ExecutionRecorder:
         self._reporter = Reporter(self._buffer, self._delivery)
         self._background = Background(self._buffer, self._link, self._delivery, self._reporter)
         self._wake = self._background.wake
+        self._uncalled = 0
 
     async def __aenter__(self) -> Self:
         """Starts it. Raises: see `start`."""
@@ -164,6 +169,8 @@ class ExecutionRecorder:
         traceback: TracebackType | None,
     ) -> None:
         """Closes it, within 10 seconds. Raises: see `aclose`."""
+        if self._background.is_new() and not self.stats().pending_rows:
+            return  # a forked child that leaves its parent's block has nothing to close
         await self.aclose()
 
     async def start(self) -> None:
@@ -242,7 +249,7 @@ class ExecutionRecorder:
         # would cost half as much again.
         # fmt: off
         try:
-            failed = status != "ok"
+            failed = not status == "ok"  # a bool, whatever == answers
             if sampled is not None or sample_rate is not None:
                 sampled, sample_rate = sampled or False, 1.0 if sample_rate is None else sample_rate
             elif failed or self._sample_rate == 1.0:
@@ -265,7 +272,11 @@ class ExecutionRecorder:
                 self._wake()
             return id_ if waits else None
         except Exception:  # all that is unusual ends here, in whatever way it shows
-            return self._record_with_care(now, locals())
+            try:
+                return self._record_with_care(now, locals())
+            except Exception:  # the stack is so deep that not even that can be called
+                self._uncalled += 1
+                return None
         # fmt: on
 
     async def flush(self, timeout: float = 10.0) -> bool:  # noqa: ASYNC109 - part of the contract
@@ -305,11 +316,12 @@ class ExecutionRecorder:
     def stats(self) -> RecorderStats:
         """The account of this moment; offered is the sum of what became of them. Never raises."""
         account, delivery = self._buffer.account(), self._delivery
+        uncalled = {"internal": self._uncalled} if self._uncalled else {}
         success = delivery.last_success
         return RecorderStats(
-            offered=account.offered,
+            offered=account.offered + self._uncalled,
             sampled_out=account.sampled_out,
-            rejected=account.rejected,
+            rejected=dict(Counter(account.rejected) + Counter(uncalled)),
             dropped=account.dropped,
             altered=account.altered,
             written=account.written,
@@ -332,7 +344,7 @@ class ExecutionRecorder:
             if self._mask is not None:
                 fields = self._mask(fields)
             id_, line, altered = self._encoder.encode(now, fields)
-            waits, wake = self._add(line, given["status"] != "ok", altered)
+            waits, wake = self._add(line, bool(given["status"] != "ok"), altered)
             if wake:
                 self._wake()
             return id_ if waits else None
@@ -345,6 +357,8 @@ class ExecutionRecorder:
         if isinstance(error, InvalidArgument):
             name = error.argument.partition(".")[0]
             reason = name if name in COLUMNS else "unknown_field"
+            if reason == "unknown_field" and not (name.isidentifier() and len(name) < 64):
+                error = InvalidArgument("", "an argument is not a field of an execution")
         # Of another error only the kind: its text may hold the row.
         problem = str(error) if isinstance(error, InvalidArgument) else type(error).__name__
         with contextlib.suppress(Exception):

@@ -41,7 +41,7 @@ class Reporter:
         self._said_at: dict[str, float] = {}
         self._rejected: Counter[str] = Counter()
         self._dropped: Counter[str] = Counter()
-        self._retries = self._batches = 0
+        self._retries = self._batches = self._hook_failures = 0
         self._away = False
 
     def explain(self, reason: str, problem: str) -> None:
@@ -75,6 +75,10 @@ class Reporter:
             self._away = False
             _log.info("stores again")
         self._retries = delivery.retries
+        if delivery.hook_failures > self._hook_failures and self._may_say("hook"):
+            new = delivery.hook_failures - self._hook_failures
+            _log.error("on_reject failed %d times: %s", new, delivery.hook_error)
+            self._hook_failures = delivery.hook_failures
         if self._buffer.is_nearly_full() and self._may_say("nearly full"):
             _log.warning("the buffer is at least 80 %% full: %d executions", account.pending_rows)
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic_core import PydanticSerializationError, from_json, to_json
+from pydantic_core import from_json, to_json
 
 from execlog.errors import InvalidArgument
 
@@ -21,7 +21,7 @@ __all__ = ["lenient_text", "mended", "mended_text", "read", "strict_text"]
 _to_json = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode
 _JSON_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _SAFE_DEPTH = 190  # the parser stops at 200
-_MENDED_DEPTH = 100
+_MENDED_DEPTH, _MENDED_VALUES = 100, 20_000  # a graph with cycles has paths without number
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -51,8 +51,12 @@ def lenient_text(trace: list[Any]) -> str | None:
     """
     try:
         text = to_json(trace, inf_nan_mode="null", fallback=_type_name).decode()
-    except (PydanticSerializationError, ValueError, TypeError, RecursionError):
-        return None
+    except BaseException as error:
+        # The serialiser is Rust: a dict that another thread changes meanwhile makes it panic, which
+        # is no Exception.
+        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+            return None
+        raise
     return None if _holds_nul(text) or not _is_readable(text) else text
 
 
@@ -64,7 +68,8 @@ def mended(trace: object) -> list[Any] | None:
     if not isinstance(trace, list | tuple):
         return None
     try:
-        return [_mended(entry, (id(trace),)) for entry in trace]
+        left = [_MENDED_VALUES]
+        return [_mended(entry, (id(trace),), left) for entry in trace]
     except Exception:  # a type of the engine's own may raise anything
         return None
 
@@ -106,8 +111,12 @@ def _is_readable(text: str) -> bool:
     return True
 
 
-def _mended(value: Any, above: tuple[int, ...]) -> Any:
-    """The value as plain JSON; `above` are the ids of the containers that hold it."""
+def _mended(value: Any, above: tuple[int, ...], left: list[int]) -> Any:
+    """The value as plain JSON.
+
+    `above` are the ids of the containers that hold it, `left[0]` is how many values may follow.
+    """
+    left[0] -= 1
     if isinstance(value, str):
         return mended_text(value)
     if value is None or isinstance(value, bool | int):
@@ -116,17 +125,18 @@ def _mended(value: Any, above: tuple[int, ...]) -> Any:
         return value if math.isfinite(value) else None
     if not isinstance(value, Mapping | list | tuple):
         return _type_name(value)
-    if id(value) in above or len(above) == _MENDED_DEPTH:
+    if id(value) in above or len(above) == _MENDED_DEPTH or left[0] < 0:
         return "..."
     inside = (*above, id(value))
     if isinstance(value, Mapping):
-        return {
-            mended_text(key) if isinstance(key, str) else str(_mended(key, inside)): _mended(
-                held, inside
-            )
-            for key, held in value.items()
-        }
-    return [_mended(entry, inside) for entry in value]
+        return {_mended_key(key): _mended(held, inside, left) for key, held in value.items()}
+    return [_mended(entry, inside, left) for entry in value]
+
+
+def _mended_key(key: object) -> str:
+    if isinstance(key, str):
+        return mended_text(key)
+    return str(key) if key is None or type(key) in (bool, int, float) else _type_name(key)
 
 
 def _type_name(value: object) -> str:

@@ -20,6 +20,7 @@ from execlog.ids import uuid7
 from execlog.percentiles import percentile_cont
 from tests import databases
 from tests.rows import TIMES, any_row
+from tests.rows import row as execution
 
 _examples = itertools.count()
 Window = tuple[datetime | None, datetime | None]
@@ -240,3 +241,13 @@ async def test_duration_percentiles(
     assert (found.method, found.sample_size) == ("exact", len(durations))
     assert len(found.values_ms) == len(fractions)
     assert all(map(close, found.values_ms, percentile_cont(durations, fractions)))
+
+
+async def test_durations_too_small_to_be_divided(
+    repository: StrategyExecutionLogRepository,
+) -> None:
+    """The server raises where the quotient of two numbers is too small; found by chance above."""
+    smallest = execution(strategy_id="small", duration_ms=5e-324)
+    await repository.insert_rows([smallest, execution(strategy_id="small", duration_ms=0.0)])
+    found = await repository.duration_and_nodes_summary(strategy_id="small")
+    assert (found.duration_avg_ms, found.duration_max_ms) == (0.0, 5e-324)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import subprocess
@@ -214,7 +215,7 @@ REPAIRED: list[tuple[dict[str, Any], dict[str, Any], set[str]]] = [
     ({"trace": [object()]}, {"trace": ["<object>"]}, set()),
     ({"trace": [{1: 2}]}, {"trace": [{"1": 2}]}, set()),
     ({"trace": [b"\xff"]}, {"trace": ["<bytes>"]}, {"trace_repaired"}),
-    ({"trace": circle}, {"trace": [1, "..."]}, {"trace_repaired"}),
+    ({"trace": circle}, {"trace": [1, [1, "..."]]}, {"trace_repaired"}),
     (
         {"trace": {"node": 1}},
         {"trace": None, "notes": "trace left out: it is no list of JSON values"},
@@ -569,8 +570,8 @@ async def test_a_connection_string_that_only_the_driver_can_judge() -> None:
         ("linger", [0, -1, "1"]),
         ("timeout", [0, float("inf")]),
         ("policy", ["drop", None]),
-        ("on_reject", [7]),
-        ("mask", ["notes", ["strategy_id"], {"trace/x": object()}]),
+        ("on_reject", [7, asyncio.sleep]),
+        ("mask", ["notes", "", 0, False, ["strategy_id"], {"trace/x": object()}]),
         ("seed", [1.5, "x"]),
     ],
 )
@@ -593,6 +594,8 @@ async def test_no_secret_in_what_is_said(caplog: pytest.LogCaptureFixture) -> No
     with caplog.at_level(logging.DEBUG):
         async with ExecutionRecorder(AWAY) as recorder:
             record(recorder, 1, notes="s3cret")
+            recorder.record(**fields(), **{"s3cret\nline": 1})  # type: ignore[arg-type]
+            recorder.record(**fields(id="s3cret"))
             recorder.record(**fields(points="s3cret"))
             recorder.record(**fields(status=Hostile()))
             await recorder.flush(timeout=0.3)
@@ -656,7 +659,7 @@ async def test_what_the_hook_raises_is_said_and_no_more(
             recorder.record(**fields(notes=notes))
         assert await recorder.flush()
     assert recorder.stats().written == 2
-    assert "on_reject failed: RuntimeError" in caplog.text
+    assert caplog.text.count("on_reject failed 1 times: RuntimeError") == 1
     assert "s3cret" not in caplog.text
 
 
@@ -847,3 +850,145 @@ async def test_a_forked_child_leaves_its_parents_pool_alone(pool: Pool) -> None:
         record(recorder, 3)
         assert await recorder.flush()
     assert recorder.stats().written == 2
+
+
+def test_deep_in_the_stack_it_counts_and_does_not_raise() -> None:
+    recorder = ExecutionRecorder(AWAY)
+    recorder.record(**fields())  # what is made once is made now
+
+    def descend() -> int:
+        try:
+            deeper = descend()
+        except RecursionError:
+            deeper = 0
+        if 0 <= deeper < 60:  # the last sixty levels, one after the other
+            recorder.record(**fields())
+        return deeper + 1
+
+    calls = min(descend(), 60)
+    stats = recorder.stats()
+    assert balanced(stats)
+    assert calls <= stats.offered - 1 <= calls + 1
+    recorder._buffer.clear("test")
+
+
+def test_graphs_without_end_take_no_time_without_end() -> None:
+    nodes: list[dict[str, Any]] = [{"n": n} for n in range(40)]
+    for n, node in enumerate(nodes):
+        node["next"] = [nodes[(n * k + k) % 40] for k in (3, 7, 11)]
+    recorder = ExecutionRecorder(AWAY)
+    begin = time.monotonic()
+    assert recorder.record(**fields(trace=nodes)) is not None
+    # Many entries beside a text that wants care: only the head is looked at.
+    assert recorder.record(**fields(trace=[{"x": "y" * 1000}] * 100_000, notes="a\0")) is not None
+    assert time.monotonic() - begin < 3
+    assert recorder.stats().altered["trace_cut"] == 1
+    recorder._buffer.clear("test")
+
+
+class Falsy(str):
+    """Holds what COPY takes for its own, and says that it is nothing."""
+
+    __slots__ = ()
+
+    def __bool__(self) -> bool:
+        return False
+
+
+class Unequal(str):
+    """Answers a comparison with what is no bool."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> Any:
+        return Hostile()
+
+    __hash__ = str.__hash__
+
+
+class Panicking:
+    """A trace entry that changes the dict that holds it while that is written."""
+
+    def __init__(self) -> None:
+        self.entry: dict[str, Any] = {"a": self.steps(), "b": 1, "c": 2}
+
+    def steps(self) -> Any:
+        for n in range(100):
+            self.entry[f"k{n}"] = n
+            yield n
+
+
+async def test_texts_and_traces_that_lie(dsn: str, pool: Pool) -> None:
+    evil = Falsy("x\n" + "\t".join(["spoofed"] * 20))
+    async with ExecutionRecorder(dsn) as recorder:
+        for name in ("notes", "realm_id", "external_user_id", "parent_strategy_id"):
+            assert recorder.record(**fields(**{name: evil})) is not None
+        recorder.record(**fields(status=Unequal("ok")))
+        recorder.record(**fields(trace=[Panicking().entry]))
+        assert balanced(recorder.stats())
+        assert await recorder.flush()
+    assert balanced(recorder.stats())
+    assert recorder.stats().offered == 6
+    assert await pool.fetchval(f"select count(*) from {TABLE} where strategy_id <> 'loyalty'") == 0
+    await assert_sum(dsn, recorder.stats())
+
+
+async def test_rows_that_a_trigger_swallows_do_not_count_as_written(dsn: str, pool: Pool) -> None:
+    await pool.execute(
+        "create function execlog.swallow() returns trigger language plpgsql as $$ begin"
+        " if new.notes = 'poison' then return null; end if; return new; end $$"
+    )
+    await pool.execute(
+        f"create trigger swallow before insert on {TABLE}"
+        " for each row execute function execlog.swallow()"
+    )
+    async with ExecutionRecorder(dsn) as recorder:
+        for n in range(10):
+            recorder.record(**fields(notes="poison" if n % 2 else "a"))
+        assert await recorder.flush()
+    assert recorder.stats().rejected == {"swallowed_by_store": 5}
+    await assert_sum(dsn, recorder.stats())
+
+
+async def test_a_hook_that_raises_a_cancellation_cancels_nobody(dsn: str, pool: Pool) -> None:
+    def hook(_: object) -> None:
+        raise asyncio.CancelledError
+
+    await pool.execute(f"alter table {TABLE} add constraint odd check (notes <> 'poison')")
+    async with ExecutionRecorder(dsn, on_reject=hook) as recorder:
+        for n in range(20):
+            recorder.record(**fields(notes="poison" if n == 3 else "a"))
+        assert await recorder.flush(timeout=5)
+    assert recorder.stats().written == 19
+
+
+async def test_the_second_close_has_a_limit_of_its_own() -> None:
+    recorder = ExecutionRecorder(AWAY)
+    record(recorder, 1)
+    first = asyncio.create_task(recorder.aclose(timeout=1.5))
+    await asyncio.sleep(0.05)
+    begin = time.monotonic()
+    await recorder.aclose(timeout=0.1)
+    assert time.monotonic() - begin < 1
+    assert (await first).dropped == {"closed": 1}
+
+
+def test_a_loop_that_dies_while_it_closes(dsn: str) -> None:
+    recorder = ExecutionRecorder(AWAY)
+    loop = asyncio.new_event_loop()
+
+    async def begin_to_close() -> None:
+        record(recorder, 1)
+        recorder_closing.append(asyncio.ensure_future(recorder.aclose(timeout=30)))
+        await asyncio.sleep(0.05)
+
+    recorder_closing: list[Any] = []
+    loop.run_until_complete(begin_to_close())
+    for task in asyncio.all_tasks(loop):
+        task._log_destroy_pending = False  # type: ignore[attr-defined]
+    loop.close()
+    recorder_closing.clear()
+    gc.collect()  # the coroutine that was left behind must not end what goes on
+    assert recorder.stats().pending_rows == 1
+    stats = asyncio.run(recorder.aclose(timeout=0.2))
+    assert (stats.dropped, stats.pending_rows) == ({"closed": 1}, 0)

@@ -48,8 +48,7 @@ async def test_a_server_that_is_killed_and_started_again(server: Outage) -> None
         loading = asyncio.create_task(load(recorder, 3))
         await asyncio.sleep(0.8)
         await asyncio.to_thread(server.kill)
-        await asyncio.sleep(0.5)
-        assert recorder.stats().retries > 0
+        await until(lambda: recorder.stats().retries > 0)
         assert recorder.stats().alive
         await asyncio.to_thread(server.start)
         await loading
@@ -185,7 +184,7 @@ async def test_one_frozen_backend_is_given_up(dsn: str, postgres: Any) -> None:
         finally:
             os.kill(pid, signal.SIGCONT)
         await connection.close()
-        assert recorder.stats().retries == 1
+        assert recorder.stats().retries >= 1
     await assert_sum(dsn, recorder.stats())
 
 

@@ -24,6 +24,10 @@ class Key(str, Enum):  # noqa: UP042 - StrEnum would be another case
     CARD = "card"
 
 
+class Number(int):
+    """A number that may be written as anything."""
+
+
 def broken(value: object) -> str:
     raise RuntimeError(SECRET)
 
@@ -57,6 +61,8 @@ EXAMPLES: list[tuple[Rules, dict[str, Any], dict[str, Any]]] = [
     (["trace/*/true"], {"trace": [{True: SECRET}]}, {"trace": [None]}),
     (["trace/*/card"], {"trace": [{b"card": SECRET}]}, {"trace": [None]}),
     (["trace/*/card"], {"trace": [{("card",): SECRET}]}, {"trace": [None]}),
+    (["trace/*/a\ufffd"], {"trace": [{"a\0": SECRET}]}, {"trace": [None]}),
+    (["trace/*/a/b"], {"trace": [{"a": Number(7)}]}, {"trace": [{"a": None}]}),
     (["trace/*/None"], {"trace": [{None: SECRET}]}, {"trace": [None]}),
     (["trace/*/😀"], {"trace": [{"\ud83d\ude00": SECRET}]}, {"trace": [None]}),
     (["trace/*/card"], {"trace": [{Key.CARD: SECRET}]}, {"trace": [None]}),
