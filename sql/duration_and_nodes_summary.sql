@@ -7,9 +7,11 @@
 --
 -- sum/count, not avg(): avg of double precision carries the sum of squares along, which costs time
 -- and overflows on a single absurd value; avg of integer computes in numeric.
+-- Less than 1e-290 is 0: what it leaves after the division may be too small for the server, which
+-- raises (22003) where others round.
 select
     count(*) as count,
-    coalesce(sum(duration_ms) / count(*), 0) as duration_avg_ms,
+    case when sum(duration_ms) > 1e-290 then sum(duration_ms) / count(*) else 0 end as duration_avg_ms,
     coalesce(min(duration_ms), 0) as duration_min_ms,
     coalesce(max(duration_ms), 0) as duration_max_ms,
     coalesce(sum(duration_ms), 0) as duration_sum_ms,
