@@ -95,7 +95,8 @@ class Buffer:
 
         Never raises.
         """
-        # Reentrant: a signal handler or a finaliser may record while its own thread is in here.
+        # Reentrant: a signal handler that records while its own thread is in here must not block
+        # for ever. (It can leave the account wrong: an update in the middle is not undone.)
         self._lock = threading.RLock()
         self._last = Batch(1)
         # By number: a batch whose rows all gave way leaves from wherever it is, in no time.

@@ -68,6 +68,12 @@ class ExecutionRecorder:
     begun again by the next execution, `flush` or `aclose`. In a forked child it is new: empty, with
     an account of its own, not started; the parent's goes on. After `aclose`, `record` refuses.
 
+    Limits: a signal handler, or a finaliser of the garbage collector, that records while its own
+    thread is inside `record` does not block, but can leave the account wrong; have the handler set
+    a flag instead. What such a handler raises there is taken for trouble of `record` and swallowed.
+    A trace is written out whole before it is measured: one that refers to the same object again and
+    again takes the time of each mention, and a generator in it is run.
+
     Args:
         target: A DSN (it then keeps one connection of its own: recommended), or a pool (it borrows
             one connection for each batch; slow readers of that pool hold it up).
