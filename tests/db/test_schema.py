@@ -98,7 +98,8 @@ async def test_many_processes_at_once(empty_dsn: str) -> None:
     ]
     applied = [(await process.communicate())[0] for process in processes]
     assert [process.returncode for process in processes] == [0] * 4
-    assert sorted(applied) == [b"0", b"0", b"0", b"%d" % len(ALL)]
+    # Each file once, by whichever process came first to it.
+    assert sum(map(int, applied)) == len(ALL)
     assert await execlog.check_migrations(empty_dsn) == []
 
 
