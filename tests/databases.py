@@ -12,6 +12,7 @@ import asyncpg
 
 import execlog
 
+TABLE = "execlog.strategy_execution_log"
 TEMPLATE = f"execlog_test_{os.getpid()}"
 _numbers = itertools.count(1)
 

@@ -30,7 +30,6 @@ from tests.bench.common import (
     BATCH,
     FAILED,
     STRATEGIES,
-    TABLE,
     TRACE,
     Fresh,
     bench_database,
@@ -40,6 +39,7 @@ from tests.bench.common import (
 )
 from tests.bench.peer import SCHEMA, Execution, PeerRepository
 from tests.bench.recorder import add_arguments, bench_recorder
+from tests.databases import TABLE
 from tests.types import Pool
 
 Work = Callable[[], Awaitable[object]]

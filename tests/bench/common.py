@@ -22,7 +22,6 @@ from tests.bench.peer import SCHEMA, Base, PeerRepository
 STRATEGIES = 10
 FAILED = 0.05
 BATCH = 5000
-TABLE = "execlog.strategy_execution_log"
 TRACE = [
     {"node": f"rule-{n}", "ms": 0.125 * n, "input": {"points": n}, "output": {"points": n + 1}}
     for n in range(10)

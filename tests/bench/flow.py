@@ -21,8 +21,9 @@ from typing import Any
 from execlog import ExecutionRecorder
 from execlog.copytext import COLUMNS
 from tests.bench.calls import floor
-from tests.bench.common import BATCH, TABLE, Fresh, fields
+from tests.bench.common import BATCH, Fresh, fields
 from tests.bench.peer import PeerRepository
+from tests.databases import TABLE
 from tests.types import Connection
 
 RATE = 20_000

@@ -16,20 +16,18 @@ import gc
 import json
 import logging
 import os
-import tempfile
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from urllib.parse import unquote
 
 import asyncpg
 
 import execlog
 from execlog import ExecutionRecorder
-from execlog.embedded import EmbeddedPostgres
-from tests.bench.common import DURABLE, TABLE
+from tests.bench.common import DURABLE
 from tests.bench.flow import LIMIT_SECONDS, paced, runs
+from tests.databases import TABLE
+from tests.outage import Outage
 
 MAX_BYTES = 32 * 1024 * 1024
 MAX_ROWS = 10_000_000
@@ -63,31 +61,8 @@ class _Peak:
     pending: int = 0
 
 
-class _Server:
-    """A durable server in this folder, at one address through stop and start."""
-
-    def __init__(self, folder: Path) -> None:
-        self._server = EmbeddedPostgres(folder / "data", settings=DURABLE)
-        self._socket = folder / "socket"
-        self.dsn = f"postgresql://postgres@/postgres?host={self._socket}"
-
-    def start(self) -> None:
-        # Each start has a folder of its own for the socket.
-        place = unquote(self._server.start().dsn.partition("host=")[2])
-        self._socket.unlink(missing_ok=True)
-        self._socket.symlink_to(place)
-
-    def stop(self) -> None:
-        self._server.close()
-
-
 async def measure(seconds: float) -> Outcome:
-    with ExitStack() as stack:
-        # Not below a long TMPDIR: a socket's path has 107 characters.
-        folder = tempfile.TemporaryDirectory(prefix="execlog-", dir="/tmp")
-        server = _Server(Path(stack.enter_context(folder)))
-        stack.callback(server.stop)
-        server.start()
+    with Outage(DURABLE) as server:
         await execlog.migrate(server.dsn)
         recorder = ExecutionRecorder(server.dsn, max_bytes=MAX_BYTES, max_rows=MAX_ROWS)
         mixed = runs(1000, failures=True)
@@ -137,7 +112,7 @@ async def _stored(dsn: str) -> tuple[int, int]:
 
 
 async def _through_outage(
-    server: _Server,
+    server: Outage,
     recorder: ExecutionRecorder,
     seconds: float,
     burst: Callable[[int, int], None],

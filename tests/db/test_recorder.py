@@ -25,7 +25,8 @@ from execlog import (
     RecorderStats,
     StrategyExecutionLogRepository,
 )
-from tests.recording import TABLE, assert_sum, balanced, record, until
+from tests.databases import TABLE
+from tests.recording import assert_sum, balanced, record, until
 from tests.rows import STRATEGY, T0, fields, row
 from tests.types import Pool
 

@@ -15,16 +15,15 @@ from typing import Any
 import asyncpg
 import pytest
 
+import execlog
 from execlog import ExecutionRecorder, RejectedExecution
 from execlog.delivery import Delivery
+from tests.databases import TABLE
+from tests.outage import Outage
 from tests.recording import (
-    TABLE,
-    Outage,
     assert_sum,
     balanced,
     load,
-    migrated,
-    outage,
     record,
     terminate_others,
     until,
@@ -38,8 +37,8 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 async def server() -> AsyncIterator[Outage]:
     """A migrated server of this test's own, that it may do anything to."""
-    with outage() as own:
-        await migrated(own)
+    with Outage() as own:
+        await execlog.migrate(own.dsn)
         yield own
 
 

@@ -10,15 +10,14 @@ from collections.abc import Awaitable, Callable
 import asyncpg
 import pytest
 
+import execlog
 from execlog import ExecutionRecorder
+from tests.databases import TABLE
+from tests.outage import Outage
 from tests.recording import (
-    TABLE,
-    Outage,
     assert_sum,
     balanced,
     load,
-    migrated,
-    outage,
     terminate_others,
 )
 
@@ -111,8 +110,8 @@ async def test_random_faults_under_load(record_property: Callable[[str, object],
     print(f"seed {seed}")  # shown where it fails
     dice = random.Random(seed)
     clock = asyncio.get_running_loop().time
-    with outage() as server:
-        await migrated(server)
+    with Outage() as server:
+        await execlog.migrate(server.dsn)
         recorders = [ExecutionRecorder(server.dsn, timeout=1, max_rows=10**6) for _ in range(2)]
         for recorder in recorders:
             await recorder.start()
