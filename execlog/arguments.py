@@ -5,6 +5,7 @@ Each function answers the value to send and raises `InvalidArgument`, which name
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from uuid import UUID
@@ -19,6 +20,7 @@ __all__ = [
     "name",
     "optional_text",
     "seconds",
+    "server_timeout",
     "text",
     "time",
     "window",
@@ -76,9 +78,10 @@ def limit(value: object, largest: int) -> int:
 
 def count(argument: str, value: object, *, least: int = 1) -> int:
     """An integer of at least this. Raises InvalidArgument: it is none, or smaller."""
-    if _integer(argument, value) < least:
+    number = _integer(argument, value)
+    if number < least:
         raise InvalidArgument(argument, f"must be at least {least}")
-    return _integer(argument, value)
+    return number
 
 
 def window(since: object, until: object) -> tuple[datetime | None, datetime | None]:
@@ -131,6 +134,12 @@ def seconds(argument: str, value: object) -> float:
     if not 0 < value <= _LONGEST_SECONDS:
         raise InvalidArgument(argument, "must be above 0 and at most a million seconds")
     return float(value)
+
+
+def server_timeout(argument: str, value: object) -> str:
+    """A number of seconds above 0 as a limit of time for Postgres. Raises InvalidArgument."""
+    # Rounded up: to Postgres 0 ms would mean to wait for ever.
+    return f"{math.ceil(seconds(argument, value) * 1000)}ms"
 
 
 def _integer(argument: str, value: object) -> int:

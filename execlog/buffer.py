@@ -105,6 +105,7 @@ class Buffer:
         self._holding_ok: deque[Batch] = deque()  # those among them that hold ok runs
         self._taken = 0  # number of the batch that is being written, 0 where there is none
         self._closed = ""
+        self.uncalled = 0  # offered where the stack was too deep to call any method
         # To wake it costs 50 microseconds: not for each batch's first row, while it is at work.
         self._writer_sleeps = True
         self._offered = self._sampled_out = self._written = 0
@@ -292,10 +293,13 @@ class Buffer:
     def account(self) -> Account:
         """The account of this moment. Never raises."""
         with self._lock:
+            rejected = dict(self._rejected)
+            if self.uncalled:
+                rejected["internal"] = rejected.get("internal", 0) + self.uncalled
             return Account(
-                offered=self._offered,
+                offered=self._offered + self.uncalled,
                 sampled_out=self._sampled_out,
-                rejected=dict(self._rejected),
+                rejected=rejected,
                 dropped=dict(self._dropped),
                 altered=dict(self._altered),
                 written=self._written,
@@ -332,23 +336,23 @@ class Buffer:
         if self._holding_ok and (failed or self._drops_oldest):
             end = 0 if self._drops_oldest else -1
             batch = self._holding_ok[end]
-            gone = batch.ok.pop(end)
-            batch.ok_size -= self.size_of(gone)
-            self._ok_bytes -= self.size_of(gone)
+            size = self.size_of(batch.ok.pop(end))
+            batch.ok_size -= size
+            self._ok_bytes -= size
             if not batch.ok:
                 del self._holding_ok[end]
         elif failed and self._drops_oldest:
             batch = self._first()
             if not batch.failed:
                 return False
-            gone = batch.failed.pop(0)
+            size = self.size_of(batch.failed.pop(0))
         else:
             return False
         if batch is not self._last and not len(batch):
             del self._waiting[batch.number]
-        batch.size -= self.size_of(gone)
-        self._waiting_bytes -= self.size_of(gone)
+        batch.size -= size
+        self._waiting_bytes -= size
         self._rows -= 1
-        self._bytes -= self.size_of(gone)
+        self._bytes -= size
         self._dropped["full"] += 1
         return True

@@ -14,17 +14,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import math
 import random
 import re
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import asyncpg
 
+from execlog import arguments
 from execlog.backoff import Backoff
 from execlog.buffer import Batch, Buffer
 from execlog.copytext import NULL, fields_of
@@ -65,14 +64,6 @@ class RejectedExecution(NamedTuple):
 OnReject = Callable[[RejectedExecution], object]
 
 
-@dataclass
-class _Shipment:
-    """The batch that is being stored: what is left of it."""
-
-    rows: list[bytes]
-    number: int  # of the batch in the buffer
-
-
 class Delivery:
     """Stores what a buffer holds.
 
@@ -104,13 +95,12 @@ class Delivery:
         self._batch_rows = self._rows_at_once = batch_rows
         self._linger = linger
         self._timeout = timeout
-        # Rounded up: to Postgres 0 ms would mean to wait for ever.
-        self._server_timeout = f"{math.ceil(timeout * 1000)}ms"
+        self._server_timeout = arguments.server_timeout("timeout", timeout)
         self._on_reject = on_reject
         self._statements = _statements()
         self._recorder_id = uuid.uuid4()
         self._claim = 1  # the number that the next transaction claims; the same for each new try
-        self._shipment: _Shipment | None = None
+        self._shipment: list[bytes] | None = None  # what is left of the batch that is being stored
         self._stored = 0  # rows that the last try stored
         self._blaming = False  # whether the claim stands, so that an error is about the rows
         self._doubtful = False  # whether a commit of the shipment's rows was not answered
@@ -168,7 +158,7 @@ class Delivery:
             while self.stopped is None:
                 if self._shipment is None:
                     batch = await self._next_batch()
-                    self._shipment = _Shipment([*batch.ok, *batch.failed], batch.number)
+                    self._shipment = [*batch.ok, *batch.failed]
                 await self._store(self._shipment)
                 self._tell_awaiting()
                 await self._prune()
@@ -186,7 +176,7 @@ class Delivery:
         self._link.close()
         if self._shipment is not None:
             why = "unconfirmed" if self._doubtful else reason
-            self._buffer.settle(self._shipment.rows, dropped=why, last=True)
+            self._buffer.settle(self._shipment, dropped=why, last=True)
             self._shipment, self._doubtful = None, False
             # Those rows may be stored under this number: others that claimed it would be lost.
             self._claim += 1
@@ -209,10 +199,10 @@ class Delivery:
                 async with asyncio.timeout(wait):
                     await self._wake.wait()
 
-    async def _store(self, shipment: _Shipment) -> None:
+    async def _store(self, shipment: list[bytes]) -> None:
         """Stores what is left of the batch, or stops for good."""
-        while shipment.rows:
-            rows = shipment.rows[: self._rows_at_once]
+        while shipment:
+            rows = shipment[: self._rows_at_once]
             try:
                 await self._try(rows)
             except QueryRejected as error:
@@ -278,13 +268,13 @@ class Delivery:
                 return error
             return None
 
-    def _settle(self, shipment: _Shipment, rows: list[bytes]) -> None:
-        del shipment.rows[: len(rows)]
+    def _settle(self, shipment: list[bytes], rows: list[bytes]) -> None:
+        del shipment[: len(rows)]
         # A trigger of the table's owner may have swallowed some; which, nobody says.
         stored, swallowed = rows[: self._stored], rows[self._stored :]
         if swallowed:
             self._buffer.settle(swallowed, rejected="swallowed_by_store")
-        self._buffer.settle(stored, last=not shipment.rows)
+        self._buffer.settle(stored, last=not shipment)
         self._doubtful = False
         self._claim += 1
         self._rows_at_once = min(self._rows_at_once * 2, self._batch_rows)
@@ -292,7 +282,7 @@ class Delivery:
         self.batches += 1
         self.last_success = time.monotonic()
 
-    def _take_out(self, shipment: _Shipment, rows: list[bytes], error: QueryRejected) -> None:
+    def _take_out(self, shipment: list[bytes], rows: list[bytes], error: QueryRejected) -> None:
         """Rejects the row that the server blames; where it names none, halves until it is alone.
 
         The halving also bounds the work where every row is refused: then they go one at a time.
@@ -303,8 +293,8 @@ class Delivery:
         place = _blamed(error, len(rows))
         if place is None:
             return
-        row = shipment.rows.pop(place)
-        self._buffer.settle([row], rejected="refused_by_store", last=not shipment.rows)
+        row = shipment.pop(place)
+        self._buffer.settle([row], rejected="refused_by_store", last=not shipment)
         if self._on_reject is not None:
             try:
                 self._on_reject(RejectedExecution(fields_of(row.decode()), error.sqlstate or ""))

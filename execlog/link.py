@@ -109,8 +109,6 @@ class _Owned:
                         same.shutdown(socket.SHUT_RDWR)
 
     def abandon(self) -> Link:
-        # Held for ever: to end it, even to let it be collected, would talk on the parent's socket.
-        _abandoned.append(self._connection)
         return _Owned(self._dsn)
 
 
@@ -160,6 +158,3 @@ class _Orphaned:
 
     def abandon(self) -> Link:
         return self
-
-
-_abandoned: list[object] = []

@@ -18,7 +18,6 @@ import os
 import random
 import time
 import weakref
-from collections import Counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -161,7 +160,6 @@ class ExecutionRecorder:
         self._reporter = Reporter(self._buffer, self._delivery)
         self._background = Background(self._buffer, self._link, self._delivery, self._reporter)
         self._wake = self._background.wake
-        self._uncalled = 0
 
     async def __aenter__(self) -> Self:
         """Starts it. Raises: see `start`."""
@@ -281,7 +279,7 @@ class ExecutionRecorder:
             try:
                 return self._record_with_care(now, locals())
             except Exception:  # the stack is so deep that not even that can be called
-                self._uncalled += 1
+                self._buffer.uncalled += 1
                 return None
         # fmt: on
 
@@ -322,17 +320,9 @@ class ExecutionRecorder:
     def stats(self) -> RecorderStats:
         """The account of this moment; offered is the sum of what became of them. Never raises."""
         account, delivery = self._buffer.account(), self._delivery
-        uncalled = {"internal": self._uncalled} if self._uncalled else {}
         success = delivery.last_success
         return RecorderStats(
-            offered=account.offered + self._uncalled,
-            sampled_out=account.sampled_out,
-            rejected=dict(Counter(account.rejected) + Counter(uncalled)),
-            dropped=account.dropped,
-            altered=account.altered,
-            written=account.written,
-            pending_rows=account.pending_rows,
-            pending_bytes=account.pending_bytes,
+            **vars(account),
             batches=delivery.batches,
             retries=delivery.retries,
             last_error=delivery.last_error,
@@ -348,8 +338,9 @@ class ExecutionRecorder:
             fields = {name: given[name] for name in COLUMNS if given[name] is not None}
             fields |= given["unknown"]
             if self._mask is not None:
-                fields = self._mask(fields)
-            id_, line, altered = self._encoder.encode(now, fields)
+                id_, line, altered = self._encoder.encode(now, self._mask(fields))
+            else:
+                id_, line, altered = self._encoder.careful(now, fields)
             waits, wake = self._add(line, bool(given["status"] != "ok"), altered)
             if wake:
                 self._wake()
@@ -372,7 +363,10 @@ class ExecutionRecorder:
             self._buffer.reject(reason)
 
     def _after_fork(self) -> None:
-        """In a forked child: what belongs to the parent is left as it is, and for ever."""
+        """In a forked child: what belongs to the parent is left as it is, and for ever.
+
+        To end it, even to let it be collected, would talk on the parent's socket.
+        """
         _parents.append(self._background)
         self._link = self._link.abandon()
         if self._seed is None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import math
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -67,8 +66,8 @@ async def migrate(
         StoreUnavailable: The server is away, or a lock was not to be had in time.
         QueryFileError: The install lacks the migrations.
     """
-    lock = _milliseconds("lock_timeout", lock_timeout)
-    wait = _milliseconds("wait_timeout", wait_timeout)
+    lock = arguments.server_timeout("lock_timeout", lock_timeout)
+    wait = arguments.server_timeout("wait_timeout", wait_timeout)
     files = _load()
     applied_now = []
     with driver_errors("migrate"):
@@ -118,11 +117,6 @@ def dump_migrations() -> str:
         literal = literal.replace("$2::text", f"'{file.checksum}'")
         parts.append(f"-- migrations/{file.name}.sql\n\n{file.sql}\n{literal.rstrip()};\n")
     return "\n".join(parts)
-
-
-def _milliseconds(argument: str, value: float) -> str:
-    # Rounded up: to Postgres 0 ms would mean to wait for ever.
-    return f"{math.ceil(arguments.seconds(argument, value) * 1000)}ms"
 
 
 def _load() -> list[_Migration]:

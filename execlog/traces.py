@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic_core import from_json, to_json
@@ -60,13 +60,11 @@ def lenient_text(trace: list[Any]) -> str | None:
     return None if _holds_nul(text) or not _is_readable(text) else text
 
 
-def mended(trace: object) -> list[Any] | None:
-    """A copy of a trace that `lenient_text` takes; None where it is no list. Never raises.
+def mended(trace: Sequence[Any]) -> list[Any] | None:
+    """A copy of a trace that `lenient_text` takes; None where it can't be read. Never raises.
 
     NUL and half surrogate pairs become U+FFFD; what is nested in itself or too deeply is cut.
     """
-    if not isinstance(trace, list | tuple):
-        return None
     try:
         left = [_MENDED_VALUES]
         return [_mended(entry, (id(trace),), left) for entry in trace]
