@@ -15,6 +15,14 @@ from execlog.errors import (
     SchemaOutdated,
     StoreUnavailable,
 )
+from execlog.metrics import (
+    DurationMetrics,
+    HistogramBucket,
+    MetricsDelta,
+    StatusBreakdown,
+    StrategyComparison,
+    StrategyMetrics,
+)
 from execlog.models import (
     CaseNameCount,
     DurationAndNodesSummary,
@@ -22,28 +30,38 @@ from execlog.models import (
     ErrorCodeCount,
     RecorderStats,
     StrategyExecutionLog,
+    StrategyRank,
 )
 from execlog.recorder import ExecutionRecorder
 from execlog.repository import StrategyExecutionLogRepository
 from execlog.schema import check_migrations, dump_migrations, migrate
+from execlog.timeseries import TimeseriesBucket
 
 __all__ = [
     "CaseNameCount",
     "DurationAndNodesSummary",
+    "DurationMetrics",
     "DurationPercentiles",
     "ErrorCodeCount",
     "ExeclogError",
     "ExecutionRecorder",
+    "HistogramBucket",
     "InvalidArgument",
+    "MetricsDelta",
     "MigrationError",
     "QueryFileError",
     "QueryRejected",
     "RecorderStats",
     "RejectedExecution",
     "SchemaOutdated",
+    "StatusBreakdown",
     "StoreUnavailable",
+    "StrategyComparison",
     "StrategyExecutionLog",
     "StrategyExecutionLogRepository",
+    "StrategyMetrics",
+    "StrategyRank",
+    "TimeseriesBucket",
     "check_migrations",
     "dump_migrations",
     "migrate",

@@ -6,7 +6,7 @@ Each function answers the value to send and raises `InvalidArgument`, which name
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -18,7 +18,9 @@ __all__ = [
     "identifier",
     "limit",
     "name",
+    "one_of",
     "optional_text",
+    "scope",
     "seconds",
     "server_timeout",
     "text",
@@ -61,6 +63,14 @@ def name(argument: str, value: object) -> str:
     return found
 
 
+def one_of(argument: str, value: object, choices: Sequence[str]) -> str:
+    """One of the choices. Raises InvalidArgument: see `text`; or it is none of them."""
+    found = text(argument, value)
+    if found not in choices:
+        raise InvalidArgument(argument, f"must be one of {', '.join(choices)}")
+    return found
+
+
 def identifier(argument: str, value: object) -> UUID:
     """A UUID, given as one or in its written form. Raises InvalidArgument: it is neither."""
     if isinstance(value, UUID):
@@ -94,6 +104,17 @@ def window(since: object, until: object) -> tuple[datetime | None, datetime | No
     if begin is not None and end is not None and begin > end:
         raise InvalidArgument("since", "is later than until")
     return begin, end
+
+
+def scope(
+    strategy_id: object, since: object, until: object
+) -> tuple[str, datetime | None, datetime | None]:
+    """A strategy and a window: the first parameters of most statements.
+
+    Raises:
+        InvalidArgument: See `name` and `window`.
+    """
+    return name("strategy_id", strategy_id), *window(since, until)
 
 
 def time(argument: str, value: object) -> datetime | None:

@@ -21,8 +21,10 @@ __all__ = [
     "DurationAndNodesSummary",
     "DurationPercentiles",
     "ErrorCodeCount",
+    "Model",
     "RecorderStats",
     "StrategyExecutionLog",
+    "StrategyRank",
 ]
 
 # The same bounds as the table's constraints, so that a row which is built here is stored there.
@@ -73,7 +75,9 @@ def _in_calendar(time: datetime) -> datetime:
 _Time = Annotated[AwareDatetime, AfterValidator(_in_calendar)]
 
 
-class _Model(BaseModel):
+class Model(BaseModel):
+    """What all models share: either spelling of a name goes in, and nothing changes afterwards."""
+
     # Values stay out of error messages: they are row data. Fields are named as in Python.
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -85,7 +89,7 @@ class _Model(BaseModel):
     )
 
 
-class StrategyExecutionLog(_Model):
+class StrategyExecutionLog(Model):
     """One execution: one run of one version of a strategy on one event.
 
     `id` and `created_at` are made where they are left out; `created_at=None` says that the time is
@@ -131,21 +135,21 @@ class StrategyExecutionLog(_Model):
         __init__.__pydantic_base_init__ = True
 
 
-class ErrorCodeCount(_Model):
+class ErrorCodeCount(Model):
     """How many executions of a window failed with one code."""
 
     code: str
     count: int
 
 
-class CaseNameCount(_Model):
+class CaseNameCount(Model):
     """How often a rule case fired; `case_name` None is the default bucket (no rule matched)."""
 
     case_name: str | None
     count: int
 
 
-class DurationAndNodesSummary(_Model):
+class DurationAndNodesSummary(Model):
     """Duration (milliseconds), nodes and points of a window; zeros where it holds no row."""
 
     count: int
@@ -158,7 +162,7 @@ class DurationAndNodesSummary(_Model):
     points_sum: float
 
 
-class DurationPercentiles(_Model):
+class DurationPercentiles(Model):
     """Percentiles of the duration.
 
     `values_ms[i]` belongs to `fractions[i]`, 0.0 where the window holds no row. `method` is
@@ -172,7 +176,26 @@ class DurationPercentiles(_Model):
     sample_size: int
 
 
-class RecorderStats(_Model):
+class StrategyRank(Model):
+    """A strategy among others: its stored executions in a window, durations in milliseconds.
+
+    `failures` are the rows whose status is not ok. `error_rate` is the share of error, timeout and
+    limit among the executions that the rows stand for: each weighs 1/sample_rate. `last_run` is
+    None where no row has a time.
+    """
+
+    strategy_id: str
+    runs: int
+    failures: int
+    error_rate: float
+    avg_ms: float
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    last_run: datetime | None
+
+
+class RecorderStats(Model):
     """The account of a recorder, at one moment.
 
     Always: offered = sampled_out + rejected + dropped + written + pending_rows.

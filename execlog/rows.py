@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Any
 
@@ -15,7 +15,7 @@ from execlog.copytext import COLUMNS, checked_line, line, timestamp
 from execlog.errors import InvalidArgument
 from execlog.models import StrategyExecutionLog, invalid_argument
 
-__all__ = ["copy_lines", "from_record", "row_arguments", "validated"]
+__all__ = ["aware", "copy_lines", "from_record", "row_arguments", "validated"]
 
 _COLUMN_SET = set(COLUMNS)
 _TRACE = COLUMNS.index("trace")
@@ -79,16 +79,21 @@ def from_record(record: asyncpg.Record) -> StrategyExecutionLog:
     fields = dict(record)
     if fields["trace"] is not None:
         fields["trace"] = traces.read(fields["trace"])
-    created_at = fields["created_at"]
-    if created_at is not None and created_at.tzinfo is None:
-        # The driver reads the infinities as the calendar's ends, and these without a zone.
-        fields["created_at"] = created_at.replace(tzinfo=UTC)
+    fields["created_at"] = aware(fields["created_at"])
     model = StrategyExecutionLog.__new__(StrategyExecutionLog)
     _set(model, "__dict__", fields)
     _set(model, "__pydantic_fields_set__", _COLUMN_SET)
     _set(model, "__pydantic_extra__", None)
     _set(model, "__pydantic_private__", None)
     return model
+
+
+def aware(time: datetime | None) -> datetime | None:
+    """A time that was read, in UTC. Never raises.
+
+    The driver reads the infinities as the calendar's ends, and these without a zone.
+    """
+    return time if time is None or time.tzinfo is not None else time.replace(tzinfo=UTC)
 
 
 def validated(row: object) -> tuple[Any, ...]:

@@ -45,8 +45,16 @@ class Store:
         self._pool = pool
         self._timeout = arguments.seconds("timeout", timeout)
 
+    def deadline(self) -> float:
+        """When a call that begins now must end, on the clock of the event loop. Never raises."""
+        return asyncio.get_running_loop().time() + self._timeout
+
     async def fetch(
-        self, statement: Statement, *values: object, budget: float | None = None
+        self,
+        statement: Statement,
+        *values: object,
+        budget: float | None = None,
+        deadline: float | None = None,
     ) -> list[asyncpg.Record]:
         """The rows that a statement answers.
 
@@ -54,6 +62,7 @@ class Store:
             statement: The statement.
             values: Its parameters.
             budget: Seconds that the server may take, where they are less than what is left.
+            deadline: Of a call that sends more than this statement.
 
         Raises:
             SchemaOutdated: The database is not migrated.
@@ -62,7 +71,7 @@ class Store:
             QueryRejected: The server refuses.
         """
         with driver_errors(statement.name):
-            async with self._connection(statement.name) as (connection, remaining):
+            async with self._connection(statement.name, deadline) as (connection, remaining):
                 limit = remaining if budget is None else min(budget, remaining)
                 return await connection.fetch(statement.sql, *values, timeout=limit)
 
@@ -88,16 +97,18 @@ class Store:
                 )
 
     @contextlib.asynccontextmanager
-    async def _connection(self, name: str) -> AsyncIterator[tuple[Connection, float]]:
+    async def _connection(
+        self, name: str, deadline: float | None = None
+    ) -> AsyncIterator[tuple[Connection, float]]:
         """A connection of the pool, and the seconds that are left for its query."""
         clock = asyncio.get_running_loop().time
-        deadline = clock() + self._timeout
+        end = self.deadline() if deadline is None else deadline
         try:
-            connection = await self._pool.acquire(timeout=self._timeout)
+            connection = await self._pool.acquire(timeout=max(end - clock(), 0.001))
         except TimeoutError:
             raise StoreUnavailable(f"{name}: no connection within {self._timeout:g} s") from None
         try:
-            yield connection, max(deadline - clock(), 0.001)
+            yield connection, max(end - clock(), 0.001)
         finally:
             # After a timeout the pool waits until the server has let go, or throws the connection
             # away. How that ends must replace neither the answer nor the error of the query.

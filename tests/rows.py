@@ -65,9 +65,10 @@ def any_row(strategy_id: st.SearchStrategy[str]) -> st.SearchStrategy[StrategyEx
             "external_user_id": st.none() | _text,
             "status": st.sampled_from(["ok", "ok", "error", "timeout", "limit", "odd", ""]),
             "error_code": st.sampled_from([None, None, "E1", "E2", "é", ""]),
-            "points": st.none() | st.sampled_from([0.0, 1.0]) | finite,
+            "points": st.none() | st.sampled_from([-1.0, 0.0, 0.1, 0.3, 1.0]) | finite,
             "case_name": st.sampled_from([None, "a", "b", "B", "é", ""]) | _text,
-            "duration_ms": st.sampled_from([0.0, 1.0, 2.0]) | st.floats(0, 1e300),
+            "duration_ms": st.sampled_from([0.0, 1.0, 5.0, 5.000001, 250.0, 5000.0])
+            | st.floats(0, 1e300),
             "nodes_executed": st.integers(0, 2**31 - 1),
             "trace": st.none() | st.lists(_json, max_size=3),
             "sampled": st.booleans(),

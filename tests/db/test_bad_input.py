@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import secrets
 from collections.abc import Awaitable, Callable
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from enum import Enum
 from typing import Any
 
@@ -143,6 +143,8 @@ SCOPED = (
     "sample_durations",
     "sample_points",
     "duration_percentiles",
+    "metrics",
+    "timeseries",
 )
 LIMITED = (
     "list_for_strategy",
@@ -150,7 +152,19 @@ LIMITED = (
     "count_by_case_name",
     "sample_durations",
     "sample_points",
+    "list_failures",
+    "rank_strategies",
 )
+# What the others call for.
+REQUIRED: dict[str, dict[str, Any]] = {
+    "compare": {"a": STRATEGY, "b": STRATEGY},
+    "list_failures": {},
+    "rank_strategies": {},
+}
+
+
+def required(method: str) -> dict[str, Any]:
+    return REQUIRED.get(method, {"strategy_id": STRATEGY})
 
 
 @pytest.mark.parametrize("method", [*SCOPED, "list_for_strategy"])
@@ -163,7 +177,7 @@ async def test_strategy_id(
     assert caught.value.argument == "strategy_id"
 
 
-@pytest.mark.parametrize("method", SCOPED)
+@pytest.mark.parametrize("method", [*SCOPED, *REQUIRED])
 @pytest.mark.parametrize(
     ("argument", "window"),
     [
@@ -180,7 +194,7 @@ async def test_window(
     unreachable: StrategyExecutionLogRepository, method: str, argument: str, window: Any
 ) -> None:
     with pytest.raises(InvalidArgument) as caught:
-        await getattr(unreachable, method)(strategy_id=STRATEGY, **window)
+        await getattr(unreachable, method)(**required(method), **window)
     assert caught.value.argument == argument
 
 
@@ -190,7 +204,7 @@ async def test_limit_that_is_no_integer(
     unreachable: StrategyExecutionLogRepository, method: str, bad: Any
 ) -> None:
     with pytest.raises(InvalidArgument) as caught:
-        await getattr(unreachable, method)(strategy_id=STRATEGY, limit=bad)
+        await getattr(unreachable, method)(**required(method), limit=bad)
     assert caught.value.argument == "limit"
 
 
@@ -221,6 +235,45 @@ async def test_percentile_arguments(
     assert caught.value.argument == argument
 
 
+@pytest.mark.parametrize("method", ["metrics", "compare"])
+@pytest.mark.parametrize("bad", [0, -1.0, math.inf, math.nan, 10**400, True, "1", None])
+async def test_a_budget_that_is_none(
+    unreachable: StrategyExecutionLogRepository, method: str, bad: Any
+) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        await getattr(unreachable, method)(**required(method), timeout=bad)
+    assert caught.value.argument == "timeout"
+
+
+DAY = timedelta(days=1)
+FIRST = datetime.min.replace(tzinfo=UTC)
+LAST = datetime.max.replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("argument", "arguments"),
+    [
+        ("bucket", {"bucket": 60}),
+        ("bucket", {"bucket": "1h"}),
+        ("bucket", {"bucket": timedelta()}),
+        ("bucket", {"bucket": -DAY}),
+        ("bucket", {"since": T0, "until": T0 + DAY, "bucket": timedelta(seconds=86)}),
+        ("bucket", {"since": T0, "until": T0 + 1001 * DAY}),
+        ("bucket", {"since": T0, "until": T0 + DAY, "bucket": timedelta(microseconds=1)}),
+        ("since", {"since": datetime.now(UTC) + DAY}),
+        ("since", {"since": FIRST, "until": LAST - DAY, "bucket": 10_000 * DAY}),
+        ("until", {"since": T0, "until": LAST, "bucket": 10_000 * DAY}),
+        ("until", {"until": FIRST + DAY / 2}),
+    ],
+)
+async def test_buckets(
+    unreachable: StrategyExecutionLogRepository, argument: str, arguments: Any
+) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        await unreachable.timeseries(strategy_id=STRATEGY, **arguments)
+    assert caught.value.argument == argument
+
+
 async def test_other_arguments(unreachable: StrategyExecutionLogRepository) -> None:
     calls: list[tuple[str, Awaitable[object]]] = [
         ("status", unreachable.list_for_strategy(strategy_id=STRATEGY, status=7)),  # type: ignore[arg-type]
@@ -229,6 +282,13 @@ async def test_other_arguments(unreachable: StrategyExecutionLogRepository) -> N
         ("id", unreachable.get(id="7")),
         ("id", unreachable.get(id=7)),  # type: ignore[arg-type]
         ("strategy_id", unreachable.get(id=row().id, strategy_id="")),
+        ("a", unreachable.compare(a="", b=STRATEGY)),
+        ("b", unreachable.compare(a=STRATEGY, b=7)),  # type: ignore[arg-type]
+        ("realm_id", unreachable.list_failures(realm_id=7)),  # type: ignore[arg-type]
+        ("realm_id", unreachable.rank_strategies(realm_id="\0")),
+        ("by", unreachable.rank_strategies(by="p50")),  # type: ignore[arg-type]
+        ("by", unreachable.rank_strategies(by="p99 desc; --")),  # type: ignore[arg-type]
+        ("by", unreachable.rank_strategies(by=None)),  # type: ignore[arg-type]
     ]
     for argument, call in calls:
         with pytest.raises(InvalidArgument) as caught:
@@ -283,9 +343,12 @@ async def test_limits_are_clamped(
     repository: StrategyExecutionLogRepository, method: str, limit: int, found: int
 ) -> None:
     await repository.insert_rows(
-        row(error_code=name, case_name=name, points=1.0) for name in ("a", "b", "c")
+        row(strategy_id=strategy, status="error", error_code=name, case_name=name, points=1.0)
+        for strategy in ("a", "b", STRATEGY)
+        for name in ("a", "b", "c")
+        if strategy == STRATEGY or (name == "a" and method == "rank_strategies")
     )
-    assert len(await getattr(repository, method)(strategy_id=STRATEGY, limit=limit)) == found
+    assert len(await getattr(repository, method)(**required(method), limit=limit)) == found
 
 
 @pytest.mark.parametrize(
@@ -296,15 +359,24 @@ async def test_limits_are_clamped(
         ("count_by_case_name", 50),
         ("sample_durations", 5000),
         ("sample_points", 5000),
+        ("list_failures", 200),
+        ("rank_strategies", 50),
     ],
 )
 async def test_the_largest_limit(
     repository: StrategyExecutionLogRepository, method: str, largest: int
 ) -> None:
     await repository.insert_rows(
-        row(error_code=str(i), case_name=str(i), points=1.0) for i in range(largest + 1)
+        row(
+            strategy_id=str(i) if method == "rank_strategies" else STRATEGY,
+            status="error",
+            error_code=str(i),
+            case_name=str(i),
+            points=1.0,
+        )
+        for i in range(largest + 1)
     )
-    assert len(await getattr(repository, method)(strategy_id=STRATEGY, limit=10**9)) == largest
+    assert len(await getattr(repository, method)(**required(method), limit=10**9)) == largest
 
 
 @pytest.fixture

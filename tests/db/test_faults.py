@@ -10,7 +10,8 @@ import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from datetime import timedelta
+from typing import Any, Protocol, TypeVar
 
 import asyncpg
 import pytest
@@ -20,14 +21,16 @@ from execlog import (
     QueryRejected,
     SchemaOutdated,
     StoreUnavailable,
+    StrategyComparison,
     StrategyExecutionLogRepository,
 )
 from execlog.embedded import EmbeddedPostgres
-from tests.rows import STRATEGY, row
+from tests.rows import STRATEGY, T0, row
 from tests.types import Connection, Pool
 
 SECRET = "not-to-be-printed"
 Call = Callable[[StrategyExecutionLogRepository], Awaitable[object]]
+Answer = TypeVar("Answer")
 CALLS: dict[str, Call] = {
     "insert_row": lambda repo: repo.insert_row(row()),
     "insert_rows": lambda repo: repo.insert_rows([row()]),
@@ -40,6 +43,11 @@ CALLS: dict[str, Call] = {
     "sample_durations": lambda repo: repo.sample_durations(strategy_id=STRATEGY),
     "sample_points": lambda repo: repo.sample_points(strategy_id=STRATEGY),
     "duration_percentiles": lambda repo: repo.duration_percentiles(strategy_id=STRATEGY),
+    "metrics": lambda repo: repo.metrics(strategy_id=STRATEGY),
+    "compare": lambda repo: repo.compare(a=STRATEGY, b="another"),
+    "timeseries": lambda repo: repo.timeseries(strategy_id=STRATEGY),
+    "list_failures": lambda repo: repo.list_failures(),
+    "rank_strategies": lambda repo: repo.rank_strategies(),
 }
 every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 
@@ -82,12 +90,20 @@ async def test_a_server_that_is_away(call: Call) -> None:
 
 @every_call
 async def test_a_query_that_waits_too_long(dsn: str, pool: Pool, call: Call) -> None:
+    """Neither the caller waits for longer, nor does anything go on on the server."""
     repository = StrategyExecutionLogRepository(pool, timeout=0.3)
     async with waiting_for_the_table(dsn):
         begin = time.monotonic()
         with pytest.raises(StoreUnavailable):
             await call(repository)
         assert time.monotonic() - begin < 5
+        assert (
+            await pool.fetchval(
+                "select count(*) from pg_stat_activity where datname = current_database()"
+                " and wait_event_type = 'Lock'"
+            )
+            == 0
+        )
     await call(StrategyExecutionLogRepository(pool))
 
 
@@ -178,28 +194,99 @@ async def backend_pid(pool: Pool) -> int:
         return connection.get_server_pid()
 
 
+class Ask(Protocol):
+    async def __call__(self, call: Callable[[float], Awaitable[Answer]]) -> Answer: ...
+
+
+@asynccontextmanager
+async def out_of_time(dsn: str, limit: str) -> AsyncIterator[tuple[Ask, Pool]]:
+    """Gives a function that asks, where the first query is given up and those after it are not."""
+    settings = {"statement_timeout": "250"} if limit == "statement" else {}
+
+    async def ask(call: Callable[[float], Awaitable[Answer]]) -> Answer:
+        async with waiting_for_the_table(dsn):
+            asking = asyncio.ensure_future(call(30 if limit == "statement" else 0.25))
+            # The lock goes when the first query was given up.
+            await asyncio.sleep(0.35)
+        return await asking
+
+    async with asyncpg.create_pool(dsn, min_size=1, max_size=2, server_settings=settings) as pool:
+        yield ask, pool
+
+
 @pytest.mark.parametrize("limit", ["statement", "client"])
 async def test_percentiles_out_of_time_are_a_sample_and_say_so(dsn: str, limit: str) -> None:
-    settings = {"statement_timeout": "250"} if limit == "statement" else {}
-    async with asyncpg.create_pool(dsn, min_size=1, max_size=2, server_settings=settings) as pool:
+    async with out_of_time(dsn, limit) as (ask, pool):
         repository = StrategyExecutionLogRepository(pool)
         await repository.insert_rows(row(duration_ms=float(n)) for n in range(101))
-        timeout = 30 if limit == "statement" else 0.25
-        async with waiting_for_the_table(dsn) as _:
-            asking = asyncio.ensure_future(
-                repository.duration_percentiles(strategy_id=STRATEGY, timeout=timeout)
-            )
-            # The lock goes when the first query was given up, so that the sample can be read.
-            await asyncio.sleep(0.35)
-        found = await asking
+        found = await ask(
+            lambda timeout: repository.duration_percentiles(strategy_id=STRATEGY, timeout=timeout)
+        )
     assert (found.method, found.sample_size) == ("sample", 101)
     assert found.values_ms == pytest.approx((50.0, 95.0, 99.0))
+
+
+@pytest.mark.parametrize("limit", ["statement", "client"])
+async def test_cards_out_of_time_are_exact_but_for_the_percentiles(dsn: str, limit: str) -> None:
+    async with out_of_time(dsn, limit) as (ask, pool):
+        repository = StrategyExecutionLogRepository(pool)
+        await fill_two_strategies(repository)
+        exact = await repository.compare(a=STRATEGY, b="another")
+        card = await ask(lambda timeout: repository.metrics(strategy_id=STRATEGY, timeout=timeout))
+        both = await ask(
+            lambda timeout: repository.compare(a=STRATEGY, b="another", timeout=timeout)
+        )
+    assert both.a == card
+    assert_same_but_sampled(both, exact)
+
+
+async def test_a_card_has_no_more_time_than_any_call(dsn: str, pool: Pool) -> None:
+    """What is asked for after the budget has what is left of the whole, not all of it anew."""
+    repository = StrategyExecutionLogRepository(pool, timeout=0.6)
+    async with waiting_for_the_table(dsn):
+        begin = time.monotonic()
+        with pytest.raises(StoreUnavailable):
+            await repository.compare(a=STRATEGY, b="another", timeout=0.3)
+        assert 0.55 < time.monotonic() - begin < 2
+
+
+async def fill_two_strategies(repository: StrategyExecutionLogRepository) -> None:
+    """More rows than a sample holds, the slowest of them the oldest."""
+    await repository.insert_rows(
+        row(
+            strategy_id=STRATEGY if n % 3 else "another",
+            created_at=T0 + timedelta(seconds=n),
+            duration_ms=float(9000 - n),
+            status="ok" if n % 7 else "error",
+            error_code=None if n % 7 else "E1",
+            points=float(n % 11) if n % 7 else None,
+        )
+        for n in range(9000)
+    )
+
+
+def assert_same_but_sampled(found: StrategyComparison, exact: StrategyComparison) -> None:
+    for got, whole, sample, rows in (
+        (found.a, exact.a, 5000, 6000),
+        (found.b, exact.b, 3000, 3000),
+    ):
+        assert (got.duration.method, got.duration.sample_size) == ("sample", sample)
+        assert (whole.duration.method, whole.duration.sample_size) == ("exact", rows)
+        percentiles = {"p50_ms", "p95_ms", "p99_ms", "sample_size", "method"}
+        assert got.duration.model_dump(exclude=percentiles) == pytest.approx(
+            whole.duration.model_dump(exclude=percentiles)
+        )
+        assert got.model_dump(exclude={"duration"}) == whole.model_dump(exclude={"duration"})
+    assert found.a.duration.p99_ms < exact.a.duration.p99_ms
+    assert found.b.duration.p50_ms == exact.b.duration.p50_ms
+    assert found.delta.points_avg == exact.delta.points_avg
 
 
 async def test_a_server_without_percentile_cont(dsn: str, pool: Pool) -> None:
     """A database whose catalogue lacks the aggregate, as that of a look-alike server does."""
     repository = StrategyExecutionLogRepository(pool)
-    await repository.insert_rows(row(duration_ms=float(n)) for n in range(6000))
+    await fill_two_strategies(repository)
+    exact = await repository.compare(a=STRATEGY, b="another")
     async with pool.acquire() as connection:
         if not await connection.fetchval("select rolsuper from pg_roles where rolname = user"):
             pytest.skip("takes a superuser, to rename a function of the server's own")
@@ -208,9 +295,11 @@ async def test_a_server_without_percentile_cont(dsn: str, pool: Pool) -> None:
             "alter function pg_catalog.percentile_cont(double precision[], double precision)"
             " rename to percentile_gone"
         )
+    await pool.expire_connections()  # a prepared statement keeps the function that it found
     found = await repository.duration_percentiles(strategy_id=STRATEGY, fractions=[1, 0, 0.5])
     assert (found.method, found.sample_size) == ("sample", 5000)
-    assert found.values_ms == (5999.0, 1000.0, 3499.5)
+    assert found.values_ms == (7499.0, 1.0, 3750.0)
+    assert_same_but_sampled(await repository.compare(a=STRATEGY, b="another"), exact)
 
 
 async def test_rows_stored_twice_are_refused_and_named_by_sqlstate(

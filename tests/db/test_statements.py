@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from execlog.copytext import COLUMNS
+from execlog.dashboard import fallbacks
 from execlog.models import DurationAndNodesSummary, StrategyExecutionLog
 from execlog.repository import statements
 from execlog.resources import folder
@@ -28,7 +29,8 @@ MODEL_COLUMNS = {
     "DurationAndNodesSummary": list(DurationAndNodesSummary.model_fields),
 }
 RECORDER = load_statements(folder("sql") / "recorder", {"claim_batch", "prune_progress"})
-ALL = {**statements(), **RECORDER}
+FALLBACKS = {f"fallback/{name}": statement for name, statement in fallbacks().items()}
+ALL = {**statements(), **RECORDER, **FALLBACKS}
 NAMES = sorted(ALL)
 
 
@@ -126,6 +128,31 @@ async def test_the_server_sees_the_copy_that_the_file_shows(pool: Pool) -> None:
 async def test_every_object_is_named_with_its_schema() -> None:
     for statement in ALL.values():
         body = re.sub(r"--.*", "", statement.sql)
+        # What a statement names itself, and what is no table.
+        own = set(re.findall(r"(\w+) as (?:not )?(?:materialized )?\(", body))
+        own |= {"stdin", "found", "lateral", "limits", "generate_series"}
         for table in re.findall(r"(?:from|into|copy|join) (?!\()([\w.]+)", body):
-            assert table in {"stdin", "found", "lateral", "limits"} or table.startswith("execlog.")
-        assert "*" not in body.replace("count(*)", "")
+            assert table in own or table.startswith("execlog.")
+        assert not re.search(r"(?:select|,)\s+\*|\.\*", body), "columns are listed"
+
+
+def statement_of(sql: str) -> str:
+    """The words of a statement, without its header and its indentation."""
+    return " ".join(re.sub(r"(?m)^--.*\n", "", sql).split())
+
+
+async def test_a_comparison_is_two_cards() -> None:
+    """compare.sql holds the statement of metrics.sql, for the strategy and window of its own."""
+    card = statement_of(statements()["metrics"].sql)
+    card = card.replace("$3", "$4").replace("$2", "$3").replace("$1::text", "side.strategy_id")
+    comparison = statement_of(statements()["compare"].sql)
+    assert f"cross join lateral ( {card} ) as card" in comparison
+
+
+async def test_the_fallback_is_the_card_without_its_percentiles() -> None:
+    card = statement_of(statements()["metrics"].sql)
+    percentiles = re.findall(r"percentile_cont\(.+?\) within group \(.+?\)", card)
+    assert len(percentiles) == 1
+    assert statement_of(fallbacks()["metrics"].sql) == card.replace(
+        percentiles[0], "null::double precision[]"
+    )

@@ -69,5 +69,5 @@ def test_every_fault_is_in_one_error(tmp_path: Path) -> None:
 
 
 def test_a_method_is_a_file_and_a_file_is_a_method() -> None:
-    methods = {name for name in vars(StrategyExecutionLogRepository) if not name.startswith("_")}
+    methods = {name for name in dir(StrategyExecutionLogRepository) if not name.startswith("_")}
     assert statements().keys() == methods

@@ -1,0 +1,186 @@
+"""What the dashboard shows, each one statement and one round trip."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Literal, get_args
+
+import asyncpg
+
+from execlog import arguments
+from execlog.metrics import (
+    FRACTIONS,
+    StrategyComparison,
+    StrategyMetrics,
+    comparison,
+    strategy_metrics,
+)
+from execlog.models import DurationPercentiles, StrategyRank
+from execlog.resources import folder
+from execlog.rows import aware
+from execlog.runbook import Runbook
+from execlog.statements import Statement, load_statements
+from execlog.timeseries import TimeseriesBucket, cut, timeseries
+
+__all__ = ["Dashboard", "RankBy", "fallbacks"]
+
+RankBy = Literal["p99", "failures", "error_rate", "runs"]
+
+
+class Dashboard(Runbook):
+    """Adds the card of a strategy, two side by side, its time series, and the ranking."""
+
+    async def metrics(
+        self,
+        *,
+        strategy_id: str,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        timeout: float = 5.0,  # noqa: ASYNC109 - the server must be told to stop, not only us
+    ) -> StrategyMetrics:
+        """The card of a strategy, every number of it from every row of the window.
+
+        Where the server lacks `percentile_cont`, or is not done within `timeout` seconds, the card
+        is asked for without percentiles, and these are computed here from the newest 5,000 rows:
+        `duration.method` says "sample" then (two more round trips).
+
+        Raises:
+            InvalidArgument: As for `count_by_status`, or `timeout` is no positive number.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away, or out of time for the rest of the card too.
+            QueryRejected: The server refuses.
+        """
+        scope = arguments.scope(strategy_id, since, until)
+        budget = arguments.seconds("timeout", timeout)
+        end = self._store.deadline()
+        found = await self._fetch_timely("metrics", *scope, budget=budget, deadline=end)
+        record, sample = (found[0], None) if found else await self._sampled(*scope, end)
+        return strategy_metrics(record, strategy_id=scope[0], window=scope[1:], percentiles=sample)
+
+    async def compare(
+        self,
+        *,
+        a: str,
+        b: str,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        timeout: float = 5.0,  # noqa: ASYNC109 - as above
+    ) -> StrategyComparison:
+        """The cards of two strategies over the same window, and B - A.
+
+        Args:
+            a: The first strategy.
+            b: The second strategy.
+            since: The window's begin.
+            until: The window's end.
+            timeout: Seconds for both cards with exact percentiles; else as for `metrics`.
+
+        Raises:
+            InvalidArgument: As for `metrics`; `a` or `b` is empty or no text.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away, or out of time for the rest of the cards too.
+            QueryRejected: The server refuses.
+        """
+        names = (arguments.name("a", a), arguments.name("b", b))
+        window = arguments.window(since, until)
+        budget = arguments.seconds("timeout", timeout)
+        end = self._store.deadline()
+        found = await self._fetch_timely("compare", *names, *window, budget=budget, deadline=end)
+        parts: list[tuple[asyncpg.Record, DurationPercentiles | None]] = (
+            [(record, None) for record in found]
+            if found
+            else [await self._sampled(name, *window, end) for name in names]
+        )
+        card_a, card_b = (
+            strategy_metrics(record, strategy_id=name, window=window, percentiles=sample)
+            for name, (record, sample) in zip(names, parts, strict=True)
+        )
+        return comparison(card_a, card_b, [record for record, _ in parts])
+
+    async def timeseries(
+        self,
+        *,
+        strategy_id: str,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        bucket: timedelta | None = None,
+    ) -> list[TimeseriesBucket]:
+        """How a strategy ran over time: buckets of equal width, oldest first, empty ones included.
+
+        Args:
+            strategy_id: The strategy.
+            since: The begin of the first bucket; None: a day before the end.
+            until: The end, included; None: now.
+            bucket: The width; None: the smallest of 1, 5, 10, 30 s, 1, 5, 15, 30 min, 1, 6 h and
+                1 day that gives at most 120 buckets.
+
+        Raises:
+            InvalidArgument: As for `count_by_status`; `bucket` is no timedelta above 0, or gives
+                more than 1,000 buckets; or an end of the window is an end of the calendar.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        name, begin, end = arguments.scope(strategy_id, since, until)
+        buckets = cut(begin, end, bucket)
+        width = buckets.width // timedelta(microseconds=1)
+        found = await self._fetch(
+            "timeseries", name, buckets.since, buckets.until, width, buckets.count
+        )
+        return timeseries(buckets, found)
+
+    async def rank_strategies(
+        self,
+        *,
+        realm_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        by: RankBy = "p99",
+        limit: int = 10,
+    ) -> list[StrategyRank]:
+        """The strategies of a realm, the slowest or the most failing first, ties by name.
+
+        Args:
+            realm_id: Only runs of this tenant; None: of all.
+            since: The window's begin.
+            until: The window's end.
+            by: "p99", "failures", "error_rate" or "runs", the largest first.
+            limit: 1 to 50 strategies.
+
+        Raises:
+            InvalidArgument: As for `count_by_status`, `realm_id` is no text, `by` is none of these,
+                or `limit` is no integer.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        found = await self._fetch(
+            "rank_strategies",
+            arguments.optional_text("realm_id", realm_id),
+            *arguments.window(since, until),
+            arguments.one_of("by", by, get_args(RankBy)),
+            arguments.limit(limit, 50),
+        )
+        return [
+            StrategyRank(**{**record, "last_run": aware(record["last_run"])}) for record in found
+        ]
+
+    async def _sampled(
+        self, strategy_id: str, since: datetime | None, until: datetime | None, deadline: float
+    ) -> tuple[asyncpg.Record, DurationPercentiles]:
+        """The row of a card without percentiles, and those of a sample."""
+        scope = (strategy_id, since, until)
+        [record] = await self._store.fetch(fallbacks()["metrics"], *scope, deadline=deadline)
+        return record, await self._sample_percentiles(*scope, FRACTIONS, deadline)
+
+
+@functools.cache
+def fallbacks() -> Mapping[str, Statement]:
+    """The statements for servers without percentiles, loaded once.
+
+    Raises:
+        QueryFileError: A file is missing, unknown or malformed.
+    """
+    return load_statements(folder("sql") / "fallback", {"metrics"})

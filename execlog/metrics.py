@@ -1,0 +1,232 @@
+"""The dashboard's card of a strategy, and two of them side by side, as pydantic models."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import pairwise
+from typing import Literal
+
+import asyncpg
+
+from execlog.models import CaseNameCount, DurationPercentiles, ErrorCodeCount, Model
+
+__all__ = [
+    "FRACTIONS",
+    "DurationMetrics",
+    "HistogramBucket",
+    "MetricsDelta",
+    "StatusBreakdown",
+    "StrategyComparison",
+    "StrategyMetrics",
+    "comparison",
+    "strategy_metrics",
+]
+
+FRACTIONS = (0.5, 0.95, 0.99)
+# The upper edges that sql/metrics.sql counts by, in milliseconds.
+_DURATION_EDGES = (5, 10, 25, 50, 100, 150, 200, 250, 500, 1000, 2500, 5000)
+_POINTS_BUCKETS = 10
+
+
+class StatusBreakdown(Model):
+    """How many stored executions ended how; `other` is any status beside the four."""
+
+    ok: int
+    error: int
+    timeout: int
+    limit: int
+    other: int
+    total: int
+
+
+class DurationMetrics(Model):
+    """Durations in milliseconds; zeros where the window holds no row.
+
+    Average and maximum are of every row. The percentiles are too where `method` is "exact"; else it
+    says "sample", and they are of the newest `sample_size` rows.
+    """
+
+    avg_ms: float
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    max_ms: float
+    sample_size: int
+    method: Literal["exact", "sample"]
+
+
+class HistogramBucket(Model):
+    """One bar: how many rows lie above the bar before and not above `upper_bound`.
+
+    Durations: the edge is included, and None is the bar without an end. Points: the edge belongs to
+    the next bar, but for the last one.
+    """
+
+    label: str
+    upper_bound: float | None
+    count: int
+
+
+class StrategyMetrics(Model):
+    """The card of one strategy over a window.
+
+    Counts, sums and histograms are of every stored row. The rates, and `estimated_total` (how many
+    ran), are of the executions that they stand for: each row weighs 1/sample_rate. `error_rate` is
+    the share of error, timeout and limit; rates are between 0 and 1, and 0 where nothing ran.
+
+    Attributes:
+        top_errors: The ten most frequent codes, ties by code; rows without one are left out.
+        top_cases: The ten most frequent cases, ties by name; None (no rule matched) last.
+        points_histogram: Ten equal bars from the least to the most points; one where these are the
+            same, and one "0" with count 0 where nothing was awarded.
+    """
+
+    strategy_id: str
+    window_from: datetime | None
+    window_until: datetime | None
+    status_breakdown: StatusBreakdown
+    success_rate: float
+    error_rate: float
+    duration: DurationMetrics
+    duration_histogram: list[HistogramBucket]
+    top_errors: list[ErrorCodeCount]
+    top_cases: list[CaseNameCount]
+    points_histogram: list[HistogramBucket]
+    points_sum: float
+    nodes_avg: float
+    nodes_max: int
+    estimated_total: float
+
+
+class MetricsDelta(Model):
+    """By how much B is above A; `points_avg` is points per run, weighed like the rates."""
+
+    success_rate: float
+    error_rate: float
+    p95_ms: float
+    avg_ms: float
+    points_avg: float
+
+
+class StrategyComparison(Model):
+    """Two strategies over the same window, and B - A."""
+
+    a: StrategyMetrics
+    b: StrategyMetrics
+    delta: MetricsDelta
+
+
+def strategy_metrics(
+    record: asyncpg.Record,
+    *,
+    strategy_id: str,
+    window: tuple[datetime | None, datetime | None],
+    percentiles: DurationPercentiles | None = None,
+) -> StrategyMetrics:
+    """The card of a row of sql/metrics.sql. Never raises for such a row.
+
+    Args:
+        record: The row.
+        strategy_id: The strategy that it is of.
+        window: The window that it is of.
+        percentiles: Those of the `FRACTIONS`, where the row holds none.
+    """
+    statuses = {name: record[name] for name in ("ok", "error", "timeout", "limit", "other")}
+    total = sum(statuses.values())
+    return StrategyMetrics(
+        strategy_id=strategy_id,
+        window_from=window[0],
+        window_until=window[1],
+        status_breakdown=StatusBreakdown(**statuses, total=total),
+        success_rate=record["ok_weight"] / _weight(record),
+        error_rate=record["failed_weight"] / _weight(record),
+        duration=_duration(record, total, percentiles),
+        duration_histogram=_duration_histogram(total, json.loads(record["durations_above"])),
+        top_errors=[
+            ErrorCodeCount(code=code, count=count)
+            for code, count in json.loads(record["top_errors"])
+        ],
+        top_cases=[
+            CaseNameCount(case_name=name, count=count)
+            for name, count in json.loads(record["top_cases"])
+        ],
+        points_histogram=_points_histogram(record),
+        points_sum=record["points_sum"],
+        nodes_avg=record["nodes_avg"],
+        nodes_max=record["nodes_max"],
+        estimated_total=record["weight"],
+    )
+
+
+def comparison(
+    a: StrategyMetrics, b: StrategyMetrics, records: Sequence[asyncpg.Record]
+) -> StrategyComparison:
+    """Both cards and B - A. Never raises for the two rows that the cards are of."""
+    points_a, points_b = (record["points_weighed"] / _weight(record) for record in records)
+    return StrategyComparison(
+        a=a,
+        b=b,
+        delta=MetricsDelta(
+            success_rate=b.success_rate - a.success_rate,
+            error_rate=b.error_rate - a.error_rate,
+            p95_ms=b.duration.p95_ms - a.duration.p95_ms,
+            avg_ms=b.duration.avg_ms - a.duration.avg_ms,
+            points_avg=points_b - points_a,
+        ),
+    )
+
+
+def _weight(record: asyncpg.Record) -> float:
+    weight: float = record["weight"]
+    return weight or 1.0  # nothing ran: every rate is 0
+
+
+def _duration(
+    record: asyncpg.Record, total: int, percentiles: DurationPercentiles | None
+) -> DurationMetrics:
+    if percentiles is None:
+        values = [record[name] or 0.0 for name in ("p50_ms", "p95_ms", "p99_ms")]
+        percentiles = DurationPercentiles(
+            fractions=FRACTIONS, values_ms=tuple(values), method="exact", sample_size=total
+        )
+    p50, p95, p99 = percentiles.values_ms
+    return DurationMetrics(
+        avg_ms=record["duration_sum_ms"] / max(total, 1),
+        p50_ms=p50,
+        p95_ms=p95,
+        p99_ms=p99,
+        max_ms=record["duration_max_ms"],
+        sample_size=percentiles.sample_size,
+        method=percentiles.method,
+    )
+
+
+def _duration_histogram(total: int, above: Sequence[int]) -> list[HistogramBucket]:
+    counts = _between([total, *above])
+    bounded = zip(_DURATION_EDGES, counts, strict=False)
+    return [
+        *(HistogramBucket(label=f"≤{edge}ms", upper_bound=edge, count=n) for edge, n in bounded),
+        HistogramBucket(label=f">{_DURATION_EDGES[-1]}ms", upper_bound=None, count=counts[-1]),
+    ]
+
+
+def _points_histogram(record: asyncpg.Record) -> list[HistogramBucket]:
+    low, step, high = (record[f"points_{name}"] for name in ("min", "step", "max"))
+    at_least = json.loads(record["points_at_least"])
+    if low is None:
+        return [HistogramBucket(label="0", upper_bound=0.0, count=0)]
+    if not step:
+        return [HistogramBucket(label=f"{high:g}", upper_bound=high, count=at_least[0])]
+    # The same sums as in the statement, so that each bar holds what its bounds say.
+    edges = [low, *(low + step * n for n in range(1, _POINTS_BUCKETS)), high]
+    return [
+        HistogramBucket(label=f"{lower:g}\u2013{upper:g}", upper_bound=upper, count=count)
+        for (lower, upper), count in zip(pairwise(edges), _between(at_least), strict=True)
+    ]
+
+
+def _between(at_least: Sequence[int]) -> list[int]:
+    """How many lie between one edge and the next, of how many lie above each."""
+    return [here - above for here, above in zip(at_least, [*at_least[1:], 0], strict=True)]

@@ -1,0 +1,314 @@
+"""The questions of the runbook, each one statement and one round trip."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from execlog import arguments
+from execlog.errors import InvalidArgument, QueryRejected, StoreUnavailable
+from execlog.models import (
+    CaseNameCount,
+    DurationAndNodesSummary,
+    DurationPercentiles,
+    ErrorCodeCount,
+    StrategyExecutionLog,
+)
+from execlog.percentiles import percentile_cont
+from execlog.rows import from_record
+from execlog.statements import Statement
+from execlog.store import Store
+
+__all__ = ["Runbook"]
+
+_LARGEST_SAMPLE = 5000
+# No such function; not supported; the server's own time limit.
+_NO_PERCENTILES = frozenset({"42883", "0A000"})
+_CANCELED = "57014"
+
+
+class Runbook:
+    """Reads executions back: what ran, what failed, how often, how long.
+
+    Args:
+        store: What the statements are sent to.
+        statements: The statement of each method by its name.
+    """
+
+    def __init__(self, store: Store, statements: Mapping[str, Statement]) -> None:
+        """Takes the parts. Never raises."""
+        self._store = store
+        self._statements = statements
+
+    async def get(
+        self, *, id: UUID | str, strategy_id: str | None = None
+    ) -> StrategyExecutionLog | None:
+        """One execution whole, with its trace; None where there is none.
+
+        Args:
+            id: The execution's id.
+            strategy_id: Its strategy, where known: on a cluster only one machine is asked then.
+
+        Raises:
+            InvalidArgument: `id` is no UUID, `strategy_id` is empty or no text.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        key = arguments.identifier("id", id)
+        strategy = None if strategy_id is None else arguments.name("strategy_id", strategy_id)
+        found = await self._fetch("get", key, strategy)
+        return from_record(found[0]) if found else None
+
+    async def list_for_strategy(
+        self,
+        *,
+        strategy_id: str,
+        status: str | None = None,
+        limit: int = 50,
+        before: StrategyExecutionLog | None = None,
+    ) -> list[StrategyExecutionLog]:
+        """The newest executions of a strategy, newest first, those without a time last.
+
+        Args:
+            strategy_id: The strategy.
+            status: Only this status.
+            limit: 1 to 200 rows.
+            before: The last row of the page before; the list goes on after it.
+
+        Raises:
+            InvalidArgument: An argument is of another type, or `strategy_id` is empty.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        if before is not None and not isinstance(before, StrategyExecutionLog):
+            raise InvalidArgument("before", "must be a row of the page before")
+        found = await self._fetch(
+            "list_for_strategy",
+            arguments.name("strategy_id", strategy_id),
+            arguments.optional_text("status", status),
+            arguments.limit(limit, 200),
+            None if before is None else arguments.time("before", before.created_at),
+            None if before is None else arguments.identifier("before", before.id),
+        )
+        return [from_record(record) for record in found]
+
+    async def list_failures(
+        self,
+        *,
+        realm_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 50,
+    ) -> list[StrategyExecutionLog]:
+        """The newest runs whose status is not ok, across strategies, those without a time last.
+
+        Args:
+            realm_id: Only those of this tenant; None: of all.
+            since: The window's begin.
+            until: The window's end.
+            limit: 1 to 200 rows.
+
+        Raises:
+            InvalidArgument: As for `count_by_status`, `realm_id` is no text, or `limit` no integer.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        found = await self._fetch(
+            "list_failures",
+            arguments.optional_text("realm_id", realm_id),
+            *arguments.window(since, until),
+            arguments.limit(limit, 200),
+        )
+        return [from_record(record) for record in found]
+
+    async def count_by_status(
+        self, *, strategy_id: str, since: datetime | None = None, until: datetime | None = None
+    ) -> dict[str, int]:
+        """How many executions ended in each status, most frequent first.
+
+        Raises:
+            InvalidArgument: An argument is of another type, `strategy_id` is empty, a datetime has
+                no time zone, or `since` is later than `until`.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        found = await self._fetch("count_by_status", *arguments.scope(strategy_id, since, until))
+        return {record["status"]: record["count"] for record in found}
+
+    async def count_by_error_code(
+        self,
+        *,
+        strategy_id: str,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 10,
+    ) -> list[ErrorCodeCount]:
+        """The most frequent error codes, ties by code. Rows without a code are left out.
+
+        `limit` is 1 to 50 codes.
+
+        Raises:
+            InvalidArgument: As for `count_by_status`, or `limit` is no integer.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        scope = arguments.scope(strategy_id, since, until)
+        found = await self._fetch("count_by_error_code", *scope, arguments.limit(limit, 50))
+        return [ErrorCodeCount(code=r["code"], count=r["count"]) for r in found]
+
+    async def count_by_case_name(
+        self,
+        *,
+        strategy_id: str,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 10,
+    ) -> list[CaseNameCount]:
+        """The rule cases that fire most, ties by name, None (no rule matched) last among them.
+
+        `limit` is 1 to 50 cases.
+
+        Raises:
+            InvalidArgument: As for `count_by_status`, or `limit` is no integer.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        scope = arguments.scope(strategy_id, since, until)
+        found = await self._fetch("count_by_case_name", *scope, arguments.limit(limit, 50))
+        return [CaseNameCount(case_name=r["case_name"], count=r["count"]) for r in found]
+
+    async def duration_and_nodes_summary(
+        self, *, strategy_id: str, since: datetime | None = None, until: datetime | None = None
+    ) -> DurationAndNodesSummary:
+        """Count, duration (milliseconds), nodes and points of a window; zeros where it is empty.
+
+        Raises:
+            InvalidArgument: As for `count_by_status`.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        scope = arguments.scope(strategy_id, since, until)
+        [record] = await self._fetch("duration_and_nodes_summary", *scope)
+        return DurationAndNodesSummary(**dict(record))
+
+    async def sample_durations(
+        self,
+        *,
+        strategy_id: str,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 1000,
+    ) -> list[float]:
+        """The newest durations in milliseconds, newest first. `limit` is 1 to 5000 rows.
+
+        Raises:
+            InvalidArgument: As for `count_by_status`, or `limit` is no integer.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        scope = arguments.scope(strategy_id, since, until)
+        limit = arguments.limit(limit, _LARGEST_SAMPLE)
+        return [r["duration_ms"] for r in await self._fetch("sample_durations", *scope, limit)]
+
+    async def sample_points(
+        self,
+        *,
+        strategy_id: str,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 1000,
+    ) -> list[float]:
+        """The newest points awarded, newest first, NULL left out. `limit` is 1 to 5000 rows.
+
+        Raises:
+            InvalidArgument: As for `count_by_status`, or `limit` is no integer.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        scope = arguments.scope(strategy_id, since, until)
+        limit = arguments.limit(limit, _LARGEST_SAMPLE)
+        return [r["points"] for r in await self._fetch("sample_points", *scope, limit)]
+
+    async def duration_percentiles(
+        self,
+        *,
+        strategy_id: str,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        fractions: Sequence[float] = (0.5, 0.95, 0.99),
+        timeout: float = 5.0,  # noqa: ASYNC109 - the server must be told to stop, not only us
+    ) -> DurationPercentiles:
+        """Percentiles of the duration in milliseconds, exact where the server gives them in time.
+
+        Where it lacks `percentile_cont`, or is not done within `timeout` seconds, they are computed
+        here from the newest 5,000 rows, and `method` says "sample" (a second round trip).
+
+        Raises:
+            InvalidArgument: As for `count_by_status`, a fraction is outside [0, 1], or `timeout`
+                is no positive number.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away, or out of time for the sample too.
+            QueryRejected: The server refuses.
+        """
+        scope = arguments.scope(strategy_id, since, until)
+        wanted = arguments.fractions(fractions)
+        budget = arguments.seconds("timeout", timeout)
+        written = f"{{{','.join(map(repr, wanted))}}}"
+        deadline = self._store.deadline()
+        found = await self._fetch_timely(
+            "duration_percentiles", *scope, written, budget=budget, deadline=deadline
+        )
+        if found is None:
+            return await self._sample_percentiles(*scope, wanted, deadline)
+        size = found[0]["sample_size"]
+        values = [record["value_ms"] for record in found] if size else [0.0] * len(wanted)
+        return DurationPercentiles(
+            fractions=wanted, values_ms=tuple(values), method="exact", sample_size=size
+        )
+
+    async def _fetch(self, name: str, *values: object) -> list[asyncpg.Record]:
+        return await self._store.fetch(self._statements[name], *values)
+
+    async def _fetch_timely(
+        self, name: str, *values: object, budget: float, deadline: float
+    ) -> list[asyncpg.Record] | None:
+        """None where the server has no `percentile_cont`, or is not done within the budget."""
+        statement = self._statements[name]
+        try:
+            return await self._store.fetch(statement, *values, budget=budget, deadline=deadline)
+        except (StoreUnavailable, QueryRejected) as error:
+            out_of_time = isinstance(error.__cause__, TimeoutError) or error.sqlstate == _CANCELED
+            if out_of_time or error.sqlstate in _NO_PERCENTILES:
+                return None
+            raise
+
+    async def _sample_percentiles(
+        self,
+        strategy_id: str,
+        since: datetime | None,
+        until: datetime | None,
+        fractions: tuple[float, ...],
+        deadline: float,
+    ) -> DurationPercentiles:
+        statement = self._statements["sample_durations"]
+        scope = (strategy_id, since, until)
+        found = await self._store.fetch(statement, *scope, _LARGEST_SAMPLE, deadline=deadline)
+        sample = [record["duration_ms"] for record in found]
+        return DurationPercentiles(
+            fractions=fractions,
+            values_ms=percentile_cont(sample, fractions),
+            method="sample",
+            sample_size=len(sample),
+        )

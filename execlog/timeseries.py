@@ -1,0 +1,105 @@
+"""Buckets of time: their model, and how a window is cut into them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+
+from execlog.errors import InvalidArgument
+from execlog.models import Model
+
+__all__ = ["Buckets", "TimeseriesBucket", "cut", "timeseries"]
+
+_DAY = timedelta(days=1)
+_WIDTHS = tuple(
+    timedelta(seconds=seconds)
+    for seconds in (1, 5, 10, 30, 60, 300, 900, 1800, 3600, 6 * 3600, 24 * 3600)
+)
+_BUCKETS = 120
+_MOST_BUCKETS = 1000
+
+
+class TimeseriesBucket(Model):
+    """The stored executions of one bucket; durations in milliseconds, zeros where it is empty.
+
+    A bucket holds its `start` and not the start of the next one; the last one ends with the window,
+    whose end it holds.
+    """
+
+    start: datetime
+    total: int
+    ok: int
+    error: int
+    timeout: int
+    limit: int
+    other: int
+    duration_avg_ms: float
+    duration_p95_ms: float
+    duration_max_ms: float
+    points_sum: float
+
+
+@dataclass(frozen=True)
+class Buckets:
+    """A window cut into buckets: the first begins with it, all are `width` wide."""
+
+    since: datetime
+    until: datetime
+    width: timedelta
+    count: int
+
+
+def cut(since: datetime | None, until: datetime | None, bucket: object) -> Buckets:
+    """The buckets of a window.
+
+    Args:
+        since: Its begin, in UTC; None: a day before its end.
+        until: Its end, in UTC; None: now.
+        bucket: A timedelta, their width; None: the smallest usual one that gives at most 120.
+
+    Raises:
+        InvalidArgument: `bucket` is no timedelta above 0, or gives more than 1,000 buckets; or the
+            window begins or ends where the calendar does, which is no time to Postgres.
+    """
+    width = None if bucket is None else _checked(bucket)
+    end = datetime.now(UTC) if until is None else until
+    begin = since
+    if begin is None:
+        try:
+            begin = end - _DAY
+        except OverflowError:
+            raise InvalidArgument("until", "has no day before it") from None
+    if begin > end:
+        raise InvalidArgument("since", "is later than now")
+    for name, time in (("since", begin), ("until", end)):
+        if time in (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)):
+            raise InvalidArgument(name, "is an end of the calendar, which is infinite to Postgres")
+    if width is None:
+        width = next((usual for usual in _WIDTHS if _count(begin, end, usual) <= _BUCKETS), _DAY)
+    count = _count(begin, end, width)
+    if count > _MOST_BUCKETS:
+        raise InvalidArgument("bucket", f"gives {count} buckets, more than {_MOST_BUCKETS}")
+    return Buckets(begin, end, width, count)
+
+
+def timeseries(buckets: Buckets, records: Sequence[asyncpg.Record]) -> list[TimeseriesBucket]:
+    """The rows of sql/timeseries.sql as models. Never raises for such rows."""
+    return [
+        TimeseriesBucket(start=buckets.since + number * buckets.width, **dict(record))
+        for number, record in enumerate(records)
+    ]
+
+
+def _checked(bucket: object) -> timedelta:
+    if not isinstance(bucket, timedelta):
+        raise InvalidArgument("bucket", f"must be a timedelta, not {type(bucket).__name__}")
+    if bucket <= timedelta():
+        raise InvalidArgument("bucket", "must be longer than nothing")
+    return bucket
+
+
+def _count(begin: datetime, end: datetime, width: timedelta) -> int:
+    return max(-((begin - end) // width), 1)
