@@ -5,8 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
-from datetime import datetime
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
@@ -19,19 +18,11 @@ from execlog import StrategyExecutionLog, StrategyExecutionLogRepository
 from execlog.ids import uuid7
 from execlog.percentiles import percentile_cont
 from tests import databases
-from tests.rows import TIMES, any_row
+from tests.oracle import Window, clamp, close, newest_first, top, windows, within
+from tests.rows import any_row
 from tests.rows import row as execution
 
 _examples = itertools.count()
-Window = tuple[datetime | None, datetime | None]
-
-
-def _ordered(ends: Window) -> Window:
-    since, until = ends
-    return (until, since) if since and until and since > until else ends
-
-
-_windows = st.tuples(st.sampled_from(TIMES), st.sampled_from(TIMES)).map(_ordered)
 _limits = st.sampled_from([-1, 0, 1, 2, 3, 10, 10**9])
 _rows = st.lists(any_row(st.sampled_from(["A", "B"])), max_size=25, unique_by=lambda row: row.id)
 _many = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -63,49 +54,6 @@ async def stored(
     ]
     assert await repository.insert_rows(own) == len(own)
     return f"{prefix}A", [row for row in own if row.strategy_id == f"{prefix}A"]
-
-
-def newest_first(rows: Iterable[StrategyExecutionLog]) -> list[StrategyExecutionLog]:
-    first = datetime.min.replace(tzinfo=None)
-    return sorted(
-        rows,
-        key=lambda row: (
-            row.created_at is not None,
-            row.created_at.replace(tzinfo=None) if row.created_at else first,
-            row.id,
-        ),
-        reverse=True,
-    )
-
-
-def within(rows: list[StrategyExecutionLog], window: Window) -> list[StrategyExecutionLog]:
-    since, until = window
-    if since is None and until is None:
-        return rows
-    return [
-        row
-        for row in rows
-        if row.created_at is not None
-        and (since is None or row.created_at >= since)
-        and (until is None or row.created_at <= until)
-    ]
-
-
-def clamp(limit: int, largest: int) -> int:
-    return min(max(limit, 1), largest)
-
-
-def top(values: Iterable[str | None], limit: int) -> list[tuple[str | None, int]]:
-    order: Callable[[tuple[str | None, int]], Any] = lambda item: (  # noqa: E731 - typed
-        -item[1],
-        item[0] is None,
-        (item[0] or "").encode(),
-    )
-    return sorted(Counter(values).items(), key=order)[: clamp(limit, 50)]
-
-
-def close(left: float, right: float) -> bool:
-    return math.isclose(left, right, rel_tol=1e-9, abs_tol=1e-9)
 
 
 @_many
@@ -155,7 +103,7 @@ async def test_list_for_strategy(
 
 
 @_many
-@given(rows=_rows, window=_windows, limit=_limits)
+@given(rows=_rows, window=windows, limit=_limits)
 async def test_counts(
     repository: StrategyExecutionLogRepository,
     rows: list[StrategyExecutionLog],
@@ -177,7 +125,7 @@ async def test_counts(
 
 
 @_many
-@given(rows=_rows, window=_windows)
+@given(rows=_rows, window=windows)
 async def test_duration_and_nodes_summary(
     repository: StrategyExecutionLogRepository, rows: list[StrategyExecutionLog], window: Window
 ) -> None:
@@ -201,7 +149,7 @@ async def test_duration_and_nodes_summary(
 
 
 @_many
-@given(rows=_rows, window=_windows, limit=_limits)
+@given(rows=_rows, window=windows, limit=_limits)
 async def test_samples(
     repository: StrategyExecutionLogRepository,
     rows: list[StrategyExecutionLog],
@@ -221,7 +169,7 @@ async def test_samples(
 @_many
 @given(
     rows=_rows,
-    window=_windows,
+    window=windows,
     fractions=st.lists(
         st.sampled_from([0, 0.5, 0.95, 1]) | st.floats(0, 1), min_size=1, max_size=5
     ),

@@ -15,6 +15,7 @@ import asyncpg
 import pytest
 
 from execlog import StrategyExecutionLogRepository
+from execlog.dashboard import fallbacks
 from execlog.repository import statements
 from tests import databases
 from tests.rows import row
@@ -26,9 +27,16 @@ DAYS = 12
 ROWS_A_DAY = 5000
 STRATEGIES = 20
 UNDATED = 400
+MONTH = datetime(2019, 3, 1, tzinfo=UTC)
+ROWS_A_MONTH = 72_000
 WINDOW = (START + timedelta(days=3), START + timedelta(days=5, hours=-1))
 STRATEGY = "strategy-1"
-IN_WINDOW = 2 * ROWS_A_DAY // STRATEGIES
+REALM = "realm-1"
+REALMS = 4
+STEP = timedelta(days=1) / ROWS_A_DAY
+IN_WINDOW = sum(
+    WINDOW[0] <= START + n * STEP <= WINDOW[1] for n in range(1, DAYS * ROWS_A_DAY, STRATEGIES)
+)
 PAGE = 50
 MAX_UUID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
@@ -55,12 +63,12 @@ async def seed(pool: Pool) -> None:
             f"create table execlog.day_{day} partition of execlog.strategy_execution_log"
             f" for values from ('{begin}') to ('{begin + timedelta(days=1)}')"
         )
-    step = timedelta(days=1) / ROWS_A_DAY
     repository = StrategyExecutionLogRepository(pool)
     await repository.insert_rows(
         row(
             strategy_id=f"strategy-{n % STRATEGIES}",
-            created_at=START + n * step,
+            created_at=START + n * STEP,
+            realm_id=f"realm-{n % REALMS}",
             status="error" if n // STRATEGIES % 5 == 0 else "ok",
             error_code="E1" if n // STRATEGIES % 5 == 0 else None,
             points=None if n // STRATEGIES % 5 == 0 else float(n % 50),
@@ -70,14 +78,33 @@ async def seed(pool: Pool) -> None:
         for n in range(DAYS * ROWS_A_DAY)
     )
     await repository.insert_rows(
-        row(strategy_id=f"strategy-{n % STRATEGIES}", created_at=None) for n in range(UNDATED)
+        row(
+            strategy_id=f"strategy-{n % STRATEGIES}",
+            realm_id=f"realm-{n % REALMS}",
+            created_at=None,
+            status="error",
+        )
+        for n in range(UNDATED)
+    )
+    # A month in one partition, of strategies that no other test asks for.
+    await pool.execute(
+        "create table execlog.month partition of execlog.strategy_execution_log"
+        f" for values from ('{MONTH}') to ('{MONTH + timedelta(days=30)}')"
+    )
+    await repository.insert_rows(
+        row(
+            strategy_id=f"old-{n % STRATEGIES}",
+            created_at=MONTH + n * timedelta(days=30) / ROWS_A_MONTH,
+            realm_id=f"realm-{n % REALMS}",
+        )
+        for n in range(ROWS_A_MONTH)
     )
     await pool.execute("vacuum (analyze) execlog.strategy_execution_log")
 
 
 async def explain(pool: Pool, name: str, mode: str, *values: object) -> Node:
     """The executed plan of a statement, through a real prepared statement in that mode."""
-    statement = statements()[name]
+    statement = ALL[name]
     types = ", ".join(parameter.type for parameter in statement.parameters)
     literals = ", ".join(map(literal, values))
     async with pool.acquire() as connection, connection.transaction():
@@ -148,12 +175,18 @@ WINDOWED: dict[str, list[object]] = {
     "sample_durations": [5000],
     "sample_points": [5000],
     "duration_percentiles": ["{0.5,0.95,0.99}"],
+    "metrics": [],
+    "fallback/metrics": [],
 }
+# How often a statement reads what it is asked about: a card's edges of points are known only after
+# its first pass.
+PASSES = {"metrics": 2, "fallback/metrics": 2}
+ALL = {**statements(), "fallback/metrics": fallbacks()["metrics"]}
 
 
 async def foreign_indexes(pool: Pool, name: str, plan: Node) -> set[str]:
     """What reads a table beside the indexes that the header names."""
-    allowed = await indexes_of(pool, statements()[name].indexes)
+    allowed = await indexes_of(pool, ALL[name].indexes)
     used = {node["Index Name"] for node in executed(plan, "Index Name")}
     return used - allowed | {
         node["Node Type"] for node in reading(plan) if node["Node Type"] == "Seq Scan"
@@ -171,7 +204,8 @@ async def test_a_window_reads_its_own_rows_from_its_own_partitions(
     assert {node["Relation Name"] for node in read} == {"day_3", "day_4"}
     assert {node["Node Type"] for node in read} == {"Index Only Scan"}
     assert sum(node["Heap Fetches"] for node in read) == 0
-    assert touched(plan) <= IN_WINDOW
+    assert touched(plan) == IN_WINDOW * PASSES.get(name, 1)
+    assert len(read) == 2 * PASSES.get(name, 1)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -181,7 +215,60 @@ async def test_without_a_window_it_reads_the_strategy_and_no_other(
 ) -> None:
     plan = await explain(pool, name, mode, STRATEGY, None, None, *WINDOWED[name])
     assert await foreign_indexes(pool, name, plan) == set()
-    assert touched(plan) <= (DAYS * ROWS_A_DAY + UNDATED) // STRATEGIES
+    assert touched(plan) == (DAYS * ROWS_A_DAY + UNDATED) // STRATEGIES * PASSES.get(name, 1)
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_comparison_reads_two_strategies_as_a_card_reads_one(pool: Pool, mode: str) -> None:
+    plan = await explain(pool, "compare", mode, STRATEGY, "strategy-2", *WINDOW)
+    read = reading(plan)
+    assert await foreign_indexes(pool, "compare", plan) == set()
+    assert {node["Relation Name"] for node in read} == {"day_3", "day_4"}
+    assert {node["Node Type"] for node in read} == {"Index Only Scan"}
+    assert touched(plan) == pytest.approx(2 * PASSES["metrics"] * IN_WINDOW)
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_time_series_reads_each_row_once(pool: Pool, mode: str) -> None:
+    width = int((WINDOW[1] - WINDOW[0]) / timedelta(microseconds=47))
+    plan = await explain(pool, "timeseries", mode, STRATEGY, *WINDOW, width, 47)
+    read = reading(plan)
+    assert await foreign_indexes(pool, "timeseries", plan) == set()
+    assert {node["Relation Name"] for node in read} == {"day_3", "day_4"}
+    assert {node["Node Type"] for node in read} == {"Index Only Scan"}
+    # The server rounds the rows of a loop.
+    assert touched(plan) == pytest.approx(IN_WINDOW, rel=0.1)
+    assert sum(node["Index Searches"] for node in read if "Index Searches" in node) <= 2 * 47
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("realm", [None, REALM, "no such"])
+@pytest.mark.parametrize("window", [(None, None), WINDOW], ids=["unbounded", "window"])
+async def test_the_failures_of_a_realm_are_a_page_of_an_index(
+    pool: Pool, realm: str | None, window: tuple[datetime | None, ...], mode: str
+) -> None:
+    plan = await explain(pool, "list_failures", mode, realm, *window, PAGE)
+    read = reading(plan)
+    assert await foreign_indexes(pool, "list_failures", plan) == set()
+    if window == WINDOW:
+        assert {node["Relation Name"] for node in read} <= {"day_3", "day_4"}
+    # The page, and one row ahead in each partition; where too few are left, all that are left.
+    assert touched(plan) <= PAGE + len(read) + UNDATED
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("realm", [None, REALM])
+async def test_a_ranking_reads_the_pages_of_its_time(
+    pool: Pool, realm: str | None, mode: str
+) -> None:
+    hour = (MONTH + timedelta(days=3, hours=5), MONTH + timedelta(days=3, hours=6))
+    plan = await explain(pool, "rank_strategies", mode, realm, *hour, "p99", 10)
+    assert await foreign_indexes(pool, "rank_strategies", plan) == set()
+    [read] = reading(plan)
+    assert read["Relation Name"] == "month"
+    # An hour of it is 100 rows. They lie in two ranges of the index at most, 32 pages each; or the
+    # server, from 18 on, looks for the hour in the index of each strategy.
+    assert read["Shared Hit Blocks"] + read["Shared Read Blocks"] <= 2 * 32 + 8 * STRATEGIES
 
 
 @pytest.mark.parametrize("mode", MODES)

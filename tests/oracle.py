@@ -1,0 +1,67 @@
+"""What the tests of the reading methods compute in plain Python, and the windows they ask about."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any
+
+from hypothesis import strategies as st
+
+from execlog import StrategyExecutionLog
+from tests.rows import TIMES
+
+Window = tuple[datetime | None, datetime | None]
+
+
+def _ordered(ends: Window) -> Window:
+    since, until = ends
+    return (until, since) if since and until and since > until else ends
+
+
+windows = st.tuples(st.sampled_from(TIMES), st.sampled_from(TIMES)).map(_ordered)
+
+
+def newest_first(rows: Iterable[StrategyExecutionLog]) -> list[StrategyExecutionLog]:
+    first = datetime.min.replace(tzinfo=None)
+    return sorted(
+        rows,
+        key=lambda row: (
+            row.created_at is not None,
+            row.created_at.replace(tzinfo=None) if row.created_at else first,
+            row.id,
+        ),
+        reverse=True,
+    )
+
+
+def within(rows: list[StrategyExecutionLog], window: Window) -> list[StrategyExecutionLog]:
+    since, until = window
+    if since is None and until is None:
+        return rows
+    return [
+        row
+        for row in rows
+        if row.created_at is not None
+        and (since is None or row.created_at >= since)
+        and (until is None or row.created_at <= until)
+    ]
+
+
+def clamp(limit: int, largest: int) -> int:
+    return min(max(limit, 1), largest)
+
+
+def top(values: Iterable[str | None], limit: int) -> list[tuple[str | None, int]]:
+    order: Callable[[tuple[str | None, int]], Any] = lambda item: (  # noqa: E731 - typed
+        -item[1],
+        item[0] is None,
+        (item[0] or "").encode(),
+    )
+    return sorted(Counter(values).items(), key=order)[: clamp(limit, 50)]
+
+
+def close(left: float, right: float) -> bool:
+    return math.isclose(left, right, rel_tol=1e-9, abs_tol=1e-9)
