@@ -1,12 +1,12 @@
 """Measures execlog against the peer and against the floor, and prints ratios.
 
-    python -m tests.bench [--rows 2000000] [--rounds 9] [--only reads | --only recorder]
+    python -m tests.bench [--rows 2000000] [--rounds 9] [--only reads|dashboard|recorder]
 
 All sides run in this one process, in turn, on the same rows on the same server: the one in
 `EXECLOG_TEST_DSN` (in a database made for this), else an embedded one with fsync on. The floor is
 the bare asyncpg call with ready-made arguments and without any care for rows that have no time,
-written by hand for that one question. Each figure is the median of the rounds. The recorder's part
-comes last, and has a table of its own: see `tests.bench.recorder`.
+written by hand for that one question. Each figure is the median of the rounds. The dashboard and
+the recorder have tables of their own: see `tests.bench.dashboard` and `tests.bench.recorder`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import random
 import statistics
 import sys
 import time
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -32,36 +31,18 @@ from tests.bench.common import (
     STRATEGIES,
     TRACE,
     Fresh,
+    Work,
     bench_database,
     fields,
+    medians,
     peer_repository,
     print_line,
 )
+from tests.bench.dashboard import bench_dashboard
 from tests.bench.peer import SCHEMA, Execution, PeerRepository
 from tests.bench.recorder import add_arguments, bench_recorder
 from tests.databases import TABLE
 from tests.types import Pool
-
-Work = Callable[[], Awaitable[object]]
-
-
-async def medians(rounds: int, sides: dict[str, Work]) -> dict[str, float]:
-    """Seconds of each side, all sides in turn in each round.
-
-    A turn is one untimed call and three timed ones, so that no side pays for the caches that
-    another has emptied, or gains from those that it has filled. Two rounds go before the first that
-    counts: the server plans a statement anew for its first five calls.
-    """
-    taken: dict[str, list[float]] = {side: [] for side in sides}
-    for turn in range(-2, rounds):
-        for side, work in sides.items():
-            await work()
-            for _ in range(3):
-                begin = time.perf_counter()
-                await work()
-                if turn >= 0:
-                    taken[side].append(time.perf_counter() - begin)
-    return {side: statistics.median(seconds) for side, seconds in taken.items()}
 
 
 class Table:
@@ -310,13 +291,16 @@ async def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--rows", type=int, default=2_000_000)
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--only", choices=("reads", "recorder"))
+    parser.add_argument("--only", choices=("reads", "dashboard", "recorder"))
     add_arguments(parser)
     options = parser.parse_args()
-    if options.only != "recorder":
+    if options.only in (None, "reads"):
         await bench_repository(options.rows, options.rounds)
         print()
-    if options.only != "reads":
+    if options.only in (None, "dashboard"):
+        await bench_dashboard(options.rows, options.rounds)
+        print()
+    if options.only in (None, "recorder"):
         await bench_recorder(options.outage_seconds)
 
 

@@ -1,10 +1,12 @@
-"""What the parts of the benchmark share: the server, the peer, the rows, the printing of lines."""
+"""What the parts of the benchmark share: the server, the peer, the rows, the clock, the report."""
 
 from __future__ import annotations
 
 import os
 import random
-from collections.abc import AsyncIterator
+import statistics
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -81,6 +83,28 @@ async def peer_repository(dsn: str) -> AsyncIterator[PeerRepository]:
         await engine.dispose()
 
 
+Work = Callable[[], Awaitable[object]]
+
+
+async def medians(rounds: int, sides: dict[str, Work]) -> dict[str, float]:
+    """Seconds of each side, all sides in turn in each round.
+
+    A turn is one untimed call and three timed ones, so that no side pays for the caches that
+    another has emptied, or gains from those that it has filled. Two rounds go before the first that
+    counts: the server plans a statement anew for its first five calls.
+    """
+    taken: dict[str, list[float]] = {side: [] for side in sides}
+    for turn in range(-2, rounds):
+        for side, work in sides.items():
+            await work()
+            for _ in range(3):
+                begin = time.perf_counter()
+                await work()
+                if turn >= 0:
+                    taken[side].append(time.perf_counter() - begin)
+    return {side: statistics.median(seconds) for side, seconds in taken.items()}
+
+
 class Fresh:
     """Rows that were not stored yet, a batch at a time, each later than the one before."""
 
@@ -105,3 +129,35 @@ def print_line(widths: tuple[int, ...], *cells: str) -> None:
         for place, (cell, width) in enumerate(zip(cells, widths, strict=False))
     ]
     print(" ".join(padded).rstrip(), flush=True)
+
+
+class Report:
+    """Prints its lines as they come."""
+
+    def __init__(self) -> None:
+        self._line("measure", "execlog", "beside", "ratio", "target", "met?")
+
+    def _line(self, *cells: str) -> None:
+        print_line((36, 26, 38, 10, 16, 5), *cells)
+
+    def row(
+        self,
+        measure: str,
+        ours: str,
+        beside: str,
+        ratio: float,
+        target: str = "",
+        met: bool | None = None,
+    ) -> None:
+        """What has no target is neither met nor missed."""
+        verdict = "" if met is None else "yes" if met else "NO"
+        self._line(measure, ours, beside, _ratio(ratio), target, verdict)
+
+
+def load() -> str:
+    """How many others there were, at the start; at the end this run is in it."""
+    return f"load average {os.getloadavg()[0]:.2f} on {os.cpu_count()} processors"
+
+
+def _ratio(ratio: float) -> str:
+    return f"{ratio:.3f} x" if ratio < 1 else f"{ratio:.2f} x"

@@ -142,12 +142,33 @@ class PeerRepository:
         )
         return (await self._rows(_windowed(query, strategy_id, since, until)))[0]
 
+    async def dashboard(self, strategy_id: str, since: datetime, until: datetime) -> object:
+        """The peer's card: six queries one after the other, and lists of its samples sorted."""
+        scope = (strategy_id, since, until)
+        return (
+            await self.count_by(Execution.status, *scope),
+            await self.count_by_error_code(*scope),
+            await self.count_by(Execution.case_name, *scope),
+            await self.summary(*scope),
+            await self.sample_percentiles(*scope),
+            sorted(await self._sample(Execution.points, *scope)),
+        )
+
+    async def _sample(
+        self, column: Any, strategy_id: str, since: datetime, until: datetime
+    ) -> list[float]:
+        query = (
+            select(column)
+            .where(column.is_not(None))
+            .order_by(Execution.created_at.desc().nulls_last())
+        )
+        rows = await self._rows(_windowed(query, strategy_id, since, until).limit(1000))
+        return [float(row[0]) for row in rows]
+
     async def sample_percentiles(
         self, strategy_id: str, since: datetime, until: datetime
     ) -> list[float]:
-        query = select(Execution.duration_ms).order_by(Execution.created_at.desc().nulls_last())
-        rows = await self._rows(_windowed(query, strategy_id, since, until).limit(1000))
-        values = sorted(float(row[0]) for row in rows)
+        values = sorted(await self._sample(Execution.duration_ms, strategy_id, since, until))
         return [values[int(fraction * (len(values) - 1))] for fraction in (0.5, 0.95, 0.99)]
 
     async def _rows(self, query: Any) -> Sequence[Any]:

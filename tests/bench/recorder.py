@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import statistics
 import sys
 from collections.abc import Sequence
@@ -23,7 +22,15 @@ import asyncpg
 
 import execlog
 from tests.bench import calls, flow, lag, outage
-from tests.bench.common import DURABLE, FAILED, TRACE, bench_database, peer_repository, print_line
+from tests.bench.common import (
+    DURABLE,
+    FAILED,
+    TRACE,
+    Report,
+    bench_database,
+    load,
+    peer_repository,
+)
 from tests.types import Connection
 
 _PEER_ROW_US = 72.0
@@ -33,29 +40,6 @@ _MIB = 1024 * 1024
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--outage-seconds", type=float, default=60.0)
-
-
-class Report:
-    """Prints its lines as they come."""
-
-    def __init__(self) -> None:
-        self._line("measure", "execlog", "beside", "ratio", "target", "met?")
-
-    def _line(self, *cells: str) -> None:
-        print_line((36, 26, 38, 10, 16, 5), *cells)
-
-    def row(
-        self,
-        measure: str,
-        ours: str,
-        beside: str,
-        ratio: float,
-        target: str = "",
-        met: bool | None = None,
-    ) -> None:
-        """What has no target is neither met nor missed."""
-        verdict = "" if met is None else "yes" if met else "NO"
-        self._line(measure, ours, beside, _ratio(ratio), target, verdict)
 
 
 def report_calls(report: Report) -> None:
@@ -210,15 +194,6 @@ async def _outage(seconds: float) -> outage.Outcome:
     return outage.Outcome(**json.loads(said))
 
 
-def _load() -> str:
-    """How many others there were, at the start; at the end this run is in it."""
-    return f"load average {os.getloadavg()[0]:.2f} on {os.cpu_count()} processors"
-
-
-def _ratio(ratio: float) -> str:
-    return f"{ratio:.3f} x" if ratio < 1 else f"{ratio:.2f} x"
-
-
 def _spread(values: Sequence[float], form: str) -> str:
     return f" ({min(values):{form}}-{max(values):{form}})"
 
@@ -239,7 +214,7 @@ async def bench_recorder(outage_seconds: float) -> None:
                 f"{FAILED:.0%} failures with a trace of {len(TRACE)} entries where not said"
                 f" otherwise, medians of {flow.ROUNDS} rounds (least-most),"
                 f" of {flow.PACED_ROUNDS} at {flow.RATE:,} /s, of {calls.ROUNDS} for calls alone\n"
-                f"{_load()}\n"
+                f"{load()}\n"
             )
             report = Report()
             report_calls(report)
@@ -249,7 +224,7 @@ async def bench_recorder(outage_seconds: float) -> None:
         finally:
             await connection.close()
     await report_outage(report, outage_seconds)
-    print(f"\n{_load()}")
+    print(f"\n{load()}")
 
 
 if __name__ == "__main__":
