@@ -22,7 +22,7 @@ from execlog.resources import folder
 from execlog.rows import aware
 from execlog.runbook import Runbook
 from execlog.statements import Statement, load_statements
-from execlog.timeseries import TimeseriesBucket, cut, timeseries
+from execlog.timeseries import TimeseriesBucket, cut
 
 __all__ = ["Dashboard", "RankBy", "fallbacks"]
 
@@ -129,7 +129,7 @@ class Dashboard(Runbook):
         found = await self._fetch(
             "timeseries", name, buckets.since, buckets.until, width, buckets.count
         )
-        return timeseries(buckets, found)
+        return buckets.filled(found)
 
     async def rank_strategies(
         self,

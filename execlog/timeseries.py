@@ -11,7 +11,7 @@ import asyncpg
 from execlog.errors import InvalidArgument
 from execlog.models import Model
 
-__all__ = ["Buckets", "TimeseriesBucket", "cut", "timeseries"]
+__all__ = ["Buckets", "TimeseriesBucket", "cut"]
 
 _DAY = timedelta(days=1)
 _WIDTHS = tuple(
@@ -51,6 +51,13 @@ class Buckets:
     width: timedelta
     count: int
 
+    def filled(self, records: Sequence[asyncpg.Record]) -> list[TimeseriesBucket]:
+        """The rows of sql/timeseries.sql as models. Never raises for such rows."""
+        return [
+            TimeseriesBucket(start=self.since + number * self.width, **dict(record))
+            for number, record in enumerate(records)
+        ]
+
 
 def cut(since: datetime | None, until: datetime | None, bucket: object) -> Buckets:
     """The buckets of a window.
@@ -83,14 +90,6 @@ def cut(since: datetime | None, until: datetime | None, bucket: object) -> Bucke
     if count > _MOST_BUCKETS:
         raise InvalidArgument("bucket", f"gives {count} buckets, more than {_MOST_BUCKETS}")
     return Buckets(begin, end, width, count)
-
-
-def timeseries(buckets: Buckets, records: Sequence[asyncpg.Record]) -> list[TimeseriesBucket]:
-    """The rows of sql/timeseries.sql as models. Never raises for such rows."""
-    return [
-        TimeseriesBucket(start=buckets.since + number * buckets.width, **dict(record))
-        for number, record in enumerate(records)
-    ]
 
 
 def _checked(bucket: object) -> timedelta:
