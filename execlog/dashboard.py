@@ -105,7 +105,7 @@ class Dashboard(Runbook):
         strategy_id: str,
         since: datetime | None = None,
         until: datetime | None = None,
-        bucket: timedelta | None = None,
+        bucket: timedelta | float | None = None,
     ) -> list[TimeseriesBucket]:
         """How a strategy ran over time: buckets of equal width, oldest first, empty ones included.
 
@@ -113,12 +113,12 @@ class Dashboard(Runbook):
             strategy_id: The strategy.
             since: The begin of the first bucket; None: a day before the end.
             until: The end, included; None: now.
-            bucket: The width; None: the smallest of 1, 5, 10, 30 s, 1, 5, 15, 30 min, 1, 6 h and
-                1 day that gives at most 120 buckets.
+            bucket: The width, a timedelta or seconds; None: the smallest of 1, 5, 10, 30 s, 1, 5,
+                15, 30 min, 1, 6 h and 1 day that gives at most 120 buckets.
 
         Raises:
-            InvalidArgument: As for `count_by_status`; `bucket` is no timedelta above 0, or gives
-                more than 1,000 buckets; or an end of the window is an end of the calendar.
+            InvalidArgument: As for `count_by_status`; `bucket` is no length of time, or gives more
+                than 1,000 buckets; or an end of the window is an end of the calendar.
             SchemaOutdated: The database is not migrated.
             StoreUnavailable: The server is away or out of time.
             QueryRejected: The server refuses.

@@ -65,39 +65,53 @@ def cut(since: datetime | None, until: datetime | None, bucket: object) -> Bucke
     Args:
         since: Its begin, in UTC; None: a day before its end.
         until: Its end, in UTC; None: now.
-        bucket: A timedelta, their width; None: the smallest usual one that gives at most 120.
+        bucket: Their width, a timedelta or seconds; None: the smallest usual one that gives at
+            most 120.
 
     Raises:
-        InvalidArgument: `bucket` is no timedelta above 0, or gives more than 1,000 buckets; or the
+        InvalidArgument: `bucket` is no length of time, or gives more than 1,000 buckets; or the
             window begins or ends where the calendar does, which is no time to Postgres.
     """
-    width = None if bucket is None else _checked(bucket)
-    end = datetime.now(UTC) if until is None else until
-    begin = since
-    if begin is None:
-        try:
-            begin = end - _DAY
-        except OverflowError:
-            raise InvalidArgument("until", "has no day before it") from None
-    if begin > end:
-        raise InvalidArgument("since", "is later than now")
-    for name, time in (("since", begin), ("until", end)):
-        if time in (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)):
-            raise InvalidArgument(name, "is an end of the calendar, which is infinite to Postgres")
-    if width is None:
+    begin, end = _finite(since, until)
+    if bucket is None:
         width = next((usual for usual in _WIDTHS if _count(begin, end, usual) <= _BUCKETS), _DAY)
+    else:
+        width = _width(bucket)
     count = _count(begin, end, width)
     if count > _MOST_BUCKETS:
         raise InvalidArgument("bucket", f"gives {count} buckets, more than {_MOST_BUCKETS}")
     return Buckets(begin, end, width, count)
 
 
-def _checked(bucket: object) -> timedelta:
-    if not isinstance(bucket, timedelta):
-        raise InvalidArgument("bucket", f"must be a timedelta, not {type(bucket).__name__}")
-    if bucket <= timedelta():
-        raise InvalidArgument("bucket", "must be longer than nothing")
-    return bucket
+def _finite(since: datetime | None, until: datetime | None) -> tuple[datetime, datetime]:
+    """A window with two ends; they default to now and to a day before."""
+    end = datetime.now(UTC) if until is None else until
+    try:
+        begin = end - _DAY if since is None else since
+    except OverflowError:
+        raise InvalidArgument("until", "has no day before it") from None
+    if begin > end:
+        raise InvalidArgument("since", "is later than now")
+    for name, time in (("since", begin), ("until", end)):
+        if time in (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)):
+            raise InvalidArgument(name, "is an end of the calendar, which is infinite to Postgres")
+    return begin, end
+
+
+def _width(bucket: object) -> timedelta:
+    if isinstance(bucket, timedelta):
+        width = bucket
+    elif isinstance(bucket, int | float) and not isinstance(bucket, bool):
+        try:
+            width = timedelta(seconds=bucket)
+        except (OverflowError, ValueError):
+            raise InvalidArgument("bucket", "is no length of time") from None
+    else:
+        problem = f"must be a timedelta or a number of seconds, not {type(bucket).__name__}"
+        raise InvalidArgument("bucket", problem)
+    if width <= timedelta():
+        raise InvalidArgument("bucket", "must be a microsecond at least")
+    return width
 
 
 def _count(begin: datetime, end: datetime, width: timedelta) -> int:

@@ -253,8 +253,13 @@ LAST = datetime.max.replace(tzinfo=UTC)
 @pytest.mark.parametrize(
     ("argument", "arguments"),
     [
-        ("bucket", {"bucket": 60}),
         ("bucket", {"bucket": "1h"}),
+        ("bucket", {"bucket": True}),
+        ("bucket", {"bucket": 0}),
+        ("bucket", {"bucket": 1e-9}),
+        ("bucket", {"bucket": math.nan}),
+        ("bucket", {"bucket": math.inf}),
+        ("bucket", {"bucket": 10**400}),
         ("bucket", {"bucket": timedelta()}),
         ("bucket", {"bucket": -DAY}),
         ("bucket", {"since": T0, "until": T0 + DAY, "bucket": timedelta(seconds=86)}),
