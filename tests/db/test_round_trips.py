@@ -1,0 +1,66 @@
+"""How often a method asks the server, counted by the server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import asyncpg
+import pytest
+
+import execlog
+from execlog import StrategyExecutionLogRepository
+from execlog.embedded import EmbeddedPostgres
+from execlog.repository import statements
+from tests.db.test_faults import CALLS, Call
+from tests.rows import row
+
+
+@pytest.fixture(scope="module")
+def counting() -> Iterator[EmbeddedPostgres]:
+    """A server that counts statements."""
+    settings = {
+        "shared_preload_libraries": "pg_stat_statements",
+        "pg_stat_statements.track_utility": "on",
+    }
+    with EmbeddedPostgres(settings=settings) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+async def dsn(counting: EmbeddedPostgres) -> str:
+    await execlog.migrate(counting.dsn)
+    connection = await asyncpg.connect(counting.dsn)
+    await connection.execute("create extension pg_stat_statements")
+    await connection.close()
+    return counting.dsn
+
+
+@pytest.mark.parametrize("cached", [True, False], ids=["cache", "no statement cache"])
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+async def test_one_call_is_one_statement(dsn: str, call: Call, cached: bool) -> None:
+    """From the first call on: nothing is asked of the catalogue, no transaction is begun."""
+    size = 100 if cached else 0
+    observer = await asyncpg.connect(dsn)
+    async with asyncpg.create_pool(
+        dsn, min_size=1, max_size=1, statement_cache_size=size, reset=leave
+    ) as pool:
+        repository = StrategyExecutionLogRepository(pool)
+        await repository.insert_rows([row(status="error", error_code="E1", points=1.0)])
+        await observer.execute("select pg_stat_statements_reset()")
+        await call(repository)
+        await call(repository)
+        found = await observer.fetch(
+            "select query, calls from pg_stat_statements"
+            " where query not like '%pg_stat_statements%'"
+        )
+    await observer.close()
+    assert [record["calls"] for record in found] == [2], [record["query"] for record in found]
+    assert len(found) == 1
+
+
+async def leave(connection: object) -> None:
+    """In the place of what a pool asks when a connection comes back."""
+
+
+def test_every_method_is_called() -> None:
+    assert len(CALLS) == len(statements())
