@@ -27,6 +27,7 @@ from execlog.timeseries import TimeseriesBucket, cut
 __all__ = ["Dashboard", "RankBy", "fallbacks"]
 
 RankBy = Literal["p99", "failures", "error_rate", "runs"]
+Window = tuple[datetime | None, datetime | None]
 
 
 class Dashboard(Runbook):
@@ -42,9 +43,10 @@ class Dashboard(Runbook):
     ) -> StrategyMetrics:
         """The card of a strategy, every number of it from every row of the window.
 
-        Where the server lacks `percentile_cont`, or is not done within `timeout` seconds, the card
-        is asked for without percentiles, and these are computed here from the newest 5,000 rows:
-        `duration.method` says "sample" then (two more round trips).
+        Where the server can't compute percentiles, or is not done within `timeout` seconds or half
+        of what the call may take, the card is asked for without them, and they are computed here
+        from the newest 5,000 rows: `duration.method` says "sample" then. That takes two more round
+        trips, and rows that were stored meanwhile may be in the sample.
 
         Raises:
             InvalidArgument: As for `count_by_status`, or `timeout` is no positive number.
@@ -52,12 +54,9 @@ class Dashboard(Runbook):
             StoreUnavailable: The server is away, or out of time for the rest of the card too.
             QueryRejected: The server refuses.
         """
-        scope = arguments.scope(strategy_id, since, until)
-        budget = arguments.seconds("timeout", timeout)
-        end = self._store.deadline()
-        found = await self._fetch_timely("metrics", *scope, budget=budget, deadline=end)
-        record, sample = (found[0], None) if found else await self._sampled(*scope, end)
-        return strategy_metrics(record, strategy_id=scope[0], window=scope[1:], percentiles=sample)
+        name, *window = arguments.scope(strategy_id, since, until)
+        [(_, card)] = await self._cards("metrics", (name,), (window[0], window[1]), timeout)
+        return card
 
     async def compare(
         self,
@@ -75,7 +74,8 @@ class Dashboard(Runbook):
             b: The second strategy.
             since: The window's begin.
             until: The window's end.
-            timeout: Seconds for both cards with exact percentiles; else as for `metrics`.
+            timeout: Seconds for both cards with exact percentiles. What follows then is as for
+                `metrics`, for one card after the other.
 
         Raises:
             InvalidArgument: As for `metrics`; `a` or `b` is empty or no text.
@@ -85,19 +85,8 @@ class Dashboard(Runbook):
         """
         names = (arguments.name("a", a), arguments.name("b", b))
         window = arguments.window(since, until)
-        budget = arguments.seconds("timeout", timeout)
-        end = self._store.deadline()
-        found = await self._fetch_timely("compare", *names, *window, budget=budget, deadline=end)
-        parts: list[tuple[asyncpg.Record, DurationPercentiles | None]] = (
-            [(record, None) for record in found]
-            if found
-            else [await self._sampled(name, *window, end) for name in names]
-        )
-        card_a, card_b = (
-            strategy_metrics(record, strategy_id=name, window=window, percentiles=sample)
-            for name, (record, sample) in zip(names, parts, strict=True)
-        )
-        return comparison(card_a, card_b, [record for record, _ in parts])
+        (row_a, card_a), (row_b, card_b) = await self._cards("compare", names, window, timeout)
+        return comparison(card_a, card_b, (row_a, row_b))
 
     async def timeseries(
         self,
@@ -108,6 +97,8 @@ class Dashboard(Runbook):
         bucket: timedelta | float | None = None,
     ) -> list[TimeseriesBucket]:
         """How a strategy ran over time: buckets of equal width, oldest first, empty ones included.
+
+        The percentiles are exact: a server that can't compute them, or not in time, gives an error.
 
         Args:
             strategy_id: The strategy.
@@ -125,10 +116,7 @@ class Dashboard(Runbook):
         """
         name, begin, end = arguments.scope(strategy_id, since, until)
         buckets = cut(begin, end, bucket)
-        width = buckets.width // timedelta(microseconds=1)
-        found = await self._fetch(
-            "timeseries", name, buckets.since, buckets.until, width, buckets.count
-        )
+        found = await self._fetch("timeseries", name, *buckets.arguments())
         return buckets.filled(found)
 
     async def rank_strategies(
@@ -141,6 +129,8 @@ class Dashboard(Runbook):
         limit: int = 10,
     ) -> list[StrategyRank]:
         """The strategies of a realm, the slowest or the most failing first, ties by name.
+
+        The percentiles are exact: a server that can't compute them, or not in time, gives an error.
 
         Args:
             realm_id: Only runs of this tenant; None: of all.
@@ -167,13 +157,27 @@ class Dashboard(Runbook):
             StrategyRank(**{**record, "last_run": aware(record["last_run"])}) for record in found
         ]
 
-    async def _sampled(
-        self, strategy_id: str, since: datetime | None, until: datetime | None, deadline: float
-    ) -> tuple[asyncpg.Record, DurationPercentiles]:
-        """The row of a card without percentiles, and those of a sample."""
-        scope = (strategy_id, since, until)
-        [record] = await self._store.fetch(fallbacks()["metrics"], *scope, deadline=deadline)
-        return record, await self._sample_percentiles(*scope, FRACTIONS, deadline)
+    async def _cards(
+        self, name: str, strategies: tuple[str, ...], window: Window, given: object
+    ) -> list[tuple[asyncpg.Record, StrategyMetrics]]:
+        """The card of each strategy, and the row that it was made of."""
+        budget = arguments.seconds("timeout", given)
+        deadline = self._store.deadline()
+        found = await self._fetch_timely(
+            name, *strategies, *window, budget=budget, deadline=deadline
+        )
+        samples: list[DurationPercentiles | None] = [None] * len(strategies)
+        if found is None:
+            card = fallbacks()["metrics"]
+            found = []
+            for place, strategy in enumerate(strategies):
+                scope = (strategy, *window)
+                found += await self._store.fetch(card, *scope, deadline=deadline)
+                samples[place] = await self._sample_percentiles(*scope, FRACTIONS, deadline)
+        return [
+            (row, strategy_metrics(row, strategy_id=strategy, window=window, percentiles=sample))
+            for strategy, row, sample in zip(strategies, found, samples, strict=True)
+        ]
 
 
 @functools.cache

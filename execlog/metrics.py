@@ -58,10 +58,10 @@ class DurationMetrics(Model):
 
 
 class HistogramBucket(Model):
-    """One bar: how many rows lie above the bar before and not above `upper_bound`.
+    """One bar: the rows between the bar before it and `upper_bound`, None where it has no end.
 
-    Durations: the edge is included, and None is the bar without an end. Points: the edge belongs to
-    the next bar, but for the last one.
+    A duration that is `upper_bound` belongs to the bar; points that are, to the next one, but for
+    the last bar.
     """
 
     label: str
@@ -73,14 +73,15 @@ class StrategyMetrics(Model):
     """The card of one strategy over a window.
 
     Counts, sums and histograms are of every stored row. The rates, and `estimated_total` (how many
-    ran), are of the executions that they stand for: each row weighs 1/sample_rate. `error_rate` is
-    the share of error, timeout and limit; rates are between 0 and 1, and 0 where nothing ran.
+    ran), are of the executions that they stand for: each row weighs 1/sample_rate, 1e9 at most.
+    `error_rate` is the share of error, timeout and limit; rates are between 0 and 1, and 0 where
+    nothing ran.
 
     Attributes:
         top_errors: The ten most frequent codes, ties by code; rows without one are left out.
         top_cases: The ten most frequent cases, ties by name; None (no rule matched) last.
         points_histogram: Ten equal bars from the least to the most points; one where these are the
-            same, and one "0" with count 0 where nothing was awarded.
+            same (or 1e-290 apart), and one "0" with count 0 where nothing was awarded.
     """
 
     strategy_id: str
@@ -218,13 +219,23 @@ def _points_histogram(record: asyncpg.Record) -> list[HistogramBucket]:
     if low is None:
         return [HistogramBucket(label="0", upper_bound=0.0, count=0)]
     if not step:
-        return [HistogramBucket(label=f"{high:g}", upper_bound=high, count=at_least[0])]
+        return [HistogramBucket(label=_labels([high])[0], upper_bound=high, count=at_least[0])]
     # The same sums as in the statement, so that each bar holds what its bounds say.
     edges = [low, *(low + step * n for n in range(1, _POINTS_BUCKETS)), high]
+    labels = pairwise(_labels(edges))
     return [
-        HistogramBucket(label=f"{lower:g}\u2013{upper:g}", upper_bound=upper, count=count)
-        for (lower, upper), count in zip(pairwise(edges), _between(at_least), strict=True)
+        HistogramBucket(label=f"{lower}\u2013{upper}", upper_bound=edge, count=count)
+        for (lower, upper), edge, count in zip(labels, edges[1:], _between(at_least), strict=True)
     ]
+
+
+def _labels(edges: Sequence[float]) -> list[str]:
+    """The edges in as few digits as tell them apart, six at least."""
+    for digits in (6, 9, 12, 15, 17):
+        labels = [f"{edge + 0.0:.{digits}g}" for edge in edges]  # + 0.0: no -0
+        if len(set(labels)) == len(set(edges)):
+            break
+    return labels
 
 
 def _between(at_least: Sequence[int]) -> list[int]:

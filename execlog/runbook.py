@@ -25,9 +25,9 @@ from execlog.store import Store
 __all__ = ["Runbook"]
 
 _LARGEST_SAMPLE = 5000
-# No such function; not supported; the server's own time limit.
-_NO_PERCENTILES = frozenset({"42883", "0A000"})
-_CANCELED = "57014"
+# No such function; not supported; no room to sort on disk, in memory, or by its own limit; and the
+# server's own limit of time.
+_NO_PERCENTILES = frozenset({"42883", "0A000", "53100", "53200", "53400", "57014"})
 
 
 class Runbook:
@@ -252,8 +252,9 @@ class Runbook:
     ) -> DurationPercentiles:
         """Percentiles of the duration in milliseconds, exact where the server gives them in time.
 
-        Where it lacks `percentile_cont`, or is not done within `timeout` seconds, they are computed
-        here from the newest 5,000 rows, and `method` says "sample" (a second round trip).
+        Where it can't, or is not done within `timeout` seconds or half of what the call may take,
+        they are computed here from the newest 5,000 rows, and `method` says "sample" (a second
+        round trip).
 
         Raises:
             InvalidArgument: As for `count_by_status`, a fraction is outside [0, 1], or `timeout`
@@ -284,13 +285,16 @@ class Runbook:
     async def _fetch_timely(
         self, name: str, *values: object, budget: float, deadline: float
     ) -> list[asyncpg.Record] | None:
-        """None where the server has no `percentile_cont`, or is not done within the budget."""
+        """None where the server can't compute percentiles, or not within the budget.
+
+        A call has until its deadline, and half of that for this: the rest is for a sample.
+        """
         statement = self._statements[name]
+        budget = min(budget, self._store.remaining(deadline) / 2)
         try:
             return await self._store.fetch(statement, *values, budget=budget, deadline=deadline)
         except (StoreUnavailable, QueryRejected) as error:
-            out_of_time = isinstance(error.__cause__, TimeoutError) or error.sqlstate == _CANCELED
-            if out_of_time or error.sqlstate in _NO_PERCENTILES:
+            if isinstance(error.__cause__, TimeoutError) or error.sqlstate in _NO_PERCENTILES:
                 return None
             raise
 

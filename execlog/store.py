@@ -49,6 +49,10 @@ class Store:
         """When a call that begins now must end, on the clock of the event loop. Never raises."""
         return asyncio.get_running_loop().time() + self._timeout
 
+    def remaining(self, deadline: float) -> float:
+        """Seconds until a deadline, a millisecond at least. Never raises."""
+        return max(deadline - asyncio.get_running_loop().time(), 0.001)
+
     async def fetch(
         self,
         statement: Statement,
@@ -101,14 +105,14 @@ class Store:
         self, name: str, deadline: float | None = None
     ) -> AsyncIterator[tuple[Connection, float]]:
         """A connection of the pool, and the seconds that are left for its query."""
-        clock = asyncio.get_running_loop().time
         end = self.deadline() if deadline is None else deadline
+        wait = self.remaining(end)
         try:
-            connection = await self._pool.acquire(timeout=max(end - clock(), 0.001))
+            connection = await self._pool.acquire(timeout=wait)
         except TimeoutError:
-            raise StoreUnavailable(f"{name}: no connection within {self._timeout:g} s") from None
+            raise StoreUnavailable(f"{name}: no connection within {wait:.3g} s") from None
         try:
-            yield connection, max(end - clock(), 0.001)
+            yield connection, self.remaining(end)
         finally:
             # After a timeout the pool waits until the server has let go, or throws the connection
             # away. How that ends must replace neither the answer nor the error of the query.

@@ -13,6 +13,7 @@ from execlog.models import Model
 
 __all__ = ["Buckets", "TimeseriesBucket", "cut"]
 
+_MICROSECOND = timedelta(microseconds=1)
 _DAY = timedelta(days=1)
 _WIDTHS = tuple(
     timedelta(seconds=seconds)
@@ -50,6 +51,12 @@ class Buckets:
     until: datetime
     width: timedelta
     count: int
+
+    def arguments(self) -> tuple[datetime, datetime, int, int]:
+        """What sql/timeseries.sql wants beside the strategy. Never raises."""
+        # A bucket that is wider than the window is as good as the window, and may not be a bigint.
+        width = min(self.width, self.until - self.since + _MICROSECOND)
+        return self.since, self.until, width // _MICROSECOND, self.count
 
     def filled(self, records: Sequence[asyncpg.Record]) -> list[TimeseriesBucket]:
         """The rows of sql/timeseries.sql as models. Never raises for such rows."""
@@ -92,7 +99,7 @@ def _finite(since: datetime | None, until: datetime | None) -> tuple[datetime, d
         raise InvalidArgument("until", "has no day before it") from None
     if begin > end:
         raise InvalidArgument("since", "is later than now")
-    for name, time in (("since", begin), ("until", end)):
+    for name, time in (("until" if since is None else "since", begin), ("until", end)):
         if time in (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)):
             raise InvalidArgument(name, "is an end of the calendar, which is infinite to Postgres")
     return begin, end

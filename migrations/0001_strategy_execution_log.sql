@@ -105,23 +105,27 @@ create index strategy_execution_log_failures
     on execlog.strategy_execution_log (strategy_id, status, created_at desc nulls last, id desc)
     where status <> 'ok';
 
--- Newest failures of all strategies together, and of those of one realm. "Is distinct from" says the
--- same as "<>" here, but keeps them to the queries that say it too: the planner would otherwise look
--- for a strategy's failures in this order among everybody's.
+-- The next three say "is distinct from" where "<>" would mean the same: that keeps them to the
+-- statements that say it too. The planner would otherwise take them for others: look for one strategy's
+-- failures among everybody's, or read all pages that no range of blocks holds yet.
+
+-- Newest failures of all strategies together.
 create index strategy_execution_log_newest_failures
     on execlog.strategy_execution_log (created_at desc nulls last, id desc)
     where status is distinct from 'ok';
 
+-- Newest failures of one realm.
 create index strategy_execution_log_realm_failures
     on execlog.strategy_execution_log (realm_id, created_at desc nulls last, id desc)
     where status is distinct from 'ok';
 
--- All runs of a time, whichever strategy's. They lie together in the table, so block ranges will do:
--- a B-tree on (realm_id, created_at) that covers what is asked for answers in half the time, but
+-- All runs of a time, whichever strategy's. They lie together in the table, so ranges of blocks will
+-- do: a B-tree on (realm_id, created_at) that covers what is asked for answers in half the time, but
 -- costs COPY another quarter and half the table's size. Pages of now are in no range yet and are read.
 create index strategy_execution_log_time
     on execlog.strategy_execution_log using brin (created_at)
-    with (pages_per_range = 32, autosummarize = on);
+    with (pages_per_range = 32, autosummarize = on)
+    where strategy_id is distinct from '';
 
 -- Rows with no time, or with one that no other partition covers: nothing is ever refused.
 create table execlog.strategy_execution_log_default

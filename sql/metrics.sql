@@ -5,14 +5,16 @@
 -- Columns: ok bigint, error bigint, timeout bigint, limit bigint, other bigint, ok_weight double precision, failed_weight double precision, weight double precision, duration_sum_ms double precision, duration_max_ms double precision, p50_ms double precision?, p95_ms double precision?, p99_ms double precision?, durations_above text, points_sum double precision, points_weighed double precision, points_min double precision?, points_step double precision?, points_max double precision?, points_at_least text, nodes_avg double precision, nodes_max integer, top_errors text, top_cases text
 -- Index: strategy_execution_log_newest
 --
--- Two passes over the index, none over the table, and no memory that grows with the window: the first
--- counts each kind of run and finds the range of the points; the second sorts the durations, once for
--- all percentiles, and counts both histograms, whose edges of points are known only by then.
--- As multiples of the bare percentiles over 200,000 rows this takes 3.0. One pass takes 3.8 where a
--- materialised CTE keeps the rows (they go to disk), and 2.8 where arrays do, or 2.5 where these are
--- cut into cells so that few are sorted: but then in 65 bytes of the server's memory a row. Points
--- as a further key of the groups take 2.6, and 4.9 where they hardly repeat. GROUPING SETS take 3.6
--- for the counts alone.
+-- Two passes over the index, and no memory that grows with the window. The first counts each kind of
+-- run and finds the range of the points; the second sorts the durations, once for all percentiles, and
+-- counts both histograms, since the edges of the points are known only by then.
+-- One pass must keep the rows somewhere. On 200,000 rows, as multiples of the bare percentiles: these
+-- two passes 3.0; a materialised CTE 3.8, through the disk; arrays 2.5 to 2.8, in 65 bytes of the
+-- server's memory a row. Points as one more key of the first pass: 2.6, but 4.9 where they hardly
+-- repeat. GROUPING SETS: 3.6 for the counts alone.
+-- A row stands for 1/sample_rate executions, and for a thousand million at most. Sums of points that
+-- would leave the range of a double when weighed, and spreads that would when divided, are left as
+-- they are: the server raises (22003) where others round.
 -- Lists of unknown length go as JSON: for an array the driver asks the catalogue first.
 with execution as not materialized (
     select

@@ -10,8 +10,8 @@
 -- Each bucket is a range of the index: no row is sorted by its bucket, and each percentile sorts its
 -- own few. 120 buckets over 200,000 rows take as long as one percentile over all of them, GROUP BY on
 -- date_bin() twice that.
--- Times are added in microseconds: a day as an interval has 23 hours where the session's clock is set
--- forward. The window's own bounds stand there too, so that its partitions are known from the start.
+-- Widths are in microseconds: a day as an interval has 23 hours where the session's clock is set
+-- forward. They are added in two steps, since the product of an interval is exact up to 2^53 only.
 select
     run.total,
     run.ok,
@@ -23,7 +23,21 @@ select
     run.duration_p95_ms,
     run.duration_max_ms,
     run.points_sum
-from generate_series(0, $5::integer - 1) as bucket (number)
+from (
+    select
+        number,
+        $2::timestamptz
+            + number * $4::bigint / 1000000 * interval '1 second'
+            + number * $4::bigint % 1000000 * interval '1 microsecond' as start,
+        case
+            when number < $5::integer - 1
+            then $2::timestamptz
+                + (number + 1) * $4::bigint / 1000000 * interval '1 second'
+                + (number + 1) * $4::bigint % 1000000 * interval '1 microsecond'
+            else 'infinity'
+        end as next
+    from generate_series(0, $5::integer - 1) as series (number)
+) as bucket
 cross join lateral (
     select
         count(*) as total,
@@ -37,13 +51,11 @@ cross join lateral (
         coalesce(sum(points), 0) as points_sum
     from execlog.strategy_execution_log
     where strategy_id = $1::text
+        -- The window, for the planner: its partitions are known from the start.
         and created_at >= $2::timestamptz
         and created_at <= $3::timestamptz
-        and created_at >= $2::timestamptz + bucket.number * $4::bigint * interval '1 microsecond'
-        and created_at < case
-            when bucket.number < $5::integer - 1
-            then $2::timestamptz + (bucket.number + 1) * $4::bigint * interval '1 microsecond'
-            else 'infinity'
-        end
+        -- The bucket.
+        and created_at >= bucket.start
+        and created_at < bucket.next
 ) as run
 order by bucket.number

@@ -269,6 +269,7 @@ LAST = datetime.max.replace(tzinfo=UTC)
         ("since", {"since": FIRST, "until": LAST - DAY, "bucket": 10_000 * DAY}),
         ("until", {"since": T0, "until": LAST, "bucket": 10_000 * DAY}),
         ("until", {"until": FIRST + DAY / 2}),
+        ("until", {"until": FIRST + DAY}),
     ],
 )
 async def test_buckets(
