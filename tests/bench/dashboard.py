@@ -48,12 +48,13 @@ async def bench_dashboard(rows: int, rounds: int) -> None:
             asyncpg.create_pool(dsn, min_size=1, max_size=1) as pool,
         ):
             version = await pool.fetchval("show server_version")
+            jit = await pool.fetchval("select pg_jit_available()")
             end = datetime.now(UTC)
             await seed(pool, rows, end)
             print(
                 f"Postgres {version}, {rows:,} rows over {STRATEGIES} strategies and as many over"
                 f" {REALM_STRATEGIES} of one realm, {FAILED:.0%} failures,"
-                f" medians of {rounds} rounds\n{load()}\n"
+                f" medians of {rounds} rounds\n{load()}, {'with' if jit else 'without'} JIT\n"
             )
             report = Report()
             await report_cards(report, pool, peer, rows, end, rounds)

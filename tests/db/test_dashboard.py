@@ -568,6 +568,22 @@ async def test_labels_of_points_tell_the_bars_apart(
     assert len(set(labels)) == len(labels)
 
 
+async def test_the_ten_most_frequent_of_more(repository: StrategyExecutionLogRepository) -> None:
+    """Ties at the end go by code or name, and those of no case are last among them."""
+    names = [f"c{n:02}" for n in range(14)]
+    rows = [
+        row(strategy_id="top", error_code=name, case_name=None if name == "c00" else name)
+        for n, name in enumerate(names)
+        for _ in range(9 if n in (12, 13) else 3)
+    ]
+    await repository.insert_rows(rows)
+    card = await repository.metrics(strategy_id="top")
+    errors = [(found.code, found.count) for found in card.top_errors]
+    assert errors == [("c12", 9), ("c13", 9), *((name, 3) for name in names[:8])]
+    cases = [(found.case_name, found.count) for found in card.top_cases]
+    assert cases == [("c12", 9), ("c13", 9), *((name, 3) for name in names[1:9])]
+
+
 async def test_an_empty_card(repository: StrategyExecutionLogRepository) -> None:
     card = await repository.metrics(strategy_id="nobody")
     dump = card.model_dump(by_alias=True, mode="json")
