@@ -1,82 +1,42 @@
-"""The command `execlog`. Only data goes to standard output; messages go to standard error.
-
-Exit codes: 0 done, 1 a failure that is explained in one line, 2 wrong usage, 130 interrupted.
-"""
+"""Commands for the one who looks after it: migrations, the statements, the demo."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import sys
 from collections.abc import Coroutine, Iterator
 from typing import Annotated, Any, TypeVar
 
-from execlog.errors import ExeclogError
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from execlog.cli.options import Dsn, dsn_of
+from execlog.cli.rendering import Column, print_table, stdout
+from execlog.repository import statements
 from execlog.schema import check_migrations, dump_migrations
 from execlog.schema import migrate as apply_migrations
 
-try:
-    import typer
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-except ImportError:  # the core works without them
-    sys.exit("execlog: the command line needs its extra: pip install 'execlog[cli]'")
-
-__all__ = ["app", "main"]
+__all__ = ["demo", "migrate", "sql"]
 
 Answer = TypeVar("Answer")
-Dsn = Annotated[
-    str | None,
-    typer.Option("--dsn", help="The server; else EXECLOG_DSN, else libpq's own variables."),
-]
-
-app = typer.Typer(
-    help="The execution log of a scoring engine, from a terminal.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
 
 
-def main() -> None:
-    """Runs the command of this process's arguments. Raises SystemExit with the exit code."""
-    try:
-        try:
-            app()
-        finally:
-            # Here, where a full disk can still be said; at exit nobody would hear of it.
-            sys.stdout.flush()
-    except ExeclogError as error:
-        sys.exit(_say(error, 1))
-    except OSError as error:
-        # What is left in the buffer would fail once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        # A reader that left (head, less) has seen enough, and needs no message.
-        sys.exit(1 if isinstance(error, BrokenPipeError) else _say(error.strerror or error, 1))
-
-
-def _say(problem: object, code: int) -> int:
-    print(f"execlog: {problem}", file=sys.stderr)
-    return code
-
-
-@app.callback()
-def _root() -> None:
-    """The execution log of a scoring engine, from a terminal."""
-
-
-@app.command()
 def migrate(
     dsn: Dsn = None,
     check: Annotated[bool, typer.Option("--check", help="Only say what is missing.")] = False,
     sql: Annotated[bool, typer.Option("--sql", help="Print the SQL, touch no server.")] = False,
 ) -> None:
-    """Bring a database up to date; with --check, exit 1 where it is not."""
+    """Bring a database up to date; with --check, exit 1 where it is not.
+
+    Example: execlog migrate --check
+    """
     if sql:
         print(dump_migrations(), end="")
         return
     missing_or_applied = _wait(
-        check_migrations(_dsn(dsn)) if check else apply_migrations(_dsn(dsn))
+        check_migrations(dsn_of(dsn)) if check else apply_migrations(dsn_of(dsn))
     )
     for name in missing_or_applied:
         print(name)
@@ -87,7 +47,23 @@ def migrate(
         print("execlog: up to date", file=sys.stderr)
 
 
-@app.command()
+def sql(
+    name: Annotated[str | None, typer.Argument(help="The method's name; none: all names.")] = None,
+) -> None:
+    """Print a packaged statement, or the list of them.
+
+    Example: execlog sql list_failures
+    """
+    known = statements()
+    if name is None:
+        rows = [(found.name, found.question) for found in known.values()]
+        print_table([Column("name"), Column("question")], rows, stdout())
+    elif name in known:
+        print(known[name].sql, end="")
+    else:
+        raise typer.BadParameter(f"{name!r} is none of {', '.join(known)}")
+
+
 def demo(
     dsn: Annotated[
         str | None,
@@ -97,7 +73,10 @@ def demo(
         int | None, typer.Option("--limit", "-n", min=1, help="Score so many modules only.")
     ] = None,
 ) -> None:
-    """Score the standard library with a real rules engine, and show its log."""
+    """Score the standard library with a real rules engine, and show its log.
+
+    Example: execlog demo -n 200
+    """
     try:
         from execlog.demo import report, run
         from execlog.demo.engine import modules
@@ -109,17 +88,10 @@ def demo(
     report.print_report(Console(), recorded, answers)
 
 
-def _dsn(given: str | None) -> str:
-    if given == "":
-        raise typer.BadParameter("is empty (an unset variable?)", param_hint="--dsn")
-    # Without host and database asyncpg reads PGHOST, PGUSER, ..., as libpq does.
-    return given or os.environ.get("EXECLOG_DSN") or "postgresql://"
-
-
 @contextlib.contextmanager
 def _server(dsn: str | None) -> Iterator[str]:
     if dsn is not None:
-        yield _dsn(dsn)
+        yield dsn_of(dsn)
         return
     from execlog.embedded import EmbeddedPostgres
 

@@ -1,0 +1,63 @@
+"""The command `execlog`. Only data goes to standard output; messages go to standard error.
+
+Exit codes: 0 done (an empty answer is one too), 1 a failure that is explained in one line, 2 wrong
+usage, 3 a check was breached, 4 not found, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from execlog.errors import ExeclogError
+
+try:
+    import rich  # noqa: F401 - to say at once what is missing
+    import typer
+except ImportError:  # the core works without them
+    sys.exit("execlog: the command line needs its extra: pip install 'execlog[cli]'")
+
+from execlog.cli import administration, cards, executions, overview
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="The execution log of a scoring engine, from a terminal.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+for command in (
+    executions.failures,
+    executions.show,
+    cards.summary,
+    overview.timeline,
+    overview.top,
+    cards.compare,
+    cards.check,
+    administration.sql,
+    administration.migrate,
+    administration.demo,
+):
+    app.command()(command)
+
+
+def main() -> None:
+    """Runs the command of this process's arguments. Raises SystemExit with the exit code."""
+    try:
+        try:
+            app()
+        finally:
+            # Here, where a full disk can still be said; at exit nobody would hear of it.
+            sys.stdout.flush()
+    except ExeclogError as error:
+        sys.exit(_say(error, 1))
+    except OSError as error:
+        # What is left in the buffer would fail once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # A reader that left (head, less) has seen enough, and needs no message.
+        sys.exit(1 if isinstance(error, BrokenPipeError) else _say(error.strerror or error, 1))
+
+
+def _say(problem: object, code: int) -> int:
+    print(f"execlog: {problem}", file=sys.stderr)
+    return code

@@ -1,0 +1,181 @@
+"""Commands that show executions: the newest failures, and one of them whole."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+from rich.tree import Tree
+
+from execlog import StrategyExecutionLog
+from execlog.cli.options import Dsn, Json, Output, OutputOption, Realm, Since, Until, Utc
+from execlog.cli.rendering import (
+    STYLES,
+    Column,
+    local,
+    milliseconds,
+    number,
+    print_models,
+    print_table,
+    shown,
+    stdout,
+)
+from execlog.cli.server import ask
+
+__all__ = ["failures", "show"]
+
+_NOT_FOUND = 4
+_WIDEST = 2**31 - 1
+_NAMES = ("node", "name", "nodeName", "id")
+_TIMES = ("ms", "durationMs", "duration_ms", "performance", "duration")
+_TIME = re.compile(r"([\d.]+)\s*(ns|µs|us|ms|s)")
+_IN_MILLISECONDS = {"ns": 1e-6, "µs": 1e-3, "us": 1e-3, "ms": 1.0, "s": 1e3}
+
+
+def failures(
+    realm: Realm = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200)] = 25,
+    output: OutputOption = Output.table,
+    as_json: Json = False,
+    utc: Utc = False,
+    dsn: Dsn = None,
+) -> None:
+    """Show the newest failed runs across strategies.
+
+    Example: execlog failures --realm acme --since 1h
+    """
+    found = ask(
+        dsn,
+        lambda log: log.list_failures(realm_id=realm, since=since, until=until, limit=limit),
+    )
+    if not found:
+        print("execlog: nothing failed", file=sys.stderr)
+    _print_executions(found, Output.json if as_json else output, utc)
+
+
+def show(
+    id: Annotated[str, typer.Argument(metavar="ID", help="The execution's id.")],
+    strategy: Annotated[str | None, typer.Option("--strategy", help="Its strategy.")] = None,
+    output: OutputOption = Output.table,
+    as_json: Json = False,
+    utc: Utc = False,
+    dsn: Dsn = None,
+) -> None:
+    """Show one execution whole: the event, the outcome, the trace as a tree.
+
+    Example: execlog show 0192f0c1-7d3e-7bbb-9a4e-8d1f2c3b4a5e
+    """
+    found = ask(dsn, lambda log: log.get(id=id, strategy_id=strategy))
+    if found is None:
+        print("execlog: no execution has this id", file=sys.stderr)
+        raise typer.Exit(_NOT_FOUND)
+    if as_json or output is Output.json:
+        dump = found.model_dump(by_alias=True, mode="json")
+        print(json.dumps(dump, ensure_ascii=False, indent=2))
+    elif output is Output.table:
+        _print_whole(found, utc)
+    else:
+        print_models([found], output)
+
+
+def _print_executions(found: Sequence[StrategyExecutionLog], output: Output, utc: bool) -> None:
+    if output is not Output.table:
+        print_models(found, output)
+        return
+    columns = [
+        Column("time"),
+        Column("strategy"),
+        Column("status"),
+        Column("code"),
+        Column("case"),
+        Column("points", right=True),
+        Column("took", right=True),
+        Column("id"),
+    ]
+    rows = [
+        (
+            local(one.created_at, utc),
+            shown(one.strategy_id),
+            _status(one.status),
+            shown(one.error_code),
+            shown(one.case_name),
+            "" if one.points is None else number(one.points),
+            milliseconds(one.duration_ms),
+            str(one.id),
+        )
+        for one in found
+    ]
+    if found:
+        print_table(columns, rows, stdout())
+
+
+def _status(status: str) -> Text:
+    return Text(shown(status), style=STYLES.get(status, STYLES["other"]))
+
+
+def _print_whole(one: StrategyExecutionLog, utc: bool) -> None:
+    console = stdout()
+    facts: list[tuple[str, str | Text]] = [
+        ("id", str(one.id)),
+        ("finished", local(one.created_at, utc)),
+        ("strategy", shown(f"{one.strategy_id} version {one.strategy_version}")),
+        ("type", shown(one.strategy_type)),
+        ("realm", shown(one.realm_id)),
+        ("game", shown(one.external_game_id)),
+        ("task", shown(one.external_task_id)),
+        ("user", shown(one.external_user_id)),
+        ("status", _status(one.status)),
+        ("error", shown(one.error_code)),
+        ("points", "" if one.points is None else number(one.points)),
+        ("case", shown(one.case_name)),
+        ("took", f"{milliseconds(one.duration_ms)}, {number(one.nodes_executed)} nodes"),
+        ("sampled", f"one of {1 / one.sample_rate:.6g}" if one.sample_rate < 1 else ""),
+        ("extends", shown(one.parent_strategy_id)),
+        ("notes", shown(one.notes)),
+    ]
+    for name, fact in facts:
+        if str(fact):
+            console.print(Text.assemble((f"{name:<10}", "bold"), fact))
+    if one.trace is not None:
+        tree = Tree(Text("trace", style="bold"))
+        for entry in one.trace:
+            _grow(tree, entry)
+        # As wide as it is: what a terminal would cut is what one came for.
+        stdout(_WIDEST).print(tree)
+
+
+def _grow(tree: Tree, entry: Any) -> None:
+    """One entry of a trace: its node and its time, and below them whatever else it holds."""
+    if not isinstance(entry, dict):
+        tree.add(Text(shown(_compact(entry))))
+        return
+    name = next((key for key in _NAMES if isinstance(entry.get(key), str | int)), None)
+    timed = next((key for key in _TIMES if _taken(entry.get(key)) is not None), None)
+    took = f"  {milliseconds(_taken(entry[timed]) or 0.0)}" if timed else ""
+    label = shown(entry[name]) if name else "node"
+    branch = tree.add(Text.assemble((label, "bold"), (took, "cyan")))
+    for key, value in entry.items():
+        if key not in (name, timed):
+            branch.add(Text.assemble((f"{shown(key)}: ", "dim"), shown(_compact(value))))
+
+
+def _taken(value: object) -> float | None:
+    """Milliseconds, of a number of them or of a text with a unit."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value) if value >= 0 else None
+    found = _TIME.fullmatch(value) if isinstance(value, str) else None
+    try:
+        return float(found[1]) * _IN_MILLISECONDS[found[2]] if found else None
+    except ValueError:
+        return None
+
+
+def _compact(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,106 @@
+"""The options that commands share, and how their values are read."""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "Bucket",
+    "Dsn",
+    "Json",
+    "Output",
+    "OutputOption",
+    "Realm",
+    "Since",
+    "Strategy",
+    "Until",
+    "Utc",
+    "dsn_of",
+    "length",
+    "moment",
+    "share",
+]
+
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
+_EXAMPLES = "15m, 2h30m, 1d, 2026-11-24 or 2026-11-24T13:00:00+01:00"
+
+
+class Output(str, Enum):  # noqa: UP042 - typer shows the values of this kind
+    """The form of what is printed."""
+
+    table = "table"
+    json = "json"
+    jsonl = "jsonl"
+    csv = "csv"
+
+
+def length(text: str) -> timedelta:
+    """A length of time, for example `2h30m`. Raises typer.BadParameter, with examples."""
+    if re.fullmatch(f"(?:{_PART.pattern})+", text):
+        seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+        try:
+            return timedelta(seconds=seconds)
+        except OverflowError:
+            pass
+    raise typer.BadParameter(f"{text!r} is no length of time such as 250ms, 15m, 2h30m or 1d")
+
+
+def moment(text: str) -> datetime:
+    """A time, or how long ago; without a zone it is local. Raises typer.BadParameter."""
+    try:
+        return datetime.now(UTC) - length(text)
+    except (typer.BadParameter, OverflowError):
+        pass
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError):
+        raise typer.BadParameter(f"{text!r} is no time such as {_EXAMPLES}") from None
+
+
+def share(text: str) -> float:
+    """A share between 0 and 1, for example `1%` or `0.01`. Raises typer.BadParameter."""
+    try:
+        value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise typer.BadParameter(f"{text!r} is no share such as 1% or 0.01")
+    return value
+
+
+def dsn_of(given: str | None) -> str:
+    """The server that is meant. Raises typer.BadParameter: it is empty."""
+    if given == "":
+        raise typer.BadParameter("is empty (an unset variable?)", param_hint="--dsn")
+    # Without host and database asyncpg reads PGHOST, PGUSER, ..., as libpq does.
+    return given or os.environ.get("EXECLOG_DSN") or "postgresql://"
+
+
+Dsn = Annotated[
+    str | None,
+    typer.Option("--dsn", help="The server; else EXECLOG_DSN, else libpq's own variables."),
+]
+Since = Annotated[
+    datetime | None,
+    typer.Option("--since", parser=moment, metavar="TIME", help=f"From then on: {_EXAMPLES}."),
+]
+Until = Annotated[
+    datetime | None,
+    typer.Option("--until", parser=moment, metavar="TIME", help="Until then, included."),
+]
+Bucket = Annotated[
+    timedelta | None,
+    typer.Option("--bucket", parser=length, metavar="LENGTH", help="Width, such as 5m or 1h."),
+]
+Strategy = Annotated[str, typer.Argument(metavar="STRATEGY", show_default=False)]
+Realm = Annotated[str | None, typer.Option("--realm", help="Only this tenant's.")]
+OutputOption = Annotated[Output, typer.Option("--output", "-o", help="The form of the answer.")]
+Json = Annotated[bool, typer.Option("--json", help="The same as -o json.")]
+Utc = Annotated[bool, typer.Option("--utc", help="Show times in UTC, not in the local zone.")]

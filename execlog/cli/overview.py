@@ -1,0 +1,148 @@
+"""Commands that look at many executions at once: over time, and over strategies."""
+
+from __future__ import annotations
+
+import sys
+from enum import Enum
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from execlog.cli.options import (
+    Bucket,
+    Dsn,
+    Json,
+    Output,
+    OutputOption,
+    Realm,
+    Since,
+    Strategy,
+    Until,
+    Utc,
+)
+from execlog.cli.rendering import (
+    Column,
+    bar,
+    local,
+    milliseconds,
+    number,
+    percent,
+    print_models,
+    print_table,
+    shown,
+    stdout,
+)
+from execlog.cli.server import ask
+
+__all__ = ["timeline", "top"]
+
+_BAR = 30
+
+
+class By(str, Enum):  # noqa: UP042 - typer shows the values of this kind
+    """What a ranking goes by."""
+
+    p99 = "p99"
+    failures = "failures"
+    error_rate = "error_rate"
+    runs = "runs"
+
+
+def timeline(
+    strategy: Strategy,
+    since: Since = None,
+    until: Until = None,
+    bucket: Bucket = None,
+    output: OutputOption = Output.table,
+    as_json: Json = False,
+    utc: Utc = False,
+    dsn: Dsn = None,
+) -> None:
+    """Show volume, failures and p95 over time; the last day where no window is given.
+
+    Example: execlog timeline loyalty --since 2h --bucket 5m
+    """
+    found = ask(
+        dsn,
+        lambda log: log.timeseries(strategy_id=strategy, since=since, until=until, bucket=bucket),
+    )
+    if not any(one.total for one in found):
+        print(f"execlog: {shown(strategy)} did not run in this time", file=sys.stderr)
+    if as_json or output is not Output.table:
+        print_models(found, Output.json if as_json else output)
+        return
+    most = max(one.total for one in found)
+    columns = [
+        Column("from"),
+        Column("runs", right=True),
+        Column("failed", right=True),
+        Column("p95", right=True),
+        Column(""),
+    ]
+    rows = []
+    for one in found:
+        failed = one.total - one.ok
+        volume = bar(one.total, most, _BAR)
+        # The failures' share of the bar, one character at least.
+        red = min(max(round(len(volume) * failed / max(one.total, 1)), 1), len(volume))
+        drawn = Text(volume, style="green")
+        if failed:
+            drawn.stylize("red", len(volume) - red)
+        rows.append(
+            (
+                local(one.start, utc),
+                number(one.total),
+                number(failed),
+                milliseconds(one.duration_p95_ms) if one.total else "",
+                drawn,
+            )
+        )
+    print_table(columns, rows, stdout())
+
+
+def top(
+    realm: Realm = None,
+    since: Since = None,
+    until: Until = None,
+    by: Annotated[By, typer.Option("--by", help="What the first has most of.")] = By.p99,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=50)] = 10,
+    output: OutputOption = Output.table,
+    as_json: Json = False,
+    utc: Utc = False,
+    dsn: Dsn = None,
+) -> None:
+    """Rank the strategies of a realm: the slowest, the most failing, the busiest.
+
+    Example: execlog top --realm acme --by error_rate --since 1h
+    """
+    found = ask(
+        dsn,
+        lambda log: log.rank_strategies(
+            realm_id=realm,
+            since=since,
+            until=until,
+            by=by.value,
+            limit=limit,
+        ),
+    )
+    if not found:
+        print("execlog: nothing ran", file=sys.stderr)
+    if as_json or output is not Output.table:
+        print_models(found, Output.json if as_json else output)
+        return
+    names = ("runs", "failed", "error rate", "avg", "p50", "p95", "p99")
+    columns = [Column("strategy"), *(Column(name, right=True) for name in names), Column("last")]
+    rows = [
+        (
+            shown(one.strategy_id),
+            number(one.runs),
+            number(one.failures),
+            percent(one.error_rate),
+            *map(milliseconds, (one.avg_ms, one.p50_ms, one.p95_ms, one.p99_ms)),
+            local(one.last_run, utc),
+        )
+        for one in found
+    ]
+    if found:
+        print_table(columns, rows, stdout())

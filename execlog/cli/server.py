@@ -1,0 +1,41 @@
+"""The repository of one command: a connection of its own, for as long as the command needs it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import asyncpg
+
+from execlog import StrategyExecutionLogRepository
+from execlog.cli.options import dsn_of
+from execlog.errors import driver_errors, dsn_errors
+
+__all__ = ["ask"]
+
+Answer = TypeVar("Answer")
+_SECONDS = 60.0
+
+
+def ask(
+    dsn: str | None, question: Callable[[StrategyExecutionLogRepository], Awaitable[Answer]]
+) -> Answer:
+    """What the repository on this server answers.
+
+    Raises:
+        ExeclogError: The server can't be reached or refuses.
+    """
+    return asyncio.run(_asked(dsn_of(dsn), question))
+
+
+async def _asked(
+    dsn: str, question: Callable[[StrategyExecutionLogRepository], Awaitable[Answer]]
+) -> Answer:
+    with driver_errors("connect"), dsn_errors("dsn"):
+        # One statement does not repay being kept, and a pooler may stand in between.
+        pool = await asyncpg.create_pool(dsn, min_size=1, max_size=1, statement_cache_size=0)
+    try:
+        return await question(StrategyExecutionLogRepository(pool, timeout=_SECONDS))
+    finally:
+        pool.terminate()

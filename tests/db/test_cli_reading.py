@@ -1,0 +1,298 @@
+"""The commands that read, as processes of their own, on stored executions that are not nice."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pty
+import re
+import select
+import subprocess
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from typer.testing import CliRunner
+
+from execlog import StrategyExecutionLog, StrategyExecutionLogRepository
+from execlog.cli import app
+from tests.db.test_cli import COMMAND, run
+from tests.rows import STRATEGY, row
+
+# What would clear a terminal, turn its text, or be read as markup.
+NASTY = "[red]x\x1b[2J\r\n\u202etxt"
+SHOWN = "[red]x\\x1b[2J\\r\\n\\u202etxt"
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+async def rows(repository: StrategyExecutionLogRepository) -> list[StrategyExecutionLog]:
+    """Nine ok runs and a failed one, newest last, a minute apart."""
+    stored = [
+        row(
+            created_at=NOW - timedelta(minutes=10 - n),
+            realm_id="acme",
+            points=float(n),
+            case_name=NASTY if n % 2 else None,
+            duration_ms=10.0 * (n + 1),
+            trace=[
+                {"node": "rule-1", "ms": 0.25, "input": {"text": NASTY}},
+                {"name": "zen", "performance": "314.1µs", "output": None},
+                "bare",
+            ],
+        )
+        for n in range(9)
+    ]
+    stored.append(
+        row(
+            created_at=NOW - timedelta(minutes=1),
+            realm_id="acme",
+            status="error",
+            error_code=NASTY,
+            duration_ms=500.0,
+            notes=NASTY,
+        )
+    )
+    await repository.insert_rows(stored)
+    return stored
+
+
+def lines(*words: str, dsn: str) -> list[list[str]]:
+    """The cells of what a command prints into a pipe."""
+    done = run(*words, EXECLOG_DSN=dsn)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\x1b" not in done.stdout
+    return [line.split("\t") for line in done.stdout.splitlines()]
+
+
+def on_terminal(*words: str, dsn: str, columns: int, **environment: str) -> str:
+    """What a command writes to a terminal of so many columns."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [COMMAND, *words],
+        stdout=theirs,
+        stderr=theirs,
+        env={
+            **{name: value for name, value in os.environ.items() if name != "NO_COLOR"},
+            "EXECLOG_DSN": dsn,
+            "COLUMNS": str(columns),
+            "TERM": "xterm-256color",
+            **environment,
+        },
+    )
+    os.close(theirs)
+    said = b""
+    while select.select([ours], [], [], 20)[0]:
+        try:
+            said += os.read(ours, 65536)
+        except OSError:  # the terminal's other side has gone
+            break
+    os.close(ours)
+    assert process.wait(20) == 0
+    return said.decode()
+
+
+def test_failures(dsn: str, rows: list[StrategyExecutionLog]) -> None:
+    header, failed = lines("failures", "--realm", "acme", "--utc", dsn=dsn)
+    assert header == ["time", "strategy", "status", "code", "case", "points", "took", "id"]
+    time = rows[-1].created_at
+    assert time is not None
+    shown = time.isoformat(sep=" ", timespec="milliseconds")
+    assert failed == [shown, STRATEGY, "error", SHOWN, "", "", "500.0 ms", str(rows[-1].id)]
+    assert run("failures", "--since", "30s", EXECLOG_DSN=dsn).stdout == ""
+    local = lines("failures", dsn=dsn)[1][0]
+    assert datetime.fromisoformat(local) == time.replace(
+        microsecond=time.microsecond // 1000 * 1000
+    )
+
+
+def test_forms_of_output(dsn: str, rows: list[StrategyExecutionLog]) -> None:
+    dump = rows[-1].model_dump(by_alias=True, mode="json")
+    for words in (("-o", "json"), ("--json",)):
+        assert json.loads(run("failures", *words, EXECLOG_DSN=dsn).stdout) == [dump]
+    line = run("failures", "-o", "jsonl", EXECLOG_DSN=dsn).stdout
+    assert json.loads(line) == dump
+    assert line.count("\n") == 1
+    found = list(csv.DictReader(io.StringIO(run("failures", "-o", "csv", EXECLOG_DSN=dsn).stdout)))
+    assert [(one["id"], one["errorCode"]) for one in found] == [
+        (str(rows[-1].id), NASTY.replace("\r\n", "\n"))  # as text is read here
+    ]
+
+
+def test_show(dsn: str, rows: list[StrategyExecutionLog]) -> None:
+    done = run("show", str(rows[1].id), EXECLOG_DSN=dsn)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\x1b" not in done.stdout
+    facts = dict(line.split(maxsplit=1) for line in done.stdout.splitlines()[:8])
+    assert (facts["id"], facts["realm"]) == (str(rows[1].id), "acme")
+    assert SHOWN in done.stdout
+    assert "rule-1  0.25 ms" in done.stdout
+    assert "zen  0.314 ms" in done.stdout
+    dump = json.loads(run("show", str(rows[1].id), "--json", EXECLOG_DSN=dsn).stdout)
+    assert dump == rows[1].model_dump(by_alias=True, mode="json")
+
+
+async def test_show_a_large_trace(dsn: str, repository: StrategyExecutionLogRepository) -> None:
+    large = row(trace=[{"node": f"n{n}", "input": "x" * 1000} for n in range(1000)])
+    await repository.insert_row(large)
+    done = run("show", str(large.id), EXECLOG_DSN=dsn)
+    assert done.returncode == 0
+    assert done.stdout.count("x" * 1000) == 1000
+
+
+def test_show_what_is_not_there(dsn: str) -> None:
+    done = run("show", str(row().id), EXECLOG_DSN=dsn)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr == "execlog: no execution has this id\n"
+    done = run("show", "nonsense", EXECLOG_DSN=dsn)
+    assert (done.returncode, done.stderr) == (1, "execlog: id: is not a UUID\n")
+
+
+async def test_summary(
+    dsn: str, rows: list[StrategyExecutionLog], repository: StrategyExecutionLogRepository
+) -> None:
+    done = run("summary", STRATEGY, EXECLOG_DSN=dsn)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "10 runs stored, of 10; 90.00 % ok, 10.00 % failed" in done.stdout
+    assert "duration (exact, 10 runs)" in done.stdout
+    assert SHOWN in done.stdout
+    assert "(no rule matched)" in done.stdout
+    assert not any(line != line.rstrip() for line in done.stdout.splitlines())
+    card = await repository.metrics(strategy_id=STRATEGY)
+    dump = run("summary", STRATEGY, "--json", EXECLOG_DSN=dsn).stdout
+    assert json.loads(dump) == card.model_dump(by_alias=True, mode="json")
+
+
+@pytest.mark.parametrize("command", ["summary", "timeline"])
+def test_a_strategy_that_nobody_knows(dsn: str, command: str) -> None:
+    done = run(command, "nobody", EXECLOG_DSN=dsn)
+    assert done.returncode == 0
+    assert "nobody" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_timeline(dsn: str, rows: list[StrategyExecutionLog]) -> None:
+    header, *buckets = lines("timeline", STRATEGY, "--since", "20m", "--bucket", "5m", dsn=dsn)
+    assert header == ["from", "runs", "failed", "p95", ""]
+    assert sum(int(bucket[1]) for bucket in buckets) == 10
+    assert [int(bucket[2]) for bucket in buckets if int(bucket[1])][-1] == 1
+    assert all(bool(int(bucket[1])) == bool(bucket[4]) for bucket in buckets)
+
+
+def test_top(dsn: str, rows: list[StrategyExecutionLog]) -> None:
+    _, first = lines("top", "--realm", "acme", "--by", "failures", dsn=dsn)
+    assert first[:4] == [STRATEGY, "10", "1", "10.00 %"]
+    assert run("top", "--realm", "none", EXECLOG_DSN=dsn).stdout == ""
+
+
+async def test_compare(
+    dsn: str, rows: list[StrategyExecutionLog], repository: StrategyExecutionLogRepository
+) -> None:
+    await repository.insert_rows([row(strategy_id="b", points=1.0)] * 1)
+    _, *facts = lines("compare", STRATEGY, "b", dsn=dsn)
+    assert {fact[0]: fact[-1] for fact in facts} == {
+        "runs": "",
+        "success rate": "better",
+        "error rate": "better",
+        "p95": "better",
+        "average": "better",
+        "points per run": "less",
+    }
+    back = {fact[0]: fact[-1] for fact in lines("compare", "b", STRATEGY, dsn=dsn)[1:]}
+    assert (back["p95"], back["points per run"]) == ("worse", "more")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (("--max-error-rate", "10%", "--max-p99", "1s"), 0, "ok: 10.00 % failed"),
+        (("--max-error-rate", "0.09"), 3, "error rate 10.00 % above 9.00 %"),
+        (("--max-p99", "250ms"), 3, "above 250.0 ms (exact); 10 runs"),
+        (("--min-runs", "11"), 3, "fewer than 11 runs"),
+        (("--max-p99", "1ms", "--since", "10s"), 0, "0 runs"),
+    ],
+)
+def test_check(
+    dsn: str, rows: list[StrategyExecutionLog], words: tuple[str, ...], code: int, says: str
+) -> None:
+    done = run("check", STRATEGY, *words, EXECLOG_DSN=dsn)
+    assert (done.returncode, done.stderr) == (code, "")
+    assert says in done.stdout
+    assert done.stdout.startswith(f"{STRATEGY}: ")
+    assert len(done.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("failures", "--since", "yesterday"), "15m, 2h30m, 1d"),
+        (("timeline", "s", "--bucket", "5"), "250ms, 15m"),
+        (("check", "s"), "nothing to check"),
+        (("check", "s", "--max-error-rate", "200%"), "no share such as 1%"),
+        (("top", "--by", "p50"), "p99"),
+        (("failures", "-n", "0"), "--limit"),
+        (("sql", "nope"), "list_failures"),
+        (("summary",), "STRATEGY"),
+    ],
+)
+def test_wrong_usage_is_explained(words: tuple[str, ...], says: str) -> None:
+    done = run(*words, EXECLOG_DSN="postgresql://127.0.0.1:1/", COLUMNS="200")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert says in " ".join(done.stderr.split())
+
+
+def test_a_window_that_is_turned_around(dsn: str) -> None:
+    done = run("failures", "--since", "1h", "--until", "2h", EXECLOG_DSN=dsn)
+    assert (done.returncode, done.stderr) == (1, "execlog: since: is later than until\n")
+
+
+@pytest.mark.parametrize(
+    "words", [("show", "01234567-89ab-7def-8123-456789abcdef"), ("compare", "a", "b")]
+)
+def test_a_server_that_is_away_or_not_migrated(words: tuple[str, ...], empty_dsn: str) -> None:
+    away = run(*words, EXECLOG_DSN="postgresql://user:s3cret@127.0.0.1:1/db")
+    assert (away.returncode, away.stdout) == (1, "")
+    assert away.stderr == "execlog: connect: the server can't be reached\n"
+    bare = run(*words, EXECLOG_DSN=empty_dsn)
+    assert (bare.returncode, bare.stdout) == (1, "")
+    assert "run `execlog migrate`" in bare.stderr
+    assert len(bare.stderr.splitlines()) == 1
+
+
+def test_a_narrow_and_a_wide_terminal(dsn: str, rows: list[StrategyExecutionLog]) -> None:
+    wide = on_terminal("failures", dsn=dsn, columns=200)
+    assert re.search(r"\x1b\[31merror *\x1b\[0m", wide)
+    assert any("time" in line and "strategy" in line for line in wide.splitlines())
+    narrow = on_terminal("failures", dsn=dsn, columns=40, NO_COLOR="1")
+    plain = re.sub(r"\x1b\[\d+m", "", narrow)
+    facts = dict(line.split(maxsplit=1) for line in plain.splitlines() if line.strip())
+    assert (facts["strategy"], facts["status"], facts["code"]) == (STRATEGY, "error", SHOWN)
+    assert "\x1b[31m" not in narrow
+    card = on_terminal("summary", STRATEGY, dsn=dsn, columns=40)
+    assert max(len(line) for line in card.splitlines() if "█" in line) < 80
+
+
+def test_a_reader_that_leaves(dsn: str, rows: list[StrategyExecutionLog]) -> None:
+    done = subprocess.run(
+        f"{COMMAND} timeline {STRATEGY} | head -1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "EXECLOG_DSN": dsn},
+        timeout=60,
+    )
+    assert (done.stderr, done.stdout.count("\n")) == ("", 1)
+
+
+def test_the_statements() -> None:
+    assert "list_failures\tThe newest failed runs" in run("sql").stdout
+    assert run("sql", "metrics").stdout.startswith("-- The card of one strategy")
+
+
+def test_every_help_has_an_example() -> None:
+    for found in app.registered_commands:
+        assert found.callback is not None
+        name = found.callback.__name__
+        shown = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "200"})
+        assert (shown.exit_code, f"Example: execlog {name}" in shown.stdout) == (0, True)
