@@ -17,7 +17,7 @@ try:
 except ImportError:  # the core works without them
     sys.exit("execlog: the command line needs its extra: pip install 'execlog[cli]'")
 
-from execlog.cli import administration, cards, executions, overview
+from execlog.cli import administration, cards, executions, following, overview
 
 __all__ = ["app", "main"]
 
@@ -27,6 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
+    following.tail,
     executions.failures,
     executions.show,
     cards.summary,

@@ -12,8 +12,11 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from execlog.cli.options import Dsn, dsn_of
+from execlog.cli.cards import summary
+from execlog.cli.options import Dsn
+from execlog.cli.overview import timeline
 from execlog.cli.rendering import Column, print_table, stdout
+from execlog.cli.server import dsn_of
 from execlog.repository import statements
 from execlog.schema import check_migrations, dump_migrations
 from execlog.schema import migrate as apply_migrations
@@ -75,17 +78,23 @@ def demo(
 ) -> None:
     """Score the standard library with a real rules engine, and show its log.
 
+    Ends with the summary and the time line of what ran.
+
     Example: execlog demo -n 200
     """
     try:
         from execlog.demo import report, run
-        from execlog.demo.engine import modules
+        from execlog.demo.engine import STRATEGY, modules
     except ImportError:
         sys.exit("execlog: the demo needs its extra: pip install 'execlog[demo]'")
     paths = modules(limit)
-    with _server(dsn) as server, _progress(len(paths)) as progress:
-        recorded, answers = _wait(run.run(server, paths, progress))
-    report.print_report(Console(), recorded, answers)
+    with _server(dsn) as server:
+        with _progress(len(paths)) as progress:
+            recorded, answers = _wait(run.run(server, paths, progress))
+        report.print_report(Console(), recorded, answers)
+        for command in (summary, timeline):
+            print(f"\n$ execlog {command.__name__} {STRATEGY}\n")
+            command(STRATEGY, since=recorded.since, dsn=server)
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from execlog import HistogramBucket, StrategyMetrics
+from execlog.cli.completion import strategies
 from execlog.cli.options import (
     Dsn,
     Json,
@@ -73,8 +74,8 @@ def summary(
 
 
 def compare(
-    a: Annotated[str, typer.Argument(metavar="A")],
-    b: Annotated[str, typer.Argument(metavar="B")],
+    a: Annotated[str, typer.Argument(metavar="A", autocompletion=strategies)],
+    b: Annotated[str, typer.Argument(metavar="B", autocompletion=strategies)],
     since: Since = None,
     until: Until = None,
     output: OutputOption = Output.table,

@@ -15,7 +15,6 @@ from rich.tree import Tree
 from execlog import StrategyExecutionLog
 from execlog.cli.options import Dsn, Json, Output, OutputOption, Realm, Since, Until, Utc
 from execlog.cli.rendering import (
-    STYLES,
     Column,
     local,
     milliseconds,
@@ -23,6 +22,7 @@ from execlog.cli.rendering import (
     print_models,
     print_table,
     shown,
+    status_text,
     stdout,
 )
 from execlog.cli.server import ask
@@ -103,7 +103,7 @@ def _print_executions(found: Sequence[StrategyExecutionLog], output: Output, utc
         (
             local(one.created_at, utc),
             shown(one.strategy_id),
-            _status(one.status),
+            status_text(one.status),
             shown(one.error_code),
             shown(one.case_name),
             "" if one.points is None else number(one.points),
@@ -114,10 +114,6 @@ def _print_executions(found: Sequence[StrategyExecutionLog], output: Output, utc
     ]
     if found:
         print_table(columns, rows, stdout())
-
-
-def _status(status: str) -> Text:
-    return Text(shown(status), style=STYLES.get(status, STYLES["other"]))
 
 
 def _print_whole(one: StrategyExecutionLog, utc: bool) -> None:
@@ -131,7 +127,7 @@ def _print_whole(one: StrategyExecutionLog, utc: bool) -> None:
         ("game", shown(one.external_game_id)),
         ("task", shown(one.external_task_id)),
         ("user", shown(one.external_user_id)),
-        ("status", _status(one.status)),
+        ("status", status_text(one.status)),
         ("error", shown(one.error_code)),
         ("points", "" if one.points is None else number(one.points)),
         ("case", shown(one.case_name)),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Annotated
 
 import typer
+
+from execlog.cli.completion import strategies
 
 __all__ = [
     "Bucket",
@@ -21,7 +22,6 @@ __all__ = [
     "Strategy",
     "Until",
     "Utc",
-    "dsn_of",
     "length",
     "moment",
     "share",
@@ -75,14 +75,6 @@ def share(text: str) -> float:
     return value
 
 
-def dsn_of(given: str | None) -> str:
-    """The server that is meant. Raises typer.BadParameter: it is empty."""
-    if given == "":
-        raise typer.BadParameter("is empty (an unset variable?)", param_hint="--dsn")
-    # Without host and database asyncpg reads PGHOST, PGUSER, ..., as libpq does.
-    return given or os.environ.get("EXECLOG_DSN") or "postgresql://"
-
-
 Dsn = Annotated[
     str | None,
     typer.Option("--dsn", help="The server; else EXECLOG_DSN, else libpq's own variables."),
@@ -99,7 +91,9 @@ Bucket = Annotated[
     timedelta | None,
     typer.Option("--bucket", parser=length, metavar="LENGTH", help="Width, such as 5m or 1h."),
 ]
-Strategy = Annotated[str, typer.Argument(metavar="STRATEGY", show_default=False)]
+Strategy = Annotated[
+    str, typer.Argument(metavar="STRATEGY", show_default=False, autocompletion=strategies)
+]
 Realm = Annotated[str | None, typer.Option("--realm", help="Only this tenant's.")]
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="The form of the answer.")]
 Json = Annotated[bool, typer.Option("--json", help="The same as -o json.")]

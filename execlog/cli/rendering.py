@@ -29,6 +29,7 @@ __all__ = [
     "print_models",
     "print_table",
     "shown",
+    "status_text",
     "stdout",
 ]
 
@@ -65,6 +66,11 @@ def _is_harmless(character: str) -> bool:
     # Control, format (which turns the direction of text), surrogate and private characters, and
     # separators of lines.
     return unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+def status_text(status: str) -> Text:
+    """A status in its colour. Never raises."""
+    return Text(shown(status), style=STYLES.get(status, STYLES["other"]))
 
 
 def local(time: datetime | None, utc: bool) -> str:

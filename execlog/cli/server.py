@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import asyncpg
+import typer
 
 from execlog import StrategyExecutionLogRepository
-from execlog.cli.options import dsn_of
 from execlog.errors import driver_errors, dsn_errors
 
-__all__ = ["ask"]
+__all__ = ["ask", "dsn_of"]
 
 Answer = TypeVar("Answer")
 _SECONDS = 60.0
@@ -39,3 +40,11 @@ async def _asked(
         return await question(StrategyExecutionLogRepository(pool, timeout=_SECONDS))
     finally:
         pool.terminate()
+
+
+def dsn_of(given: str | None) -> str:
+    """The server that is meant. Raises typer.BadParameter: it is empty."""
+    if given == "":
+        raise typer.BadParameter("is empty (an unset variable?)", param_hint="--dsn")
+    # Without host and database asyncpg reads PGHOST, PGUSER, ..., as libpq does.
+    return given or os.environ.get("EXECLOG_DSN") or "postgresql://"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
@@ -9,6 +10,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 from datetime import UTC, datetime, timedelta
 
@@ -118,6 +120,56 @@ def test_forms_of_output(dsn: str, rows: list[StrategyExecutionLog]) -> None:
     assert [(one["id"], one["errorCode"]) for one in found] == [
         (str(rows[-1].id), NASTY.replace("\r\n", "\n"))  # as text is read here
     ]
+
+
+def test_tail(dsn: str, rows: list[StrategyExecutionLog]) -> None:
+    header, *found = lines("tail", STRATEGY, "-n", "3", dsn=dsn)
+    assert header == ["time", "status", "took", "points", "code", "case", "id"]
+    assert [line[-1] for line in found] == [str(one.id) for one in rows[-3:]]
+    failed = run("tail", STRATEGY, "--status", "error", "-o", "jsonl", EXECLOG_DSN=dsn)
+    assert json.loads(failed.stdout)["id"] == str(rows[-1].id)
+    nobody = run("tail", "nobody", EXECLOG_DSN=dsn)
+    assert (nobody.returncode, len(nobody.stdout.splitlines())) == (0, 1)
+    assert nobody.stderr == "execlog: no execution of nobody\n"
+    assert run("tail", STRATEGY, "-f", "--json", EXECLOG_DSN=dsn).returncode == 2
+
+
+async def test_following(
+    dsn: str, rows: list[StrategyExecutionLog], repository: StrategyExecutionLogRepository
+) -> None:
+    """Whatever is stored meanwhile is shown once, also what ended before what was shown already."""
+    process = await asyncio.create_subprocess_exec(
+        COMMAND, "tail", STRATEGY, "-f", "-n", "2", "--late", "5m",
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "EXECLOG_DSN": dsn},
+    )  # fmt: skip
+    assert process.stdout is not None
+
+    async def shown(count: int) -> set[str]:
+        assert process.stdout is not None
+        async with asyncio.timeout(20):
+            return {
+                (await process.stdout.readline()).decode().rstrip("\n").rpartition("\t")[2]
+                for _ in range(count)
+            }
+
+    try:
+        assert await shown(3) == {"id", *(str(one.id) for one in rows[-2:])}
+        now = datetime.now(UTC)
+        fresh = [row(created_at=now + timedelta(milliseconds=n)) for n in range(450)]
+        late = [row(created_at=now - timedelta(minutes=n)) for n in (2, 3)]
+        ahead = row(created_at=now + timedelta(hours=1))
+        for batch in ([ahead], fresh[:200], late, fresh[200:]):
+            await repository.insert_rows(batch)
+            await asyncio.sleep(0.4)
+        assert await shown(453) == {str(one.id) for one in (*fresh, *late, ahead)}
+        process.send_signal(signal.SIGINT)
+        out, error = await asyncio.wait_for(process.communicate(), 20)
+    finally:
+        if process.returncode is None:
+            process.kill()
+    assert (process.returncode, out, b"Traceback" in error) == (130, b"", False)
 
 
 def test_show(dsn: str, rows: list[StrategyExecutionLog]) -> None:
@@ -283,6 +335,14 @@ def test_a_reader_that_leaves(dsn: str, rows: list[StrategyExecutionLog]) -> Non
         timeout=60,
     )
     assert (done.stderr, done.stdout.count("\n")) == ("", 1)
+
+
+def test_the_shell_completes_strategies(dsn: str, rows: list[StrategyExecutionLog]) -> None:
+    words = {"_EXECLOG_COMPLETE": "complete_bash", "COMP_CWORD": "2"}
+    begun = run(EXECLOG_DSN=dsn, COMP_WORDS=f"execlog summary {STRATEGY[:2]}", **words)
+    assert begun.stdout.split() == [STRATEGY]
+    away = "postgresql://127.0.0.1:1/"
+    assert run(EXECLOG_DSN=away, COMP_WORDS="execlog summary ", **words).stdout.strip() == ""
 
 
 def test_the_statements() -> None:

@@ -1,0 +1,30 @@
+"""What the shell offers where a command wants a strategy: those that ran in the last day."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from execlog import StrategyExecutionLogRepository
+from execlog.cli.server import ask
+
+__all__ = ["strategies"]
+
+_SECONDS = 2.0
+_OFFERED = 50
+
+
+def strategies(incomplete: str) -> list[str]:
+    """The busiest strategies that begin like this; none where nobody can say. Never raises."""
+    try:
+        return ask(None, lambda log: _named(log, incomplete))
+    except Exception:  # a shell has no place for what went wrong
+        return []
+
+
+async def _named(log: StrategyExecutionLogRepository, beginning: str) -> list[str]:
+    since = datetime.now(UTC) - timedelta(days=1)
+    async with asyncio.timeout(_SECONDS):
+        found = await log.rank_strategies(since=since, by="runs", limit=_OFFERED)
+    names = (one.strategy_id for one in found if one.strategy_id.startswith(beginning))
+    return [name for name in names if name.isprintable()]

@@ -1,0 +1,176 @@
+"""The command that shows the newest executions of a strategy, and goes on with those that come."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from rich.text import Text
+
+from execlog import StoreUnavailable, StrategyExecutionLog, StrategyExecutionLogRepository
+from execlog.cli.options import Dsn, Json, Output, OutputOption, Strategy, Utc, length
+from execlog.cli.rendering import (
+    local,
+    milliseconds,
+    number,
+    print_models,
+    shown,
+    status_text,
+    stdout,
+)
+from execlog.cli.server import ask
+
+__all__ = ["Follower", "tail"]
+
+_PAGE = 200
+_EVERY_SECONDS = 1.0
+_LATE = timedelta(
+    seconds=10
+)  # a recorder keeps a batch for a fifth of a second, and longer in trouble
+_HEADER = ("time", "status", "took", "points", "code", "case", "id")
+
+
+def tail(
+    strategy: Strategy,
+    status: Annotated[str | None, typer.Option("--status", help="Only this one.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=_PAGE)] = 50,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new ones.")] = False,
+    late: Annotated[
+        timedelta | None,
+        typer.Option(
+            "--late",
+            parser=length,
+            metavar="LENGTH",
+            help="With -f: how long after its run one may be stored and still be shown; else 10s.",
+        ),
+    ] = None,
+    output: OutputOption = Output.table,
+    as_json: Json = False,
+    utc: Utc = False,
+    dsn: Dsn = None,
+) -> None:
+    """Show the newest executions of a strategy, the newest last.
+
+    Example: execlog tail loyalty --status error -f
+    """
+    form = Output.json if as_json else output
+    if follow and form in (Output.json, Output.csv):
+        raise typer.BadParameter("-f gives a table or jsonl: the others have an end")
+    if form is Output.table and not stdout().is_terminal:
+        print("\t".join(_HEADER))
+
+    async def shown_rows(log: StrategyExecutionLogRepository) -> None:
+        follower = Follower(log, strategy, status, late or _LATE)
+        newest = await follower.begin(limit)
+        _print(newest, form, utc)
+        if not newest and not follow:
+            print(f"execlog: no execution of {shown(strategy)}", file=sys.stderr)
+        while follow:
+            sys.stdout.flush()
+            await asyncio.sleep(_EVERY_SECONDS)
+            try:
+                _print(await follower.new(), form, utc)
+            except StoreUnavailable as error:
+                print(f"execlog: {error}; trying again", file=sys.stderr)
+
+    ask(dsn, shown_rows)
+
+
+class Follower:
+    """Finds the executions that were stored since it looked last, each once.
+
+    They are not stored in the order in which they ended: recorders keep batches, and each process
+    has its own. So each look goes back by `late`, and what was given out before is left out.
+    """
+
+    def __init__(
+        self,
+        log: StrategyExecutionLogRepository,
+        strategy_id: str,
+        status: str | None,
+        late: timedelta,
+    ) -> None:
+        """Takes what to follow. Never raises."""
+        self._log = log
+        self._strategy_id = strategy_id
+        self._status = status
+        self._late = late
+        self._seen: dict[UUID, datetime] = {}
+        self._last = datetime.now(UTC)  # the newest that was seen, or when it began
+
+    async def begin(self, limit: int) -> list[StrategyExecutionLog]:
+        """The newest executions, the newest last. Raises ExeclogError."""
+        # In this order: what is stored in between is on the page, or comes with the next look.
+        self._see(await self._recent())
+        page = await self._log.list_for_strategy(
+            strategy_id=self._strategy_id, status=self._status, limit=limit
+        )
+        self._see(page)
+        return page[::-1]
+
+    async def new(self) -> list[StrategyExecutionLog]:
+        """What was stored since the last look, the newest last. Raises ExeclogError."""
+        found = [one for one in await self._recent() if one.id not in self._seen]
+        self._see(found)
+        horizon = self._horizon()
+        self._seen = {id: time for id, time in self._seen.items() if time >= horizon}
+        return found[::-1]
+
+    async def _recent(self) -> list[StrategyExecutionLog]:
+        """All down to the horizon, newest first."""
+        horizon = self._horizon()
+        found: list[StrategyExecutionLog] = []
+        page: list[StrategyExecutionLog] = []
+        while True:
+            page = await self._log.list_for_strategy(
+                strategy_id=self._strategy_id,
+                status=self._status,
+                limit=_PAGE,
+                before=page[-1] if page else None,
+            )
+            recent = [one for one in page if one.created_at and one.created_at >= horizon]
+            found += recent
+            if len(recent) < _PAGE:
+                return found
+
+    def _horizon(self) -> datetime:
+        # A clock that is ahead must not hide what others store now.
+        return min(self._last, datetime.now(UTC)) - self._late
+
+    def _see(self, rows: Sequence[StrategyExecutionLog]) -> None:
+        times = {one.id: one.created_at for one in rows if one.created_at}
+        self._seen |= times
+        self._last = max([self._last, *times.values()])
+
+
+def _print(rows: Sequence[StrategyExecutionLog], form: Output, utc: bool) -> None:
+    if form is Output.jsonl:
+        for one in rows:
+            dump = one.model_dump(by_alias=True, mode="json")
+            print(json.dumps(dump, ensure_ascii=False))
+        return
+    if form is not Output.table:
+        print_models(rows, form)
+        return
+    console = stdout()
+    for one in rows:
+        cells = (
+            local(one.created_at, utc),
+            status_text(one.status),
+            milliseconds(one.duration_ms),
+            "" if one.points is None else number(one.points),
+            shown(one.error_code),
+            shown(one.case_name),
+            str(one.id),
+        )
+        if console.is_terminal:
+            # No table: its columns would have to be known before the rows are.
+            console.print(Text("  ").join(Text.assemble(cell) for cell in cells if str(cell)))
+        else:
+            print("\t".join(str(cell) for cell in cells))
