@@ -86,7 +86,8 @@ def cut(since: datetime | None, until: datetime | None, bucket: object) -> Bucke
         width = _width(bucket)
     count = _count(begin, end, width)
     if count > _MOST_BUCKETS:
-        raise InvalidArgument("bucket", f"gives {count} buckets, more than {_MOST_BUCKETS}")
+        which = "gives" if bucket is not None else "of a day, the widest usual one, gives"
+        raise InvalidArgument("bucket", f"{which} {count} buckets, more than {_MOST_BUCKETS}")
     return Buckets(begin, end, width, count)
 
 

@@ -6,10 +6,11 @@ usage, 3 a check was breached, 4 not found, 130 interrupted.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
-from execlog.errors import ExeclogError
+from execlog.errors import ExeclogError, InvalidArgument
 
 try:
     import rich  # noqa: F401 - to say at once what is missing
@@ -25,6 +26,8 @@ app = typer.Typer(
     help="The execution log of a scoring engine, from a terminal.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    # Off a terminal no boxes are drawn, around messages neither.
+    rich_markup_mode="rich" if sys.stderr is not None and sys.stderr.isatty() else None,
 )
 for command in (
     following.tail,
@@ -44,12 +47,15 @@ for command in (
 
 def main() -> None:
     """Runs the command of this process's arguments. Raises SystemExit with the exit code."""
+    _prepare_streams()
     try:
         try:
             app()
         finally:
             # Here, where a full disk can still be said; at exit nobody would hear of it.
             sys.stdout.flush()
+    except InvalidArgument as error:
+        sys.exit(_say(error, 2))
     except ExeclogError as error:
         sys.exit(_say(error, 1))
     except OSError as error:
@@ -57,6 +63,16 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         # A reader that left (head, less) has seen enough, and needs no message.
         sys.exit(1 if isinstance(error, BrokenPipeError) else _say(error.strerror or error, 1))
+
+
+def _prepare_streams() -> None:
+    """Streams that are closed swallow what is said; what an encoding lacks is escaped."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _say(problem: object, code: int) -> int:

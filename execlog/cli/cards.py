@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
@@ -35,6 +35,7 @@ from execlog.cli.rendering import (
     milliseconds,
     number,
     percent,
+    print_json,
     print_models,
     print_table,
     shown,
@@ -47,6 +48,7 @@ __all__ = ["check", "compare", "summary"]
 
 _BREACHED = 3
 _BAR = 30
+_LABEL = 18
 
 
 def summary(
@@ -92,32 +94,22 @@ def compare(
     if as_json or output is not Output.table:
         _print_one(both, Output.json if as_json else output)
         return
-    one, two, delta = both.a, both.b, both.delta
+    one, two = both.a, both.b
     runs = (one.status_breakdown.total, two.status_breakdown.total)
+    durations = (one.duration, two.duration)
     rows: list[tuple[str | Text, ...]] = [
         ("runs", *map(number, runs), "", ""),
-        (
-            "success rate",
-            *map(percent, (one.success_rate, two.success_rate)),
-            *_difference(delta.success_rate, percent, better=1),
-        ),
-        (
-            "error rate",
-            *map(percent, (one.error_rate, two.error_rate)),
-            *_difference(delta.error_rate, percent, better=-1),
-        ),
-        (
-            "p95",
-            *map(milliseconds, (one.duration.p95_ms, two.duration.p95_ms)),
-            *_difference(delta.p95_ms, milliseconds, better=-1),
-        ),
-        (
-            "average",
-            *map(milliseconds, (one.duration.avg_ms, two.duration.avg_ms)),
-            *_difference(delta.avg_ms, milliseconds, better=-1),
-        ),
-        ("points per run", "", "", *_difference(delta.points_avg, number, better=0)),
+        _compared("ok", (one.success_rate, two.success_rate), percent, better=1),
+        _compared("error rate", (one.error_rate, two.error_rate), percent, better=-1),
+        _compared("other", (_other(one), _other(two)), percent, better=-1),
+        _compared("p95", [took.p95_ms for took in durations], milliseconds, better=-1),
+        _compared("average", [took.avg_ms for took in durations], milliseconds, better=-1),
     ]
+    if not all(runs):
+        # What did not run is neither better nor worse.
+        rows = [rows[0], *((*row[:3], "", "") for row in rows[1:])]
+    else:
+        rows.append(_points(both.delta.points_avg))
     numbers = (shown(a), shown(b), "B - A")
     columns = [Column(""), *(Column(name, right=True) for name in numbers), Column("B is")]
     print_table(columns, rows, stdout())
@@ -152,25 +144,32 @@ def check(
     begin = moment("15m") if since is None and until is None else since
     card = ask(dsn, lambda log: log.metrics(strategy_id=strategy, since=begin, until=until))
     runs, p99 = card.status_breakdown.total, card.duration.p99_ms
+    _hint_where_empty(card)
+    failed = 1 - card.success_rate if runs else 0.0  # whatever is not ok
     breaches = []
-    if max_error_rate is not None and card.error_rate > max_error_rate:
-        breaches.append(f"error rate {percent(card.error_rate)} above {percent(max_error_rate)}")
-    if max_p99 is not None and p99 > max_p99 / timedelta(milliseconds=1):
-        limit = milliseconds(max_p99 / timedelta(milliseconds=1))
-        breaches.append(f"p99 {milliseconds(p99)} above {limit} ({card.duration.method})")
+    if max_error_rate is not None and _above(failed, max_error_rate):
+        breaches.append(f"{failed * 100:.6g} % failed, more than {max_error_rate * 100:.6g} %")
+    if max_p99 is not None and _above(p99, max_p99 / timedelta(milliseconds=1)):
+        limit = max_p99 / timedelta(milliseconds=1)
+        breaches.append(f"p99 {p99:.6g} ms above {limit:.6g} ms ({card.duration.method})")
     if runs < min_runs:
         breaches.append(f"fewer than {number(min_runs)} runs")
-    said = ", ".join(breaches) or f"ok: {percent(card.error_rate)} failed, p99 {milliseconds(p99)}"
+    fine = f"ok: {percent(failed)} failed, p99 {milliseconds(p99)}" if runs else "no runs"
+    said = ", ".join(breaches) or fine
     print(f"{shown(strategy)}: {said}; {number(runs)} runs")
     if breaches:
         raise typer.Exit(_BREACHED)
 
 
+def _above(value: float, limit: float) -> bool:
+    """Whether it is above by more than the noise of a division."""
+    return value > limit and not math.isclose(value, limit, rel_tol=1e-9)
+
+
 def _print_one(model: Model, output: Output) -> None:
     """One object, not a list of one."""
     if output is Output.json:
-        dump = model.model_dump(by_alias=True, mode="json")
-        print(json.dumps(dump, ensure_ascii=False, indent=2))
+        print_json(model.model_dump(by_alias=True, mode="json"))
     else:
         print_models([model], output)
 
@@ -186,13 +185,13 @@ def _hint_where_empty(card: StrategyMetrics) -> None:
 
 def _card(card: StrategyMetrics, utc: bool, console: Console) -> Iterator[Text]:
     width = min(_BAR, max(console.width - 36, 5)) if console.is_terminal else _BAR
-    ends = [local(end, utc) for end in (card.window_from, card.window_until) if end]
-    window = " to ".join(ends) or "all time"
-    yield Text.assemble((shown(card.strategy_id), "bold"), (f"  {window}", "dim"))
+    ends = {"from": card.window_from, "until": card.window_until}
+    window = " ".join(f"{word} {local(end, utc)}" for word, end in ends.items() if end)
+    yield Text.assemble((shown(card.strategy_id), "bold"), (f"  {window or 'of all time'}", "dim"))
     counts = card.status_breakdown
     yield Text(
         f"{number(counts.total)} runs stored, of {number(round(card.estimated_total))};"
-        f" {percent(card.success_rate)} ok, {percent(card.error_rate)} failed"
+        f" {percent(card.success_rate)} ok, {percent(1 - card.success_rate)} failed"
     )
     yield from _section("outcome")
     for status, style in STYLES.items():
@@ -235,17 +234,38 @@ def _histogram(bars: Sequence[HistogramBucket], width: int, style: str) -> Itera
 
 
 def _bar_line(label: str, count: int, most: int, width: int, style: str) -> Text:
-    line = Text(f"  {shown(label):<18} {number(count):>12}")
+    name = Text(shown(label))
+    # Into a pipe, names go whole.
+    name.truncate(
+        _LABEL if sys.stdout.isatty() else max(_LABEL, name.cell_len), overflow="ellipsis", pad=True
+    )
+    line = Text.assemble("  ", name, f" {number(count):>12}")
     return line.append(f"  {bar(count, most, width)}" if count else "", style=style)
 
 
-def _difference(value: float, form: Callable[[float], str], *, better: int) -> tuple[str, Text]:
-    """A difference with its sign, and whether it is for the better."""
-    sign = "+" if value > 0 else "-" if value < 0 else ""
-    text = f"{sign}{form(abs(value))}"
-    if not value:
-        return text, Text("the same", style="dim")
-    if not better:
-        return text, Text("more" if value > 0 else "less")
-    good = (value > 0) == (better > 0)
-    return text, Text("better" if good else "worse", style="green" if good else "red")
+def _compared(
+    name: str, values: Sequence[float], form: Callable[[float], str], *, better: int
+) -> tuple[str | Text, ...]:
+    """A row of the comparison: both values, the difference, and whether it is for the better."""
+    one, two = values
+    shown_values = (name, form(one), form(two))
+    if math.isclose(one, two, rel_tol=1e-9, abs_tol=1e-12):
+        return (*shown_values, "", Text("the same", style="dim"))
+    sign = "+" if two > one else "-"
+    good = (two > one) == (better > 0)
+    verdict = Text("better" if good else "worse", style="green" if good else "red")
+    return (*shown_values, sign + form(abs(two - one)), verdict)
+
+
+def _points(delta: float) -> tuple[str | Text, ...]:
+    """Points per run: whether more of them are better, nobody knows."""
+    if not delta:
+        return ("points per run", "", "", "", Text("the same", style="dim"))
+    sign = "+" if delta > 0 else "-"
+    return ("points per run", "", "", sign + number(abs(delta)), "more" if delta > 0 else "less")
+
+
+def _other(card: StrategyMetrics) -> float:
+    """The share of runs that are neither ok nor one of the three failures; without noise."""
+    share = 1 - card.success_rate - card.error_rate
+    return share if card.status_breakdown.other else 0.0

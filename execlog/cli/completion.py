@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import UTC, datetime, timedelta
 
 from execlog import StrategyExecutionLogRepository
@@ -11,6 +12,8 @@ from execlog.cli.server import ask
 __all__ = ["strategies"]
 
 _SECONDS = 2.0
+# The shell puts it into the command line as it is, and anybody may name a strategy.
+_HARMLESS = re.compile(r"[\w.:@%+,/=][\w.:@%+,/=-]*")
 _OFFERED = 50
 
 
@@ -27,4 +30,4 @@ async def _named(log: StrategyExecutionLogRepository, beginning: str) -> list[st
     async with asyncio.timeout(_SECONDS):
         found = await log.rank_strategies(since=since, by="runs", limit=_OFFERED)
     names = (one.strategy_id for one in found if one.strategy_id.startswith(beginning))
-    return [name for name in names if name.isprintable()]
+    return [name for name in names if _HARMLESS.fullmatch(name)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import sys
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from execlog.cli.rendering import (
     local,
     milliseconds,
     number,
+    print_json,
     print_models,
     print_table,
     shown,
@@ -77,8 +79,7 @@ def show(
         print("execlog: no execution has this id", file=sys.stderr)
         raise typer.Exit(_NOT_FOUND)
     if as_json or output is Output.json:
-        dump = found.model_dump(by_alias=True, mode="json")
-        print(json.dumps(dump, ensure_ascii=False, indent=2))
+        print_json(found.model_dump(by_alias=True, mode="json"))
     elif output is Output.table:
         _print_whole(found, utc)
     else:
@@ -132,7 +133,7 @@ def _print_whole(one: StrategyExecutionLog, utc: bool) -> None:
         ("points", "" if one.points is None else number(one.points)),
         ("case", shown(one.case_name)),
         ("took", f"{milliseconds(one.duration_ms)}, {number(one.nodes_executed)} nodes"),
-        ("sampled", f"one of {1 / one.sample_rate:.6g}" if one.sample_rate < 1 else ""),
+        ("sampled", f"at a rate of {one.sample_rate:g}" if one.sample_rate < 1 else ""),
         ("extends", shown(one.parent_strategy_id)),
         ("notes", shown(one.notes)),
     ]
@@ -164,13 +165,15 @@ def _grow(tree: Tree, entry: Any) -> None:
 
 def _taken(value: object) -> float | None:
     """Milliseconds, of a number of them or of a text with a unit."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value) if value >= 0 else None
-    found = _TIME.fullmatch(value) if isinstance(value, str) else None
     try:
-        return float(found[1]) * _IN_MILLISECONDS[found[2]] if found else None
-    except ValueError:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            taken = float(value)
+        else:
+            found = _TIME.fullmatch(value) if isinstance(value, str) else None
+            taken = float(found[1]) * _IN_MILLISECONDS[found[2]] if found else -1.0
+    except (ValueError, OverflowError):
         return None
+    return taken if 0 <= taken < math.inf else None
 
 
 def _compact(value: Any) -> str:

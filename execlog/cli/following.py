@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -19,6 +18,7 @@ from execlog.cli.rendering import (
     local,
     milliseconds,
     number,
+    print_json,
     print_models,
     shown,
     status_text,
@@ -30,6 +30,7 @@ __all__ = ["Follower", "tail"]
 
 _PAGE = 200
 _EVERY_SECONDS = 1.0
+_CALENDAR_BEGINS = datetime.min.replace(tzinfo=UTC)
 _LATE = timedelta(
     seconds=10
 )  # a recorder keeps a batch for a fifth of a second, and longer in trouble
@@ -57,20 +58,24 @@ def tail(
 ) -> None:
     """Show the newest executions of a strategy, the newest last.
 
+    With -f, what is stored is shown within a second or two, each execution once; those without a
+    time are left out. Each look reads all of the last ten seconds, or of what --late says.
+
     Example: execlog tail loyalty --status error -f
     """
     form = Output.json if as_json else output
     if follow and form in (Output.json, Output.csv):
         raise typer.BadParameter("-f gives a table or jsonl: the others have an end")
-    if form is Output.table and not stdout().is_terminal:
-        print("\t".join(_HEADER))
 
     async def shown_rows(log: StrategyExecutionLogRepository) -> None:
-        follower = Follower(log, strategy, status, late or _LATE)
+        follower = Follower(log, strategy, status, _LATE if late is None else late)
         newest = await follower.begin(limit)
+        if form is Output.table and not stdout().is_terminal:
+            print("\t".join(_HEADER))
         _print(newest, form, utc)
         if not newest and not follow:
-            print(f"execlog: no execution of {shown(strategy)}", file=sys.stderr)
+            which = "" if status is None else f" with status {shown(status)}"
+            print(f"execlog: no execution of {shown(strategy)}{which}", file=sys.stderr)
         while follow:
             sys.stdout.flush()
             await asyncio.sleep(_EVERY_SECONDS)
@@ -102,12 +107,17 @@ class Follower:
         self._status = status
         self._late = late
         self._seen: dict[UUID, datetime] = {}
-        self._last = datetime.now(UTC)  # the newest that was seen, or when it began
+        self._last = _CALENDAR_BEGINS  # the newest that was seen
 
     async def begin(self, limit: int) -> list[StrategyExecutionLog]:
         """The newest executions, the newest last. Raises ExeclogError."""
+        first = await self._log.list_for_strategy(
+            strategy_id=self._strategy_id, status=self._status, limit=1
+        )
+        self._see(first)
         # In this order: what is stored in between is on the page, or comes with the next look.
-        self._see(await self._recent())
+        if first:
+            self._see(await self._recent())
         page = await self._log.list_for_strategy(
             strategy_id=self._strategy_id, status=self._status, limit=limit
         )
@@ -141,7 +151,8 @@ class Follower:
 
     def _horizon(self) -> datetime:
         # A clock that is ahead must not hide what others store now.
-        return min(self._last, datetime.now(UTC)) - self._late
+        newest = min(self._last, datetime.now(UTC))
+        return newest - min(self._late, newest - _CALENDAR_BEGINS)
 
     def _see(self, rows: Sequence[StrategyExecutionLog]) -> None:
         times = {one.id: one.created_at for one in rows if one.created_at}
@@ -152,8 +163,7 @@ class Follower:
 def _print(rows: Sequence[StrategyExecutionLog], form: Output, utc: bool) -> None:
     if form is Output.jsonl:
         for one in rows:
-            dump = one.model_dump(by_alias=True, mode="json")
-            print(json.dumps(dump, ensure_ascii=False))
+            print_json(one.model_dump(by_alias=True, mode="json"), indent=None)
         return
     if form is not Output.table:
         print_models(rows, form)
@@ -171,6 +181,6 @@ def _print(rows: Sequence[StrategyExecutionLog], form: Output, utc: bool) -> Non
         )
         if console.is_terminal:
             # No table: its columns would have to be known before the rows are.
-            console.print(Text("  ").join(Text.assemble(cell) for cell in cells if str(cell)))
+            console.print(Text("  ").join(Text.assemble(cell or "-") for cell in cells))
         else:
             print("\t".join(str(cell) for cell in cells))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from enum import Enum
 from typing import Annotated
 
@@ -48,27 +49,28 @@ def length(text: str) -> timedelta:
         try:
             return timedelta(seconds=seconds)
         except OverflowError:
-            pass
+            raise typer.BadParameter(f"{text!r} is longer than the calendar") from None
     raise typer.BadParameter(f"{text!r} is no length of time such as 250ms, 15m, 2h30m or 1d")
 
 
 def moment(text: str) -> datetime:
     """A time, or how long ago; without a zone it is local. Raises typer.BadParameter."""
     try:
-        return datetime.now(UTC) - length(text)
-    except (typer.BadParameter, OverflowError):
-        pass
-    try:
+        if _PART.match(text):
+            return datetime.now(UTC) - length(text)
         return datetime.fromisoformat(text).astimezone()
-    except (ValueError, OverflowError):
+    except OverflowError:
+        raise typer.BadParameter(f"{text!r} lies outside the calendar") from None
+    except (ValueError, typer.BadParameter):
         raise typer.BadParameter(f"{text!r} is no time such as {_EXAMPLES}") from None
 
 
 def share(text: str) -> float:
     """A share between 0 and 1, for example `1%` or `0.01`. Raises typer.BadParameter."""
     try:
-        value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except ValueError:
+        # In decimals: 0.7 % is 0.007 and not a little less.
+        value = float(Decimal(text.removesuffix("%")) / (100 if text.endswith("%") else 1))
+    except ArithmeticError:
         value = -1.0
     if not 0 <= value <= 1:
         raise typer.BadParameter(f"{text!r} is no share such as 1% or 0.01")
@@ -85,7 +87,12 @@ Since = Annotated[
 ]
 Until = Annotated[
     datetime | None,
-    typer.Option("--until", parser=moment, metavar="TIME", help="Until then, included."),
+    typer.Option(
+        "--until",
+        parser=moment,
+        metavar="TIME",
+        help="Until then, included; a date is its first instant.",
+    ),
 ]
 Bucket = Annotated[
     timedelta | None,

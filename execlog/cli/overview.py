@@ -76,7 +76,7 @@ def timeline(
     columns = [
         Column("from"),
         Column("runs", right=True),
-        Column("failed", right=True),
+        Column("not ok", right=True),
         Column("p95", right=True),
         Column(""),
     ]
@@ -131,7 +131,7 @@ def top(
     if as_json or output is not Output.table:
         print_models(found, Output.json if as_json else output)
         return
-    names = ("runs", "failed", "error rate", "avg", "p50", "p95", "p99")
+    names = ("runs", "not ok", "error rate", "avg", "p50", "p95", "p99")
     columns = [Column("strategy"), *(Column(name, right=True) for name in names), Column("last")]
     rows = [
         (

@@ -26,6 +26,7 @@ __all__ = [
     "milliseconds",
     "number",
     "percent",
+    "print_json",
     "print_models",
     "print_table",
     "shown",
@@ -96,9 +97,11 @@ def percent(rate: float) -> str:
 
 def milliseconds(value: float) -> str:
     """A duration in a unit that suits it. Never raises."""
+    if value >= 1e9:
+        return f"{value / 1000:.4g} s"
     if value >= 10_000:
         return f"{value / 1000:,.1f} s"
-    if value >= 1000:
+    if value >= 999.95:
         return f"{value / 1000:.2f} s"
     return f"{value:.1f} ms" if value >= 10 else f"{value:.3g} ms"
 
@@ -108,6 +111,8 @@ def bar(value: float, most: float, width: int) -> str:
     if value <= 0 or most <= 0:
         return ""
     eighths = max(round(value / most * width * 8), 1)
+    if not _takes_unicode():
+        return "#" * max(eighths // 8, 1)
     return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
 
 
@@ -121,9 +126,27 @@ def print_models(models: Sequence[Model], output: Output) -> None:
             writer.writerows([_cell(value) for value in dump.values()] for dump in dumps)
     elif output is Output.jsonl:
         for dump in dumps:
-            print(json.dumps(dump, ensure_ascii=False))
+            print_json(dump, indent=None)
     else:
-        print(json.dumps(dumps, ensure_ascii=False, indent=2))
+        print_json(dumps)
+
+
+def print_json(value: object, indent: int | None = 2) -> None:
+    """JSON that steers no terminal, and that any encoding can take. Raises OSError."""
+    text = json.dumps(value, ensure_ascii=not _takes_unicode(), indent=indent)
+    if sys.stdout.isatty():
+        text = "".join(
+            one if one == "\n" or _is_harmless(one) else _json_escape(one) for one in text
+        )
+    print(text)
+
+
+def _json_escape(character: str) -> str:
+    return json.dumps(character)[1:-1] if ord(character) > 0x7F else f"\\u{ord(character):04x}"
+
+
+def _takes_unicode() -> bool:
+    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
 
 
 def print_table(
@@ -173,5 +196,5 @@ def _print_expanded(
 
 def _cell(value: object) -> object:
     if isinstance(value, list | dict):
-        return json.dumps(value, ensure_ascii=False)
-    return value
+        value = json.dumps(value, ensure_ascii=False)
+    return shown(value) if isinstance(value, str) and sys.stdout.isatty() else value

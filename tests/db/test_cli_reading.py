@@ -23,8 +23,8 @@ from tests.db.test_cli import COMMAND, run
 from tests.rows import STRATEGY, row
 
 # What would clear a terminal, turn its text, or be read as markup.
-NASTY = "[red]x\x1b[2J\r\n\u202etxt"
-SHOWN = "[red]x\\x1b[2J\\r\\n\\u202etxt"
+NASTY = "[red]x\x1b[2J\r\n\t\x7f\x9b1m\u202etxt"
+SHOWN = "[red]x\\x1b[2J\\r\\n\\t\\x7f\\x9b1m\\u202etxt"
 NOW = datetime.now(UTC)
 
 
@@ -39,7 +39,7 @@ async def rows(repository: StrategyExecutionLogRepository) -> list[StrategyExecu
             case_name=NASTY if n % 2 else None,
             duration_ms=10.0 * (n + 1),
             trace=[
-                {"node": "rule-1", "ms": 0.25, "input": {"text": NASTY}},
+                {"node": "rule-1", "ms": 0.25, "input": {"text": NASTY}, NASTY: 1},
                 {"name": "zen", "performance": "314.1µs", "output": None},
                 "bare",
             ],
@@ -163,6 +163,7 @@ async def test_following(
         for batch in ([ahead], fresh[:200], late, fresh[200:]):
             await repository.insert_rows(batch)
             await asyncio.sleep(0.4)
+        await repository.insert_rows([row(created_at=None)])
         assert await shown(453) == {str(one.id) for one in (*fresh, *late, ahead)}
         process.send_signal(signal.SIGINT)
         out, error = await asyncio.wait_for(process.communicate(), 20)
@@ -185,6 +186,21 @@ def test_show(dsn: str, rows: list[StrategyExecutionLog]) -> None:
     assert dump == rows[1].model_dump(by_alias=True, mode="json")
 
 
+async def test_show_odd_numbers(dsn: str, repository: StrategyExecutionLogRepository) -> None:
+    odd = row(
+        created_at=datetime.max.replace(tzinfo=UTC),
+        duration_ms=1e300,
+        points=-1e300,
+        sample_rate=5e-324,
+        trace=[{"node": "n", "ms": 10**400}, {"node": "m", "performance": "9" * 500 + "ms"}],
+    )
+    await repository.insert_row(odd)
+    for words in (("show", str(odd.id)), ("summary", STRATEGY), ("top",), ("tail", STRATEGY)):
+        done = run(*words, EXECLOG_DSN=dsn)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "1e+297 s" in done.stdout
+
+
 async def test_show_a_large_trace(dsn: str, repository: StrategyExecutionLogRepository) -> None:
     large = row(trace=[{"node": f"n{n}", "input": "x" * 1000} for n in range(1000)])
     await repository.insert_row(large)
@@ -198,7 +214,7 @@ def test_show_what_is_not_there(dsn: str) -> None:
     assert (done.returncode, done.stdout) == (4, "")
     assert done.stderr == "execlog: no execution has this id\n"
     done = run("show", "nonsense", EXECLOG_DSN=dsn)
-    assert (done.returncode, done.stderr) == (1, "execlog: id: is not a UUID\n")
+    assert (done.returncode, done.stderr) == (2, "execlog: id: is not a UUID\n")
 
 
 async def test_summary(
@@ -226,7 +242,7 @@ def test_a_strategy_that_nobody_knows(dsn: str, command: str) -> None:
 
 def test_timeline(dsn: str, rows: list[StrategyExecutionLog]) -> None:
     header, *buckets = lines("timeline", STRATEGY, "--since", "20m", "--bucket", "5m", dsn=dsn)
-    assert header == ["from", "runs", "failed", "p95", ""]
+    assert header == ["from", "runs", "not ok", "p95", ""]
     assert sum(int(bucket[1]) for bucket in buckets) == 10
     assert [int(bucket[2]) for bucket in buckets if int(bucket[1])][-1] == 1
     assert all(bool(int(bucket[1])) == bool(bucket[4]) for bucket in buckets)
@@ -241,28 +257,54 @@ def test_top(dsn: str, rows: list[StrategyExecutionLog]) -> None:
 async def test_compare(
     dsn: str, rows: list[StrategyExecutionLog], repository: StrategyExecutionLogRepository
 ) -> None:
-    await repository.insert_rows([row(strategy_id="b", points=1.0)] * 1)
-    _, *facts = lines("compare", STRATEGY, "b", dsn=dsn)
-    assert {fact[0]: fact[-1] for fact in facts} == {
+    await repository.insert_rows([row(strategy_id="b", points=1.0)])
+    verdicts = {fact[0]: fact[-1] for fact in lines("compare", STRATEGY, "b", dsn=dsn)}
+    assert verdicts == {
+        "": "B is",
         "runs": "",
-        "success rate": "better",
+        "ok": "better",
         "error rate": "better",
+        "other": "the same",
         "p95": "better",
         "average": "better",
         "points per run": "less",
     }
-    back = {fact[0]: fact[-1] for fact in lines("compare", "b", STRATEGY, dsn=dsn)[1:]}
+    back = {fact[0]: fact[-1] for fact in lines("compare", "b", STRATEGY, dsn=dsn)}
     assert (back["p95"], back["points per run"]) == ("worse", "more")
+
+
+async def test_what_can_not_be_compared(
+    dsn: str, rows: list[StrategyExecutionLog], repository: StrategyExecutionLogRepository
+) -> None:
+    """Nothing is better for not having run, for noise, or for failing in a way of its own."""
+    nobody = run("compare", STRATEGY, "nobody", EXECLOG_DSN=dsn)
+    assert not re.search("better|worse", nobody.stdout)
+    assert "no execution of nobody" in nobody.stderr
+    await repository.insert_rows(
+        [
+            *(row(strategy_id="crash", status="crash") for _ in range(5)),
+            *(row(strategy_id="c", status="error", sample_rate=0.1) for _ in range(3)),
+            *(row(strategy_id="c", sample_rate=0.1) for _ in range(27)),
+            *(row(strategy_id="d", status="error" if n else "ok", sample_rate=0.3) for n in (1,)),
+            *(row(strategy_id="d", sample_rate=0.3) for _ in range(9)),
+        ]
+    )
+    crash = {fact[0]: fact[-1] for fact in lines("compare", STRATEGY, "crash", dsn=dsn)}
+    assert (crash["ok"], crash["other"]) == ("worse", "worse")
+    noise = {fact[0]: fact[-1] for fact in lines("compare", "c", "d", dsn=dsn)}
+    assert (noise["ok"], noise["error rate"]) == ("the same", "the same")
+    breach = run("check", "crash", "--max-error-rate", "1%", EXECLOG_DSN=dsn)
+    assert (breach.returncode, breach.stdout) == (3, "crash: 100 % failed, more than 1 %; 5 runs\n")
 
 
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
         (("--max-error-rate", "10%", "--max-p99", "1s"), 0, "ok: 10.00 % failed"),
-        (("--max-error-rate", "0.09"), 3, "error rate 10.00 % above 9.00 %"),
-        (("--max-p99", "250ms"), 3, "above 250.0 ms (exact); 10 runs"),
+        (("--max-error-rate", "0.09"), 3, "10 % failed, more than 9 %; 10 runs"),
+        (("--max-error-rate", "9.9999%"), 3, "10 % failed, more than 9.9999 %"),
+        (("--max-p99", "250ms"), 3, "above 250 ms (exact); 10 runs"),
         (("--min-runs", "11"), 3, "fewer than 11 runs"),
-        (("--max-p99", "1ms", "--since", "10s"), 0, "0 runs"),
     ],
 )
 def test_check(
@@ -275,10 +317,17 @@ def test_check(
     assert len(done.stdout.splitlines()) == 1
 
 
+def test_check_of_what_did_not_run(dsn: str) -> None:
+    done = run("check", "typo", "--max-p99", "1ms", EXECLOG_DSN=dsn)
+    assert (done.returncode, done.stdout) == (0, "typo: no runs; 0 runs\n")
+    assert "no execution of typo" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
         (("failures", "--since", "yesterday"), "15m, 2h30m, 1d"),
+        (("failures", "--since", "1000000d"), "lies outside the calendar"),
         (("timeline", "s", "--bucket", "5"), "250ms, 15m"),
         (("check", "s"), "nothing to check"),
         (("check", "s", "--max-error-rate", "200%"), "no share such as 1%"),
@@ -296,7 +345,7 @@ def test_wrong_usage_is_explained(words: tuple[str, ...], says: str) -> None:
 
 def test_a_window_that_is_turned_around(dsn: str) -> None:
     done = run("failures", "--since", "1h", "--until", "2h", EXECLOG_DSN=dsn)
-    assert (done.returncode, done.stderr) == (1, "execlog: since: is later than until\n")
+    assert (done.returncode, done.stderr) == (2, "execlog: since: is later than until\n")
 
 
 @pytest.mark.parametrize(
@@ -322,25 +371,55 @@ def test_a_narrow_and_a_wide_terminal(dsn: str, rows: list[StrategyExecutionLog]
     assert (facts["strategy"], facts["status"], facts["code"]) == (STRATEGY, "error", SHOWN)
     assert "\x1b[31m" not in narrow
     card = on_terminal("summary", STRATEGY, dsn=dsn, columns=40)
-    assert max(len(line) for line in card.splitlines() if "█" in line) < 80
+    card = re.sub(r"\x1b\[\d+m", "", card)
+    assert max(len(line) for line in card.splitlines() if "█" in line) <= 41
+    dump = on_terminal("show", str(rows[1].id), "--json", dsn=dsn, columns=40)
+    assert json.loads(dump) == rows[1].model_dump(by_alias=True, mode="json")
+    assert not re.search("[\x1b\x7f\x9b\u202e]", dump)
+    table = on_terminal("failures", "-o", "csv", dsn=dsn, columns=40)
+    assert not re.search("[\x1b\x7f\x9b\u202e]", table)
 
 
-def test_a_reader_that_leaves(dsn: str, rows: list[StrategyExecutionLog]) -> None:
+def test_the_local_zone_and_an_encoding_that_lacks_much(
+    dsn: str, rows: list[StrategyExecutionLog]
+) -> None:
+    tokyo = run("failures", EXECLOG_DSN=dsn, TZ="Asia/Tokyo").stdout
+    assert tokyo.splitlines()[1].split("\t")[0].endswith("+09:00")
+    for words in (("summary", STRATEGY), ("show", str(rows[1].id)), ("failures", "--json")):
+        done = run(*words, EXECLOG_DSN=dsn, PYTHONIOENCODING="ascii", LC_ALL="C")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.isascii()
+
+
+async def test_a_reader_that_leaves(dsn: str, repository: StrategyExecutionLogRepository) -> None:
+    large = row(trace=[{"node": f"n{n}", "input": "x" * 1000} for n in range(1000)])
+    await repository.insert_row(large)
+    said, error = in_shell(f"{COMMAND} show {large.id} | head -1; echo ${{PIPESTATUS[0]}}", dsn)
+    assert (error, said.splitlines()[1:]) == ("", ["1"])
+
+
+def in_shell(line: str, dsn: str) -> tuple[str, str]:
     done = subprocess.run(
-        f"{COMMAND} timeline {STRATEGY} | head -1",
-        shell=True,
+        ["/bin/bash", "-c", line],
         capture_output=True,
         text=True,
         env={**os.environ, "EXECLOG_DSN": dsn},
         timeout=60,
     )
-    assert (done.stderr, done.stdout.count("\n")) == ("", 1)
+    return done.stdout, done.stderr
 
 
-def test_the_shell_completes_strategies(dsn: str, rows: list[StrategyExecutionLog]) -> None:
+async def test_the_shell_completes_strategies(
+    dsn: str, rows: list[StrategyExecutionLog], repository: StrategyExecutionLogRepository
+) -> None:
+    """Only names that a shell takes for nothing else."""
     words = {"_EXECLOG_COMPLETE": "complete_bash", "COMP_CWORD": "2"}
     begun = run(EXECLOG_DSN=dsn, COMP_WORDS=f"execlog summary {STRATEGY[:2]}", **words)
     assert begun.stdout.split() == [STRATEGY]
+    names = ["ab;touch${IFS}x", "ab$(x)", "ab*", "ab\\", "ab c", "-ab", "ab.v-2"]
+    await repository.insert_rows(row(strategy_id=name) for name in names)
+    begun = run(EXECLOG_DSN=dsn, COMP_WORDS="execlog summary a", **words)
+    assert begun.stdout.split() == ["ab.v-2"]
     away = "postgresql://127.0.0.1:1/"
     assert run(EXECLOG_DSN=away, COMP_WORDS="execlog summary ", **words).stdout.strip() == ""
 
