@@ -7,7 +7,9 @@ the image (`EXECLOG_TEST_IMAGE`, postgres:18); the embedded server. `EXECLOG_TES
 
 from __future__ import annotations
 
+import gc
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -43,7 +45,15 @@ def started() -> Iterator[Server]:
             else:
                 yield server
                 return
+            _bury_sockets()
     raise Unavailable("no Postgres for the tests; " + "; ".join(reasons or [f"no kind {only!r}"]))
+
+
+def _bury_sockets() -> None:
+    """The Docker client leaves a socket open where no engine answers: now, and in no test later."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def _own(_: ExitStack) -> Server:
