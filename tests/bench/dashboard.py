@@ -155,7 +155,8 @@ async def report_realm(report: Report, pool: Pool, end: datetime, rounds: int) -
         "rank": lambda: repository.rank_strategies(realm_id="many", **hour),
         "bare rank": lambda: pool.fetch(
             f"select strategy_id, {_PERCENTILES}::text from {TABLE}"
-            f" where realm_id = $1 and {_WINDOW} group by strategy_id",
+            f" where strategy_id is distinct from '' and realm_id = $1 and {_WINDOW}"
+            " group by strategy_id",
             "many",
             *hour.values(),
         ),
