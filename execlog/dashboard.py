@@ -54,8 +54,8 @@ class Dashboard(Runbook):
             StoreUnavailable: The server is away, or out of time for the rest of the card too.
             QueryRejected: The server refuses.
         """
-        name, *window = arguments.scope(strategy_id, since, until)
-        [(_, card)] = await self._cards("metrics", (name,), (window[0], window[1]), timeout)
+        name, begin, end = arguments.scope(strategy_id, since, until)
+        [(_, card)] = await self._cards("metrics", (name,), (begin, end), timeout)
         return card
 
     async def compare(
@@ -169,11 +169,11 @@ class Dashboard(Runbook):
         samples: list[DurationPercentiles | None] = [None] * len(strategies)
         if found is None:
             card = fallbacks()["metrics"]
-            found = []
-            for place, strategy in enumerate(strategies):
+            found, samples = [], []
+            for strategy in strategies:
                 scope = (strategy, *window)
                 found += await self._store.fetch(card, *scope, deadline=deadline)
-                samples[place] = await self._sample_percentiles(*scope, FRACTIONS, deadline)
+                samples.append(await self._sample_percentiles(*scope, FRACTIONS, deadline))
         return [
             (row, strategy_metrics(row, strategy_id=strategy, window=window, percentiles=sample))
             for strategy, row, sample in zip(strategies, found, samples, strict=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import Coroutine, Iterator
-from typing import Annotated, Any, TypeVar
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -15,15 +15,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from execlog.cli.cards import summary
 from execlog.cli.options import Dsn
 from execlog.cli.overview import timeline
-from execlog.cli.rendering import Column, print_table, stdout
+from execlog.cli.rendering import Column, print_table
 from execlog.cli.server import dsn_of
 from execlog.repository import statements
 from execlog.schema import check_migrations, dump_migrations
 from execlog.schema import migrate as apply_migrations
 
 __all__ = ["demo", "migrate", "sql"]
-
-Answer = TypeVar("Answer")
 
 
 def migrate(
@@ -38,7 +36,7 @@ def migrate(
     if sql:
         print(dump_migrations(), end="")
         return
-    missing_or_applied = _wait(
+    missing_or_applied = asyncio.run(
         check_migrations(dsn_of(dsn)) if check else apply_migrations(dsn_of(dsn))
     )
     for name in missing_or_applied:
@@ -60,7 +58,7 @@ def sql(
     known = statements()
     if name is None:
         rows = [(found.name, found.question) for found in known.values()]
-        print_table([Column("name"), Column("question")], rows, stdout())
+        print_table([Column("name"), Column("question")], rows)
     elif name in known:
         print(known[name].sql, end="")
     else:
@@ -90,7 +88,7 @@ def demo(
     paths = modules(limit)
     with _server(dsn) as server:
         with _progress(len(paths)) as progress:
-            recorded, answers = _wait(run.run(server, paths, progress))
+            recorded, answers = asyncio.run(run.run(server, paths, progress))
         report.print_report(Console(), recorded, answers)
         for command in (summary, timeline):
             print(f"\n$ execlog {command.__name__} {STRATEGY}\n")
@@ -117,7 +115,3 @@ def _progress(total: int) -> Iterator[Any]:
     ) as bar:
         task = bar.add_task("", total=total)
         yield lambda recorded: bar.advance(task, recorded)
-
-
-def _wait(work: Coroutine[Any, Any, Answer]) -> Answer:
-    return asyncio.run(work)

@@ -23,11 +23,13 @@ from execlog.cli.options import (
     Strategy,
     Until,
     Utc,
+    form,
     length,
     moment,
     share,
 )
 from execlog.cli.rendering import (
+    BAR,
     STYLES,
     Column,
     bar,
@@ -35,19 +37,16 @@ from execlog.cli.rendering import (
     milliseconds,
     number,
     percent,
-    print_json,
-    print_models,
+    print_model,
     print_table,
     shown,
     stdout,
 )
 from execlog.cli.server import ask
-from execlog.models import Model
 
 __all__ = ["check", "compare", "summary"]
 
 _BREACHED = 3
-_BAR = 30
 _LABEL = 18
 
 
@@ -66,10 +65,10 @@ def summary(
     """
     card = ask(dsn, lambda log: log.metrics(strategy_id=strategy, since=since, until=until))
     _hint_where_empty(card)
-    if as_json or output is not Output.table:
-        _print_one(card, Output.json if as_json else output)
-        return
-    if card.status_breakdown.total:
+    output = form(output, as_json)
+    if output is not Output.table:
+        print_model(card, output)
+    elif card.status_breakdown.total:
         console = stdout()
         for line in _card(card, utc, console):
             console.print(line)
@@ -91,8 +90,9 @@ def compare(
     both = ask(dsn, lambda log: log.compare(a=a, b=b, since=since, until=until))
     _hint_where_empty(both.a)
     _hint_where_empty(both.b)
-    if as_json or output is not Output.table:
-        _print_one(both, Output.json if as_json else output)
+    output = form(output, as_json)
+    if output is not Output.table:
+        print_model(both, output)
         return
     one, two = both.a, both.b
     runs = (one.status_breakdown.total, two.status_breakdown.total)
@@ -112,7 +112,7 @@ def compare(
         rows.append(_points(both.delta.points_avg))
     numbers = (shown(a), shown(b), "B - A")
     columns = [Column(""), *(Column(name, right=True) for name in numbers), Column("B is")]
-    print_table(columns, rows, stdout())
+    print_table(columns, rows)
     methods = {one.duration.method, two.duration.method}
     if "sample" in methods:
         print("execlog: percentiles are of a sample of the newest runs", file=sys.stderr)
@@ -149,8 +149,8 @@ def check(
     breaches = []
     if max_error_rate is not None and _above(failed, max_error_rate):
         breaches.append(f"{failed * 100:.6g} % failed, more than {max_error_rate * 100:.6g} %")
-    if max_p99 is not None and _above(p99, max_p99 / timedelta(milliseconds=1)):
-        limit = max_p99 / timedelta(milliseconds=1)
+    limit = max_p99 / timedelta(milliseconds=1) if max_p99 is not None else math.inf
+    if _above(p99, limit):
         breaches.append(f"p99 {p99:.6g} ms above {limit:.6g} ms ({card.duration.method})")
     if runs < min_runs:
         breaches.append(f"fewer than {number(min_runs)} runs")
@@ -166,14 +166,6 @@ def _above(value: float, limit: float) -> bool:
     return value > limit and not math.isclose(value, limit, rel_tol=1e-9)
 
 
-def _print_one(model: Model, output: Output) -> None:
-    """One object, not a list of one."""
-    if output is Output.json:
-        print_json(model.model_dump(by_alias=True, mode="json"))
-    else:
-        print_models([model], output)
-
-
 def _hint_where_empty(card: StrategyMetrics) -> None:
     if not card.status_breakdown.total:
         print(
@@ -184,7 +176,7 @@ def _hint_where_empty(card: StrategyMetrics) -> None:
 
 
 def _card(card: StrategyMetrics, utc: bool, console: Console) -> Iterator[Text]:
-    width = min(_BAR, max(console.width - 36, 5)) if console.is_terminal else _BAR
+    width = min(BAR, max(console.width - 36, 5)) if console.is_terminal else BAR
     ends = {"from": card.window_from, "until": card.window_until}
     window = " ".join(f"{word} {local(end, utc)}" for word, end in ends.items() if end)
     yield Text.assemble((shown(card.strategy_id), "bold"), (f"  {window or 'of all time'}", "dim"))
@@ -203,21 +195,18 @@ def _card(card: StrategyMetrics, utc: bool, console: Console) -> Iterator[Text]:
     facts = {"avg": took.avg_ms, "p50": took.p50_ms, "p95": took.p95_ms}
     facts |= {"p99": took.p99_ms, "max": took.max_ms}
     yield Text("  " + "   ".join(f"{name} {milliseconds(ms)}" for name, ms in facts.items()))
-    yield from _histogram(card.duration_histogram, width, "blue")
+    yield from _bars(_filled(card.duration_histogram), width, "blue")
     yield from _section(f"points (sum {number(card.points_sum)})")
-    yield from _histogram(card.points_histogram, width, "magenta")
+    yield from _bars(_filled(card.points_histogram), width, "magenta")
     yield Text(f"  nodes: {card.nodes_avg:.1f} on average, {number(card.nodes_max)} at most")
     if card.top_errors:
         yield from _section("top errors")
-        most = card.top_errors[0].count
-        for error in card.top_errors:
-            yield _bar_line(error.code, error.count, most, width, "red")
+        yield from _bars([(one.code, one.count) for one in card.top_errors], width, "red")
     if card.top_cases:
         yield from _section("top cases")
-        most = card.top_cases[0].count
-        for case in card.top_cases:
-            name = "(no rule matched)" if case.case_name is None else case.case_name
-            yield _bar_line(name, case.count, most, width, "green")
+        cases = [(one.case_name, one.count) for one in card.top_cases]
+        named = [("(no rule matched)" if name is None else name, n) for name, n in cases]
+        yield from _bars(named, width, "green")
 
 
 def _section(title: str) -> Iterator[Text]:
@@ -225,12 +214,16 @@ def _section(title: str) -> Iterator[Text]:
     yield Text(title, style="bold")
 
 
-def _histogram(bars: Sequence[HistogramBucket], width: int, style: str) -> Iterator[Text]:
+def _filled(bars: Sequence[HistogramBucket]) -> list[tuple[str, int]]:
     """The bars from the first to the last that is not empty."""
     filled = [place for place, one in enumerate(bars) if one.count] or [0]
-    most = max(one.count for one in bars)
-    for one in bars[filled[0] : filled[-1] + 1]:
-        yield _bar_line(one.label, one.count, most, width, style)
+    return [(one.label, one.count) for one in bars[filled[0] : filled[-1] + 1]]
+
+
+def _bars(counts: Sequence[tuple[str, int]], width: int, style: str) -> Iterator[Text]:
+    most = max(count for _, count in counts)
+    for label, count in counts:
+        yield _bar_line(label, count, most, width, style)
 
 
 def _bar_line(label: str, count: int, most: int, width: int, style: str) -> Text:

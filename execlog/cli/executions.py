@@ -14,13 +14,13 @@ from rich.text import Text
 from rich.tree import Tree
 
 from execlog import StrategyExecutionLog
-from execlog.cli.options import Dsn, Json, Output, OutputOption, Realm, Since, Until, Utc
+from execlog.cli.options import Dsn, Json, Output, OutputOption, Realm, Since, Until, Utc, form
 from execlog.cli.rendering import (
     Column,
     local,
     milliseconds,
     number,
-    print_json,
+    print_model,
     print_models,
     print_table,
     shown,
@@ -59,7 +59,7 @@ def failures(
     )
     if not found:
         print("execlog: nothing failed", file=sys.stderr)
-    _print_executions(found, Output.json if as_json else output, utc)
+    _print_executions(found, form(output, as_json), utc)
 
 
 def show(
@@ -78,12 +78,11 @@ def show(
     if found is None:
         print("execlog: no execution has this id", file=sys.stderr)
         raise typer.Exit(_NOT_FOUND)
-    if as_json or output is Output.json:
-        print_json(found.model_dump(by_alias=True, mode="json"))
-    elif output is Output.table:
+    output = form(output, as_json)
+    if output is Output.table:
         _print_whole(found, utc)
     else:
-        print_models([found], output)
+        print_model(found, output)
 
 
 def _print_executions(found: Sequence[StrategyExecutionLog], output: Output, utc: bool) -> None:
@@ -107,14 +106,14 @@ def _print_executions(found: Sequence[StrategyExecutionLog], output: Output, utc
             status_text(one.status),
             shown(one.error_code),
             shown(one.case_name),
-            "" if one.points is None else number(one.points),
+            number(one.points),
             milliseconds(one.duration_ms),
             str(one.id),
         )
         for one in found
     ]
     if found:
-        print_table(columns, rows, stdout())
+        print_table(columns, rows)
 
 
 def _print_whole(one: StrategyExecutionLog, utc: bool) -> None:
@@ -130,7 +129,7 @@ def _print_whole(one: StrategyExecutionLog, utc: bool) -> None:
         ("user", shown(one.external_user_id)),
         ("status", status_text(one.status)),
         ("error", shown(one.error_code)),
-        ("points", "" if one.points is None else number(one.points)),
+        ("points", number(one.points)),
         ("case", shown(one.case_name)),
         ("took", f"{milliseconds(one.duration_ms)}, {number(one.nodes_executed)} nodes"),
         ("sampled", f"at a rate of {one.sample_rate:g}" if one.sample_rate < 1 else ""),

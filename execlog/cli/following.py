@@ -13,12 +13,11 @@ import typer
 from rich.text import Text
 
 from execlog import StoreUnavailable, StrategyExecutionLog, StrategyExecutionLogRepository
-from execlog.cli.options import Dsn, Json, Output, OutputOption, Strategy, Utc, length
+from execlog.cli.options import Dsn, Json, Output, OutputOption, Strategy, Utc, form, length
 from execlog.cli.rendering import (
     local,
     milliseconds,
     number,
-    print_json,
     print_models,
     shown,
     status_text,
@@ -31,9 +30,8 @@ __all__ = ["Follower", "tail"]
 _PAGE = 200
 _EVERY_SECONDS = 1.0
 _CALENDAR_BEGINS = datetime.min.replace(tzinfo=UTC)
-_LATE = timedelta(
-    seconds=10
-)  # a recorder keeps a batch for a fifth of a second, and longer in trouble
+# A recorder keeps a batch for a fifth of a second, and longer in trouble.
+_LATE = timedelta(seconds=10)
 _HEADER = ("time", "status", "took", "points", "code", "case", "id")
 
 
@@ -63,16 +61,16 @@ def tail(
 
     Example: execlog tail loyalty --status error -f
     """
-    form = Output.json if as_json else output
-    if follow and form in (Output.json, Output.csv):
+    output = form(output, as_json)
+    if follow and output in (Output.json, Output.csv):
         raise typer.BadParameter("-f gives a table or jsonl: the others have an end")
 
     async def shown_rows(log: StrategyExecutionLogRepository) -> None:
         follower = Follower(log, strategy, status, _LATE if late is None else late)
-        newest = await follower.begin(limit)
-        if form is Output.table and not stdout().is_terminal:
+        newest = await (follower.begin(limit) if follow else follower.newest(limit))
+        if output is Output.table and not stdout().is_terminal:
             print("\t".join(_HEADER))
-        _print(newest, form, utc)
+        _print(newest, output, utc)
         if not newest and not follow:
             which = "" if status is None else f" with status {shown(status)}"
             print(f"execlog: no execution of {shown(strategy)}{which}", file=sys.stderr)
@@ -80,7 +78,7 @@ def tail(
             sys.stdout.flush()
             await asyncio.sleep(_EVERY_SECONDS)
             try:
-                _print(await follower.new(), form, utc)
+                _print(await follower.new(), output, utc)
             except StoreUnavailable as error:
                 print(f"execlog: {error}; trying again", file=sys.stderr)
 
@@ -109,20 +107,20 @@ class Follower:
         self._seen: dict[UUID, datetime] = {}
         self._last = _CALENDAR_BEGINS  # the newest that was seen
 
-    async def begin(self, limit: int) -> list[StrategyExecutionLog]:
+    async def newest(self, limit: int) -> list[StrategyExecutionLog]:
         """The newest executions, the newest last. Raises ExeclogError."""
-        first = await self._log.list_for_strategy(
-            strategy_id=self._strategy_id, status=self._status, limit=1
-        )
+        return (await self._page(limit))[::-1]
+
+    async def begin(self, limit: int) -> list[StrategyExecutionLog]:
+        """The same, where `new` goes on from them. Raises ExeclogError."""
+        first = await self._page(1)
         self._see(first)
         # In this order: what is stored in between is on the page, or comes with the next look.
         if first:
             self._see(await self._recent())
-        page = await self._log.list_for_strategy(
-            strategy_id=self._strategy_id, status=self._status, limit=limit
-        )
-        self._see(page)
-        return page[::-1]
+        newest = await self.newest(limit)
+        self._see(newest)
+        return newest
 
     async def new(self) -> list[StrategyExecutionLog]:
         """What was stored since the last look, the newest last. Raises ExeclogError."""
@@ -138,16 +136,18 @@ class Follower:
         found: list[StrategyExecutionLog] = []
         page: list[StrategyExecutionLog] = []
         while True:
-            page = await self._log.list_for_strategy(
-                strategy_id=self._strategy_id,
-                status=self._status,
-                limit=_PAGE,
-                before=page[-1] if page else None,
-            )
+            page = await self._page(_PAGE, before=page[-1] if page else None)
             recent = [one for one in page if one.created_at and one.created_at >= horizon]
             found += recent
             if len(recent) < _PAGE:
                 return found
+
+    async def _page(
+        self, limit: int, before: StrategyExecutionLog | None = None
+    ) -> list[StrategyExecutionLog]:
+        return await self._log.list_for_strategy(
+            strategy_id=self._strategy_id, status=self._status, limit=limit, before=before
+        )
 
     def _horizon(self) -> datetime:
         # A clock that is ahead must not hide what others store now.
@@ -160,13 +160,9 @@ class Follower:
         self._last = max([self._last, *times.values()])
 
 
-def _print(rows: Sequence[StrategyExecutionLog], form: Output, utc: bool) -> None:
-    if form is Output.jsonl:
-        for one in rows:
-            print_json(one.model_dump(by_alias=True, mode="json"), indent=None)
-        return
-    if form is not Output.table:
-        print_models(rows, form)
+def _print(rows: Sequence[StrategyExecutionLog], output: Output, utc: bool) -> None:
+    if output is not Output.table:
+        print_models(rows, output)
         return
     console = stdout()
     for one in rows:
@@ -174,7 +170,7 @@ def _print(rows: Sequence[StrategyExecutionLog], form: Output, utc: bool) -> Non
             local(one.created_at, utc),
             status_text(one.status),
             milliseconds(one.duration_ms),
-            "" if one.points is None else number(one.points),
+            number(one.points),
             shown(one.error_code),
             shown(one.case_name),
             str(one.id),

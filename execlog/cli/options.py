@@ -23,6 +23,7 @@ __all__ = [
     "Strategy",
     "Until",
     "Utc",
+    "form",
     "length",
     "moment",
     "share",
@@ -40,6 +41,11 @@ class Output(str, Enum):  # noqa: UP042 - typer shows the values of this kind
     json = "json"
     jsonl = "jsonl"
     csv = "csv"
+
+
+def form(output: Output, as_json: bool) -> Output:
+    """The form that -o and --json ask for together. Never raises."""
+    return Output.json if as_json else output
 
 
 def length(text: str) -> timedelta:

@@ -20,6 +20,7 @@ from execlog.cli.options import (
     Strategy,
     Until,
     Utc,
+    form,
 )
 from execlog.cli.rendering import (
     Column,
@@ -31,13 +32,10 @@ from execlog.cli.rendering import (
     print_models,
     print_table,
     shown,
-    stdout,
 )
 from execlog.cli.server import ask
 
 __all__ = ["timeline", "top"]
-
-_BAR = 30
 
 
 class By(str, Enum):  # noqa: UP042 - typer shows the values of this kind
@@ -69,8 +67,9 @@ def timeline(
     )
     if not any(one.total for one in found):
         print(f"execlog: {shown(strategy)} did not run in this time", file=sys.stderr)
-    if as_json or output is not Output.table:
-        print_models(found, Output.json if as_json else output)
+    output = form(output, as_json)
+    if output is not Output.table:
+        print_models(found, output)
         return
     most = max(one.total for one in found)
     columns = [
@@ -83,11 +82,11 @@ def timeline(
     rows = []
     for one in found:
         failed = one.total - one.ok
-        volume = bar(one.total, most, _BAR)
-        # The failures' share of the bar, one character at least.
-        red = min(max(round(len(volume) * failed / max(one.total, 1)), 1), len(volume))
+        volume = bar(one.total, most)
         drawn = Text(volume, style="green")
         if failed:
+            # The failures' share of the bar, one character at least.
+            red = max(round(len(volume) * failed / one.total), 1)
             drawn.stylize("red", len(volume) - red)
         rows.append(
             (
@@ -98,7 +97,7 @@ def timeline(
                 drawn,
             )
         )
-    print_table(columns, rows, stdout())
+    print_table(columns, rows)
 
 
 def top(
@@ -128,8 +127,9 @@ def top(
     )
     if not found:
         print("execlog: nothing ran", file=sys.stderr)
-    if as_json or output is not Output.table:
-        print_models(found, Output.json if as_json else output)
+    output = form(output, as_json)
+    if output is not Output.table:
+        print_models(found, output)
         return
     names = ("runs", "not ok", "error rate", "avg", "p50", "p95", "p99")
     columns = [Column("strategy"), *(Column(name, right=True) for name in names), Column("last")]
@@ -145,4 +145,4 @@ def top(
         for one in found
     ]
     if found:
-        print_table(columns, rows, stdout())
+        print_table(columns, rows)

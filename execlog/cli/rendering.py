@@ -19,6 +19,7 @@ from execlog.cli.options import Output
 from execlog.models import Model
 
 __all__ = [
+    "BAR",
     "STYLES",
     "Column",
     "bar",
@@ -26,7 +27,7 @@ __all__ = [
     "milliseconds",
     "number",
     "percent",
-    "print_json",
+    "print_model",
     "print_models",
     "print_table",
     "shown",
@@ -36,6 +37,7 @@ __all__ = [
 
 # How statuses look; what is not known looks like a failure of its own kind.
 STYLES = {"ok": "green", "error": "red", "timeout": "yellow", "limit": "magenta", "other": "cyan"}
+BAR = 30  # characters of the longest bar
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
@@ -85,8 +87,10 @@ def local(time: datetime | None, utc: bool) -> str:
     return zoned.isoformat(sep=" ", timespec="milliseconds")
 
 
-def number(value: float) -> str:
-    """A number with its thousands apart. Never raises."""
+def number(value: float | None) -> str:
+    """A number with its thousands apart; nothing for None. Never raises."""
+    if value is None:
+        return ""
     return f"{value:,}" if isinstance(value, int) else f"{value:,.10g}"
 
 
@@ -106,7 +110,7 @@ def milliseconds(value: float) -> str:
     return f"{value:.1f} ms" if value >= 10 else f"{value:.3g} ms"
 
 
-def bar(value: float, most: float, width: int) -> str:
+def bar(value: float, most: float, width: int = BAR) -> str:
     """A bar of at most so many characters; an eighth of one at least. Never raises."""
     if value <= 0 or most <= 0:
         return ""
@@ -126,13 +130,21 @@ def print_models(models: Sequence[Model], output: Output) -> None:
             writer.writerows([_cell(value) for value in dump.values()] for dump in dumps)
     elif output is Output.jsonl:
         for dump in dumps:
-            print_json(dump, indent=None)
+            _print_json(dump, indent=None)
     else:
-        print_json(dumps)
+        _print_json(dumps)
 
 
-def print_json(value: object, indent: int | None = 2) -> None:
-    """JSON that steers no terminal, and that any encoding can take. Raises OSError."""
+def print_model(model: Model, output: Output) -> None:
+    """As `print_models`, but in JSON an object and not a list of one. Raises OSError."""
+    if output is Output.json:
+        _print_json(model.model_dump(by_alias=True, mode="json"))
+    else:
+        print_models([model], output)
+
+
+def _print_json(value: object, indent: int | None = 2) -> None:
+    """JSON that steers no terminal, and that any encoding can take."""
     text = json.dumps(value, ensure_ascii=not _takes_unicode(), indent=indent)
     if sys.stdout.isatty():
         text = "".join(
@@ -149,13 +161,12 @@ def _takes_unicode() -> bool:
     return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
 
 
-def print_table(
-    columns: Sequence[Column], rows: Sequence[Sequence[str | Text]], console: Console
-) -> None:
+def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str | Text]]) -> None:
     """A table without lines around it; off a terminal its cells with tabs between. Raises OSError.
 
     The cells are shown as they are: see `shown`.
     """
+    console = stdout()
     if not console.is_terminal:
         # Rich would cut the lines at 80 columns.
         print("\t".join(column.name for column in columns))
