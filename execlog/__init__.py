@@ -15,6 +15,7 @@ from execlog.errors import (
     SchemaOutdated,
     StoreUnavailable,
 )
+from execlog.health import Health
 from execlog.metrics import (
     DurationMetrics,
     HistogramBucket,
@@ -45,6 +46,7 @@ __all__ = [
     "ErrorCodeCount",
     "ExeclogError",
     "ExecutionRecorder",
+    "Health",
     "HistogramBucket",
     "InvalidArgument",
     "MetricsDelta",

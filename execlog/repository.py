@@ -14,15 +14,18 @@ import asyncio
 import functools
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
 from execlog.dashboard import Dashboard, fallbacks
 from execlog.errors import InvalidArgument
+from execlog.health import Health, health
 from execlog.models import StrategyExecutionLog
 from execlog.resources import folder
-from execlog.rows import copy_lines, row_arguments
+from execlog.rows import copy_lines, json_text, row_arguments
+from execlog.schema import migration_names
 from execlog.statements import Statement, load_statements
 from execlog.store import Store
 
@@ -87,6 +90,40 @@ class StrategyExecutionLogRepository(Dashboard):
         await self._store.copy(self._statements["insert_rows"], await _copy_text(batch))
         return len(batch)
 
+    async def insert_missing(self, rows: Iterable[StrategyExecutionLog | Mapping[str, Any]]) -> int:
+        """Stores those executions that are not stored yet, all or none, and answers how many.
+
+        One whose id, strategy and time are stored already is left as it is there. Slower than
+        `insert_rows`; for what may have been stored before.
+
+        Args:
+            rows: Executions, or mappings of their fields. All are held in memory at once.
+
+        Raises:
+            InvalidArgument: A value can't be stored; names row and field (`rows[3].points`).
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time. Calling again is safe.
+            QueryRejected: The server refuses.
+        """
+        batch = _sequence(rows)
+        if not batch:
+            return 0
+        [record] = await self._fetch("insert_missing", json_text(batch))
+        stored: int = record["stored"]
+        return stored
+
+    async def health(self) -> Health:
+        """How the log is: its migrations, sizes, partitions, first and last row, clocks.
+
+        Raises:
+            SchemaOutdated: The database was never migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        asked = datetime.now(UTC)
+        [record] = await self._fetch("health")
+        return health(record, asked, migration_names())
+
 
 @functools.cache
 def statements() -> Mapping[str, Statement]:
@@ -97,9 +134,8 @@ def statements() -> Mapping[str, Statement]:
     """
     methods = {
         name
-        for name, _ in inspect.getmembers(
-            StrategyExecutionLogRepository, inspect.iscoroutinefunction
-        )
+        for name, member in inspect.getmembers(StrategyExecutionLogRepository)
+        if inspect.iscoroutinefunction(member) or inspect.isasyncgenfunction(member)
         if not name.startswith("_")
     }
     return load_statements(folder("sql"), methods)

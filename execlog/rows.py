@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from operator import itemgetter
@@ -15,7 +16,7 @@ from execlog.copytext import COLUMNS, checked_line, line, timestamp
 from execlog.errors import InvalidArgument
 from execlog.models import StrategyExecutionLog, invalid_argument
 
-__all__ = ["aware", "copy_lines", "from_record", "row_arguments", "validated"]
+__all__ = ["aware", "copy_lines", "from_record", "json_text", "row_arguments", "validated"]
 
 _COLUMN_SET = set(COLUMNS)
 _TRACE = COLUMNS.index("trace")
@@ -71,6 +72,16 @@ def row_arguments(row: object, where: str) -> tuple[Any, ...]:
     return (*values[:_TRACE], text, *values[_TRACE + 1 :])
 
 
+def json_text(rows: Sequence[object]) -> str:
+    """The rows as a JSON list of objects, each column by its name and as Postgres reads it.
+
+    Raises:
+        InvalidArgument: A row that can't be stored; names it and its field: `rows[3].points`.
+    """
+    found = (row_arguments(row, f"rows[{place}]") for place, row in enumerate(rows))
+    return json.dumps([dict(zip(COLUMNS, values, strict=True)) for values in found], default=_text)
+
+
 def from_record(record: asyncpg.Record) -> StrategyExecutionLog:
     """The model of a row that was read, its trace as text. Never raises for a row of the table.
 
@@ -111,6 +122,11 @@ def validated(row: object) -> tuple[Any, ...]:
         raise invalid_argument(error) from error
     values: tuple[Any, ...] = _values(model.__dict__)
     return values
+
+
+def _text(value: object) -> str:
+    """What JSON has no form for."""
+    return timestamp(value) if isinstance(value, datetime) else str(value)
 
 
 def _at(where: str, error: InvalidArgument) -> InvalidArgument:

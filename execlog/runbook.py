@@ -1,26 +1,22 @@
-"""The questions of the runbook, each one statement and one round trip."""
+"""Counts and measures of a strategy's executions, each one statement and one round trip."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from uuid import UUID
 
 import asyncpg
 
 from execlog import arguments
-from execlog.errors import InvalidArgument, QueryRejected, StoreUnavailable
+from execlog.errors import QueryRejected, StoreUnavailable
+from execlog.executions import Executions
 from execlog.models import (
     CaseNameCount,
     DurationAndNodesSummary,
     DurationPercentiles,
     ErrorCodeCount,
-    StrategyExecutionLog,
 )
 from execlog.percentiles import percentile_cont
-from execlog.rows import from_record
-from execlog.statements import Statement
-from execlog.store import Store
 
 __all__ = ["Runbook"]
 
@@ -30,102 +26,8 @@ _LARGEST_SAMPLE = 5000
 _NO_PERCENTILES = frozenset({"42883", "0A000", "53100", "53200", "53400", "57014"})
 
 
-class Runbook:
-    """Reads executions back: what ran, what failed, how often, how long.
-
-    Args:
-        store: What the statements are sent to.
-        statements: The statement of each method by its name.
-    """
-
-    def __init__(self, store: Store, statements: Mapping[str, Statement]) -> None:
-        """Takes the parts. Never raises."""
-        self._store = store
-        self._statements = statements
-
-    async def get(
-        self, *, id: UUID | str, strategy_id: str | None = None
-    ) -> StrategyExecutionLog | None:
-        """One execution whole, with its trace; None where there is none.
-
-        Args:
-            id: The execution's id.
-            strategy_id: Its strategy, where known: on a cluster only one machine is asked then.
-
-        Raises:
-            InvalidArgument: `id` is no UUID, `strategy_id` is empty or no text.
-            SchemaOutdated: The database is not migrated.
-            StoreUnavailable: The server is away or out of time.
-            QueryRejected: The server refuses.
-        """
-        key = arguments.identifier("id", id)
-        strategy = None if strategy_id is None else arguments.name("strategy_id", strategy_id)
-        found = await self._fetch("get", key, strategy)
-        return from_record(found[0]) if found else None
-
-    async def list_for_strategy(
-        self,
-        *,
-        strategy_id: str,
-        status: str | None = None,
-        limit: int = 50,
-        before: StrategyExecutionLog | None = None,
-    ) -> list[StrategyExecutionLog]:
-        """The newest executions of a strategy, newest first, those without a time last.
-
-        Args:
-            strategy_id: The strategy.
-            status: Only this status.
-            limit: 1 to 200 rows.
-            before: The last row of the page before; the list goes on after it.
-
-        Raises:
-            InvalidArgument: An argument is of another type, or `strategy_id` is empty.
-            SchemaOutdated: The database is not migrated.
-            StoreUnavailable: The server is away or out of time.
-            QueryRejected: The server refuses.
-        """
-        if before is not None and not isinstance(before, StrategyExecutionLog):
-            raise InvalidArgument("before", "must be a row of the page before")
-        found = await self._fetch(
-            "list_for_strategy",
-            arguments.name("strategy_id", strategy_id),
-            arguments.optional_text("status", status),
-            arguments.limit(limit, 200),
-            None if before is None else arguments.time("before", before.created_at),
-            None if before is None else arguments.identifier("before", before.id),
-        )
-        return [from_record(record) for record in found]
-
-    async def list_failures(
-        self,
-        *,
-        realm_id: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        limit: int = 50,
-    ) -> list[StrategyExecutionLog]:
-        """The newest runs whose status is not ok, across strategies, those without a time last.
-
-        Args:
-            realm_id: Only those of this tenant; None: of all.
-            since: The window's begin.
-            until: The window's end.
-            limit: 1 to 200 rows.
-
-        Raises:
-            InvalidArgument: As for `count_by_status`, `realm_id` is no text, or `limit` no integer.
-            SchemaOutdated: The database is not migrated.
-            StoreUnavailable: The server is away or out of time.
-            QueryRejected: The server refuses.
-        """
-        found = await self._fetch(
-            "list_failures",
-            arguments.optional_text("realm_id", realm_id),
-            *arguments.window(since, until),
-            arguments.limit(limit, 200),
-        )
-        return [from_record(record) for record in found]
+class Runbook(Executions):
+    """Counts and measures executions: how many, which errors, which rules, how long."""
 
     async def count_by_status(
         self, *, strategy_id: str, since: datetime | None = None, until: datetime | None = None
@@ -278,9 +180,6 @@ class Runbook:
         return DurationPercentiles(
             fractions=wanted, values_ms=tuple(values), method="exact", sample_size=size
         )
-
-    async def _fetch(self, name: str, *values: object) -> list[asyncpg.Record]:
-        return await self._store.fetch(self._statements[name], *values)
 
     async def _fetch_timely(
         self, name: str, *values: object, budget: float, deadline: float

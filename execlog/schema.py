@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     )
     Target = str | Connection | asyncpg.Pool[asyncpg.Record]
 
-__all__ = ["check_migrations", "dump_migrations", "migrate"]
+__all__ = ["check_migrations", "dump_migrations", "migrate", "migration_names"]
 
 _NAME = re.compile(r"(\d{4})_[a-z0-9_]+")
 _CONNECT_SECONDS = 10.0
@@ -117,6 +117,16 @@ def dump_migrations() -> str:
         literal = literal.replace("$2::text", f"'{file.checksum}'")
         parts.append(f"-- migrations/{file.name}.sql\n\n{file.sql}\n{literal.rstrip()};\n")
     return "\n".join(parts)
+
+
+def migration_names() -> list[str]:
+    """The names of all migrations of this install, in order.
+
+    Raises:
+        MigrationError: The files' numbers have a gap.
+        QueryFileError: The install lacks the migrations.
+    """
+    return [file.name for file in _load()]
 
 
 def _load() -> list[_Migration]:

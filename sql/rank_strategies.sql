@@ -7,11 +7,10 @@
 -- Columns: strategy_id text, runs bigint, failures bigint, error_rate double precision, avg_ms double precision, p50_ms double precision, p95_ms double precision, p99_ms double precision, last_run timestamptz?
 -- Index: strategy_execution_log_time, strategy_execution_log_newest
 --
--- The rows of a time lie together in the table, which is only ever appended to: an index of block
--- ranges finds them, at a thousandth of the size of one that leads with the realm and covers these
--- columns. That one answered in half the time, but cost COPY a quarter more. The index is for those
--- who say that a strategy has a name, which is always so. Where there are few strategies, Postgres 18
--- may look for the time in the index that leads with the strategy.
+-- The rows of a time lie together in the table, which is only ever appended to. An index that leads with
+-- the realm and covers these columns answered in half the time, but cost COPY a quarter more. That of
+-- time is for those who say that a strategy has a name, which is always so. Where there are few
+-- strategies, Postgres 18 may look for the time in the index that leads with the strategy.
 -- A row stands for 1/sample_rate executions, and for a thousand million at most.
 select
     strategy_id,

@@ -88,6 +88,10 @@ INSERTS: dict[str, tuple[str, Insert]] = {
         "rows[1]",
         lambda repo, bad: repo.insert_rows([fields(), fields(**bad), fields()]),
     ),
+    "insert_missing": (
+        "rows[1]",
+        lambda repo, bad: repo.insert_missing([row(), model(bad)]),
+    ),
     "insert_rows of models": (
         "rows[601]",
         lambda repo, bad: repo.insert_rows([*[row()] * 601, model(bad), row()]),
@@ -133,6 +137,8 @@ async def test_a_row_that_is_none(unreachable: StrategyExecutionLogRepository, b
 async def test_rows_that_are_none(unreachable: StrategyExecutionLogRepository, bad: Any) -> None:
     with pytest.raises(InvalidArgument, match=r"^rows: "):
         await unreachable.insert_rows(bad)
+    with pytest.raises(InvalidArgument, match=r"^rows: "):
+        await unreachable.insert_missing(bad)
 
 
 SCOPED = (
@@ -152,12 +158,14 @@ LIMITED = (
     "count_by_case_name",
     "sample_durations",
     "sample_points",
+    "list_newest",
     "list_failures",
     "rank_strategies",
 )
 # What the others call for.
 REQUIRED: dict[str, dict[str, Any]] = {
     "compare": {"a": STRATEGY, "b": STRATEGY},
+    "list_newest": {},
     "list_failures": {},
     "rank_strategies": {},
 }
@@ -177,7 +185,7 @@ async def test_strategy_id(
     assert caught.value.argument == "strategy_id"
 
 
-@pytest.mark.parametrize("method", [*SCOPED, *REQUIRED])
+@pytest.mark.parametrize("method", [*SCOPED, "compare", "list_failures", "rank_strategies"])
 @pytest.mark.parametrize(
     ("argument", "window"),
     [
@@ -285,6 +293,8 @@ async def test_other_arguments(unreachable: StrategyExecutionLogRepository) -> N
         ("status", unreachable.list_for_strategy(strategy_id=STRATEGY, status=7)),  # type: ignore[arg-type]
         ("status", unreachable.list_for_strategy(strategy_id=STRATEGY, status="\0")),
         ("before", unreachable.list_for_strategy(strategy_id=STRATEGY, before=T0)),  # type: ignore[arg-type]
+        ("status", unreachable.list_newest(status="\0")),
+        ("before", unreachable.list_newest(before="row")),  # type: ignore[arg-type]
         ("id", unreachable.get(id="7")),
         ("id", unreachable.get(id=7)),  # type: ignore[arg-type]
         ("strategy_id", unreachable.get(id=row().id, strategy_id="")),
@@ -365,6 +375,7 @@ async def test_limits_are_clamped(
         ("count_by_case_name", 50),
         ("sample_durations", 5000),
         ("sample_points", 5000),
+        ("list_newest", 200),
         ("list_failures", 200),
         ("rank_strategies", 50),
     ],

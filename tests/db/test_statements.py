@@ -19,7 +19,6 @@ from tests.types import Pool
 CATALOG_TYPES = {
     "timestamptz": "timestamptz",
     "double precision": "float8",
-    "double precision[]": "float8[]",
     "bigint": "int8",
     "integer": "int4",
     "boolean": "bool",
@@ -35,7 +34,8 @@ NAMES = sorted(ALL)
 
 
 def catalog(sql_type: str) -> str:
-    return CATALOG_TYPES.get(sql_type, sql_type)
+    base = sql_type.removesuffix("[]")
+    return CATALOG_TYPES.get(base, base) + sql_type[len(base) :]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -78,8 +78,13 @@ async def test_copy_and_insert_name_every_column_in_order(pool: Pool) -> None:
         table,
     )
     in_table = tuple(record["column_name"] for record in found)
-    inserted = tuple(parameter.name for parameter in statements()["insert_row"].parameters)
-    assert in_table == copied == inserted == COLUMNS
+    assert in_table == copied == COLUMNS
+    assert tuple(parameter.name for parameter in statements()["insert_row"].parameters) == COLUMNS
+    missing = statements()["insert_missing"].sql
+    for listed in re.findall(
+        r"(?s)strategy_execution_log \((.+?)\)|given \((.+?)\n    \)", missing
+    ):
+        assert tuple(re.findall(r"^\s+(\w+)", "".join(listed), re.MULTILINE)) == COLUMNS
 
 
 async def test_a_question_mark_is_where_the_table_allows_null(pool: Pool) -> None:
@@ -130,9 +135,9 @@ async def test_every_object_is_named_with_its_schema() -> None:
         body = re.sub(r"--.*", "", statement.sql)
         # What a statement names itself, and what is no table.
         own = set(re.findall(r"(\w+) as (?:not )?(?:materialized )?\(", body))
-        own |= {"stdin", "found", "lateral", "limits", "generate_series"}
+        own |= {"stdin", "found", "lateral", "limits", "generate_series", "json_to_recordset"}
         for table in re.findall(r"(?:from|into|copy|join) (?!\()([\w.]+)", body):
-            assert table in own or table.startswith("execlog.")
+            assert table in own or table.startswith(("execlog.", "pg_catalog."))
         assert not re.search(r"(?:select|,)\s+\*|\.\*", body), "columns are listed"
 
 

@@ -21,6 +21,7 @@ PUBLIC = [
     "ErrorCodeCount",
     "ExeclogError",
     "ExecutionRecorder",
+    "Health",
     "HistogramBucket",
     "InvalidArgument",
     "MetricsDelta",

@@ -1,0 +1,185 @@
+"""The executions themselves: one, the newest, all, each question one statement."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator, Mapping
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+
+from execlog import arguments
+from execlog.errors import InvalidArgument
+from execlog.models import StrategyExecutionLog
+from execlog.rows import from_record
+from execlog.statements import Statement
+from execlog.store import Store
+
+__all__ = ["Executions"]
+
+
+class Executions:
+    """Reads executions back, whole.
+
+    Args:
+        store: What the statements are sent to.
+        statements: The statement of each method by its name.
+    """
+
+    def __init__(self, store: Store, statements: Mapping[str, Statement]) -> None:
+        """Takes the parts. Never raises."""
+        self._store = store
+        self._statements = statements
+
+    async def get(
+        self, *, id: UUID | str, strategy_id: str | None = None
+    ) -> StrategyExecutionLog | None:
+        """One execution whole, with its trace; None where there is none.
+
+        Args:
+            id: The execution's id.
+            strategy_id: Its strategy, where known: on a cluster only one machine is asked then.
+
+        Raises:
+            InvalidArgument: `id` is no UUID, `strategy_id` is empty or no text.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        key = arguments.identifier("id", id)
+        strategy = None if strategy_id is None else arguments.name("strategy_id", strategy_id)
+        found = await self._fetch("get", key, strategy)
+        return from_record(found[0]) if found else None
+
+    async def list_for_strategy(
+        self,
+        *,
+        strategy_id: str,
+        status: str | None = None,
+        limit: int = 50,
+        before: StrategyExecutionLog | None = None,
+    ) -> list[StrategyExecutionLog]:
+        """The newest executions of a strategy, newest first, those without a time last.
+
+        Args:
+            strategy_id: The strategy.
+            status: Only this status.
+            limit: 1 to 200 rows.
+            before: The last row of the page before; the list goes on after it.
+
+        Raises:
+            InvalidArgument: An argument is of another type, or `strategy_id` is empty.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        found = await self._fetch(
+            "list_for_strategy",
+            arguments.name("strategy_id", strategy_id),
+            arguments.optional_text("status", status),
+            arguments.limit(limit, 200),
+            *_keyset(before),
+        )
+        return [from_record(record) for record in found]
+
+    async def list_newest(
+        self,
+        *,
+        status: str | None = None,
+        limit: int = 50,
+        before: StrategyExecutionLog | None = None,
+    ) -> list[StrategyExecutionLog]:
+        """The newest executions of all strategies, newest first, those without a time last.
+
+        Args:
+            status: Only this status.
+            limit: 1 to 200 rows.
+            before: The last row of the page before; the list goes on after it.
+
+        Raises:
+            InvalidArgument: An argument is of another type.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        found = await self._fetch(
+            "list_newest",
+            arguments.optional_text("status", status),
+            arguments.limit(limit, 200),
+            *_keyset(before),
+        )
+        return [from_record(record) for record in found]
+
+    async def list_failures(
+        self,
+        *,
+        realm_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 50,
+    ) -> list[StrategyExecutionLog]:
+        """The newest runs whose status is not ok, across strategies, those without a time last.
+
+        Args:
+            realm_id: Only those of this tenant; None: of all.
+            since: The window's begin.
+            until: The window's end.
+            limit: 1 to 200 rows.
+
+        Raises:
+            InvalidArgument: As for `count_by_status`, `realm_id` is no text, or `limit` no integer.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        found = await self._fetch(
+            "list_failures",
+            arguments.optional_text("realm_id", realm_id),
+            *arguments.window(since, until),
+            arguments.limit(limit, 200),
+        )
+        return [from_record(record) for record in found]
+
+    async def stream(
+        self,
+        *,
+        strategy_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> AsyncGenerator[StrategyExecutionLog]:
+        """All executions, newest first, those without a time last, as they were when it began.
+
+        They come by a cursor, some at a time: memory stays flat however many there are. It keeps a
+        connection of the pool until its end; whoever leaves earlier closes it
+        (`contextlib.aclosing`). The time that a call may take is that of each step.
+
+        Args:
+            strategy_id: Only this strategy's; None: all.
+            since: The window's begin.
+            until: The window's end.
+
+        Raises:
+            InvalidArgument: As for `count_by_status`.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        strategy = None if strategy_id is None else arguments.name("strategy_id", strategy_id)
+        statement = self._statements["stream"]
+        found = self._store.stream(statement, strategy, *arguments.window(since, until))
+        async with contextlib.aclosing(found) as records:
+            async for record in records:
+                yield from_record(record)
+
+    async def _fetch(self, name: str, *values: object) -> list[asyncpg.Record]:
+        return await self._store.fetch(self._statements[name], *values)
+
+
+def _keyset(before: object) -> tuple[datetime | None, UUID | None]:
+    """Where a page begins: the place of the last row of the page before."""
+    if before is None:
+        return None, None
+    if not isinstance(before, StrategyExecutionLog):
+        raise InvalidArgument("before", "must be a row of the page before")
+    return arguments.time("before", before.created_at), arguments.identifier("before", before.id)

@@ -1,0 +1,81 @@
+"""How the log is: what `execlog doctor` and a probe of the engine's own look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import asyncpg
+
+from execlog.models import Model
+from execlog.rows import aware
+
+__all__ = ["Health", "health"]
+
+_DAY = timedelta(days=1)
+
+
+class Health(Model):
+    """The state of a log, as one statement found it.
+
+    Attributes:
+        server_version: For example "18.6".
+        server_time: The server's clock when the statement arrived.
+        clock_skew_seconds: By how much that clock is ahead of this machine's; the way there is in
+            it, so what is less than a round trip says nothing.
+        missing_migrations: What `migrate` would apply.
+        writable: Whether this connection may store rows.
+        partitions: How many there are, without DEFAULT.
+        days_ahead: Days from now on for which partitions exist, without a gap.
+        estimated_rows: As the server's last ANALYZE saw them.
+        table_bytes: Rows and their large values on disk.
+        index_bytes: The indexes on disk.
+        oldest: The first time of any row; None where no row has one.
+        newest: The last time of any row.
+        stray_rows: Rows with a time that no partition covers, so that DEFAULT took them; a million
+            at most.
+        undated_rows: Rows without a time, whose place is in DEFAULT; a million at most.
+        last_stored: When a recorder last stored anything; None where none has.
+        oldest_write: When the oldest transaction that has written something began; None where
+            there is none, or where we may not see it.
+    """
+
+    server_version: str
+    server_time: datetime
+    clock_skew_seconds: float
+    missing_migrations: list[str]
+    writable: bool
+    partitions: int
+    days_ahead: float
+    estimated_rows: int
+    table_bytes: int
+    index_bytes: int
+    oldest: datetime | None
+    newest: datetime | None
+    stray_rows: int
+    undated_rows: int
+    last_stored: datetime | None
+    oldest_write: datetime | None
+
+
+def health(found: asyncpg.Record, asked: datetime, migrations: Sequence[str]) -> Health:
+    """The model of what `health.sql` answers. Never raises.
+
+    Args:
+        found: Its row.
+        asked: This machine's clock when it was sent.
+        migrations: The names of those that this version needs.
+    """
+    fields: dict[str, Any] = {
+        name: aware(value) if isinstance(value, datetime) else value
+        for name, value in found.items()
+    }
+    now, covered_until = fields["server_time"], fields.pop("covered_until")
+    applied = set(fields.pop("migrations"))
+    return Health(
+        clock_skew_seconds=(now - asked) / timedelta(seconds=1),
+        missing_migrations=[name for name in migrations if name not in applied],
+        days_ahead=max((covered_until - now) / _DAY, 0.0),
+        **fields,
+    )

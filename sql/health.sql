@@ -1,0 +1,88 @@
+-- How is the log: what is applied, how large is it, where does it begin and end, what lies beside it?
+-- Columns: server_version text, server_time timestamptz, writable boolean, migrations text[], partitions bigint, estimated_rows bigint, table_bytes bigint, index_bytes bigint, oldest timestamptz?, newest timestamptz?, stray_rows bigint, undated_rows bigint, covered_until timestamptz, last_stored timestamptz?, oldest_write timestamptz?
+-- Index: strategy_execution_log_time
+--
+-- It reads the catalogue and the ends of an index, and no more than a million entries of the DEFAULT
+-- partition. server_time is when the statement arrived. A gap between partitions ends what is covered.
+-- Of others' transactions only a member of pg_read_all_stats sees the age.
+with partition as materialized (
+    select
+        child.oid as id,
+        pg_get_expr(child.relpartbound, child.oid) = 'DEFAULT' as is_default,
+        coalesce(substring(pg_get_expr(child.relpartbound, child.oid) from 'FROM \(''([^'']+)''\)')::timestamptz, '-infinity') as begins,
+        coalesce(substring(pg_get_expr(child.relpartbound, child.oid) from 'TO \(''([^'']+)''\)')::timestamptz, 'infinity') as ends,
+        greatest(child.reltuples, 0) as estimated_rows,
+        pg_table_size(child.oid) as table_bytes,
+        pg_indexes_size(child.oid) as index_bytes
+    from pg_catalog.pg_inherits as link
+    join pg_catalog.pg_class as child on child.oid = link.inhrelid
+    where link.inhparent = 'execlog.strategy_execution_log'::regclass
+),
+own as (
+    select
+        begins,
+        ends
+    from partition
+    where not is_default
+)
+select
+    current_setting('server_version') as server_version,
+    statement_timestamp() as server_time,
+    not current_setting('transaction_read_only')::boolean
+        and has_table_privilege('execlog.strategy_execution_log', 'insert') as writable,
+    (
+        select coalesce(array_agg(name::text order by name), '{}')
+        from execlog.schema_migration
+    ) as migrations,
+    (select count(*) from own) as partitions,
+    (select coalesce(sum(estimated_rows), 0)::bigint from partition) as estimated_rows,
+    (select coalesce(sum(table_bytes), 0)::bigint from partition) as table_bytes,
+    (select coalesce(sum(index_bytes), 0)::bigint from partition) as index_bytes,
+    (
+        select min(created_at)
+        from execlog.strategy_execution_log
+        where strategy_id is distinct from ''
+    ) as oldest,
+    (
+        select max(created_at)
+        from execlog.strategy_execution_log
+        where strategy_id is distinct from ''
+    ) as newest,
+    (
+        select count(*)
+        from (
+            select created_at
+            from execlog.strategy_execution_log_default
+            where strategy_id is distinct from ''
+                and created_at > '-infinity'
+                and created_at < 'infinity'
+            limit 1000000
+        ) as stray
+    ) as stray_rows,
+    (
+        select count(*)
+        from (
+            select created_at
+            from execlog.strategy_execution_log_default
+            where strategy_id is distinct from ''
+                and created_at is null
+            limit 1000000
+        ) as undated
+    ) as undated_rows,
+    case
+        when exists (select from own where begins <= now() and ends > now())
+        then (
+            select min(ends)
+            from own
+            where ends > now()
+                and not exists (select from own as next where next.begins <= own.ends and next.ends > own.ends)
+        )
+        else now()
+    end as covered_until,
+    (select max(stored_at) from execlog.recorder_progress) as last_stored,
+    (
+        select min(xact_start)
+        from pg_catalog.pg_stat_activity
+        where backend_xid is not null
+            and datname = current_database()
+    ) as oldest_write
