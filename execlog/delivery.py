@@ -15,7 +15,6 @@ import asyncio
 import contextlib
 import functools
 import random
-import re
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -25,6 +24,7 @@ import asyncpg
 
 from execlog import arguments
 from execlog.backoff import Backoff
+from execlog.blame import blamed_row, blames_a_row
 from execlog.buffer import Batch, Buffer
 from execlog.copytext import NULL, fields_of
 from execlog.errors import ExeclogError, QueryRejected, StoreUnavailable, driver_errors
@@ -39,14 +39,9 @@ __all__ = ["Delivery", "RejectedExecution"]
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _PAUSE_WHILE_AWAITED = 0.25
 _PRUNE_SECONDS, _PRUNE_DAYS = 3600.0, 30
-# Classes of SQLSTATE that blame a row: data, integrity, cardinality, view check, limits of the
-# program, an exception of a trigger. What blames neither a row nor us is tried again.
-_ROW_CLASSES = frozenset({"21", "22", "23", "44", "54", "P0"})
-# Syntax and access, authorisation, not supported.
+# Syntax and access, authorisation, not supported. What blames neither a row nor us is tried again.
 _FINAL_CLASSES = frozenset({"28", "42", "0A"})
 _READ_ONLY = "25006"
-# "COPY strategy_execution_log, line 7, column ..." in whatever language the server speaks.
-_LINE = re.compile(r"^COPY \w+, \w+ (\d+)", re.MULTILINE)
 
 
 class RejectedExecution(NamedTuple):
@@ -206,7 +201,7 @@ class Delivery:
             try:
                 await self._try(rows)
             except QueryRejected as error:
-                if self._blaming and (error.sqlstate or "")[:2] in _ROW_CLASSES:
+                if self._blaming and blames_a_row(error):
                     self._take_out(shipment, rows, error)
                 elif (error.sqlstate or "")[:2] in _FINAL_CLASSES:
                     return self._stop(error)
@@ -290,7 +285,7 @@ class Delivery:
         self._doubtful = False
         self.last_error = str(error)
         self._rows_at_once = max(len(rows) // 2, 1)
-        place = _blamed(error, len(rows))
+        place = blamed_row(error, len(rows))
         if place is None:
             return
         row = shipment.pop(place)
@@ -337,14 +332,6 @@ class Delivery:
         with contextlib.suppress(Exception):
             async with asyncio.timeout(self._timeout), self._link.connection() as connection:
                 await connection.fetch(self._statements["prune_progress"].sql, _PRUNE_DAYS)
-
-
-def _blamed(error: ExeclogError, rows: int) -> int | None:
-    """The place of the row that the server names, or of the only one."""
-    found = _LINE.search(getattr(error.__cause__, "context", None) or "")
-    if found is not None and 1 <= int(found[1]) <= rows:
-        return int(found[1]) - 1
-    return 0 if rows == 1 else None
 
 
 @functools.cache

@@ -112,6 +112,28 @@ class Store:
                 async with asyncio.timeout(self._timeout):
                     await transaction.commit()
 
+    async def explain(
+        self, statement: Statement, *values: object, analyze: bool = False
+    ) -> list[str]:
+        """The lines of the plan that the server makes for these parameters, and no others.
+
+        Args:
+            statement: The statement; a COPY has no plan.
+            values: Its parameters.
+            analyze: Carry it out too, in a transaction that can't write, and tell what was read.
+
+        Raises:
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        options = "(analyze, buffers)" if analyze else ""
+        with driver_errors(statement.name):
+            async with self._connection(statement.name) as (connection, remaining):
+                async with asyncio.timeout(remaining), connection.transaction(readonly=True):
+                    found = await connection.fetch(f"explain {options} {statement.sql}", *values)
+        return [record[0] for record in found]
+
     async def copy(self, statement: Statement, lines: Iterable[bytes]) -> None:
         """Stores rows by the COPY that the statement is, all or none.
 

@@ -18,9 +18,21 @@ try:
 except ImportError:  # the core works without them
     sys.exit("execlog: the command line needs its extra: pip install 'execlog[cli]'")
 
-from execlog.cli import administration, cards, executions, following, overview
+from execlog.cli import (
+    administration,
+    cards,
+    diagnosis,
+    executions,
+    explaining,
+    exporting,
+    following,
+    importing,
+    overview,
+)
 
 __all__ = ["app", "main"]
+
+_WHERE = " (--dsn, EXECLOG_DSN or PGHOST say where it is)"
 
 app = typer.Typer(
     help="The execution log of a scoring engine, from a terminal.",
@@ -38,11 +50,14 @@ for command in (
     overview.top,
     cards.compare,
     cards.check,
-    administration.sql,
+    exporting.export,
+    importing.import_file,
+    explaining.sql,
     administration.migrate,
+    diagnosis.doctor,
     administration.demo,
 ):
-    app.command()(command)
+    app.command(command.__name__.removesuffix("_file"))(command)
 
 
 def main() -> None:
@@ -57,7 +72,9 @@ def main() -> None:
     except InvalidArgument as error:
         sys.exit(_say(error, 2))
     except ExeclogError as error:
-        sys.exit(_say(error, 1))
+        # Whoever types this at night may have forgotten to say which server.
+        hint = _WHERE if isinstance(error.__cause__, OSError) else ""
+        sys.exit(_say(f"{error}{hint}", 1))
     except OSError as error:
         # What is left in the buffer would fail once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

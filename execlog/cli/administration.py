@@ -1,4 +1,4 @@
-"""Commands for the one who looks after it: migrations, the statements, the demo."""
+"""Commands for the one who begins with it: the migrations, the demo."""
 
 from __future__ import annotations
 
@@ -6,22 +6,20 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from execlog.cli.cards import summary
 from execlog.cli.options import Dsn
 from execlog.cli.overview import timeline
-from execlog.cli.rendering import Column, print_table
+from execlog.cli.progress import progress
 from execlog.cli.server import dsn_of
-from execlog.repository import statements
 from execlog.schema import check_migrations, dump_migrations
 from execlog.schema import migrate as apply_migrations
 
-__all__ = ["demo", "migrate", "sql"]
+__all__ = ["demo", "migrate"]
 
 
 def migrate(
@@ -48,23 +46,6 @@ def migrate(
         print("execlog: up to date", file=sys.stderr)
 
 
-def sql(
-    name: Annotated[str | None, typer.Argument(help="The method's name; none: all names.")] = None,
-) -> None:
-    """Print a packaged statement, or the list of them.
-
-    Example: execlog sql list_failures
-    """
-    known = statements()
-    if name is None:
-        rows = [(found.name, found.question) for found in known.values()]
-        print_table([Column("name"), Column("question")], rows)
-    elif name in known:
-        print(known[name].sql, end="")
-    else:
-        raise typer.BadParameter(f"{name!r} is none of {', '.join(known)}")
-
-
 def demo(
     dsn: Annotated[
         str | None,
@@ -87,8 +68,8 @@ def demo(
         sys.exit("execlog: the demo needs its extra: pip install 'execlog[demo]'")
     paths = modules(limit)
     with _server(dsn) as server:
-        with _progress(len(paths)) as progress:
-            recorded, answers = asyncio.run(run.run(server, paths, progress))
+        with progress("scoring modules", len(paths)) as advance:
+            recorded, answers = asyncio.run(run.run(server, paths, advance))
         report.print_report(Console(), recorded, answers)
         for command in (summary, timeline):
             print(f"\n$ execlog {command.__name__} {STRATEGY}\n")
@@ -104,14 +85,3 @@ def _server(dsn: str | None) -> Iterator[str]:
 
     with EmbeddedPostgres() as server:
         yield server.dsn
-
-
-@contextlib.contextmanager
-def _progress(total: int) -> Iterator[Any]:
-    console = Console(stderr=True)
-    columns = (TextColumn("scoring modules"), BarColumn(), MofNCompleteColumn())
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda recorded: bar.advance(task, recorded)

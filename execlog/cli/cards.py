@@ -14,6 +14,7 @@ from rich.text import Text
 
 from execlog import HistogramBucket, StrategyMetrics
 from execlog.cli.completion import strategies
+from execlog.cli.forms import print_model
 from execlog.cli.options import (
     Dsn,
     Json,
@@ -37,7 +38,6 @@ from execlog.cli.rendering import (
     milliseconds,
     number,
     percent,
-    print_model,
     print_table,
     shown,
     stdout,

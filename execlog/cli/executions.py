@@ -14,14 +14,13 @@ from rich.text import Text
 from rich.tree import Tree
 
 from execlog import StrategyExecutionLog
+from execlog.cli.forms import print_model, print_models
 from execlog.cli.options import Dsn, Json, Output, OutputOption, Realm, Since, Until, Utc, form
 from execlog.cli.rendering import (
     Column,
     local,
     milliseconds,
     number,
-    print_model,
-    print_models,
     print_table,
     shown,
     status_text,

@@ -1,4 +1,4 @@
-"""The command that shows the newest executions of a strategy, and goes on with those that come."""
+"""The command that shows the newest executions, and goes on with those that come."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import typer
 from rich.text import Text
 
 from execlog import StoreUnavailable, StrategyExecutionLog, StrategyExecutionLogRepository
-from execlog.cli.options import Dsn, Json, Output, OutputOption, Strategy, Utc, form, length
+from execlog.cli.forms import print_models
+from execlog.cli.options import AnyStrategy, Dsn, Json, Output, OutputOption, Utc, form, length
 from execlog.cli.rendering import (
     local,
     milliseconds,
     number,
-    print_models,
     shown,
     status_text,
     stdout,
@@ -32,11 +32,11 @@ _EVERY_SECONDS = 1.0
 _CALENDAR_BEGINS = datetime.min.replace(tzinfo=UTC)
 # A recorder keeps a batch for a fifth of a second, and longer in trouble.
 _LATE = timedelta(seconds=10)
-_HEADER = ("time", "status", "took", "points", "code", "case", "id")
+_HEADER = ("time", "strategy", "status", "took", "points", "code", "case", "id")
 
 
 def tail(
-    strategy: Strategy,
+    strategy: AnyStrategy = None,
     status: Annotated[str | None, typer.Option("--status", help="Only this one.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=_PAGE)] = 50,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new ones.")] = False,
@@ -54,7 +54,7 @@ def tail(
     utc: Utc = False,
     dsn: Dsn = None,
 ) -> None:
-    """Show the newest executions of a strategy, the newest last.
+    """Show the newest executions, of all strategies or of one, the newest last.
 
     With -f, what is stored is shown within a second or two, each execution once; those without a
     time are left out. Each look reads all of the last ten seconds, or of what --late says.
@@ -72,8 +72,9 @@ def tail(
             print("\t".join(_HEADER))
         _print(newest, output, utc)
         if not newest and not follow:
+            of = "" if strategy is None else f" of {shown(strategy)}"
             which = "" if status is None else f" with status {shown(status)}"
-            print(f"execlog: no execution of {shown(strategy)}{which}", file=sys.stderr)
+            print(f"execlog: no execution{of}{which}", file=sys.stderr)
         while follow:
             sys.stdout.flush()
             await asyncio.sleep(_EVERY_SECONDS)
@@ -95,7 +96,7 @@ class Follower:
     def __init__(
         self,
         log: StrategyExecutionLogRepository,
-        strategy_id: str,
+        strategy_id: str | None,
         status: str | None,
         late: timedelta,
     ) -> None:
@@ -145,6 +146,8 @@ class Follower:
     async def _page(
         self, limit: int, before: StrategyExecutionLog | None = None
     ) -> list[StrategyExecutionLog]:
+        if self._strategy_id is None:
+            return await self._log.list_newest(status=self._status, limit=limit, before=before)
         return await self._log.list_for_strategy(
             strategy_id=self._strategy_id, status=self._status, limit=limit, before=before
         )
@@ -168,6 +171,7 @@ def _print(rows: Sequence[StrategyExecutionLog], output: Output, utc: bool) -> N
     for one in rows:
         cells = (
             local(one.created_at, utc),
+            shown(one.strategy_id),
             status_text(one.status),
             milliseconds(one.duration_ms),
             number(one.points),

@@ -13,6 +13,7 @@ import typer
 from execlog.cli.completion import strategies
 
 __all__ = [
+    "AnyStrategy",
     "Bucket",
     "Dsn",
     "Json",
@@ -106,6 +107,12 @@ Bucket = Annotated[
 ]
 Strategy = Annotated[
     str, typer.Argument(metavar="STRATEGY", show_default=False, autocompletion=strategies)
+]
+AnyStrategy = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[STRATEGY]", help="None: all.", show_default=False, autocompletion=strategies
+    ),
 ]
 Realm = Annotated[str | None, typer.Option("--realm", help="Only this tenant's.")]
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="The form of the answer.")]

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from execlog.cli.forms import print_models
 from execlog.cli.options import (
     Bucket,
     Dsn,
@@ -29,7 +30,6 @@ from execlog.cli.rendering import (
     milliseconds,
     number,
     percent,
-    print_models,
     print_table,
     shown,
 )

@@ -1,9 +1,7 @@
-"""Answers as text: tables for a terminal, tab-separated lines for a pipe, JSON and CSV."""
+"""Answers as text: tables for a terminal, tab-separated lines for a pipe."""
 
 from __future__ import annotations
 
-import csv
-import json
 import sys
 import unicodedata
 from collections.abc import Sequence
@@ -15,24 +13,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from execlog.cli.options import Output
-from execlog.models import Model
-
 __all__ = [
     "BAR",
     "STYLES",
     "Column",
     "bar",
+    "is_harmless",
     "local",
     "milliseconds",
     "number",
     "percent",
-    "print_model",
-    "print_models",
     "print_table",
     "shown",
     "status_text",
     "stdout",
+    "takes_unicode",
 ]
 
 # How statuses look; what is not known looks like a failure of its own kind.
@@ -60,12 +55,13 @@ def shown(value: object) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(
-        character if _is_harmless(character) else character.encode("unicode_escape").decode()
+        character if is_harmless(character) else character.encode("unicode_escape").decode()
         for character in text
     )
 
 
-def _is_harmless(character: str) -> bool:
+def is_harmless(character: str) -> bool:
+    """Whether it steers no terminal. Never raises."""
     # Control, format (which turns the direction of text), surrogate and private characters, and
     # separators of lines.
     return unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
@@ -115,49 +111,13 @@ def bar(value: float, most: float, width: int = BAR) -> str:
     if value <= 0 or most <= 0:
         return ""
     eighths = max(round(value / most * width * 8), 1)
-    if not _takes_unicode():
+    if not takes_unicode():
         return "#" * max(eighths // 8, 1)
     return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
 
 
-def print_models(models: Sequence[Model], output: Output) -> None:
-    """The models' own dumps, as `output` says; `table` is not for this. Raises OSError."""
-    dumps = [model.model_dump(by_alias=True, mode="json") for model in models]
-    if output is Output.csv:
-        if dumps:
-            writer = csv.writer(sys.stdout, lineterminator="\n")
-            writer.writerow(dumps[0])
-            writer.writerows([_cell(value) for value in dump.values()] for dump in dumps)
-    elif output is Output.jsonl:
-        for dump in dumps:
-            _print_json(dump, indent=None)
-    else:
-        _print_json(dumps)
-
-
-def print_model(model: Model, output: Output) -> None:
-    """As `print_models`, but in JSON an object and not a list of one. Raises OSError."""
-    if output is Output.json:
-        _print_json(model.model_dump(by_alias=True, mode="json"))
-    else:
-        print_models([model], output)
-
-
-def _print_json(value: object, indent: int | None = 2) -> None:
-    """JSON that steers no terminal, and that any encoding can take."""
-    text = json.dumps(value, ensure_ascii=not _takes_unicode(), indent=indent)
-    if sys.stdout.isatty():
-        text = "".join(
-            one if one == "\n" or _is_harmless(one) else _json_escape(one) for one in text
-        )
-    print(text)
-
-
-def _json_escape(character: str) -> str:
-    return json.dumps(character)[1:-1] if ord(character) > 0x7F else f"\\u{ord(character):04x}"
-
-
-def _takes_unicode() -> bool:
+def takes_unicode() -> bool:
+    """Whether standard output takes any character. Never raises."""
     return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
 
 
@@ -203,9 +163,3 @@ def _print_expanded(
             if text:
                 console.print(Text.assemble((column.name.ljust(longest), "bold"), "  ", text))
         console.print()
-
-
-def _cell(value: object) -> object:
-    if isinstance(value, list | dict):
-        value = json.dumps(value, ensure_ascii=False)
-    return shown(value) if isinstance(value, str) and sys.stdout.isatty() else value

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
 
 import asyncpg
 import typer
@@ -13,10 +14,15 @@ import typer
 from execlog import StrategyExecutionLogRepository
 from execlog.errors import driver_errors, dsn_errors
 
-__all__ = ["ask", "dsn_of"]
+if TYPE_CHECKING:
+    Pool = asyncpg.Pool[asyncpg.Record]
+
+__all__ = ["SECONDS", "ask", "connected", "dsn_of"]
+
+SECONDS = 60.0
+"""What one statement of a command may take."""
 
 Answer = TypeVar("Answer")
-_SECONDS = 60.0
 
 
 def ask(
@@ -27,17 +33,28 @@ def ask(
     Raises:
         ExeclogError: The server can't be reached or refuses.
     """
-    return asyncio.run(_asked(dsn_of(dsn), question))
+
+    async def asked() -> Answer:
+        async with connected(dsn) as pool:
+            return await question(StrategyExecutionLogRepository(pool, timeout=SECONDS))
+
+    return asyncio.run(asked())
 
 
-async def _asked(
-    dsn: str, question: Callable[[StrategyExecutionLogRepository], Awaitable[Answer]]
-) -> Answer:
+@contextlib.asynccontextmanager
+async def connected(dsn: str | None) -> AsyncIterator[Pool]:
+    """A pool of one connection to this server.
+
+    Raises:
+        ExeclogError: The server can't be reached or refuses.
+    """
     with driver_errors("connect"), dsn_errors("dsn"):
         # One statement does not repay being kept, and a pooler may stand in between.
-        pool = await asyncpg.create_pool(dsn, min_size=1, max_size=1, statement_cache_size=0)
+        pool = await asyncpg.create_pool(
+            dsn_of(dsn), min_size=1, max_size=1, statement_cache_size=0
+        )
     try:
-        return await question(StrategyExecutionLogRepository(pool, timeout=_SECONDS))
+        yield pool
     finally:
         pool.terminate()
 

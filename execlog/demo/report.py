@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
+from execlog.cli.rendering import Column, print_table, shown
 from execlog.demo.run import Answers, Recorded
 
 __all__ = ["print_report"]
@@ -37,17 +36,9 @@ def print_report(console: Console, recorded: Recorded, answers: Answers) -> None
 def _print_table(
     console: Console, title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]
 ) -> None:
-    cells = [[str(value) for value in row] for row in rows]
-    if not console.is_terminal:
-        # No box and no wrapping: rich would cut the lines at 80 columns.
-        for line in (["", f"# {title}", "\t".join(columns)], map("\t".join, cells)):
-            console.file.write("\n".join(line) + "\n")
-        return
-    console.print(f"\n[bold]{title}[/bold]", highlight=False)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        right = column in _NUMBERS
-        table.add_column(column, justify="right" if right else "left", overflow="ellipsis")
-    for line in cells:
-        table.add_row(*line)
-    console.print(table)
+    heading = f"[bold]{title}[/bold]" if console.is_terminal else f"# {title}"
+    console.print(f"\n{heading}", highlight=False)
+    print_table(
+        [Column(name, right=name in _NUMBERS) for name in columns],
+        [[shown(value) for value in row] for row in rows],
+    )

@@ -13,6 +13,7 @@ import select
 import signal
 import subprocess
 from datetime import UTC, datetime, timedelta
+from typing import IO
 
 import pytest
 from typer.testing import CliRunner
@@ -68,12 +69,14 @@ def lines(*words: str, dsn: str) -> list[list[str]]:
     return [line.split("\t") for line in done.stdout.splitlines()]
 
 
-def on_terminal(*words: str, dsn: str, columns: int, **environment: str) -> str:
-    """What a command writes to a terminal of so many columns."""
+def on_terminal(
+    *words: str, dsn: str, columns: int, into: IO[bytes] | None = None, **environment: str
+) -> str:
+    """What a command writes to a terminal of so many columns; its data `into` a file, if given."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [COMMAND, *words],
-        stdout=theirs,
+        stdout=into or theirs,
         stderr=theirs,
         env={
             **{name: value for name, value in os.environ.items() if name != "NO_COLOR"},
@@ -124,22 +127,28 @@ def test_forms_of_output(dsn: str, rows: list[StrategyExecutionLog]) -> None:
 
 def test_tail(dsn: str, rows: list[StrategyExecutionLog]) -> None:
     header, *found = lines("tail", STRATEGY, "-n", "3", dsn=dsn)
-    assert header == ["time", "status", "took", "points", "code", "case", "id"]
+    assert header == ["time", "strategy", "status", "took", "points", "code", "case", "id"]
     assert [line[-1] for line in found] == [str(one.id) for one in rows[-3:]]
     failed = run("tail", STRATEGY, "--status", "error", "-o", "jsonl", EXECLOG_DSN=dsn)
     assert json.loads(failed.stdout)["id"] == str(rows[-1].id)
+    everybody = lines("tail", "--status", "error", dsn=dsn)
+    assert [line[1:3] for line in everybody[1:]] == [[STRATEGY, "error"]]
     nobody = run("tail", "nobody", EXECLOG_DSN=dsn)
     assert (nobody.returncode, len(nobody.stdout.splitlines())) == (0, 1)
     assert nobody.stderr == "execlog: no execution of nobody\n"
     assert run("tail", STRATEGY, "-f", "--json", EXECLOG_DSN=dsn).returncode == 2
 
 
+@pytest.mark.parametrize("of", [[STRATEGY], []], ids=["one", "all"])
 async def test_following(
-    dsn: str, rows: list[StrategyExecutionLog], repository: StrategyExecutionLogRepository
+    dsn: str,
+    rows: list[StrategyExecutionLog],
+    repository: StrategyExecutionLogRepository,
+    of: list[str],
 ) -> None:
     """Whatever is stored meanwhile is shown once, also what ended before what was shown already."""
     process = await asyncio.create_subprocess_exec(
-        COMMAND, "tail", STRATEGY, "-f", "-n", "2", "--late", "5m",
+        COMMAND, "tail", *of, "-f", "-n", "2", "--late", "5m",
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env={**os.environ, "EXECLOG_DSN": dsn},
@@ -334,6 +343,17 @@ def test_check_of_what_did_not_run(dsn: str) -> None:
         (("top", "--by", "p50"), "p99"),
         (("failures", "-n", "0"), "--limit"),
         (("sql", "nope"), "list_failures"),
+        (("sql", "metrics", "--explain"), "takes strategy_id (text), since (timestamptz, may be"),
+        (("sql", "metrics", "--explain", "strategy=s"), "no parameter strategy: metrics takes"),
+        (("sql", "get", "--explain", "id=7"), "'7' is no uuid"),
+        (("sql", "health", "--explain", "now=7"), "health takes none"),
+        (("sql", "insert_rows", "--explain"), "is a COPY"),
+        (("sql", "insert_missing", "--analyze", "rows=[]"), "would store rows"),
+        (("sql", "get", "id=7"), "are for --explain"),
+        (("import", "no such file"), "no such file"),
+        (("import", "."), "Is a directory"),
+        (("export", "-o", "json"), "jsonl"),
+        (("doctor", "--ahead", "soon"), "250ms, 15m"),
         (("summary",), "STRATEGY"),
     ],
 )
@@ -354,7 +374,8 @@ def test_a_window_that_is_turned_around(dsn: str) -> None:
 def test_a_server_that_is_away_or_not_migrated(words: tuple[str, ...], empty_dsn: str) -> None:
     away = run(*words, EXECLOG_DSN="postgresql://user:s3cret@127.0.0.1:1/db")
     assert (away.returncode, away.stdout) == (1, "")
-    assert away.stderr == "execlog: connect: the server can't be reached\n"
+    assert away.stderr.startswith("execlog: connect: the server can't be reached (--dsn, ")
+    assert len(away.stderr.splitlines()) == 1
     bare = run(*words, EXECLOG_DSN=empty_dsn)
     assert (bare.returncode, bare.stdout) == (1, "")
     assert "run `execlog migrate`" in bare.stderr
@@ -432,6 +453,7 @@ def test_the_statements() -> None:
 def test_every_help_has_an_example() -> None:
     for found in app.registered_commands:
         assert found.callback is not None
-        name = found.callback.__name__
+        name = found.name
+        assert name is not None
         shown = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "200"})
         assert (shown.exit_code, f"Example: execlog {name}" in shown.stdout) == (0, True)

@@ -1,0 +1,102 @@
+"""The command that shows a packaged statement, or what the live server would do with it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+
+from execlog.cli.options import Dsn, moment
+from execlog.cli.rendering import Column, print_table, shown
+from execlog.cli.server import SECONDS, connected
+from execlog.repository import statements
+from execlog.statements import Parameter, Statement
+from execlog.store import Store
+
+__all__ = ["sql"]
+
+_PARSERS: Mapping[str, Callable[[str], Any]] = {
+    "uuid": UUID,
+    "timestamptz": moment,
+    "integer": int,
+    "bigint": int,
+    "double precision": float,
+    "boolean": lambda text: {"true": True, "false": False}[text],
+}
+
+
+def sql(
+    name: Annotated[str | None, typer.Argument(help="The method's name; none: all names.")] = None,
+    parameters: Annotated[
+        list[str] | None, typer.Argument(metavar="[PARAMETER=VALUE]...", help="With --explain.")
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Its plan on the live server, for these parameters.")
+    ] = False,
+    analyze: Annotated[
+        bool, typer.Option("--analyze", help="Carry it out too: the plan with what was read.")
+    ] = False,
+    dsn: Dsn = None,
+) -> None:
+    """Print a packaged statement, its plan on the live server, or the list of them.
+
+    Example: execlog sql count_by_status --explain --analyze strategy_id=loyalty since=1d
+    """
+    known = statements()
+    if name is None:
+        rows = [(found.name, found.question) for found in known.values()]
+        print_table([Column("name"), Column("question")], rows)
+        return
+    if name not in known:
+        raise typer.BadParameter(f"{name!r} is none of {', '.join(known)}", param_hint="NAME")
+    statement = known[name]
+    if not explain and not analyze:
+        if parameters:
+            raise typer.BadParameter("parameters are for --explain", param_hint="PARAMETER")
+        print(statement.sql, end="")
+        return
+    if "from stdin" in statement.sql:
+        raise typer.BadParameter(f"{name} is a COPY, which has no plan", param_hint="NAME")
+    if analyze and name.startswith("insert_"):
+        raise typer.BadParameter(f"{name} would store rows", param_hint="--analyze")
+    values = _values(statement, parameters or [])
+    for line in asyncio.run(_plan(dsn, statement, values, analyze)):
+        print(shown(line))
+
+
+async def _plan(
+    dsn: str | None, statement: Statement, values: Sequence[object], analyze: bool
+) -> list[str]:
+    async with connected(dsn) as pool:
+        return await Store(pool, SECONDS).explain(statement, *values, analyze=analyze)
+
+
+def _values(statement: Statement, given: Sequence[str]) -> list[object]:
+    """The parameters in their order. Raises typer.BadParameter, which says what they are."""
+    texts = dict(text.partition("=")[::2] for text in given)
+    unknown = texts.keys() - {parameter.name for parameter in statement.parameters}
+    needed = [one for one in statement.parameters if one.name not in texts and not one.nullable]
+    if unknown or needed:
+        takes = ", ".join(
+            f"{one.name} ({one.type}{', may be left out' if one.nullable else ''})"
+            for one in statement.parameters
+        )
+        wrong = (
+            f"no parameter {', '.join(sorted(unknown))}" if unknown else "parameters are missing"
+        )
+        problem = f"{wrong}: {statement.name} takes {takes or 'none'}"
+        raise typer.BadParameter(problem, param_hint="PARAMETER")
+    return [_value(one, texts.get(one.name)) for one in statement.parameters]
+
+
+def _value(parameter: Parameter, text: str | None) -> object:
+    if text is None:
+        return None
+    try:
+        return _PARSERS.get(parameter.type, str)(text)
+    except (ValueError, KeyError):
+        problem = f"{text!r} is no {parameter.type}"
+        raise typer.BadParameter(problem, param_hint=parameter.name) from None

@@ -1,0 +1,218 @@
+"""The command that reads exported executions in, and stores each of them once."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import sys
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from enum import Enum
+from typing import IO, Annotated
+
+import typer
+from pydantic_core import from_json
+
+from execlog import (
+    InvalidArgument,
+    QueryRejected,
+    StrategyExecutionLog,
+    StrategyExecutionLogRepository,
+)
+from execlog.blame import blamed_row, blames_a_row
+from execlog.cli.options import Dsn
+from execlog.cli.progress import progress
+from execlog.cli.rendering import number, shown
+from execlog.cli.server import ask
+
+__all__ = ["Importer", "import_file"]
+
+_BATCH_ROWS, _BATCH_BYTES = 5000, 8 * 1024 * 1024
+_LONGEST_LINE = 256 * 1024 * 1024
+_BOM = b"\xef\xbb\xbf"
+_DUPLICATE = "23505"
+_ROW = re.compile(r"rows\[(\d+)\]\.?(.*)")
+# Of the ids that are made for lines without one.
+_NAMESPACE = uuid.UUID("6b1f9a52-5f0d-5b7e-9c1e-3d6f0a7c2e41")
+
+
+class OnError(str, Enum):  # noqa: UP042 - typer shows the values of this kind
+    """What a bad line does."""
+
+    stop = "stop"
+    skip = "skip"
+
+
+def import_file(
+    file: Annotated[
+        typer.FileBinaryRead,
+        typer.Argument(metavar="FILE", help="JSON lines, as exported; - is standard input."),
+    ],
+    on_error: Annotated[
+        OnError, typer.Option("--on-error", help="What a line that can't be stored does.")
+    ] = OnError.stop,
+    dsn: Dsn = None,
+) -> None:
+    """Store the executions of a file, each once however often it is run.
+
+    A line without createdAt is stored without a time. One without an id gets one of its number and
+    text, so that the same file gives the same.
+
+    Example: execlog import loyalty.jsonl --on-error skip
+    """
+
+    def report(line: int, problem: str) -> None:
+        print(f"execlog: line {line}: {shown(problem)}", file=sys.stderr)
+        if on_error is OnError.stop:
+            raise _Stopped
+
+    importer = Importer(report)
+
+    async def run(log: StrategyExecutionLogRepository) -> None:
+        status = os.fstat(file.fileno())
+        size = status.st_size if stat.S_ISREG(status.st_mode) else None
+        with progress("importing, bytes", size) as advance:
+            await importer.run(log, file, advance)
+
+    try:
+        ask(dsn, run)
+    except _Stopped:
+        raise typer.Exit(1) from None
+    finally:
+        if importer.lines:
+            print(f"execlog: {importer}", file=sys.stderr)
+
+
+class _Stopped(Exception):
+    """A bad line was met, and it was asked to stop there."""
+
+
+class Importer:
+    """Stores lines a batch at a time, by COPY for as long as nothing of them is stored already.
+
+    Args:
+        report: Told of each line that can't be: its number, and why. What it raises ends the run.
+    """
+
+    def __init__(self, report: Callable[[int, str], None]) -> None:
+        """Takes whom to tell. Never raises."""
+        self._report = report
+        self._overlap = False  # whether rows of the last batch were stored already
+        self.lines = self.stored = self.known = self.bad = 0
+
+    def __str__(self) -> str:
+        """The account. Never raises."""
+        said = f"{number(self.stored)} executions stored"
+        if self.known:
+            said += f", {number(self.known)} were there already"
+        return said + (f", {number(self.bad)} lines could not be stored" if self.bad else "")
+
+    async def run(
+        self,
+        log: StrategyExecutionLogRepository,
+        file: IO[bytes],
+        advance: Callable[[float], None],
+    ) -> None:
+        """Stores what is in the file; `advance` is told of the bytes that were read.
+
+        Raises:
+            ExeclogError: The server is away, or refuses whatever the rows are.
+            OSError: The file can't be read.
+        """
+        batch: list[tuple[int, StrategyExecutionLog]] = []
+        size = 0
+        for line, text in _lines(file):
+            self.lines += 1
+            try:
+                batch.append((line, _execution(line, text)))
+            except InvalidArgument as error:
+                try:
+                    self._complain(line, error)
+                except Exception:  # it ends here, and those before it were fine
+                    await self._store(log, batch)
+                    raise
+            size += len(text)
+            advance(len(text))
+            if len(batch) == _BATCH_ROWS or size >= _BATCH_BYTES:
+                await self._store(log, batch)
+                batch, size = [], 0
+        await self._store(log, batch)
+
+    async def _store(
+        self,
+        log: StrategyExecutionLogRepository,
+        batch: Sequence[tuple[int, StrategyExecutionLog]],
+    ) -> None:
+        """Stores a batch, and where one of it can't be, those before it, and those after it."""
+        if not batch:
+            return
+        try:
+            stored = await self._stored(log, [row for _, row in batch])
+        except InvalidArgument as error:
+            found = _ROW.fullmatch(error.argument)
+            if found is None:
+                raise
+            place, why = int(found[1]), InvalidArgument(found[2], error.problem)
+        except QueryRejected as error:
+            if not blames_a_row(error):
+                raise
+            blamed = blamed_row(error, len(batch))
+            if blamed is None:
+                half = len(batch) // 2
+                await self._store(log, batch[:half])
+                return await self._store(log, batch[half:])
+            place, why = blamed, InvalidArgument("", f"the server refuses it: {error}")
+        else:
+            self.stored += stored
+            self.known += len(batch) - stored
+            self._overlap = stored < len(batch)
+            return None
+        await self._store(log, batch[:place])
+        self._complain(batch[place][0], why)
+        return await self._store(log, batch[place + 1 :])
+
+    async def _stored(
+        self, log: StrategyExecutionLogRepository, rows: list[StrategyExecutionLog]
+    ) -> int:
+        if not self._overlap:
+            try:
+                return await log.insert_rows(rows)
+            except QueryRejected as error:
+                if error.sqlstate != _DUPLICATE:
+                    raise
+        return await log.insert_missing(rows)
+
+    def _complain(self, line: int, error: InvalidArgument) -> None:
+        self.bad += 1
+        self._report(line, ": ".join(filter(None, (error.argument, error.problem))))
+
+
+def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    """The lines that are not blank, with their numbers; of one that is too long, its beginning."""
+    number = 0
+    while line := file.readline(_LONGEST_LINE):
+        number += 1
+        rest = line
+        while len(rest) == _LONGEST_LINE and not rest.endswith(b"\n"):
+            rest = file.readline(_LONGEST_LINE)
+        if line.strip():
+            yield number, line
+
+
+def _execution(line: int, text: bytes) -> StrategyExecutionLog:
+    """The execution of a line. Raises InvalidArgument: it is none."""
+    if len(text) == _LONGEST_LINE:
+        raise InvalidArgument("", f"is longer than {_LONGEST_LINE:,} bytes")
+    try:
+        fields = from_json(text.removeprefix(_BOM))
+    except ValueError:
+        raise InvalidArgument("", "is not JSON") from None
+    if not isinstance(fields, dict):
+        raise InvalidArgument("", "is not a JSON object")
+    if "id" not in fields:
+        made = uuid.uuid5(_NAMESPACE, f"{line} {text.strip().decode(errors='replace')}")
+        fields["id"] = str(made)
+    if not fields.keys() & {"createdAt", "created_at"}:
+        fields["created_at"] = None
+    return StrategyExecutionLog(**fields)
