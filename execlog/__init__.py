@@ -16,6 +16,7 @@ from execlog.errors import (
     StoreUnavailable,
 )
 from execlog.health import Health
+from execlog.maintenance import MaintenanceStep, maintain
 from execlog.metrics import (
     DurationMetrics,
     HistogramBucket,
@@ -49,6 +50,7 @@ __all__ = [
     "Health",
     "HistogramBucket",
     "InvalidArgument",
+    "MaintenanceStep",
     "MetricsDelta",
     "MigrationError",
     "QueryFileError",
@@ -66,5 +68,6 @@ __all__ = [
     "TimeseriesBucket",
     "check_migrations",
     "dump_migrations",
+    "maintain",
     "migrate",
 ]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from execlog.errors import InvalidArgument
@@ -16,6 +16,7 @@ __all__ = [
     "count",
     "fractions",
     "identifier",
+    "length",
     "limit",
     "name",
     "one_of",
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 
+_LONGEST_LENGTH = timedelta(days=365 * 1000)
 _LONGEST_SECONDS = 1_000_000  # in milliseconds still an integer to Postgres
 
 
@@ -155,6 +157,15 @@ def seconds(argument: str, value: object) -> float:
     if not 0 < value <= _LONGEST_SECONDS:
         raise InvalidArgument(argument, "must be above 0 and at most a million seconds")
     return float(value)
+
+
+def length(argument: str, value: object) -> timedelta:
+    """A length of time above 0. Raises InvalidArgument: it is none, or of a thousand years."""
+    if not isinstance(value, timedelta):
+        raise InvalidArgument(argument, f"must be a timedelta, not {type(value).__name__}")
+    if not timedelta() < value < _LONGEST_LENGTH:
+        raise InvalidArgument(argument, "must be above 0 and less than a thousand years")
+    return value
 
 
 def server_timeout(argument: str, value: object) -> str:

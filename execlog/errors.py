@@ -150,13 +150,13 @@ def _from_server(error: asyncpg.PostgresError, action: str) -> ExeclogError:
         text = f"{action}: the database lacks a table or column of execlog; run `execlog migrate`"
         return SchemaOutdated(text, state)
     if state[:2] in _PASSING_CLASSES or state in _PASSING:
-        return StoreUnavailable(f"{action}: {_condition(error)} ({state})", state)
+        return StoreUnavailable(f"{action}: {condition(error)} ({state})", state)
     constraint = getattr(error, "constraint_name", None)
     by = f", constraint {constraint}" if constraint else ""
-    return QueryRejected(f"{action}: {_condition(error)} ({state}{by})", state)
+    return QueryRejected(f"{action}: {condition(error)} ({state}{by})", state)
 
 
-def _condition(error: asyncpg.PostgresError) -> str:
-    """The condition's name in words: the class's name, which carries no data."""
+def condition(error: asyncpg.PostgresError) -> str:
+    """The condition's name in words: the class's name, which carries no data. Never raises."""
     name = type(error).__name__.removesuffix("Error")
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()

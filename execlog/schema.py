@@ -9,34 +9,24 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import asyncpg
 
 from execlog import arguments
-from execlog.errors import (
-    InvalidArgument,
-    MigrationError,
-    StoreUnavailable,
-    driver_errors,
-    dsn_errors,
-)
+from execlog.errors import MigrationError, StoreUnavailable, driver_errors
 from execlog.resources import folder
 from execlog.statements import Statement, load_statements
+from execlog.target import connection_to
 
 if TYPE_CHECKING:
-    Connection = (
-        asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
-    )
-    Target = str | Connection | asyncpg.Pool[asyncpg.Record]
+    from execlog.target import Connection, Target
 
 __all__ = ["check_migrations", "dump_migrations", "migrate", "migration_names"]
 
 _NAME = re.compile(r"(\d{4})_[a-z0-9_]+")
-_CONNECT_SECONDS = 10.0
 _QUICK_SECONDS = 30.0  # for what takes a millisecond on a server that is well
 _STATEMENTS = frozenset({"applied", "limit_lock_wait", "lock", "lock_wait", "record"})
 
@@ -71,7 +61,7 @@ async def migrate(
     files = _load()
     applied_now = []
     with driver_errors("migrate"):
-        async with _connection(target) as connection:
+        async with connection_to(target) as connection:
             applied = await _applied(connection)
             _compare(files, applied)
             for file in files:
@@ -94,7 +84,7 @@ async def check_migrations(target: Target) -> list[str]:
     """
     files = _load()
     with driver_errors("check"):
-        async with _connection(target) as connection:
+        async with connection_to(target) as connection:
             applied = await _applied(connection)
     _compare(files, applied)
     return [file.name for file in files if file.name not in applied]
@@ -147,26 +137,6 @@ def _load() -> list[_Migration]:
 @functools.cache
 def _statements() -> Mapping[str, Statement]:
     return load_statements(folder("sql") / "schema", _STATEMENTS)
-
-
-@asynccontextmanager
-async def _connection(target: Target) -> AsyncIterator[Connection]:
-    if isinstance(target, str):
-        # No statement cache: a name that one server knows, the next one behind a pooler may not.
-        with dsn_errors("target"):
-            own = await asyncpg.connect(target, timeout=_CONNECT_SECONDS, statement_cache_size=0)
-        try:
-            yield own
-        finally:
-            await own.close(timeout=_CONNECT_SECONDS)
-    elif isinstance(target, asyncpg.Pool):
-        async with target.acquire(timeout=_CONNECT_SECONDS) as borrowed:
-            yield borrowed
-    elif isinstance(target, asyncpg.Connection | asyncpg.pool.PoolConnectionProxy):
-        yield target
-    else:
-        problem = f"must be a DSN, a Connection or a Pool, not {type(target).__name__}"
-        raise InvalidArgument("target", problem)
 
 
 async def _applied(connection: Connection) -> dict[str, str]:

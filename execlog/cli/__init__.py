@@ -27,6 +27,7 @@ from execlog.cli import (
     exporting,
     following,
     importing,
+    maintaining,
     overview,
 )
 
@@ -54,6 +55,7 @@ for command in (
     importing.import_file,
     explaining.sql,
     administration.migrate,
+    maintaining.maintain,
     diagnosis.doctor,
     administration.demo,
 ):

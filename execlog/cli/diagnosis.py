@@ -22,6 +22,13 @@ __all__ = ["doctor"]
 _OLDEST_SERVER = 15
 
 
+_MAINTAIN = "run `execlog maintain`, and let cron run it every hour"
+_END = (
+    "VACUUM waits for it: find it in pg_stat_activity by its xact_start,"
+    " end it by pg_terminate_backend"
+)
+
+
 @dataclass(frozen=True)
 class Finding:
     """One thing that was looked at; where it is not well, what to do."""
@@ -107,11 +114,11 @@ def _examined(health: Health, ahead: timedelta, skew: timedelta, utc: bool) -> I
 
     days = f"{number(health.partitions)}, for the next {health.days_ahead:,.1f} days"
     short = timedelta(days=min(health.days_ahead, 1e6)) < ahead
-    yield Finding("partitions", days, _ADD if short else None)
+    yield Finding("partitions", days, _MAINTAIN if short else None)
 
     stray = f"{_at_most(health.stray_rows)} rows that no partition covers"
     stray += f", {_at_most(health.undated_rows)} without a time"
-    yield Finding("DEFAULT", stray, _MOVE if health.stray_rows else None)
+    yield Finding("DEFAULT", stray, _MAINTAIN if health.stray_rows else None)
 
     seconds = health.clock_skew_seconds
     which = "ahead of" if seconds >= 0 else "behind"
@@ -126,14 +133,6 @@ def _examined(health: Health, ahead: timedelta, skew: timedelta, utc: bool) -> I
         begun = health.oldest_write
         old_write = health.server_time - begun > timedelta(hours=1)
         yield Finding("oldest write", f"began {local(begun, utc)}", _END if old_write else None)
-
-
-_ADD = 'make more: README, "Partitions"'
-_MOVE = 'make their partitions and move them: README, "Partitions"'
-_END = (
-    "VACUUM waits for it: find it in pg_stat_activity by its xact_start,"
-    " end it by pg_terminate_backend"
-)
 
 
 def _print(findings: list[Finding]) -> None:

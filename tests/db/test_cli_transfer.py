@@ -293,7 +293,7 @@ async def test_doctor(dsn: str, repository: StrategyExecutionLogRepository) -> N
 
 
 async def test_doctor_finds_what_is_not_well(dsn: str, pool: Pool) -> None:
-    assert "make more" in diagnosis(dsn, "--ahead", "200d", code=1)["partitions"]
+    assert "run `execlog maintain`" in diagnosis(dsn, "--ahead", "200d", code=1)["partitions"]
     await StrategyExecutionLogRepository(pool).insert_rows([row(created_at=LONG_AGO)])
     await pool.execute("delete from execlog.schema_migration where name like '0002%'")
     found = diagnosis(dsn, "--skew", "0.001ms", code=1)

@@ -24,6 +24,7 @@ PUBLIC = [
     "Health",
     "HistogramBucket",
     "InvalidArgument",
+    "MaintenanceStep",
     "MetricsDelta",
     "MigrationError",
     "QueryFileError",
@@ -41,6 +42,7 @@ PUBLIC = [
     "TimeseriesBucket",
     "check_migrations",
     "dump_migrations",
+    "maintain",
     "migrate",
 ]
 

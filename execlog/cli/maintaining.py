@@ -1,0 +1,126 @@
+"""The command that keeps the partitions as they should be."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from datetime import timedelta
+from enum import Enum
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from execlog import MaintenanceStep
+from execlog import maintain as maintain_partitions
+from execlog.cli.forms import print_models
+from execlog.cli.options import Dsn, Json, Output, OutputOption, Utc, form, length
+from execlog.cli.rendering import Column, local, milliseconds, print_table
+from execlog.cli.server import dsn_of
+
+__all__ = ["maintain"]
+
+_STYLES = {"planned": "cyan", "done": "green", "postponed": "yellow", "failed": "red"}
+
+
+class Width(str, Enum):  # noqa: UP042 - typer shows the values of this kind
+    """How long the time of a partition is."""
+
+    hour = "hour"
+    day = "day"
+    week = "week"
+    month = "month"
+
+
+def maintain(
+    interval: Annotated[
+        Width, typer.Option("--interval", help="The width of new partitions.")
+    ] = Width.month,
+    ahead: Annotated[
+        int, typer.Option("--ahead", min=0, max=1000, help="So many after the present one.")
+    ] = 3,
+    retain: Annotated[
+        timedelta | None,
+        typer.Option(
+            "--retain",
+            parser=length,
+            metavar="LENGTH",
+            help="How long runs are kept; else for ever.",
+        ),
+    ] = None,
+    retain_failures: Annotated[
+        timedelta | None,
+        typer.Option(
+            "--retain-failures",
+            parser=length,
+            metavar="LENGTH",
+            help="How long those that failed are kept, where that is longer.",
+        ),
+    ] = None,
+    lock_timeout: Annotated[
+        timedelta | None,
+        typer.Option(
+            "--lock-timeout",
+            parser=length,
+            metavar="LENGTH",
+            help="How long a step may hold up others; else 2s.",
+        ),
+    ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what would be done.")] = False,
+    output: OutputOption = Output.table,
+    as_json: Json = False,
+    utc: Utc = False,
+    dsn: Dsn = None,
+) -> None:
+    """Make partitions ahead, move strays into theirs, remove what is old; for cron.
+
+    Exit 1 where a step failed. What was in the way of others is tried again by the next run.
+
+    Example: execlog maintain --interval day --ahead 7 --retain 90d --retain-failures 365d --plan
+    """
+    wait = 2.0 if lock_timeout is None else lock_timeout.total_seconds()
+    steps = asyncio.run(
+        maintain_partitions(
+            dsn_of(dsn),
+            interval=interval.value,
+            ahead=ahead,
+            retain=retain,
+            retain_failures=retain_failures,
+            lock_timeout=wait,
+            only_plan=plan,
+        )
+    )
+    output = form(output, as_json)
+    if output is not Output.table:
+        print_models(steps, output)
+    elif steps:
+        _print(steps, utc)
+    if not steps:
+        print("execlog: nothing to do, or another process is at it", file=sys.stderr)
+    if any(step.outcome == "failed" for step in steps):
+        raise typer.Exit(1)
+
+
+def _print(steps: list[MaintenanceStep], utc: bool) -> None:
+    columns = [
+        Column("step"),
+        Column("partition"),
+        Column("from"),
+        Column("to"),
+        Column("outcome"),
+        Column("took", right=True),
+        Column("problem"),
+    ]
+    rows = [
+        (
+            step.action,
+            step.partition,
+            local(step.begins, utc),
+            local(step.ends, utc),
+            Text(step.outcome, style=_STYLES[step.outcome]),
+            milliseconds(step.seconds * 1000) if step.seconds else "",
+            step.problem or "",
+        )
+        for step in steps
+    ]
+    print_table(columns, rows)

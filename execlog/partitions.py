@@ -1,0 +1,194 @@
+"""Which partitions there should be, and what is to be done until it is so: no I/O, only time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+__all__ = ["TABLE", "Action", "Interval", "Partition", "Step", "Wish", "plan", "slot"]
+
+Interval = Literal["hour", "day", "week", "month"]
+Action = Literal["replace", "attach", "tune", "thin", "drop", "purge", "vacuum"]
+
+TABLE = "strategy_execution_log"
+_DAY = timedelta(days=1)
+_WIDTHS = {"hour": timedelta(hours=1), "day": _DAY, "week": 7 * _DAY}
+_YEARS = range(2, 9998)  # in which each partition begins and ends within the calendar
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A partition that is there: its name, its times (the end is not in it), and its state.
+
+    Attributes:
+        bytes: Of its rows on disk; 0 where nothing was ever stored.
+        tuned: Whether autovacuum was told how often to look at it.
+        thinned: Whether only its failures are left.
+        vacuumed_at: When it was vacuumed last; None where it was not, or nobody knows.
+    """
+
+    name: str
+    begins: datetime
+    ends: datetime
+    bytes: int = 0
+    tuned: bool = True
+    thinned: bool = False
+    vacuumed_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is wanted.
+
+    Attributes:
+        interval: The width of new partitions, aligned in UTC.
+        ahead: How many of them there are to be after the present one.
+        retain: How long runs are kept; None: for ever.
+        retain_failures: How long failures are, at least as long.
+    """
+
+    interval: Interval
+    ahead: int
+    retain: timedelta | None = None
+    retain_failures: timedelta | None = None
+
+    def kept_from(self, now: datetime) -> tuple[datetime | None, datetime | None]:
+        """The times from which on runs, and failures, are kept; None: all are. Never raises."""
+        return (
+            None if self.retain is None else now - self.retain,
+            None if self.retain_failures is None else now - self.retain_failures,
+        )
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to do, in one transaction. For a purge, `begins` and `ends` are what is kept."""
+
+    action: Action
+    partition: str
+    begins: datetime
+    ends: datetime
+
+
+def slot(time: datetime, interval: Interval) -> tuple[datetime, datetime]:
+    """Begin and end of the hour, day, week or month of UTC in which a time lies. Never raises."""
+    hour = time.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    if interval == "hour":
+        begin = hour
+    elif interval == "month":
+        begin = hour.replace(day=1, hour=0)
+        return begin, (begin + 31 * _DAY).replace(day=1)
+    else:
+        begin = hour.replace(hour=0)
+        begin -= begin.weekday() * _DAY if interval == "week" else timedelta()
+    return begin, begin + _WIDTHS[interval]
+
+
+def plan(
+    partitions: Sequence[Partition], strays: Sequence[datetime], wish: Wish, now: datetime
+) -> list[Step]:
+    """The steps from what is there to what is wanted, in the order in which they are safe.
+
+    Never raises.
+
+    Args:
+        partitions: Those that are there, beside DEFAULT.
+        strays: Times of rows in DEFAULT, the most urgent first, in the years 2 to 9997.
+        wish: What is wanted.
+        now: The server's clock.
+    """
+    ok_from, failures_from = wish.kept_from(now)
+    replaced = [one for one in partitions if _is_misfit(one, wish.interval, now)]
+    kept = [one for one in partitions if one not in replaced]
+    attached: list[Step] = []
+    for begins, ends in _wanted(strays, wish, now):
+        for gap in _gaps(begins, ends, [*kept, *attached]):
+            attached.append(Step("attach", _name(*gap), *gap))
+    expired = [one for one in kept if _is_before(one.ends, failures_from)]
+    thin = [
+        one
+        for one in kept
+        if _is_before(one.ends, ok_from)
+        and one not in expired
+        and not one.thinned
+        and _is_finite(one)
+    ]
+    lasting = [one for one in kept if one not in expired and one not in thin]
+    return [
+        *_steps("replace", replaced),
+        *attached,
+        *_steps("tune", (one for one in lasting if not one.tuned)),
+        *_steps("thin", thin),
+        *_steps("drop", expired),
+        *_steps("vacuum", (one for one in lasting if _is_to_be_vacuumed(one, now))),
+    ]
+
+
+def _wanted(
+    strays: Sequence[datetime], wish: Wish, now: datetime
+) -> Iterator[tuple[datetime, datetime]]:
+    """The times that need a partition: now, what follows, and where rows strayed."""
+    _, failures_from = wish.kept_from(now)
+    begins, ends = slot(now, wish.interval)
+    yield begins, ends
+    for _ in range(wish.ahead):
+        begins, ends = slot(ends, wish.interval)
+        yield begins, ends
+    for time in strays:
+        begins, ends = slot(time, wish.interval)
+        if not _is_before(ends, failures_from):
+            yield begins, ends
+
+
+def _gaps(
+    begins: datetime, ends: datetime, others: Sequence[Partition | Step]
+) -> Iterator[tuple[datetime, datetime]]:
+    """The parts of a time that no partition covers."""
+    for other in sorted(others, key=lambda one: one.begins):
+        if begins < other.begins < ends:
+            yield begins, other.begins
+        if other.begins < ends:
+            begins = max(begins, other.ends)
+    if begins < ends:
+        yield begins, ends
+
+
+def _is_misfit(one: Partition, interval: Interval, now: datetime) -> bool:
+    """Whether it is of another width, still to come or just begun, and was never used."""
+    if one.bytes or one.ends <= now or not _is_finite(one):
+        return False
+    # At the seam between two widths a part of a slot is all that fits.
+    begins, ends = slot(one.begins, interval)
+    return not (begins <= one.begins and one.ends <= ends)
+
+
+def _is_to_be_vacuumed(one: Partition, now: datetime) -> bool:
+    """Whether it is closed, and its last rows have not been seen by VACUUM."""
+    if one.ends > now or not one.bytes:
+        return False
+    return one.vacuumed_at is None or one.vacuumed_at < one.ends
+
+
+def _is_finite(one: Partition) -> bool:
+    return one.begins.year in _YEARS and one.ends.year in _YEARS
+
+
+def _is_before(time: datetime, limit: datetime | None) -> bool:
+    return limit is not None and time <= limit
+
+
+def _steps(action: Action, partitions: Sequence[Partition] | Iterator[Partition]) -> list[Step]:
+    return [Step(action, one.name, one.begins, one.ends) for one in partitions]
+
+
+def _name(begins: datetime, ends: datetime) -> str:
+    """As short as it says when: a month, a day, an hour."""
+    if (begins, ends) == slot(begins, "month"):
+        form = "{0.year:04}{0.month:02}"
+    elif begins.hour == 0 and ends - begins >= _DAY:
+        form = "{0.year:04}{0.month:02}{0.day:02}"
+    else:
+        form = "{0.year:04}{0.month:02}{0.day:02}_{0.hour:02}"
+    return f"{TABLE}_{form.format(begins)}"

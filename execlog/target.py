@@ -1,0 +1,47 @@
+"""What the functions that look after a database are given: a DSN, a connection or a pool."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from execlog.errors import InvalidArgument, dsn_errors
+
+if TYPE_CHECKING:
+    Connection = (
+        asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+    )
+    Target = str | Connection | asyncpg.Pool[asyncpg.Record]
+
+__all__ = ["connection_to"]
+
+_CONNECT_SECONDS = 10.0
+
+
+@asynccontextmanager
+async def connection_to(target: Target) -> AsyncIterator[Connection]:
+    """A connection: one of its own, that which is given, or one of the pool.
+
+    Raises:
+        InvalidArgument: `target` is none of the three, or is no connection string.
+        OSError, TimeoutError, PostgresError: As the driver raises them.
+    """
+    if isinstance(target, str):
+        # No statement cache: a name that one server knows, the next one behind a pooler may not.
+        with dsn_errors("target"):
+            own = await asyncpg.connect(target, timeout=_CONNECT_SECONDS, statement_cache_size=0)
+        try:
+            yield own
+        finally:
+            await own.close(timeout=_CONNECT_SECONDS)
+    elif isinstance(target, asyncpg.Pool):
+        async with target.acquire(timeout=_CONNECT_SECONDS) as borrowed:
+            yield borrowed
+    elif isinstance(target, asyncpg.Connection | asyncpg.pool.PoolConnectionProxy):
+        yield target
+    else:
+        problem = f"must be a DSN, a Connection or a Pool, not {type(target).__name__}"
+        raise InvalidArgument("target", problem)

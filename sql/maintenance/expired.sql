@@ -1,0 +1,21 @@
+-- Does DEFAULT hold rows that are too old to be kept?
+-- $1 ok_before timestamptz?
+-- $2 failures_before timestamptz?
+-- Columns: expired boolean
+-- Index: strategy_execution_log_time, strategy_execution_log_newest_failures
+select
+    exists (
+        select
+        from execlog.strategy_execution_log_default
+        where strategy_id is distinct from ''
+            and created_at > '-infinity'
+            and created_at < least($1::timestamptz, $2::timestamptz)
+    )
+    or exists (
+        select
+        from execlog.strategy_execution_log_default
+        where status = 'ok'
+            and strategy_id is distinct from ''
+            and created_at > '-infinity'
+            and created_at < $1::timestamptz
+    ) as expired

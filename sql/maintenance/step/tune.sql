@@ -1,0 +1,7 @@
+-- Has autovacuum look at a partition sooner: index-only scans need its marks.
+set local lock_timeout = :'lock_timeout';
+
+alter table execlog.:"partition" set (
+    autovacuum_vacuum_insert_scale_factor = 0.02,
+    autovacuum_analyze_scale_factor = 0.02
+);

@@ -1,0 +1,361 @@
+"""Partitions that come and go: on a real server, under load, with others in the way, killed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+
+from execlog import (
+    ExecutionRecorder,
+    InvalidArgument,
+    MaintenanceStep,
+    SchemaOutdated,
+    StoreUnavailable,
+    StrategyExecutionLog,
+    StrategyExecutionLogRepository,
+    maintain,
+    migrate,
+)
+from execlog.partitions import slot
+from tests.databases import TABLE
+from tests.db.test_cli import run
+from tests.recording import assert_sum, record, until
+from tests.rows import row
+from tests.types import Pool
+
+DAY = timedelta(days=1)
+DEFAULT = f"{TABLE}_default"
+KEPT: dict[str, Any] = {"interval": "day", "retain": 10 * DAY, "retain_failures": 30 * DAY}
+
+
+def told(steps: list[MaintenanceStep]) -> Counter[str]:
+    return Counter(f"{step.action} {step.outcome}" for step in steps)
+
+
+def day(ago: int, **changes: Any) -> StrategyExecutionLog:
+    return row(created_at=datetime.now(UTC) - ago * DAY, **changes)
+
+
+async def partitions(pool: Pool) -> list[str]:
+    found = await pool.fetch(
+        "select inhrelid::regclass::text as name from pg_inherits"
+        f" where inhparent = '{TABLE}'::regclass order by 1"
+    )
+    return [record["name"].removeprefix(f"{TABLE}_") for record in found]
+
+
+async def run_out(pool: Pool) -> None:
+    """A log whose partitions have come to their end: all goes into DEFAULT."""
+    for name in await partitions(pool):
+        if name != "default":
+            await pool.execute(f"drop table {TABLE}_{name}")
+
+
+@pytest.fixture
+async def scattered(
+    pool: Pool, repository: StrategyExecutionLogRepository
+) -> list[StrategyExecutionLog]:
+    """Rows of many days in DEFAULT, and those whose place is there."""
+    await run_out(pool)
+    rows = [day(ago, status=status) for ago in (0, 3, 15, 45) for status in ("ok", "error")]
+    rows += [row(created_at=time) for time in (None, datetime.max.replace(tzinfo=UTC))]
+    await repository.insert_rows(rows)
+    return rows
+
+
+async def test_partitions_come(pool: Pool) -> None:
+    assert told(await maintain(pool)) == {"tune done": 4}
+    assert await maintain(pool) == []
+    steps = await maintain(pool, ahead=5)
+    assert told(steps) == {"attach done": 2}
+    assert await maintain(pool, ahead=5) == []
+
+
+async def test_a_partition_has_what_the_first_ones_have(pool: Pool) -> None:
+    """Whoever made it: its indexes, constraints, comments and collations are those of the log."""
+    await maintain(pool, interval="day", ahead=1)
+    await pool.execute(
+        f"create table reference partition of {TABLE}"
+        " for values from ('2001-01-01') to ('2001-02-01')"
+    )
+    facts = (
+        "select attname::text, atttypid::regtype::text, attnotnull::text, attcollation::text"
+        " from pg_attribute where attrelid = $1::text::regclass and attnum > 0",
+        "select contype::text, pg_get_constraintdef(oid) from pg_constraint"
+        " where conrelid = $1::text::regclass",
+        "select regexp_replace(pg_get_indexdef(indexrelid), ' INDEX .* USING', ''),"
+        " indisvalid::text from pg_index where indrelid = $1::text::regclass",
+        "select count(*)::text from pg_inherits join pg_index on indexrelid = inhrelid"
+        " where indrelid = $1::text::regclass",
+    )
+    made = next(name for name in await partitions(pool) if name.startswith("20"))
+    for fact in facts:
+        ours, theirs = [
+            Counter(tuple(record) for record in await pool.fetch(fact, table))
+            for table in (f"{TABLE}_{made}", "reference")
+        ]
+        assert ours == theirs
+
+
+async def test_strays_find_their_partitions(
+    pool: Pool,
+    repository: StrategyExecutionLogRepository,
+    scattered: list[StrategyExecutionLog],
+) -> None:
+    before = [one async for one in repository.stream()]
+    assert (await repository.health()).stray_rows == 8
+    steps = await maintain(pool, interval="day")
+    assert told(steps)["attach done"] >= 3
+    assert [one async for one in repository.stream()] == before
+    assert (await repository.health()).stray_rows == 0
+    assert await pool.fetchval(f"select count(*) from {DEFAULT}") == 2
+    assert told(await maintain(pool, interval="day")) <= Counter({"vacuum done": 3})
+
+
+async def test_what_is_old_goes(
+    pool: Pool,
+    repository: StrategyExecutionLogRepository,
+    scattered: list[StrategyExecutionLog],
+) -> None:
+    await maintain(pool, interval="day")
+    steps = await maintain(pool, **KEPT)
+    assert {step.action for step in steps} >= {"thin", "drop"}
+    assert {step.outcome for step in steps} == {"done"}
+    left = {one.id async for one in repository.stream()}
+    expected = [one for one in scattered if one.created_at is None or one.created_at.year > 9000]
+    expected += [*scattered[0:4], scattered[5]]
+    assert left == {one.id for one in expected}
+    await maintain(pool, **KEPT)
+    assert await maintain(pool, **KEPT) == []
+
+
+async def test_what_is_old_in_default_goes_too(
+    pool: Pool,
+    repository: StrategyExecutionLogRepository,
+    scattered: list[StrategyExecutionLog],
+) -> None:
+    """Whether its partition is made first or not."""
+    steps = await maintain(pool, **KEPT)
+    assert told(steps)["purge done"] == 1
+    left = {one.id async for one in repository.stream()}
+    assert scattered[6].id not in left  # ok and failed, 45 days old
+    assert scattered[7].id not in left
+    assert scattered[4].id not in left  # ok, 15 days old
+    assert scattered[5].id in left
+    assert len(left) == 7
+
+
+async def test_a_plan_changes_nothing(pool: Pool, scattered: list[StrategyExecutionLog]) -> None:
+    before = await partitions(pool)
+    planned = await maintain(pool, **KEPT, only_plan=True)
+    assert {step.outcome for step in planned} == {"planned"}
+    assert await partitions(pool) == before
+    done = await maintain(pool, **KEPT)
+    assert [(one.action, one.partition) for one in done] == [
+        (one.action, one.partition) for one in planned
+    ]
+
+
+async def test_ten_at_once(dsn: str, pool: Pool, scattered: list[StrategyExecutionLog]) -> None:
+    all_steps = await asyncio.gather(*(maintain(dsn, interval="day") for _ in range(10)))
+    outcomes = {step.outcome for steps in all_steps for step in steps}
+    assert outcomes == {"done"}
+    attached = [s.partition for steps in all_steps for s in steps if s.action == "attach"]
+    assert len(attached) == len(set(attached)) >= 3
+    assert await pool.fetchval(f"select count(*) from {TABLE}") == len(scattered)
+
+
+async def test_a_recorder_stores_meanwhile(dsn: str, pool: Pool) -> None:
+    """Rows of the present day, while it has no partition, and gets one: none lost, none doubled."""
+    await run_out(pool)
+    async with ExecutionRecorder(dsn, linger=0.01, batch_rows=200) as recorder:
+
+        async def load() -> None:
+            for n in range(6000):
+                record(recorder, n)
+                if n % 20 == 0:
+                    await asyncio.sleep(0.002)
+
+        loading = asyncio.ensure_future(load())
+        await until(lambda: recorder.stats().written > 500)
+        steps = await maintain(pool, interval="day", lock_timeout=5)
+        await loading
+        stats = await recorder.aclose()
+    assert told(steps) == {"attach done": 4}
+    await assert_sum(dsn, stats)
+    assert await pool.fetchval(f"select count(*) from {DEFAULT}") == 0
+
+
+async def test_a_reader_in_the_way(
+    dsn: str,
+    pool: Pool,
+    repository: StrategyExecutionLogRepository,
+    scattered: list[StrategyExecutionLog],
+) -> None:
+    """What can't be done is put off, and nobody waits for longer than the limit meanwhile."""
+    await maintain(pool, interval="day")
+    other = await asyncpg.connect(dsn)
+    transaction = other.transaction()
+    await transaction.start()
+    await other.fetch(f"select count(*) from {TABLE}")
+    maintaining = asyncio.ensure_future(maintain(dsn, **KEPT, lock_timeout=0.3))
+    longest = 0.0
+    while not maintaining.done():
+        begin = time.monotonic()
+        await repository.insert_rows([day(0)])
+        longest = max(longest, time.monotonic() - begin)
+        await asyncio.sleep(0.01)
+    steps = await maintaining
+    outcomes = told(steps)
+    assert outcomes["drop postponed"] >= 1
+    assert outcomes["thin postponed"] == 1
+    assert not any("failed" in outcome for outcome in outcomes)
+    assert {step.problem for step in steps if step.outcome == "postponed"} == {
+        "lock not available (55P03)"
+    }
+    assert longest < 5
+    await transaction.rollback()
+    await other.close()
+    assert {step.outcome for step in await maintain(dsn, **KEPT)} == {"done"}
+
+
+async def test_killed_anywhere(
+    dsn: str,
+    pool: Pool,
+    repository: StrategyExecutionLogRepository,
+    scattered: list[StrategyExecutionLog],
+) -> None:
+    """After each step, and in the middle of one: all rows are there, and the next run goes on."""
+    expected = len(scattered)
+    for _ in range(60):
+        async with asyncpg.create_pool(dsn, min_size=1, max_size=1) as own:
+            running = asyncio.ensure_future(maintain(own, interval="day", ahead=2))
+            await asyncio.sleep(0.02)
+            await pool.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where datname = current_database() and pid <> pg_backend_pid()"
+                " and query like '%strategy_execution_log_20%'"
+            )
+            try:
+                finished = await running == []
+            except StoreUnavailable:
+                finished = False
+        assert await pool.fetchval(f"select count(*) from {TABLE}") == expected
+        if finished:
+            break
+    assert told(await maintain(pool, interval="day", ahead=2)) <= Counter({"vacuum done": 9})
+    assert (await repository.health()).stray_rows == 0
+    leftovers = await pool.fetch(
+        "select relname from pg_class where relkind = 'r' and not relispartition"
+        " and relnamespace = 'execlog'::regnamespace"
+    )
+    assert {found["relname"] for found in leftovers} == {"schema_migration", "recorder_progress"}
+
+
+async def test_many_rows_in_default(pool: Pool) -> None:
+    await pool.execute(
+        f"insert into {DEFAULT} (id, created_at, strategy_id, strategy_version, strategy_type,"
+        " status, duration_ms, nodes_executed) select gen_random_uuid(),"
+        " '2025-01-01 00:00+00'::timestamptz + n * interval '1 minute', 's', 1, 'T',"
+        " 'ok', 1, 1 from generate_series(1, 200000) as n"
+    )
+    steps = await maintain(pool)
+    assert told(steps)["attach done"] == 5
+    assert await pool.fetchval(f"select count(*) from {DEFAULT}") == 0
+    assert await pool.fetchval(f"select count(*) from {TABLE}") == 200_000
+
+
+async def test_a_table_of_that_name_is_in_the_way(pool: Pool) -> None:
+    begins, _ = slot(datetime.now(UTC), "day")
+    await pool.execute(f"create table {TABLE}_{begins:%Y%m%d} ()")
+    steps = await maintain(pool, interval="day", ahead=0)
+    [failed] = [step for step in steps if step.outcome == "failed"]
+    assert (failed.action, failed.problem) == ("attach", "duplicate table (42P07)")
+
+
+async def test_who_may_not(dsn: str, pool: Pool, empty_dsn: str) -> None:
+    with pytest.raises(SchemaOutdated):
+        await maintain(empty_dsn)
+    name = f"reader_{time.time_ns()}"
+    await pool.execute(f"create role {name} login password 'x'")
+    await pool.execute(f"grant usage on schema execlog to {name}")
+    await pool.execute(f"grant select on all tables in schema execlog to {name}")
+    try:
+        async with asyncpg.create_pool(dsn, min_size=1, max_size=1, init=as_role(name)) as own:
+            steps = await maintain(own, ahead=4)
+    finally:
+        await pool.execute(f"drop owned by {name}")
+        await pool.execute(f"drop role {name}")
+    assert {step.problem for step in steps} == {"insufficient privilege (42501)"}
+    assert {step.outcome for step in steps} == {"failed"}
+
+
+def as_role(name: str) -> Any:
+    async def become(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+        await connection.execute(f"set role {name}")
+
+    return become
+
+
+@pytest.mark.parametrize(
+    ("argument", "given"),
+    [
+        ("interval", {"interval": "year"}),
+        ("interval", {"interval": None}),
+        ("ahead", {"ahead": -1}),
+        ("ahead", {"ahead": 1001}),
+        ("ahead", {"ahead": True}),
+        ("retain", {"retain": 90}),
+        ("retain", {"retain": timedelta()}),
+        ("retain", {"retain": timedelta.max}),
+        ("retain_failures", {"retain_failures": DAY}),
+        ("retain_failures", {"retain": DAY, "retain_failures": -DAY}),
+        ("lock_timeout", {"lock_timeout": 0}),
+    ],
+)
+async def test_bad_input(argument: str, given: dict[str, Any]) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        await maintain("postgresql://127.0.0.1:1/", **given)
+    assert caught.value.argument == argument
+
+
+async def test_what_it_is_given(dsn: str, pool: Pool) -> None:
+    with pytest.raises(InvalidArgument, match=r"^target: "):
+        await maintain(7)  # type: ignore[arg-type]
+    async with pool.acquire() as connection:
+        assert told(await maintain(connection)) == {"tune done": 4}
+        async with connection.transaction():
+            with pytest.raises(InvalidArgument, match="in a transaction"):
+                await maintain(connection)
+    with pytest.raises(StoreUnavailable):
+        await maintain("postgresql://127.0.0.1:1/")
+
+
+async def test_from_a_terminal(dsn: str, pool: Pool) -> None:
+    words = ("maintain", "--interval", "day", "--ahead", "2", "--retain", "90d", "--utc")
+    plan = run(*words, "--plan", EXECLOG_DSN=dsn)
+    assert (plan.returncode, plan.stderr) == (0, "")
+    header, *lines = [line.split("\t") for line in plan.stdout.splitlines()]
+    assert header == ["step", "partition", "from", "to", "outcome", "took", "problem"]
+    assert Counter(line[0] for line in lines) == {"replace": 4, "attach": 3}
+    done = run(*words, EXECLOG_DSN=dsn)
+    assert [line.split("\t")[:4] for line in done.stdout.splitlines()[1:]] == [
+        line[:4] for line in lines
+    ]
+    again = run(*words, EXECLOG_DSN=dsn)
+    assert (again.returncode, again.stdout) == (0, "")
+    assert "nothing to do" in again.stderr
+    assert run("maintain", "--retain-failures", "9d", EXECLOG_DSN=dsn).returncode == 2
+
+
+async def test_a_cluster_that_is_migrated_and_maintained_is_found_healthy(empty_dsn: str) -> None:
+    await migrate(empty_dsn)
+    await maintain(empty_dsn, interval="week", ahead=8)
+    found = run("doctor", EXECLOG_DSN=empty_dsn)
+    assert (found.returncode, "!!" in found.stdout) == (0, False)

@@ -1,0 +1,170 @@
+"""The plan of the partitions: from whatever is there to what is wanted, without a server."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from execlog.partitions import Interval, Partition, Step, Wish, plan, slot
+
+DAY = timedelta(days=1)
+NOW = datetime(2026, 11, 24, 16, 30, tzinfo=UTC)
+INTERVALS: tuple[Interval, ...] = ("hour", "day", "week", "month")
+
+
+def months(first: int, count: int, **state: object) -> list[Partition]:
+    begins = [datetime(2026 + n // 12, n % 12 + 1, 1, tzinfo=UTC) for n in range(first - 1, 99)]
+    return [
+        Partition(f"m{begin:%Y%m}", begin, end, **state)  # type: ignore[arg-type]
+        for begin, end in list(pairwise(begins))[:count]
+    ]
+
+
+def after(partitions: list[Partition], steps: list[Step]) -> list[Partition]:
+    """What is there when the steps are done."""
+    found = {one.name: one for one in partitions}
+    for step in steps:
+        if step.action in ("replace", "drop"):
+            del found[step.partition]
+        elif step.action == "attach":
+            assert step.partition not in found
+            found[step.partition] = Partition(step.partition, step.begins, step.ends)
+        else:
+            old = found[step.partition]
+            found[step.partition] = Partition(
+                old.name,
+                old.begins,
+                old.ends,
+                old.bytes,
+                thinned=old.thinned or step.action == "thin",
+                vacuumed_at=NOW if step.action in ("vacuum", "thin") else old.vacuumed_at,
+            )
+    return sorted(found.values(), key=lambda one: one.begins)
+
+
+@pytest.mark.parametrize(
+    ("interval", "begins", "ends"),
+    [
+        ("hour", "2026-11-24T16", "2026-11-24T17"),
+        ("day", "2026-11-24T00", "2026-11-25T00"),
+        ("week", "2026-11-23T00", "2026-11-30T00"),
+        ("month", "2026-11-01T00", "2026-12-01T00"),
+    ],
+)
+def test_slots(interval: Interval, begins: str, ends: str) -> None:
+    assert slot(NOW, interval) == tuple(
+        datetime.fromisoformat(f"{text}:00+00:00") for text in (begins, ends)
+    )
+
+
+def test_nothing_to_do() -> None:
+    assert plan(months(11, 4, bytes=1), [], Wish("month", 3), NOW) == []
+    # Wider ones than wanted stay, where something was stored in them.
+    assert plan(months(11, 4, bytes=1), [], Wish("day", 7), NOW) == []
+
+
+def test_what_follows_is_made() -> None:
+    steps = plan(months(11, 2, bytes=1), [], Wish("month", 3), NOW)
+    assert [(one.action, one.partition) for one in steps] == [
+        ("attach", "strategy_execution_log_202701"),
+        ("attach", "strategy_execution_log_202702"),
+    ]
+
+
+def test_an_unused_log_takes_another_width_at_once() -> None:
+    steps = plan(months(11, 4), [], Wish("day", 2), NOW)
+    assert [one.action for one in steps] == ["replace"] * 4 + ["attach"] * 3
+    assert [one.partition[-8:] for one in steps[4:]] == ["20261124", "20261125", "20261126"]
+    # The present month was used: it stays until it ends, and days follow.
+    used = [*months(11, 1, bytes=1), *months(12, 3)]
+    steps = plan(used, [], Wish("day", 9), NOW)
+    assert [one.partition[-8:] for one in steps if one.action == "attach"] == [
+        "20261201",
+        "20261202",
+        "20261203",
+    ]
+
+
+def test_retention() -> None:
+    there = months(1, 14, bytes=1)
+    wish = Wish("month", 0, retain=60 * DAY, retain_failures=120 * DAY)
+    steps = [(one.action, one.partition) for one in plan(there, [], wish, NOW)]
+    assert steps == [
+        ("thin", "m202607"),
+        ("thin", "m202608"),
+        *[("drop", f"m2026{n:02}") for n in range(1, 7)],
+        ("vacuum", "m202609"),
+        ("vacuum", "m202610"),
+    ]
+
+
+def test_a_closed_partition_is_vacuumed_once() -> None:
+    closed, late = months(9, 1, bytes=1), months(10, 1, bytes=1)
+    done = [Partition(**(one.__dict__ | {"vacuumed_at": one.ends})) for one in closed]
+    early = [Partition(**(one.__dict__ | {"vacuumed_at": one.begins})) for one in late]
+    steps = plan([*done, *early, *months(11, 1, bytes=1)], [], Wish("month", 0), NOW)
+    assert [(one.action, one.partition) for one in steps] == [("vacuum", "m202610")]
+
+
+def test_strays_that_are_too_old_get_no_partition() -> None:
+    wish = Wish("day", 0, retain=9 * DAY, retain_failures=20 * DAY)
+    strays = [NOW - n * DAY for n in (5, 15, 25)]
+    steps = plan(months(12, 1), strays, wish, NOW)
+    assert [one.partition[-8:] for one in steps if one.action == "attach"] == [
+        "20261124",
+        "20261119",
+        "20261109",
+    ]
+
+
+_times = st.datetimes(datetime(2026, 9, 1), datetime(2027, 2, 1)).map(
+    lambda t: t.replace(tzinfo=UTC)
+)
+_lengths = st.none() | st.integers(1, 200).map(lambda days: days * DAY)
+
+
+@given(
+    interval=st.sampled_from(INTERVALS),
+    before=st.sampled_from(INTERVALS),
+    starts=st.lists(_times, max_size=12),
+    used=st.integers(0, 1),
+    strays=st.lists(_times, max_size=8),
+    ahead=st.integers(0, 8),
+    retain=_lengths,
+    longer=_lengths,
+)
+def test_one_run_is_enough(
+    interval: Interval,
+    before: Interval,
+    starts: list[datetime],
+    used: int,
+    strays: list[datetime],
+    ahead: int,
+    retain: timedelta | None,
+    longer: timedelta | None,
+) -> None:
+    """No overlap, nothing uncovered, nothing too old, and a second run finds nothing to do."""
+    slots = sorted({slot(time, before) for time in starts})
+    there = [Partition(f"p{n}", *slots[n], bytes=used) for n in range(len(slots))]
+    failures = None if retain is None else max(retain, longer or retain)
+    wish = Wish(interval, ahead, retain, failures)
+    strays = [time for time in strays if not any(one.begins <= time < one.ends for one in there)]
+    found = after(there, plan(there, strays, wish, NOW))
+    assert all(one.ends <= other.begins for one, other in pairwise(found))
+    _, horizon = slot(NOW, interval)
+    for _ in range(ahead):
+        _, horizon = slot(horizon, interval)
+    ok_from, failures_from = wish.kept_from(NOW)
+    needed = [time for time in strays if failures_from is None or time > failures_from]
+    for time in (NOW, horizon - timedelta(microseconds=1), *needed):
+        assert any(one.begins <= time < one.ends for one in found)
+    if failures_from is not None and ok_from is not None:
+        assert not any(one.ends <= failures_from for one in found)
+        assert all(one.thinned for one in found if one.ends <= ok_from and one in there)
+    left = [time for time in strays if time not in needed]
+    again = plan(found, left, wish, NOW)
+    assert [one.action for one in again if one.action != "thin"] == []
