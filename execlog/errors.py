@@ -159,4 +159,4 @@ def _from_server(error: asyncpg.PostgresError, action: str) -> ExeclogError:
 def condition(error: asyncpg.PostgresError) -> str:
     """The condition's name in words: the class's name, which carries no data. Never raises."""
     name = type(error).__name__.removesuffix("Error")
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name).lower()

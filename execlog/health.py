@@ -22,10 +22,11 @@ class Health(Model):
     Attributes:
         server_version: For example "18.6".
         server_time: The server's clock when the statement arrived.
-        clock_skew_seconds: By how much that clock is ahead of this machine's; the way there is in
-            it, so what is less than a round trip says nothing.
+        clock_skew_seconds: By how much that clock is ahead of this machine's, at least: 0 where
+            it showed a time between question and answer.
         missing_migrations: What `migrate` would apply.
         writable: Whether this connection may store rows.
+        has_default: Whether there is a partition for what no other covers; else it is refused.
         partitions: How many there are, without DEFAULT.
         days_ahead: Days from now on for which partitions exist, without a gap.
         estimated_rows: As the server's last ANALYZE saw them.
@@ -46,6 +47,7 @@ class Health(Model):
     clock_skew_seconds: float
     missing_migrations: list[str]
     writable: bool
+    has_default: bool
     partitions: int
     days_ahead: float
     estimated_rows: int
@@ -59,12 +61,15 @@ class Health(Model):
     oldest_write: datetime | None
 
 
-def health(found: asyncpg.Record, asked: datetime, migrations: Sequence[str]) -> Health:
+def health(
+    found: asyncpg.Record, asked: datetime, answered: datetime, migrations: Sequence[str]
+) -> Health:
     """The model of what `health.sql` answers. Never raises.
 
     Args:
         found: Its row.
-        asked: This machine's clock when it was sent.
+        asked: This machine's clock when the question was put.
+        answered: This machine's clock afterwards.
         migrations: The names of those that this version needs.
     """
     fields: dict[str, Any] = {
@@ -74,7 +79,7 @@ def health(found: asyncpg.Record, asked: datetime, migrations: Sequence[str]) ->
     now, covered_until = fields["server_time"], fields.pop("covered_until")
     applied = set(fields.pop("migrations"))
     return Health(
-        clock_skew_seconds=(now - asked) / timedelta(seconds=1),
+        clock_skew_seconds=(now - min(max(now, asked), answered)) / timedelta(seconds=1),
         missing_migrations=[name for name in migrations if name not in applied],
         days_ahead=max((covered_until - now) / _DAY, 0.0),
         **fields,

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ from execlog.errors import InvalidArgument
 from execlog.health import Health, health
 from execlog.models import StrategyExecutionLog
 from execlog.resources import folder
-from execlog.rows import copy_lines, json_text, row_arguments
+from execlog.rows import copy_lines, json_objects, row_arguments
 from execlog.schema import migration_names
 from execlog.statements import Statement, load_statements
 from execlog.store import Store
@@ -87,7 +87,7 @@ class StrategyExecutionLogRepository(Dashboard):
         batch = _sequence(rows)
         if not batch:
             return 0
-        await self._store.copy(self._statements["insert_rows"], await _copy_text(batch))
+        await self._store.copy(self._statements["insert_rows"], await _collected(copy_lines(batch)))
         return len(batch)
 
     async def insert_missing(self, rows: Iterable[StrategyExecutionLog | Mapping[str, Any]]) -> int:
@@ -108,7 +108,8 @@ class StrategyExecutionLogRepository(Dashboard):
         batch = _sequence(rows)
         if not batch:
             return 0
-        [record] = await self._fetch("insert_missing", json_text(batch))
+        objects = b",".join(await _collected(json_objects(batch)))
+        [record] = await self._fetch("insert_missing", f"[{objects.decode()}]")
         stored: int = record["stored"]
         return stored
 
@@ -122,7 +123,7 @@ class StrategyExecutionLogRepository(Dashboard):
         """
         asked = datetime.now(UTC)
         [record] = await self._fetch("health")
-        return health(record, asked, migration_names())
+        return health(record, asked, datetime.now(UTC), migration_names())
 
 
 @functools.cache
@@ -147,10 +148,10 @@ def _sequence(rows: object) -> list[object]:
     return list(rows)
 
 
-async def _copy_text(batch: Sequence[object]) -> list[bytes]:
+async def _collected(texts: Iterator[bytes]) -> list[bytes]:
     """All rows are checked before the first byte is sent; in between others get their turn."""
-    texts = []
-    for text in copy_lines(batch):
-        texts.append(text)
+    found = []
+    for text in texts:
+        found.append(text)
         await asyncio.sleep(0)
-    return texts
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Any
@@ -16,7 +16,7 @@ from execlog.copytext import COLUMNS, checked_line, line, timestamp
 from execlog.errors import InvalidArgument
 from execlog.models import StrategyExecutionLog, invalid_argument
 
-__all__ = ["aware", "copy_lines", "from_record", "json_text", "row_arguments", "validated"]
+__all__ = ["aware", "copy_lines", "from_record", "json_objects", "row_arguments", "validated"]
 
 _COLUMN_SET = set(COLUMNS)
 _TRACE = COLUMNS.index("trace")
@@ -34,20 +34,16 @@ def copy_lines(rows: Sequence[object]) -> Iterator[bytes]:
     Raises:
         InvalidArgument: A row that can't be stored; names it and its field: `rows[3].points`.
     """
-    lines: list[bytes] = []
-    size = 0
-    for place, row in enumerate(rows):
-        try:
-            found = _usual_line(row)
-        except Exception:  # all that is unusual ends here, in whatever way it shows
-            found = checked_line(row_arguments(row, f"rows[{place}]"))
-        lines.append(found)
-        size += len(found)
-        if len(lines) == _ROWS_AT_ONCE or size >= _BYTES_AT_ONCE:
-            yield b"".join(lines)
-            lines, size = [], 0
-    if lines:
-        yield b"".join(lines)
+    return _some_at_a_time((_copy_line(row, place) for place, row in enumerate(rows)), b"")
+
+
+def json_objects(rows: Sequence[object]) -> Iterator[bytes]:
+    """The rows as JSON objects, columns by their names, commas between; some at a time.
+
+    Raises:
+        InvalidArgument: A row that can't be stored; names it and its field: `rows[3].points`.
+    """
+    return _some_at_a_time((_json_object(row, place) for place, row in enumerate(rows)), b",")
 
 
 def row_arguments(row: object, where: str) -> tuple[Any, ...]:
@@ -70,16 +66,6 @@ def row_arguments(row: object, where: str) -> tuple[Any, ...]:
     except InvalidArgument as error:
         raise _at(where, error) from error.__cause__
     return (*values[:_TRACE], text, *values[_TRACE + 1 :])
-
-
-def json_text(rows: Sequence[object]) -> str:
-    """The rows as a JSON list of objects, each column by its name and as Postgres reads it.
-
-    Raises:
-        InvalidArgument: A row that can't be stored; names it and its field: `rows[3].points`.
-    """
-    found = (row_arguments(row, f"rows[{place}]") for place, row in enumerate(rows))
-    return json.dumps([dict(zip(COLUMNS, values, strict=True)) for values in found], default=_text)
 
 
 def from_record(record: asyncpg.Record) -> StrategyExecutionLog:
@@ -127,6 +113,34 @@ def validated(row: object) -> tuple[Any, ...]:
 def _text(value: object) -> str:
     """What JSON has no form for."""
     return timestamp(value) if isinstance(value, datetime) else str(value)
+
+
+def _copy_line(row: object, place: int) -> bytes:
+    try:
+        return _usual_line(row)
+    except Exception:  # all that is unusual ends here, in whatever way it shows
+        return checked_line(row_arguments(row, f"rows[{place}]"))
+
+
+def _json_object(row: object, place: int) -> bytes:
+    values = row_arguments(row, f"rows[{place}]")
+    # As it is, not escaped: a server of another encoding could not read the escapes.
+    return json.dumps(
+        dict(zip(COLUMNS, values, strict=True)), default=_text, ensure_ascii=False
+    ).encode()
+
+
+def _some_at_a_time(texts: Iterable[bytes], separator: bytes) -> Iterator[bytes]:
+    some: list[bytes] = []
+    size = 0
+    for text in texts:
+        some.append(text)
+        size += len(text)
+        if len(some) == _ROWS_AT_ONCE or size >= _BYTES_AT_ONCE:
+            yield separator.join(some)
+            some, size = [], 0
+    if some:
+        yield separator.join(some)
 
 
 def _at(where: str, error: InvalidArgument) -> InvalidArgument:

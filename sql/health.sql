@@ -1,5 +1,5 @@
 -- How is the log: what is applied, how large is it, where does it begin and end, what lies beside it?
--- Columns: server_version text, server_time timestamptz, writable boolean, migrations text[], partitions bigint, estimated_rows bigint, table_bytes bigint, index_bytes bigint, oldest timestamptz?, newest timestamptz?, stray_rows bigint, undated_rows bigint, covered_until timestamptz, last_stored timestamptz?, oldest_write timestamptz?
+-- Columns: server_version text, server_time timestamptz, writable boolean, migrations text[], has_default boolean, partitions bigint, estimated_rows bigint, table_bytes bigint, index_bytes bigint, oldest timestamptz?, newest timestamptz?, stray_rows bigint, undated_rows bigint, covered_until timestamptz, last_stored timestamptz?, oldest_write timestamptz?
 -- Index: strategy_execution_log_time
 --
 -- It reads the catalogue and the ends of an index, and no more than a million entries of the DEFAULT
@@ -7,16 +7,21 @@
 -- Of others' transactions only a member of pg_read_all_stats sees the age.
 with partition as materialized (
     select
-        child.oid as id,
         pg_get_expr(child.relpartbound, child.oid) = 'DEFAULT' as is_default,
         coalesce(substring(pg_get_expr(child.relpartbound, child.oid) from 'FROM \(''([^'']+)''\)')::timestamptz, '-infinity') as begins,
-        coalesce(substring(pg_get_expr(child.relpartbound, child.oid) from 'TO \(''([^'']+)''\)')::timestamptz, 'infinity') as ends,
-        greatest(child.reltuples, 0) as estimated_rows,
-        pg_table_size(child.oid) as table_bytes,
-        pg_indexes_size(child.oid) as index_bytes
+        coalesce(substring(pg_get_expr(child.relpartbound, child.oid) from 'TO \(''([^'']+)''\)')::timestamptz, 'infinity') as ends
     from pg_catalog.pg_inherits as link
     join pg_catalog.pg_class as child on child.oid = link.inhrelid
     where link.inhparent = 'execlog.strategy_execution_log'::regclass
+),
+leaf as materialized (
+    select
+        greatest(child.reltuples, 0) as estimated_rows,
+        pg_table_size(child.oid) as table_bytes,
+        pg_indexes_size(child.oid) as index_bytes
+    from pg_partition_tree('execlog.strategy_execution_log') as tree
+    join pg_catalog.pg_class as child on child.oid = tree.relid
+    where tree.isleaf
 ),
 own as (
     select
@@ -34,10 +39,11 @@ select
         select coalesce(array_agg(name::text order by name), '{}')
         from execlog.schema_migration
     ) as migrations,
+    exists (select from partition where is_default) as has_default,
     (select count(*) from own) as partitions,
-    (select coalesce(sum(estimated_rows), 0)::bigint from partition) as estimated_rows,
-    (select coalesce(sum(table_bytes), 0)::bigint from partition) as table_bytes,
-    (select coalesce(sum(index_bytes), 0)::bigint from partition) as index_bytes,
+    (select coalesce(sum(estimated_rows), 0)::bigint from leaf) as estimated_rows,
+    (select coalesce(sum(table_bytes), 0)::bigint from leaf) as table_bytes,
+    (select coalesce(sum(index_bytes), 0)::bigint from leaf) as index_bytes,
     (
         select min(created_at)
         from execlog.strategy_execution_log

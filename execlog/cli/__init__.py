@@ -7,7 +7,9 @@ usage, 3 a check was breached, 4 not found, 130 interrupted.
 from __future__ import annotations
 
 import io
+import logging
 import os
+import signal
 import sys
 
 from execlog.errors import ExeclogError, InvalidArgument
@@ -65,6 +67,10 @@ for command in (
 def main() -> None:
     """Runs the command of this process's arguments. Raises SystemExit with the exit code."""
     _prepare_streams()
+    # What the driver warns of, we say in one line. And a Ctrl-C ends a read or a write too: with
+    # Python's own handler in place asyncio would only note it.
+    logging.getLogger("asyncpg").setLevel(logging.CRITICAL)
+    signal.signal(signal.SIGINT, _interrupt)
     try:
         try:
             app()
@@ -84,8 +90,14 @@ def main() -> None:
         sys.exit(1 if isinstance(error, BrokenPipeError) else _say(error.strerror or error, 1))
 
 
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
 def _prepare_streams() -> None:
-    """Streams that are closed swallow what is said; what an encoding lacks is escaped."""
+    """Streams that are closed are empty; what an encoding lacks is escaped."""
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull)
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w")
     if sys.stderr is None:

@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
+from rich.console import Console
 from rich.filesize import decimal
 from rich.text import Text
 
-from execlog import ExeclogError, Health, InvalidArgument, SchemaOutdated
+from execlog import (
+    ExeclogError,
+    Health,
+    InvalidArgument,
+    SchemaOutdated,
+    StoreUnavailable,
+    check_migrations,
+)
 from execlog.cli.forms import print_model
 from execlog.cli.options import Dsn, Json, Output, OutputOption, Utc, form, length
-from execlog.cli.rendering import local, number, stdout
-from execlog.cli.server import ask
+from execlog.cli.rendering import local, number
+from execlog.cli.server import ask, dsn_of
 
 __all__ = ["doctor"]
 
-_OLDEST_SERVER = 15
+_MAY_NOT = "42501"
 
 
 _MAINTAIN = "run `execlog maintain`, and let cron run it every hour"
+_ATTACH = (
+    "alter table execlog.strategy_execution_log"
+    " attach partition execlog.strategy_execution_log_default default"
+)
 _END = (
     "VACUUM waits for it: find it in pg_stat_activity by its xact_start,"
     " end it by pg_terminate_backend"
@@ -68,33 +82,45 @@ def doctor(
     """
     ahead = timedelta(days=7) if ahead is None else ahead
     skew = timedelta(seconds=2) if skew is None else skew
-    found: Health | None = None
+    output = form(output, as_json)
     try:
         found = ask(dsn, lambda log: log.health())
-        findings = list(_examined(found, ahead, skew, utc))
     except InvalidArgument:
         raise
-    except SchemaOutdated:
-        findings = [Finding("migrations", "none of ours is here", "run `execlog migrate`")]
     except ExeclogError as error:
-        remedy = "say where it is and who you are: --dsn, EXECLOG_DSN, or PGHOST, PGUSER, ..."
-        findings = [Finding("server", str(error), f"is it up? `pg_isready` says; {remedy}")]
-    output = form(output, as_json)
-    if output is Output.table or found is None:
-        _print(findings)
+        finding = _why_not(error, dsn)
+        _print([finding], sys.stdout if output is Output.table else sys.stderr)
+        raise typer.Exit(1) from None
+    findings = list(_examined(found, ahead, skew, utc))
+    if output is Output.table:
+        _print(findings, sys.stdout)
     else:
         print_model(found, output)
     if any(finding.remedy for finding in findings):
         raise typer.Exit(1)
 
 
+def _why_not(error: ExeclogError, dsn: str | None) -> Finding:
+    """Why nothing could be looked at."""
+    if isinstance(error, SchemaOutdated):
+        missing = asyncio.run(check_migrations(dsn_of(dsn)))
+        if missing:
+            return Finding("migrations", f"missing: {', '.join(missing)}", "run `execlog migrate`")
+        remedy = "restore it from a backup; `execlog migrate --sql` shows how it is made"
+        return Finding("tables", "one is missing, though all migrations were applied", remedy)
+    if error.sqlstate == _MAY_NOT:
+        remedy = "grant usage on schema execlog, and select on all its tables, to this role"
+        return Finding("rights", str(error), remedy)
+    if isinstance(error, StoreUnavailable):
+        where = "--dsn, EXECLOG_DSN or PGHOST say where it is"
+        return Finding("server", str(error), f"is it up? `pg_isready` knows; {where}")
+    return Finding("server", str(error), "say who you are: --dsn, EXECLOG_DSN, PGUSER, ~/.pgpass")
+
+
 def _examined(health: Health, ahead: timedelta, skew: timedelta, utc: bool) -> Iterator[Finding]:
     """Each fact, from the server inwards."""
-    version = f"Postgres {health.server_version}"
-    if not health.writable:
-        version += "; here we may only read"
-    old = int(health.server_version.split(".")[0].split()[0]) < _OLDEST_SERVER
-    yield Finding("server", version, "upgrade it: 15 is the oldest that works" if old else None)
+    rights = "" if health.writable else "; here we may only read"
+    yield Finding("server", f"Postgres {health.server_version}{rights}")
 
     missing = health.missing_migrations
     yield Finding(
@@ -116,16 +142,19 @@ def _examined(health: Health, ahead: timedelta, skew: timedelta, utc: bool) -> I
     short = timedelta(days=min(health.days_ahead, 1e6)) < ahead
     yield Finding("partitions", days, _MAINTAIN if short else None)
 
-    stray = f"{_at_most(health.stray_rows)} rows that no partition covers"
-    stray += f", {_at_most(health.undated_rows)} without a time"
-    yield Finding("DEFAULT", stray, _MAINTAIN if health.stray_rows else None)
+    if health.has_default:
+        stray = f"rows that no partition covers: {_at_most(health.stray_rows)}"
+        stray += f"; without a time: {_at_most(health.undated_rows)}"
+        yield Finding("DEFAULT", stray, _MAINTAIN if health.stray_rows else None)
+    else:
+        yield Finding("DEFAULT", "is not there: what no partition covers is refused", _ATTACH)
 
     seconds = health.clock_skew_seconds
-    which = "ahead of" if seconds >= 0 else "behind"
+    which = "ahead of" if seconds > 0 else "behind"
     apart = abs(seconds) > skew.total_seconds()
     yield Finding(
         "clock",
-        f"the server's is {abs(seconds):.3f} s {which} this machine's",
+        f"the server's is {abs(seconds):.3f} s {which} this machine's" if seconds else "as here",
         "keep both by NTP (chrony, systemd-timesyncd)" if apart else None,
     )
 
@@ -135,8 +164,8 @@ def _examined(health: Health, ahead: timedelta, skew: timedelta, utc: bool) -> I
         yield Finding("oldest write", f"began {local(begun, utc)}", _END if old_write else None)
 
 
-def _print(findings: list[Finding]) -> None:
-    console = stdout()
+def _print(findings: list[Finding], file: TextIO) -> None:
+    console = Console(file=file, highlight=False, markup=False, emoji=False, soft_wrap=True)
     for finding in findings:
         mark = Text("!!", style="red") if finding.remedy else Text("ok", style="green")
         about = (f"  {finding.about:<13}", "bold")

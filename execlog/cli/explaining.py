@@ -99,4 +99,6 @@ def _value(parameter: Parameter, text: str | None) -> object:
         return _PARSERS.get(parameter.type, str)(text)
     except (ValueError, KeyError):
         problem = f"{text!r} is no {parameter.type}"
-        raise typer.BadParameter(problem, param_hint=parameter.name) from None
+    except typer.BadParameter as error:
+        problem = error.message
+    raise typer.BadParameter(problem, param_hint=parameter.name)

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from execlog import StrategyExecutionLog, StrategyExecutionLogRepository
+from execlog import ExeclogError, StrategyExecutionLog, StrategyExecutionLogRepository
 from execlog.cli.forms import csv_writer, jsonl_writer
 from execlog.cli.options import AnyStrategy, Dsn, Since, Until
 from execlog.cli.progress import is_seen, progress
@@ -43,7 +43,10 @@ def export(
     """
 
     async def written(log: StrategyExecutionLogRepository) -> int:
-        total = await _expected(log, strategy, since, until) if is_seen() else None
+        total = None
+        if is_seen():
+            with contextlib.suppress(ExeclogError):  # without it the bar has no end
+                total = await _expected(log, strategy, since, until)
         stream = log.stream(strategy_id=strategy, since=since, until=until)
         async with contextlib.aclosing(stream) as rows:
             return await _write(rows, output, total)

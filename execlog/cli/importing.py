@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-import re
+import random
 import stat
 import sys
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import IO, Annotated
 
@@ -17,24 +18,32 @@ from pydantic_core import from_json
 from execlog import (
     InvalidArgument,
     QueryRejected,
+    StoreUnavailable,
     StrategyExecutionLog,
     StrategyExecutionLogRepository,
 )
-from execlog.blame import blamed_row, blames_a_row
+from execlog.blame import blames_a_row
 from execlog.cli.options import Dsn
 from execlog.cli.progress import progress
 from execlog.cli.rendering import number, shown
 from execlog.cli.server import ask
+from execlog.rows import row_arguments
 
 __all__ = ["Importer", "import_file"]
 
 _BATCH_ROWS, _BATCH_BYTES = 5000, 8 * 1024 * 1024
 _LONGEST_LINE = 256 * 1024 * 1024
+_GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
 _DUPLICATE = "23505"
-_ROW = re.compile(r"rows\[(\d+)\]\.?(.*)")
+_CONFLICTS = frozenset({"40001", "40P01"})  # another transaction stores the same rows
+_PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 # Of the ids that are made for lines without one.
 _NAMESPACE = uuid.UUID("6b1f9a52-5f0d-5b7e-9c1e-3d6f0a7c2e41")
+
+
+Batch = list[tuple[int, StrategyExecutionLog]]
+"""Lines by their numbers."""
 
 
 class OnError(str, Enum):  # noqa: UP042 - typer shows the values of this kind
@@ -56,8 +65,9 @@ def import_file(
 ) -> None:
     """Store the executions of a file, each once however often it is run.
 
-    A line without createdAt is stored without a time. One without an id gets one of its number and
-    text, so that the same file gives the same.
+    What has the id, strategy and time of an execution that is there is not stored again, whatever
+    else it says. A line without createdAt is stored without a time. One without an id gets one of
+    its number and text, so that the same file gives the same.
 
     Example: execlog import loyalty.jsonl --on-error skip
     """
@@ -73,15 +83,15 @@ def import_file(
         status = os.fstat(file.fileno())
         size = status.st_size if stat.S_ISREG(status.st_mode) else None
         with progress("importing, bytes", size) as advance:
-            await importer.run(log, file, advance)
+            try:
+                await importer.run(log, file, advance)
+            finally:
+                print(f"execlog: {importer}", file=sys.stderr)
 
     try:
         ask(dsn, run)
     except _Stopped:
         raise typer.Exit(1) from None
-    finally:
-        if importer.lines:
-            print(f"execlog: {importer}", file=sys.stderr)
 
 
 class _Stopped(Exception):
@@ -92,14 +102,15 @@ class Importer:
     """Stores lines a batch at a time, by COPY for as long as nothing of them is stored already.
 
     Args:
-        report: Told of each line that can't be: its number, and why. What it raises ends the run.
+        report: Told of each line that can't be: its number, and why. What it raises ends the run,
+            when all lines before that one are stored.
     """
 
     def __init__(self, report: Callable[[int, str], None]) -> None:
         """Takes whom to tell. Never raises."""
         self._report = report
         self._overlap = False  # whether rows of the last batch were stored already
-        self.lines = self.stored = self.known = self.bad = 0
+        self.stored = self.known = self.bad = 0
 
     def __str__(self) -> str:
         """The account. Never raises."""
@@ -120,10 +131,9 @@ class Importer:
             ExeclogError: The server is away, or refuses whatever the rows are.
             OSError: The file can't be read.
         """
-        batch: list[tuple[int, StrategyExecutionLog]] = []
+        batch: Batch = []
         size = 0
         for line, text in _lines(file):
-            self.lines += 1
             try:
                 batch.append((line, _execution(line, text)))
             except InvalidArgument as error:
@@ -139,48 +149,43 @@ class Importer:
                 batch, size = [], 0
         await self._store(log, batch)
 
-    async def _store(
-        self,
-        log: StrategyExecutionLogRepository,
-        batch: Sequence[tuple[int, StrategyExecutionLog]],
-    ) -> None:
-        """Stores a batch, and where one of it can't be, those before it, and those after it."""
-        if not batch:
-            return
-        try:
-            stored = await self._stored(log, [row for _, row in batch])
-        except InvalidArgument as error:
-            found = _ROW.fullmatch(error.argument)
-            if found is None:
-                raise
-            place, why = int(found[1]), InvalidArgument(found[2], error.problem)
-        except QueryRejected as error:
-            if not blames_a_row(error):
-                raise
-            blamed = blamed_row(error, len(batch))
-            if blamed is None:
-                half = len(batch) // 2
-                await self._store(log, batch[:half])
-                return await self._store(log, batch[half:])
-            place, why = blamed, InvalidArgument("", f"the server refuses it: {error}")
-        else:
-            self.stored += stored
-            self.known += len(batch) - stored
-            self._overlap = stored < len(batch)
-            return None
-        await self._store(log, batch[:place])
-        self._complain(batch[place][0], why)
-        return await self._store(log, batch[place + 1 :])
+    async def _store(self, log: StrategyExecutionLogRepository, batch: Batch) -> None:
+        """Stores a batch; where the server refuses it, its halves, the first one first."""
+        waiting = [batch]
+        while waiting:
+            rows = waiting.pop()
+            try:
+                stored = await self._stored(log, [row for _, row in rows])
+            except QueryRejected as error:
+                if not blames_a_row(error):
+                    raise
+                if len(rows) == 1:
+                    self._complain(rows[0][0], InvalidArgument("", f"is refused by {error}"))
+                else:
+                    half = len(rows) // 2
+                    waiting += [rows[half:], rows[:half]]
+            else:
+                self.stored += stored
+                self.known += len(rows) - stored
+                self._overlap = stored < len(rows)
 
     async def _stored(
         self, log: StrategyExecutionLogRepository, rows: list[StrategyExecutionLog]
     ) -> int:
-        if not self._overlap:
+        """How many were not there yet. Another import of the same rows may get in the way."""
+        for pause in _PAUSES:
             try:
-                return await log.insert_rows(rows)
+                if not self._overlap:
+                    return await log.insert_rows(rows)
+                return await log.insert_missing(rows)
             except QueryRejected as error:
                 if error.sqlstate != _DUPLICATE:
                     raise
+                self._overlap = True
+            except StoreUnavailable as error:
+                if error.sqlstate not in _CONFLICTS:
+                    raise
+                await asyncio.sleep(pause * random.random())  # noqa: S311 - so that one is first
         return await log.insert_missing(rows)
 
     def _complain(self, line: int, error: InvalidArgument) -> None:
@@ -201,13 +206,15 @@ def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
 
 
 def _execution(line: int, text: bytes) -> StrategyExecutionLog:
-    """The execution of a line. Raises InvalidArgument: it is none."""
+    """The execution of a line. Raises InvalidArgument: it is none, or can't be stored."""
     if len(text) == _LONGEST_LINE:
         raise InvalidArgument("", f"is longer than {_LONGEST_LINE:,} bytes")
+    if line == 1 and text.startswith(_GZIP):
+        raise InvalidArgument("", "is compressed: zcat FILE | execlog import -")
     try:
         fields = from_json(text.removeprefix(_BOM))
     except ValueError:
-        raise InvalidArgument("", "is not JSON") from None
+        raise InvalidArgument("", "can't be read as JSON") from None
     if not isinstance(fields, dict):
         raise InvalidArgument("", "is not a JSON object")
     if "id" not in fields:
@@ -215,4 +222,7 @@ def _execution(line: int, text: bytes) -> StrategyExecutionLog:
         fields["id"] = str(made)
     if not fields.keys() & {"createdAt", "created_at"}:
         fields["created_at"] = None
-    return StrategyExecutionLog(**fields)
+    found = StrategyExecutionLog(**fields)
+    if found.trace is not None:
+        row_arguments(found, "")  # a model does not look into it
+    return found

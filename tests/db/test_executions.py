@@ -16,12 +16,14 @@ from hypothesis import strategies as st
 
 from execlog import (
     ExecutionRecorder,
+    Health,
     InvalidArgument,
     QueryRejected,
     StoreUnavailable,
     StrategyExecutionLog,
     StrategyExecutionLogRepository,
 )
+from execlog.health import health
 from execlog.schema import migration_names
 from tests import databases
 from tests.oracle import Window, clamp, newest_first, windows, within
@@ -206,7 +208,7 @@ async def test_health(dsn: str, pool: Pool, repository: StrategyExecutionLogRepo
     assert (empty.missing_migrations, empty.writable, empty.oldest) == ([], True, None)
     assert (empty.partitions, empty.stray_rows, empty.undated_rows) == (4, 0, 0)
     assert 80 < empty.days_ahead < 125
-    assert abs(empty.clock_skew_seconds) < 5
+    assert (empty.has_default, empty.clock_skew_seconds) == (True, 0.0)
     assert empty.last_stored is None
     old, new = datetime(1999, 1, 1, tzinfo=UTC), datetime.now(UTC)
     async with ExecutionRecorder(dsn) as recorder:
@@ -242,6 +244,38 @@ async def test_health_of_what_is_not_well(dsn: str, pool: Pool) -> None:
     assert found.missing_migrations == migration_names()[1:]
     assert (found.writable, found.partitions, found.days_ahead) == (False, 3, 0.0)
     assert found.oldest_write is not None
+
+
+def test_clocks_that_differ() -> None:
+    """By what is beyond the time between question and answer, which may be spent in waiting."""
+    asked, second = datetime(2026, 1, 1, tzinfo=UTC), timedelta(seconds=1)
+    found: dict[str, Any] = dict.fromkeys(Health.model_fields, 0)
+    found |= {"server_version": "18.6", "migrations": [], "oldest": None, "newest": None}
+    found |= {"last_stored": None, "oldest_write": None, "covered_until": asked}
+    found.pop("clock_skew_seconds"), found.pop("missing_migrations"), found.pop("days_ahead")
+    for moved, skew in ((-3, -3.0), (0, 0.0), (5, 0.0), (10, 0.0), (12, 2.0)):
+        record = found | {"server_time": asked + moved * second}
+        seen = health(record, asked, asked + 10 * second, [])  # type: ignore[arg-type]
+        assert seen.clock_skew_seconds == skew
+
+
+async def test_health_of_partitions_within_partitions(
+    pool: Pool, repository: StrategyExecutionLogRepository
+) -> None:
+    await pool.execute(
+        f"create table execlog.year partition of {TABLE}"
+        " for values from ('2001-01-01') to ('2002-01-01') partition by range (created_at)"
+    )
+    await pool.execute(
+        "create table execlog.half partition of execlog.year"
+        " for values from ('2001-01-01') to ('2001-07-01')"
+    )
+    before = await repository.health()
+    time = datetime(2001, 2, 3, tzinfo=UTC)
+    await repository.insert_rows(row(created_at=time) for _ in range(1000))
+    after = await repository.health()
+    assert after.oldest == time
+    assert after.table_bytes > before.table_bytes + 50_000
 
 
 @pytest.mark.parametrize("gap", [None, 1, 2])

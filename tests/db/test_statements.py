@@ -29,7 +29,10 @@ MODEL_COLUMNS = {
 }
 RECORDER = load_statements(folder("sql") / "recorder", {"claim_batch", "prune_progress"})
 FALLBACKS = {f"fallback/{name}": statement for name, statement in fallbacks().items()}
-ALL = {**statements(), **RECORDER, **FALLBACKS}
+MAINTENANCE = load_statements(
+    folder("sql") / "maintenance", {"expired", "partitions", "strays", "try_lock", "unlock"}
+)
+ALL = {**statements(), **RECORDER, **FALLBACKS, **MAINTENANCE}
 NAMES = sorted(ALL)
 
 
@@ -135,7 +138,15 @@ async def test_every_object_is_named_with_its_schema() -> None:
         body = re.sub(r"--.*", "", statement.sql)
         # What a statement names itself, and what is no table.
         own = set(re.findall(r"(\w+) as (?:not )?(?:materialized )?\(", body))
-        own |= {"stdin", "found", "lateral", "limits", "generate_series", "json_to_recordset"}
+        own |= {
+            "stdin",
+            "found",
+            "lateral",
+            "limits",
+            "generate_series",
+            "json_to_recordset",
+            "pg_partition_tree",
+        }
         for table in re.findall(r"(?:from|into|copy|join) (?!\()([\w.]+)", body):
             assert table in own or table.startswith(("execlog.", "pg_catalog."))
         assert not re.search(r"(?:select|,)\s+\*|\.\*", body), "columns are listed"
