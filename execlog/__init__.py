@@ -15,7 +15,7 @@ from execlog.errors import (
     SchemaOutdated,
     StoreUnavailable,
 )
-from execlog.health import Health
+from execlog.healthcheck import Health
 from execlog.maintenance import MaintenanceStep, maintain
 from execlog.metrics import (
     DurationMetrics,
@@ -34,6 +34,7 @@ from execlog.models import (
     StrategyExecutionLog,
     StrategyRank,
 )
+from execlog.probe import health
 from execlog.recorder import ExecutionRecorder
 from execlog.repository import StrategyExecutionLogRepository
 from execlog.schema import check_migrations, dump_migrations, migrate
@@ -68,6 +69,7 @@ __all__ = [
     "TimeseriesBucket",
     "check_migrations",
     "dump_migrations",
+    "health",
     "maintain",
     "migrate",
 ]

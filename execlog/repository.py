@@ -21,7 +21,7 @@ import asyncpg
 
 from execlog.dashboard import Dashboard, fallbacks
 from execlog.errors import InvalidArgument
-from execlog.health import Health, health
+from execlog.healthcheck import Health, health_of
 from execlog.models import StrategyExecutionLog
 from execlog.resources import folder
 from execlog.rows import copy_lines, json_objects, row_arguments
@@ -123,7 +123,7 @@ class StrategyExecutionLogRepository(Dashboard):
         """
         asked = datetime.now(UTC)
         [record] = await self._fetch("health")
-        return health(record, asked, datetime.now(UTC), migration_names())
+        return health_of(record, asked, datetime.now(UTC), migration_names())
 
 
 @functools.cache

@@ -19,11 +19,13 @@ from execlog import (
     Health,
     InvalidArgument,
     QueryRejected,
+    SchemaOutdated,
     StoreUnavailable,
     StrategyExecutionLog,
     StrategyExecutionLogRepository,
+    health,
 )
-from execlog.health import health
+from execlog.healthcheck import health_of
 from execlog.schema import migration_names
 from tests import databases
 from tests.oracle import Window, clamp, newest_first, windows, within
@@ -227,6 +229,7 @@ async def test_health(dsn: str, pool: Pool, repository: StrategyExecutionLogRepo
     assert found.table_bytes > empty.table_bytes > 0
     assert found.index_bytes > 0
     assert found.last_stored is not None
+    assert 0 <= (found.lag_seconds or -1) < 60
     assert type(found).model_validate(found.model_dump(by_alias=True, mode="json")) == found
 
 
@@ -246,6 +249,24 @@ async def test_health_of_what_is_not_well(dsn: str, pool: Pool) -> None:
     assert found.oldest_write is not None
 
 
+async def test_the_probe_of_an_engine(dsn: str, pool: Pool, empty_dsn: str) -> None:
+    async with pool.acquire() as connection:
+        for target in (dsn, pool, connection):
+            found = await health(target)
+            assert (found.missing_migrations, found.writable) == ([], True)
+    with pytest.raises(SchemaOutdated):
+        await health(empty_dsn)
+    with pytest.raises(StoreUnavailable):
+        await health("postgresql://127.0.0.1:1/")
+    with pytest.raises(InvalidArgument, match=r"^target: "):
+        await health(7)  # type: ignore[arg-type]
+    lock = await asyncpg.connect(dsn)
+    await lock.execute(f"begin; lock table {TABLE} in access exclusive mode")
+    with pytest.raises(StoreUnavailable):
+        await health(dsn, timeout=0.3)
+    await lock.close()
+
+
 def test_clocks_that_differ() -> None:
     """By what is beyond the time between question and answer, which may be spent in waiting."""
     asked, second = datetime(2026, 1, 1, tzinfo=UTC), timedelta(seconds=1)
@@ -253,9 +274,10 @@ def test_clocks_that_differ() -> None:
     found |= {"server_version": "18.6", "migrations": [], "oldest": None, "newest": None}
     found |= {"last_stored": None, "oldest_write": None, "covered_until": asked}
     found.pop("clock_skew_seconds"), found.pop("missing_migrations"), found.pop("days_ahead")
+    found.pop("lag_seconds")
     for moved, skew in ((-3, -3.0), (0, 0.0), (5, 0.0), (10, 0.0), (12, 2.0)):
         record = found | {"server_time": asked + moved * second}
-        seen = health(record, asked, asked + 10 * second, [])  # type: ignore[arg-type]
+        seen = health_of(record, asked, asked + 10 * second, [])  # type: ignore[arg-type]
         assert seen.clock_skew_seconds == skew
 
 

@@ -42,6 +42,7 @@ PUBLIC = [
     "TimeseriesBucket",
     "check_migrations",
     "dump_migrations",
+    "health",
     "maintain",
     "migrate",
 ]

@@ -11,7 +11,7 @@ import asyncpg
 from execlog.models import Model
 from execlog.rows import aware
 
-__all__ = ["Health", "health"]
+__all__ = ["Health", "health_of"]
 
 _DAY = timedelta(days=1)
 
@@ -38,6 +38,7 @@ class Health(Model):
             at most.
         undated_rows: Rows without a time, whose place is in DEFAULT; a million at most.
         last_stored: When a recorder last stored anything; None where none has.
+        lag_seconds: How long ago that is.
         oldest_write: When the oldest transaction that has written something began; None where
             there is none, or where we may not see it.
     """
@@ -58,10 +59,11 @@ class Health(Model):
     stray_rows: int
     undated_rows: int
     last_stored: datetime | None
+    lag_seconds: float | None
     oldest_write: datetime | None
 
 
-def health(
+def health_of(
     found: asyncpg.Record, asked: datetime, answered: datetime, migrations: Sequence[str]
 ) -> Health:
     """The model of what `health.sql` answers. Never raises.
@@ -76,11 +78,13 @@ def health(
         name: aware(value) if isinstance(value, datetime) else value
         for name, value in found.items()
     }
-    now, covered_until = fields["server_time"], fields.pop("covered_until")
+    now, stored = fields["server_time"], fields["last_stored"]
+    covered_until = fields.pop("covered_until")
     applied = set(fields.pop("migrations"))
     return Health(
         clock_skew_seconds=(now - min(max(now, asked), answered)) / timedelta(seconds=1),
         missing_migrations=[name for name in migrations if name not in applied],
         days_ahead=max((covered_until - now) / _DAY, 0.0),
+        lag_seconds=None if stored is None else (now - stored) / timedelta(seconds=1),
         **fields,
     )
