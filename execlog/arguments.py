@@ -14,6 +14,7 @@ from execlog.errors import InvalidArgument
 
 __all__ = [
     "count",
+    "flag",
     "fractions",
     "identifier",
     "length",
@@ -81,6 +82,13 @@ def identifier(argument: str, value: object) -> UUID:
         return UUID(text(argument, value))
     except ValueError:
         raise InvalidArgument(argument, "is not a UUID") from None
+
+
+def flag(argument: str, value: object) -> bool:
+    """True or False. Raises InvalidArgument: it is neither."""
+    if not isinstance(value, bool):
+        raise InvalidArgument(argument, f"must be True or False, not {type(value).__name__}")
+    return value
 
 
 def limit(value: object, largest: int) -> int:

@@ -20,6 +20,7 @@ __all__ = [
     "CaseNameCount",
     "DurationAndNodesSummary",
     "DurationPercentiles",
+    "ErasedPart",
     "ErrorCodeCount",
     "Model",
     "RecorderStats",
@@ -193,6 +194,17 @@ class StrategyRank(Model):
     p95_ms: float
     p99_ms: float
     last_run: datetime | None
+
+
+class ErasedPart(Model):
+    """How far an erasure has come.
+
+    `executions` are those found until now, `reached` is the time down to which the log was gone
+    through, None where all of it was.
+    """
+
+    executions: int
+    reached: datetime | None
 
 
 class RecorderStats(Model):

@@ -13,18 +13,19 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from execlog import arguments
 from execlog.dashboard import Dashboard, fallbacks
 from execlog.errors import InvalidArgument
 from execlog.healthcheck import Health, health_of
-from execlog.models import StrategyExecutionLog
+from execlog.models import ErasedPart, StrategyExecutionLog
 from execlog.resources import folder
-from execlog.rows import copy_lines, json_objects, row_arguments
+from execlog.rows import aware, copy_lines, json_objects, row_arguments
 from execlog.schema import migration_names
 from execlog.statements import Statement, load_statements
 from execlog.store import Store
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
 
 __all__ = ["StrategyExecutionLogRepository"]
+
+_ERASED_AT_ONCE = 20_000  # rows that are read in one transaction
 
 
 class StrategyExecutionLogRepository(Dashboard):
@@ -112,6 +115,35 @@ class StrategyExecutionLogRepository(Dashboard):
         [record] = await self._fetch("insert_missing", f"[{objects.decode()}]")
         stored: int = record["stored"]
         return stored
+
+    async def erase(
+        self, *, external_user_id: str, only_count: bool = False
+    ) -> AsyncGenerator[ErasedPart]:
+        """Blanks an external user in all executions: the user's id, the trace and the notes.
+
+        Everything that is counted stays as it was. It goes through the log part by part, newest
+        first, a transaction each, and answers after each part; all rows are read, for no index says
+        whose a row is. Whoever stops in between may begin again: what is blanked is found no more.
+
+        Args:
+            external_user_id: The user, as recorded (a mask's result, where the recorder has one).
+            only_count: Only count their executions; change nothing.
+
+        Raises:
+            InvalidArgument: `external_user_id` is empty or no text, `only_count` is no bool.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time (the limit is that of each part).
+            QueryRejected: The server refuses.
+        """
+        user = arguments.name("external_user_id", external_user_id)
+        counting = arguments.flag("only_count", only_count)
+        before, found = None, 0
+        while True:
+            [part] = await self._fetch("erase", user, before, _ERASED_AT_ONCE, counting)
+            before, found = part["reached"], found + part["found"]
+            yield ErasedPart(executions=found, reached=aware(before))
+            if before is None:
+                return
 
     async def health(self) -> Health:
         """How the log is: its migrations, sizes, partitions, first and last row, clocks.

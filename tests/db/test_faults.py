@@ -60,6 +60,7 @@ CALLS: dict[str, Call] = {
     "insert_missing": lambda repo: repo.insert_missing([row()]),
     "stream": lambda repo: all_of(repo.stream()),
     "health": lambda repo: repo.health(),
+    "erase": lambda repo: all_of(repo.erase(external_user_id="u")),
     "rank_strategies": lambda repo: repo.rank_strategies(),
 }
 every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)

@@ -111,7 +111,7 @@ async def explain(pool: Pool, name: str, mode: str, *values: object) -> Node:
 def literal(value: object) -> str:
     if value is None:
         return "null"
-    return str(value) if isinstance(value, int) else f"'{value}'"
+    return str(value).lower() if isinstance(value, int) else f"'{value}'"
 
 
 def nodes(plan: Node) -> Iterator[Node]:
@@ -286,6 +286,16 @@ async def test_a_stream_walks_along_an_index(
         rows, undated = IN_WINDOW * (1 if strategy_id else STRATEGIES), 0
     assert touched(plan) == pytest.approx(rows + undated, abs=STRATEGIES)
     assert {node["Sort Space Type"] for node in executed(plan, "Sort Space Type")} <= {"Memory"}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("only_count", [False, True])
+async def test_a_part_of_an_erasure_reads_its_rows(pool: Pool, only_count: bool, mode: str) -> None:
+    begin, part = START + timedelta(days=6), 1000
+    plan = await explain(pool, "erase", mode, "nobody", begin, part, only_count)
+    assert await foreign_indexes(pool, "erase", plan) == set()
+    # Once for where it ends, once for what is in it; and one row ahead in each partition.
+    assert touched(plan) <= 2 * part + 2 * DAYS
 
 
 async def test_health_reads_the_ends_of_an_index(pool: Pool) -> None:

@@ -18,6 +18,7 @@ PUBLIC = [
     "DurationAndNodesSummary",
     "DurationMetrics",
     "DurationPercentiles",
+    "ErasedPart",
     "ErrorCodeCount",
     "ExeclogError",
     "ExecutionRecorder",

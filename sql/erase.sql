@@ -1,0 +1,72 @@
+-- Blanks who it was, and what the runs for them saw, in the next part of the log; newest first.
+-- $1 external_user_id text
+-- $2 before timestamptz?
+-- $3 rows bigint
+-- $4 only_count boolean
+-- Columns: found bigint, reached timestamptz?
+-- Index: strategy_execution_log_time
+--
+-- A part is what lies between the last one and the time of the $3-rd row after it, rows of that very
+-- time included; reached is that time, and NULL where this was the last part, with which those without a
+-- time go too. Nothing says whose a row is but the row: all are read, none is kept for long.
+-- "is distinct from" leaves out the part's end, which the index condition has to hold.
+with edge as materialized (
+    select (
+        select created_at
+        from execlog.strategy_execution_log
+        where strategy_id is distinct from ''
+            and created_at <= coalesce($2::timestamptz, 'infinity')
+            and created_at is distinct from $2::timestamptz
+        order by created_at desc nulls last, id desc
+        offset $3::bigint - 1
+        limit 1
+    ) as created_at
+),
+dated as (
+    update execlog.strategy_execution_log
+    set external_user_id = null,
+        trace = null,
+        notes = 'erased'
+    where strategy_id is distinct from ''
+        and external_user_id = $1::text
+        and not $4::boolean
+        and created_at <= coalesce($2::timestamptz, 'infinity')
+        and created_at is distinct from $2::timestamptz
+        and created_at >= coalesce((select created_at from edge), '-infinity')
+    returning 1
+),
+undated as (
+    update execlog.strategy_execution_log
+    set external_user_id = null,
+        trace = null,
+        notes = 'erased'
+    where strategy_id is distinct from ''
+        and external_user_id = $1::text
+        and not $4::boolean
+        and created_at is null
+        and (select created_at from edge) is null
+    returning 1
+),
+counted as (
+    select 1
+    from execlog.strategy_execution_log
+    where strategy_id is distinct from ''
+        and external_user_id = $1::text
+        and $4::boolean
+        and created_at <= coalesce($2::timestamptz, 'infinity')
+        and created_at is distinct from $2::timestamptz
+        and created_at >= coalesce((select created_at from edge), '-infinity')
+    union all
+    select 1
+    from execlog.strategy_execution_log
+    where strategy_id is distinct from ''
+        and external_user_id = $1::text
+        and $4::boolean
+        and created_at is null
+        and (select created_at from edge) is null
+)
+select
+    (select count(*) from dated)
+        + (select count(*) from undated)
+        + (select count(*) from counted) as found,
+    (select created_at from edge) as reached
