@@ -6,6 +6,7 @@ the others return at once. It may be killed anywhere: the next call goes on from
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import re
@@ -34,12 +35,19 @@ if TYPE_CHECKING:
 __all__ = ["MaintenanceStep", "maintain"]
 
 Outcome = Literal["planned", "done", "postponed", "failed"]
-_STATEMENTS = frozenset({"expired", "partitions", "strays", "try_lock", "unlock"})
+_STATEMENTS = frozenset(
+    {"expired", "partitions", "rollback", "shape", "strays", "try_lock", "unlock"}
+)
 _QUICK_SECONDS = 30.0
+_LONGEST_SECONDS = 86_400.0  # whatever a caller's pool allows its queries
 _MOST_AHEAD = 1000
-_TOKEN = re.compile(r':(["\'])(\w+)\1')
+_TOKEN = re.compile(r":columns\b|:([\"'])(\w+)\1")
 # Somebody is in the way, and will not be for ever.
-_IN_THE_WAY = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
+_IN_THE_WAY = (
+    asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.QueryCanceledError,
+)
 
 
 class MaintenanceStep(Model):
@@ -74,7 +82,7 @@ async def maintain(
     ahead: int = 3,
     retain: timedelta | None = None,
     retain_failures: timedelta | None = None,
-    lock_timeout: float = 2.0,
+    lock_timeout: float = 4.0,
     only_plan: bool = False,
 ) -> list[MaintenanceStep]:
     """Makes partitions ahead, moves strays into theirs, removes what is old, vacuums what closed.
@@ -89,7 +97,9 @@ async def maintain(
         ahead: How many there are to be after the present one, up to 1000.
         retain: How long runs are kept; None: for ever. A partition goes when all of it is older.
         retain_failures: How long those whose status is not ok are kept, where that is longer.
-        lock_timeout: Seconds that a step waits for a lock, and so holds up others, at most.
+        lock_timeout: Seconds that a step may hold up others, half of them while it waits for its
+            lock. What takes longer is postponed: raise it in a quiet hour. (A second or more on
+            either side has autovacuum give way.)
         only_plan: Only answer the steps; change nothing.
 
     Raises:
@@ -99,7 +109,10 @@ async def maintain(
         QueryRejected: The server refuses, for example because we are not the owner.
     """
     wish = _wish(interval, ahead, retain, retain_failures)
-    lock = arguments.server_timeout("lock_timeout", lock_timeout)
+    # For the first lock of a step, and for what it does under it.
+    lock = arguments.server_timeout(
+        "lock_timeout", arguments.seconds("lock_timeout", lock_timeout) / 2
+    )
     with driver_errors("maintain"):
         async with connection_to(target) as connection:
             if connection.is_in_transaction():
@@ -110,7 +123,8 @@ async def maintain(
                 steps = await _steps(connection, wish, now)
                 if only_plan:
                     return [_told(step, "planned") for step in steps]
-                return [await _done(connection, step, lock) for step in steps]
+                settings = await _settings(connection, lock)
+                return [await _done(connection, step, settings) for step in steps]
 
 
 def _wish(interval: object, ahead: object, retain: object, retain_failures: object) -> Wish:
@@ -130,17 +144,28 @@ def _wish(interval: object, ahead: object, retain: object, retain_failures: obje
 @contextlib.asynccontextmanager
 async def _alone(connection: Connection) -> AsyncIterator[datetime | None]:
     """The server's time where nobody else maintains, and will not until the block ends."""
-    statements = _statements()
-    [found] = await connection.fetch(statements["try_lock"].sql, timeout=_QUICK_SECONDS)
-    if not found["locked"]:
-        yield None
-        return
+    locked: bool | None = None
     try:
-        yield found["server_time"]
+        [found] = await connection.fetch(_statements()["try_lock"].sql, timeout=_QUICK_SECONDS)
+        locked = found["locked"]
+        yield found["server_time"] if locked else None
     finally:
-        # A connection that is lost has lost its lock too.
+        # Also where nobody knows, because we were cancelled. A lost connection has lost its lock.
+        if locked is not False:
+            await _last(connection, "unlock")
+
+
+async def _last(connection: Connection, name: str) -> None:
+    """A statement that is carried out even where we are cancelled. Raises CancelledError only."""
+    sent = asyncio.ensure_future(
+        connection.execute(_statements()[name].sql, timeout=_QUICK_SECONDS)
+    )
+    try:
         with contextlib.suppress(Exception):
-            await connection.fetch(statements["unlock"].sql, timeout=_QUICK_SECONDS)
+            await asyncio.shield(sent)
+    except asyncio.CancelledError:
+        await asyncio.gather(sent, return_exceptions=True)  # the connection is the caller's again
+        raise
 
 
 async def _steps(connection: Connection, wish: Wish, now: datetime) -> list[Step]:
@@ -152,31 +177,37 @@ async def _steps(connection: Connection, wish: Wish, now: datetime) -> list[Step
         )
         for record in found
     ]
-    strays = await connection.fetch(statements["strays"].sql, wish.interval)
+    strays = await connection.fetch(
+        statements["strays"].sql, wish.interval, timeout=_LONGEST_SECONDS
+    )
     steps = plan(partitions, [record["begins"] for record in strays], wish, now)
     ok_from, failures_from = wish.kept_from(now)
     if ok_from is not None and failures_from is not None:
         expired = statements["expired"].sql
-        if await connection.fetchval(expired, ok_from, failures_from):
+        if await connection.fetchval(expired, ok_from, failures_from, timeout=_LONGEST_SECONDS):
             # First: what goes need not be moved before.
             steps.insert(0, Step("purge", f"{TABLE}_default", failures_from, ok_from))
     return steps
 
 
-async def _done(connection: Connection, step: Step, lock_timeout: str) -> MaintenanceStep:
+async def _settings(connection: Connection, lock_timeout: str) -> dict[str, str]:
+    """What is the same in all steps."""
+    [shape] = await connection.fetch(_statements()["shape"].sql, timeout=_QUICK_SECONDS)
+    return {**shape, "lock_timeout": lock_timeout}
+
+
+async def _done(connection: Connection, step: Step, settings: Mapping[str, str]) -> MaintenanceStep:
     """Does it, all or nothing. Raises the driver's error where the connection is lost."""
+    script = _script(step, settings)
     begin = time.perf_counter()
     problem: str | None = None
     outcome: Outcome = "done"
     try:
-        if step.action == "vacuum":
-            await connection.execute(_script(step, lock_timeout))
-        else:
-            # Read committed: what is moved at last must be what others have stored meanwhile.
-            async with connection.transaction(isolation="read_committed"):
-                await connection.execute(_script(step, lock_timeout))
-    except asyncpg.PostgresError as error:
-        if connection.is_closed():
+        # Transaction and all, as one message: a client that stops in between would hold the locks.
+        await connection.execute(script, timeout=_LONGEST_SECONDS)
+    except BaseException as error:
+        await _last(connection, "rollback")
+        if connection.is_closed() or not isinstance(error, asyncpg.PostgresError):
             raise
         outcome = "postponed" if isinstance(error, _IN_THE_WAY) else "failed"
         problem = f"{condition(error)} ({error.sqlstate})"
@@ -189,10 +220,10 @@ def _told(
     return MaintenanceStep(**asdict(step), outcome=outcome, problem=problem, seconds=seconds)
 
 
-def _script(step: Step, lock_timeout: str) -> str:
+def _script(step: Step, settings: Mapping[str, str]) -> str:
     """The SQL of a step, with what a statement that defines things can't take as a parameter."""
     words = {
-        "lock_timeout": lock_timeout,
+        **settings,
         "partition": step.partition,
         "thinned": f"{step.partition}_thinned",
         "begins": timestamp(step.begins),
@@ -200,6 +231,8 @@ def _script(step: Step, lock_timeout: str) -> str:
     }
 
     def quoted(found: re.Match[str]) -> str:
+        if found[0] == ":columns":
+            return words["columns"]  # as the server has quoted them
         quote, word = found[1], words[found[2]]
         return f"{quote}{word.replace(quote, quote * 2)}{quote}"
 

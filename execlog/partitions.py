@@ -23,6 +23,7 @@ class Partition:
     """A partition that is there: its name, its times (the end is not in it), and its state.
 
     Attributes:
+        ours: Whether it may be changed: a plain table of our schema.
         bytes: Of its rows on disk; 0 where nothing was ever stored.
         tuned: Whether autovacuum was told how often to look at it.
         thinned: Whether only its failures are left.
@@ -32,6 +33,7 @@ class Partition:
     name: str
     begins: datetime
     ends: datetime
+    ours: bool = True
     bytes: int = 0
     tuned: bool = True
     thinned: bool = False
@@ -106,16 +108,17 @@ def plan(
     for begins, ends in _wanted(strays, wish, now):
         for gap in _gaps(begins, ends, [*kept, *attached]):
             attached.append(Step("attach", _name(*gap), *gap))
-    expired = [one for one in kept if _is_before(one.ends, failures_from)]
+    ours = [one for one in kept if one.ours]
+    expired = [one for one in ours if _is_before(one.ends, failures_from)]
     thin = [
         one
-        for one in kept
+        for one in ours
         if _is_before(one.ends, ok_from)
         and one not in expired
         and not one.thinned
         and _is_finite(one)
     ]
-    lasting = [one for one in kept if one not in expired and one not in thin]
+    lasting = [one for one in ours if one not in expired and one not in thin]
     return [
         *_steps("replace", replaced),
         *attached,
@@ -157,7 +160,7 @@ def _gaps(
 
 def _is_misfit(one: Partition, interval: Interval, now: datetime) -> bool:
     """Whether it is of another width, still to come or just begun, and was never used."""
-    if one.bytes or one.ends <= now or not _is_finite(one):
+    if not one.ours or one.bytes or one.ends <= now or not _is_finite(one):
         return False
     # At the seam between two widths a part of a slot is all that fits.
     begins, ends = slot(one.begins, interval)

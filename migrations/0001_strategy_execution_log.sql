@@ -129,6 +129,45 @@ create index strategy_execution_log_time
 create table execlog.strategy_execution_log_default
     partition of execlog.strategy_execution_log default;
 
+-- Rows leave it when their partition appears. Where a publication tells of deletes, it could not otherwise.
+alter table execlog.strategy_execution_log_default replica identity full;
+
+-- The partitions, with their times. Their bounds are to be had as text only, which is written as the
+-- session likes it: hence the two settings. What lies outside of the years that a client reads is infinity.
+create function execlog.partitions()
+returns table (id oid, is_default boolean, begins timestamptz, ends timestamptz)
+language sql
+stable
+set datestyle = 'ISO'
+set timezone = 'UTC'
+as $$
+    select
+        bound.id,
+        bound.expression = 'DEFAULT',
+        case
+            when bound.begins is null or bound.begins < '0001-01-02 00:00:00+00' then '-infinity'
+            when bound.begins > '9999-12-30 00:00:00+00' then 'infinity'
+            else bound.begins
+        end,
+        case
+            when bound.ends is null or bound.ends > '9999-12-30 00:00:00+00' then 'infinity'
+            when bound.ends < '0001-01-02 00:00:00+00' then '-infinity'
+            else bound.ends
+        end
+    from (
+        select
+            child.oid as id,
+            pg_catalog.pg_get_expr(child.relpartbound, child.oid) as expression,
+            substring(pg_catalog.pg_get_expr(child.relpartbound, child.oid) from 'FROM \(''([^'']+)''\)')::timestamptz as begins,
+            substring(pg_catalog.pg_get_expr(child.relpartbound, child.oid) from 'TO \(''([^'']+)''\)')::timestamptz as ends
+        from pg_catalog.pg_inherits as link
+        join pg_catalog.pg_class as child on child.oid = link.inhrelid
+        where link.inhparent = 'execlog.strategy_execution_log'::regclass
+    ) as bound
+$$;
+
+comment on function execlog.partitions() is 'The partitions of the log; begins is in the partition, ends is not.';
+
 -- This month and the three after it (in UTC), so that a new log is partitioned from its first row.
 do $$
 declare

@@ -7,12 +7,10 @@
 -- Of others' transactions only a member of pg_read_all_stats sees the age.
 with partition as materialized (
     select
-        pg_get_expr(child.relpartbound, child.oid) = 'DEFAULT' as is_default,
-        coalesce(substring(pg_get_expr(child.relpartbound, child.oid) from 'FROM \(''([^'']+)''\)')::timestamptz, '-infinity') as begins,
-        coalesce(substring(pg_get_expr(child.relpartbound, child.oid) from 'TO \(''([^'']+)''\)')::timestamptz, 'infinity') as ends
-    from pg_catalog.pg_inherits as link
-    join pg_catalog.pg_class as child on child.oid = link.inhrelid
-    where link.inhparent = 'execlog.strategy_execution_log'::regclass
+        is_default,
+        begins,
+        ends
+    from execlog.partitions()
 ),
 leaf as materialized (
     select

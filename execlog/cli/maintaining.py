@@ -63,7 +63,7 @@ def maintain(
             "--lock-timeout",
             parser=length,
             metavar="LENGTH",
-            help="How long a step may hold up others; else 2s.",
+            help="How long a step may hold up others; else 4s.",
         ),
     ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would be done.")] = False,
@@ -78,7 +78,7 @@ def maintain(
 
     Example: execlog maintain --interval day --ahead 7 --retain 90d --retain-failures 365d --plan
     """
-    wait = 2.0 if lock_timeout is None else lock_timeout.total_seconds()
+    wait = 4.0 if lock_timeout is None else lock_timeout.total_seconds()
     steps = asyncio.run(
         maintain_partitions(
             dsn_of(dsn),
@@ -97,6 +97,9 @@ def maintain(
         _print(steps, utc)
     if not steps:
         print("execlog: nothing to do, or another process is at it", file=sys.stderr)
+    postponed = sum(step.outcome == "postponed" for step in steps)
+    if postponed:
+        print(f"execlog: {postponed} steps were put off; the next run tries again", file=sys.stderr)
     if any(step.outcome == "failed" for step in steps):
         raise typer.Exit(1)
 

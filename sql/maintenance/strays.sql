@@ -12,6 +12,11 @@ from (
     where strategy_id is distinct from ''
         and created_at >= '0002-01-01 00:00:00+00'
         and created_at < '9998-01-01 00:00:00+00'
+        and exists (
+            select
+            from pg_catalog.pg_inherits
+            where inhrelid = 'execlog.strategy_execution_log_default'::regclass
+        )
 ) as stray
 order by begins desc
 limit 100

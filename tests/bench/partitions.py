@@ -28,7 +28,7 @@ from tests.types import Pool
 
 DAY = timedelta(days=1)
 DAYS = 60
-ROWS_A_DAY = 10_000
+ROWS_A_DAY = 50_000
 
 
 async def bench_partitions(rows: int, rounds: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -22,7 +23,8 @@ from execlog import (
     maintain,
     migrate,
 )
-from execlog.partitions import slot
+from execlog import maintenance as module
+from execlog.partitions import Step, slot
 from tests.databases import TABLE
 from tests.db.test_cli import run
 from tests.recording import assert_sum, record, until
@@ -269,6 +271,230 @@ async def test_many_rows_in_default(pool: Pool) -> None:
     assert told(steps)["attach done"] == 5
     assert await pool.fetchval(f"select count(*) from {DEFAULT}") == 0
     assert await pool.fetchval(f"select count(*) from {TABLE}") == 200_000
+
+
+async def test_writers_whose_partition_is_made_meanwhile(
+    pool: Pool, repository: StrategyExecutionLogRepository
+) -> None:
+    """A COPY that waits has not chosen its partition yet: none is refused, none is lost."""
+    await run_out(pool)
+    await pool.execute(
+        f"insert into {DEFAULT} (id, created_at, strategy_id, strategy_version, strategy_type,"
+        " status, duration_ms, nodes_executed) select gen_random_uuid(), 'infinity', 's', 1, 'T',"
+        " 'ok', 1, 1 from generate_series(1, 100000) as n"
+    )
+    stored, done = 0, asyncio.Event()
+
+    async def write(method: Any) -> None:
+        nonlocal stored
+        while not done.is_set():
+            count = await method([day(0) for _ in range(20)])
+            stored += count
+
+    writers = [
+        asyncio.ensure_future(write(method))
+        for method in (repository.insert_rows, repository.insert_missing)
+    ]
+    await asyncio.sleep(0.2)
+    steps = await maintain(pool, interval="hour", ahead=2)
+    done.set()
+    await asyncio.gather(*writers)
+    assert told(steps) == {"attach done": 3}
+    assert await pool.fetchval(f"select count(*) from {TABLE}") == 100_000 + stored
+
+
+async def test_a_partition_that_is_attached_by_hand(
+    dsn: str, pool: Pool, repository: StrategyExecutionLogRepository
+) -> None:
+    """Who waited for DEFAULT is told to try again, and then it is stored."""
+    await run_out(pool)
+    begins, ends = slot(datetime.now(UTC), "day")
+    other = await asyncpg.connect(dsn)
+    await other.execute(f"begin; lock table {DEFAULT} in access exclusive mode")
+    rows = [day(0)]
+    waiting = asyncio.ensure_future(repository.insert_rows(rows))
+    await asyncio.sleep(0.3)
+    await other.execute(
+        f"create table execlog.own (like {TABLE} including all);"
+        f"alter table {TABLE} attach partition execlog.own"
+        f" for values from ('{begins}') to ('{ends}'); commit"
+    )
+    await other.close()
+    with pytest.raises(StoreUnavailable, match="partitions have just changed"):
+        await waiting
+    assert await repository.insert_rows(rows) == 1
+
+
+async def test_late_rows_while_a_partition_is_thinned(
+    pool: Pool, repository: StrategyExecutionLogRepository
+) -> None:
+    """Nobody deadlocks, and a failure that comes late is kept with the others."""
+    await run_out(pool)
+    await repository.insert_rows(day(15, status="error") for _ in range(5000))
+    await maintain(pool, interval="day")
+    late, done = 0, asyncio.Event()
+
+    async def write() -> None:
+        nonlocal late
+        while not done.is_set():
+            await repository.insert_rows([day(15, status="error"), day(0), day(15)])
+            late += 1
+
+    writers = [asyncio.ensure_future(write()) for _ in range(2)]
+    await asyncio.sleep(0.2)
+    steps = await maintain(pool, **KEPT)
+    done.set()
+    await asyncio.gather(*writers)
+    assert told(steps)["thin done"] == 1
+    failed = await pool.fetchval(f"select count(*) from {TABLE} where status <> 'ok'")
+    assert failed == 5000 + late
+
+
+async def test_tables_that_are_somebody_elses(pool: Pool) -> None:
+    """Only what is a partition of the log, and in its schema, is ever dropped."""
+    await pool.execute("create schema archive")
+    await pool.execute(
+        f"create table archive.strategy_execution_log_202401 partition of {TABLE}"
+        " for values from ('2024-01-01 00:00+00') to ('2024-02-01 00:00+00')"
+    )
+    await pool.execute(f"create table {TABLE}_202401 (precious text)")
+    await pool.execute(
+        f"create table execlog.parts partition of {TABLE} for values from"
+        " ('2023-01-01 00:00+00') to ('2024-01-01 00:00+00') partition by range (created_at)"
+    )
+    assert told(await maintain(pool, retain=30 * DAY)) == {"tune done": 4}
+    assert await pool.fetchval(f"select to_regclass('{TABLE}_202401') is not null")
+    assert {"archive.strategy_execution_log_202401", "execlog.parts"} <= set(await partitions(pool))
+    # Detached after it was planned.
+    begins, ends = (datetime(2024, n, 1, tzinfo=UTC) for n in (1, 2))
+    async with pool.acquire() as connection:
+        for action in ("drop", "replace", "thin"):
+            step = Step(action, "strategy_execution_log_202401", begins, ends)
+            settings = {"lock_timeout": "1s", "columns": "id", "owner": "current_user"}
+            done = await module._done(connection, step, settings)
+            assert done.outcome == "failed"
+    assert await pool.fetchval(f"select to_regclass('{TABLE}_202401') is not null")
+
+
+async def test_a_cancelled_call_keeps_no_lock(pool: Pool) -> None:
+    async with pool.acquire() as connection:
+        for n in range(40):
+            running = asyncio.ensure_future(maintain(connection, interval="day", ahead=n % 4))
+            await asyncio.sleep(n * 0.0005)
+            running.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await running
+            assert await connection.fetchval("select 1") == 1
+            assert not connection.is_in_transaction()
+            held = await connection.fetchval(
+                "select count(*) from pg_locks where locktype = 'advisory'"
+                " and pid = pg_backend_pid()"
+            )
+            assert held == 0
+
+
+async def test_sessions_of_other_ways(dsn: str, pool: Pool) -> None:
+    await maintain(pool, interval="day")
+    for style in ("SQL, DMY", "Postgres, MDY", "German"):
+        for zone in ("Asia/Kolkata", "Asia/Shanghai", "America/St_Johns"):
+            own = {"DateStyle": style, "TimeZone": zone}
+            async with asyncpg.create_pool(dsn, min_size=1, server_settings=own) as odd:
+                assert await maintain(odd, interval="day") == []
+
+
+async def test_a_publication_of_all_tables(
+    pool: Pool, scattered: list[StrategyExecutionLog]
+) -> None:
+    await pool.execute("create publication everything for all tables")
+    assert told(await maintain(pool, interval="day"))["attach failed"] == 0
+    assert await pool.fetchval(f"select count(*) from {DEFAULT}") == 2
+
+
+async def test_time_limits_of_others(dsn: str, pool: Pool) -> None:
+    await run_out(pool)
+    await pool.execute(
+        f"insert into {DEFAULT} (id, created_at, strategy_id, strategy_version, strategy_type,"
+        " status, duration_ms, nodes_executed) select gen_random_uuid(), now(), 's', 1, 'T',"
+        " 'ok', 1, 1 from generate_series(1, 60000) as n"
+    )
+    hasty = {"statement_timeout": "250"}
+    async with asyncpg.create_pool(
+        dsn, min_size=1, max_size=1, command_timeout=0.2, server_settings=hasty
+    ) as own:
+        assert told(await maintain(own, interval="hour", ahead=0)) == {"attach done": 1}
+
+
+async def test_columns_in_another_order_and_of_ones_own(
+    pool: Pool, repository: StrategyExecutionLogRepository
+) -> None:
+    await run_out(pool)
+    await pool.execute(
+        f"alter table {TABLE} add column doubled integer"
+        " generated always as (nodes_executed * 2) stored"
+    )
+    await pool.execute(f"alter table {TABLE} add column region text default 'eu'")
+    columns = [
+        record["attname"]
+        for record in await pool.fetch(
+            "select attname from pg_attribute where attnum > 0 and not attisdropped"
+            f" and attrelid = '{TABLE}'::regclass order by attname"
+        )
+    ]
+    definitions = await pool.fetch(
+        "select attname, format_type(atttypid, atttypmod) as type, attnotnull,"
+        " attgenerated::text from pg_attribute"
+        f" where attrelid = '{TABLE}'::regclass and attname = any($1::text[]) order by attname",
+        columns,
+    )
+    body = ", ".join(
+        f"{d['attname']} {d['type']}"
+        + (' collate "C"' if d["type"] == "text" and d["attname"] != "region" else "")
+        + (" not null" if d["attnotnull"] else "")
+        + (" generated always as (nodes_executed * 2) stored" if d["attgenerated"] else "")
+        for d in definitions
+    )
+    begins, ends = slot(datetime.now(UTC) - 15 * DAY, "day")
+    await pool.execute(f"create table execlog.own ({body})")
+    for found in await pool.fetch(
+        "select conname, pg_get_constraintdef(oid) as rule from pg_constraint"
+        f" where conrelid = '{TABLE}'::regclass and contype = 'c'"
+    ):
+        await pool.execute(f"alter table execlog.own add constraint {found[0]} {found[1]}")
+    await pool.execute(
+        f"alter table {TABLE} attach partition execlog.own"
+        f" for values from ('{begins}') to ('{ends}')"
+    )
+    rows = [
+        day(ago, status="error", external_game_id="game", external_user_id="user")
+        for ago in (0, 15)
+    ]
+    await repository.insert_rows(rows)
+    await pool.execute(f"update {TABLE} set region = 'us'")
+    outcomes = told(await maintain(pool, **KEPT))
+    assert (outcomes["thin done"], outcomes["attach done"]) == (1, 4)
+    for one in rows:
+        assert await repository.get(id=one.id) == one
+    assert await pool.fetchval(f"select bool_and(region = 'us' and doubled = 8) from {TABLE}")
+
+
+async def test_bounds_beyond_the_calendar(pool: Pool) -> None:
+    for name, begins, ends in (
+        ("old", "0044-03-15 00:00+00 BC", "0100-01-01 00:00+00"),
+        ("new", "20000-01-01 00:00+00", "20001-01-01 00:00+00"),
+    ):
+        await pool.execute(
+            f"create table execlog.{name} partition of {TABLE}"
+            f" for values from ('{begins}') to ('{ends}')"
+        )
+    assert told(await maintain(pool)) == {"tune done": 6}
+    assert (await StrategyExecutionLogRepository(pool).health()).partitions == 6
+
+
+async def test_a_default_that_was_detached(pool: Pool, scattered: list[Any]) -> None:
+    await pool.execute(f"alter table {TABLE} detach partition {DEFAULT}")
+    before = await pool.fetchval(f"select count(*) from {DEFAULT}")
+    await maintain(pool, **KEPT)
+    assert await pool.fetchval(f"select count(*) from {DEFAULT}") == before
 
 
 async def test_a_table_of_that_name_is_in_the_way(pool: Pool) -> None:

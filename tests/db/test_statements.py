@@ -30,7 +30,8 @@ MODEL_COLUMNS = {
 RECORDER = load_statements(folder("sql") / "recorder", {"claim_batch", "prune_progress"})
 FALLBACKS = {f"fallback/{name}": statement for name, statement in fallbacks().items()}
 MAINTENANCE = load_statements(
-    folder("sql") / "maintenance", {"expired", "partitions", "strays", "try_lock", "unlock"}
+    folder("sql") / "maintenance",
+    {"expired", "partitions", "rollback", "shape", "strays", "try_lock", "unlock"},
 )
 ALL = {**statements(), **RECORDER, **FALLBACKS, **MAINTENANCE}
 NAMES = sorted(ALL)

@@ -39,7 +39,7 @@ def after(partitions: list[Partition], steps: list[Step]) -> list[Partition]:
                 old.name,
                 old.begins,
                 old.ends,
-                old.bytes,
+                bytes=old.bytes,
                 thinned=old.thinned or step.action == "thin",
                 vacuumed_at=NOW if step.action in ("vacuum", "thin") else old.vacuumed_at,
             )

@@ -1,7 +1,19 @@
 -- Removes a partition with all its rows, in milliseconds.
 --
 -- Where one partition is DEFAULT, Postgres can't detach another one concurrently: for a moment the log is
--- locked, and while a long query keeps that moment off, others wait no longer than the limit.
+-- locked. It is detached first, which fails where it is no partition any more: then it is somebody's.
+begin isolation level read committed;
+
+set local statement_timeout = 0;
 set local lock_timeout = :'lock_timeout';
 
+-- From here on everybody waits: no longer than the limit for this lock, and than that for the rest.
+lock table only execlog.strategy_execution_log in access exclusive mode;
+
+set local statement_timeout = :'lock_timeout';
+
+alter table execlog.strategy_execution_log detach partition execlog.:"partition";
+
 drop table execlog.:"partition";
+
+commit;

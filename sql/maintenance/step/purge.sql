@@ -1,8 +1,18 @@
 -- Removes from DEFAULT what is too old, where no partition covers it.
+begin isolation level read committed;
+
+set local statement_timeout = 0;
 set local lock_timeout = :'lock_timeout';
 
 delete from execlog.strategy_execution_log_default
 where strategy_id is distinct from ''
     and created_at > '-infinity'
     and created_at < :'ends'
-    and (status = 'ok' or created_at < :'begins');
+    and (status = 'ok' or created_at < :'begins')
+    and exists (
+        select
+        from pg_catalog.pg_inherits
+        where inhrelid = 'execlog.strategy_execution_log_default'::regclass
+    );
+
+commit;

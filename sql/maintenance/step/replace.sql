@@ -1,14 +1,26 @@
 -- Removes a partition of another width in which nothing was ever stored, to make room.
 --
--- Nobody can store between the look and the end: the table is locked.
+-- Nobody can store between the look and the end: the log is locked.
+begin isolation level read committed;
+
+set local statement_timeout = 0;
 set local lock_timeout = :'lock_timeout';
 
+-- From here on everybody waits: no longer than the limit for this lock, and than that for the rest.
 lock table only execlog.strategy_execution_log in access exclusive mode;
+
+set local statement_timeout = :'lock_timeout';
+
+alter table execlog.strategy_execution_log detach partition execlog.:"partition";
 
 do $$
 begin
-    if not exists (select from execlog.:"partition") then
-        drop table execlog.:"partition";
+    if exists (select from execlog.:"partition") then
+        raise lock_not_available using message = 'rows were stored meanwhile';
     end if;
 end
 $$;
+
+drop table execlog.:"partition";
+
+commit;

@@ -1,10 +1,12 @@
 -- Leaves of a partition its failures only.
 --
 -- They are copied into a table that takes its place: to delete the others would read and write all of
--- it. Late rows for its time wait until it is done; the log itself is locked for the exchange alone.
-set local lock_timeout = :'lock_timeout';
+-- it. The copy is made while others store; then the log is locked, and failures that came meanwhile, late
+-- as they are, follow. (Never a partition before the log: a COPY locks them in the other order.)
+begin isolation level read committed;
 
-lock table execlog.:"partition" in share row exclusive mode;
+set local statement_timeout = 0;
+set local lock_timeout = :'lock_timeout';
 
 create table execlog.:"thinned" (
     like execlog.strategy_execution_log including all,
@@ -14,10 +16,30 @@ create table execlog.:"thinned" (
     autovacuum_analyze_scale_factor = 0.02
 );
 
-insert into execlog.:"thinned"
-select *
+alter table execlog.:"thinned" owner to :"owner";
+
+insert into execlog.:"thinned" (:columns)
+select :columns
 from execlog.:"partition"
 where status is distinct from 'ok';
+
+-- From here on everybody waits: no longer than the limit for this lock, and than that for the rest.
+lock table only execlog.strategy_execution_log in access exclusive mode;
+
+set local statement_timeout = :'lock_timeout';
+
+insert into execlog.:"thinned" (:columns)
+select :columns
+from execlog.:"partition" as late
+where status is distinct from 'ok'
+    and not exists (
+        select
+        from execlog.:"thinned" as copied
+        where copied.status is distinct from 'ok'
+            and copied.created_at = late.created_at
+            and copied.id = late.id
+            and copied.strategy_id = late.strategy_id
+    );
 
 alter table execlog.strategy_execution_log detach partition execlog.:"partition";
 
@@ -31,3 +53,5 @@ alter table execlog.:"thinned" drop constraint within_partition;
 alter table execlog.:"thinned" rename to :"partition";
 
 comment on table execlog.:"partition" is 'Failures only.';
+
+commit;

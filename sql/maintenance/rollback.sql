@@ -1,0 +1,4 @@
+-- Ends what a step has left unfinished.
+-- Columns: none
+-- Index: none
+rollback
