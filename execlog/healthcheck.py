@@ -34,8 +34,8 @@ class Health(Model):
         index_bytes: The indexes on disk.
         oldest: The first time of any row; None where no row has one.
         newest: The last time of any row.
-        stray_rows: Rows with a time that no partition covers, so that DEFAULT took them; a million
-            at most.
+        stray_rows: Rows of the years 2 to 9997 that no partition covers, so that DEFAULT took them;
+            a million at most.
         undated_rows: Rows without a time, whose place is in DEFAULT; a million at most.
         last_stored: When a recorder last stored anything; None where none has.
         lag_seconds: How long ago that is.

@@ -13,7 +13,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
@@ -23,7 +23,7 @@ from execlog import arguments
 from execlog.copytext import timestamp
 from execlog.errors import InvalidArgument, condition, driver_errors
 from execlog.models import Model
-from execlog.partitions import TABLE, Action, Interval, Partition, Step, Wish, plan
+from execlog.partitions import DEFAULT, Action, Interval, Partition, Step, Wish, plan
 from execlog.resources import folder
 from execlog.rows import aware
 from execlog.statements import Statement, load_statements
@@ -41,6 +41,7 @@ _STATEMENTS = frozenset(
 _QUICK_SECONDS = 30.0
 _LONGEST_SECONDS = 86_400.0  # whatever a caller's pool allows its queries
 _MOST_AHEAD = 1000
+_BEGIN, _END = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _TOKEN = re.compile(r":columns\b|:([\"'])(\w+)\1")
 # Somebody is in the way, and will not be for ever.
 _IN_THE_WAY = (
@@ -56,7 +57,7 @@ class MaintenanceStep(Model):
     Attributes:
         action: "replace" an unused partition of another width, "attach" a new one (with what
             DEFAULT held of its time), "tune" its autovacuum, "thin" it to its failures, "drop" it,
-            "purge" DEFAULT of what is too old, "vacuum" one that is closed.
+            "purge" DEFAULT of what is too old, "vacuum" one that is closed, or DEFAULT after that.
         partition: The partition.
         begins: Its first instant; of a purge the time before which failures go.
         ends: The first instant after it; of a purge the time before which ok runs go.
@@ -98,8 +99,7 @@ async def maintain(
         retain: How long runs are kept; None: for ever. A partition goes when all of it is older.
         retain_failures: How long those whose status is not ok are kept, where that is longer.
         lock_timeout: Seconds that a step may hold up others, half of them while it waits for its
-            lock. What takes longer is postponed: raise it in a quiet hour. (A second or more on
-            either side has autovacuum give way.)
+            lock. What takes longer is postponed: raise it in a quiet hour.
         only_plan: Only answer the steps; change nothing.
 
     Raises:
@@ -181,12 +181,17 @@ async def _steps(connection: Connection, wish: Wish, now: datetime) -> list[Step
         statements["strays"].sql, wish.interval, timeout=_LONGEST_SECONDS
     )
     steps = plan(partitions, [record["begins"] for record in strays], wish, now)
+    emptied = bool(strays)
     ok_from, failures_from = wish.kept_from(now)
     if ok_from is not None and failures_from is not None:
         expired = statements["expired"].sql
         if await connection.fetchval(expired, ok_from, failures_from, timeout=_LONGEST_SECONDS):
             # First: what goes need not be moved before.
-            steps.insert(0, Step("purge", f"{TABLE}_default", failures_from, ok_from))
+            steps.insert(0, Step("purge", DEFAULT, failures_from, ok_from))
+            emptied = True
+    if emptied:
+        # What has left it is in the way of whoever looks for the newest rows.
+        steps.append(Step("vacuum", DEFAULT, _BEGIN, _END))
     return steps
 
 

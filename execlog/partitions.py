@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-__all__ = ["TABLE", "Action", "Interval", "Partition", "Step", "Wish", "plan", "slot"]
+__all__ = ["DEFAULT", "Action", "Interval", "Partition", "Step", "Wish", "plan", "slot"]
 
 Interval = Literal["hour", "day", "week", "month"]
 Action = Literal["replace", "attach", "tune", "thin", "drop", "purge", "vacuum"]
 
-TABLE = "strategy_execution_log"
+DEFAULT = "strategy_execution_log_default"
+_TABLE = "strategy_execution_log"
 _DAY = timedelta(days=1)
 _WIDTHS = {"hour": timedelta(hours=1), "day": _DAY, "week": 7 * _DAY}
 _YEARS = range(2, 9998)  # in which each partition begins and ends within the calendar
@@ -194,4 +195,4 @@ def _name(begins: datetime, ends: datetime) -> str:
         form = "{0.year:04}{0.month:02}{0.day:02}"
     else:
         form = "{0.year:04}{0.month:02}{0.day:02}_{0.hour:02}"
-    return f"{TABLE}_{form.format(begins)}"
+    return f"{_TABLE}_{form.format(begins)}"

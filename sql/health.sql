@@ -3,7 +3,8 @@
 -- Index: strategy_execution_log_time
 --
 -- It reads the catalogue and the ends of an index, and no more than a million entries of the DEFAULT
--- partition. server_time is when the statement arrived. A gap between partitions ends what is covered.
+-- partition, where what lies at the ends of the calendar belongs. server_time is when the statement
+-- arrived. A gap between partitions ends what is covered.
 -- Of others' transactions only a member of pg_read_all_stats sees the age.
 with partition as materialized (
     select
@@ -58,8 +59,8 @@ select
             select created_at
             from execlog.strategy_execution_log_default
             where strategy_id is distinct from ''
-                and created_at > '-infinity'
-                and created_at < 'infinity'
+                and created_at >= '0002-01-01 00:00:00+00'
+                and created_at < '9998-01-01 00:00:00+00'
             limit 1000000
         ) as stray
     ) as stray_rows,

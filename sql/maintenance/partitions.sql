@@ -12,9 +12,8 @@ select
     pg_relation_size(child.oid) as bytes,
     child.reloptions is not null as tuned,
     obj_description(child.oid, 'pg_class') is not distinct from 'Failures only.' as thinned,
-    greatest(stats.last_vacuum, stats.last_autovacuum) as vacuumed_at
+    greatest(pg_stat_get_last_vacuum_time(child.oid), pg_stat_get_last_autovacuum_time(child.oid)) as vacuumed_at
 from execlog.partitions() as partition
 join pg_catalog.pg_class as child on child.oid = partition.id
-left join pg_catalog.pg_stat_all_tables as stats on stats.relid = child.oid
 where not partition.is_default
 order by partition.begins

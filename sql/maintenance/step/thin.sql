@@ -6,6 +6,12 @@
 begin isolation level read committed;
 
 set local statement_timeout = 0;
+set local lock_timeout = '30s';
+
+-- Autovacuum gives way after a second, in which nobody else has to wait.
+lock table execlog.:"partition" in share update exclusive mode;
+lock table execlog.strategy_execution_log_default in share update exclusive mode;
+
 set local lock_timeout = :'lock_timeout';
 
 create table execlog.:"thinned" (
