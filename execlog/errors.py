@@ -87,7 +87,9 @@ class MigrationError(ExeclogError):
 
 # Undefined table, column, schema.
 _OUTDATED = frozenset({"42P01", "42703", "3F000"})
-_CHECK, _LOG = "23514", "strategy_execution_log"
+# A check fails that has no name: the bounds of a partition. (Of the log itself: it has none for the
+# row. Without a table: a trigger says so.)
+_CHECK, _NO_BOUND = "23514", frozenset({None, "strategy_execution_log"})
 # Whole classes that pass by themselves: connection, resources, operator intervention.
 _PASSING_CLASSES = frozenset({"08", "53", "57"})
 # Serialisation failure, deadlock, lock timeout, a primary that became read-only.
@@ -153,7 +155,7 @@ def _from_server(error: asyncpg.PostgresError, action: str) -> ExeclogError:
     if state[:2] in _PASSING_CLASSES or state in _PASSING:
         return StoreUnavailable(f"{action}: {condition(error)} ({state})", state)
     constraint = getattr(error, "constraint_name", None)
-    if state == _CHECK and constraint is None and getattr(error, "table_name", None) != _LOG:
+    if state == _CHECK and not constraint and getattr(error, "table_name", None) not in _NO_BOUND:
         # It waited for a partition that was given other bounds meanwhile: another one takes it now.
         return StoreUnavailable(f"{action}: the partitions have just changed ({state})", state)
     by = f", constraint {constraint}" if constraint else ""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import logging
 import os
-import signal
 import sys
 
 from execlog.errors import ExeclogError, InvalidArgument
@@ -69,10 +68,7 @@ for command in (
 def main() -> None:
     """Runs the command of this process's arguments. Raises SystemExit with the exit code."""
     _prepare_streams()
-    # What the driver warns of, we say in one line. And a Ctrl-C ends a read or a write too: with
-    # Python's own handler in place asyncio would only note it.
-    logging.getLogger("asyncpg").setLevel(logging.CRITICAL)
-    signal.signal(signal.SIGINT, _interrupt)
+    logging.getLogger("asyncpg").setLevel(logging.CRITICAL)  # we say it in one line
     try:
         try:
             app()
@@ -90,10 +86,6 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         # A reader that left (head, less) has seen enough, and needs no message.
         sys.exit(1 if isinstance(error, BrokenPipeError) else _say(error.strerror or error, 1))
-
-
-def _interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _prepare_streams() -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from types import FrameType
 from typing import TYPE_CHECKING, TypeVar
 
 import asyncpg
@@ -36,9 +39,39 @@ def ask(
 
     async def asked() -> Answer:
         async with connected(dsn) as pool:
-            return await question(StrategyExecutionLogRepository(pool, timeout=SECONDS))
+            with _interruptible():
+                return await question(StrategyExecutionLogRepository(pool, timeout=SECONDS))
 
     return asyncio.run(asked())
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """A Ctrl-C ends a read or a write too that does not move.
+
+    To asyncio it is a wish, which the event loop grants when it has its turn: a pipe that stands
+    still never gives it one. So what goes on after half a second is broken off.
+    """
+    noted = signal.getsignal(signal.SIGINT)
+    if sys.platform == "win32":  # which has no such timer
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0.5, 0.5)
+        if callable(noted):
+            noted(number, frame)
+
+    def break_off(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGALRM, break_off)
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGINT, noted)
 
 
 @contextlib.asynccontextmanager

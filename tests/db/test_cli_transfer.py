@@ -408,7 +408,7 @@ async def test_a_database_of_bytes(template: str) -> None:
     connection = await asyncpg.connect(template)
     name = f"ascii_{os.getpid()}"
     await connection.execute(
-        f"create database {name} encoding 'SQL_ASCII' lc_collate 'C' lc_ctype 'C'"
+        f"create database {name} encoding 'SQL_ASCII' locale_provider libc locale 'C'"
         " template template0"
     )
     try:

@@ -235,10 +235,10 @@ async def test_killed_anywhere(
 ) -> None:
     """After each step, and in the middle of one: all rows are there, and the next run goes on."""
     expected = len(scattered)
-    for _ in range(60):
+    for n in range(60):
         async with asyncpg.create_pool(dsn, min_size=1, max_size=1) as own:
             running = asyncio.ensure_future(maintain(own, interval="day", ahead=2))
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(n * 0.005)
             await pool.execute(
                 "select pg_terminate_backend(pid) from pg_stat_activity"
                 " where datname = current_database() and pid <> pg_backend_pid()"
