@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from execlog import StrategyExecutionLog
 from tests.rows import TIMES
+
+many = settings(
+    max_examples=int(os.environ.get("EXECLOG_TEST_EXAMPLES", "60")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+"""How often a method is asked; CI asks more often."""
 
 Window = tuple[datetime | None, datetime | None]
 

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from execlog import StrategyExecutionLog, StrategyExecutionLogRepository
@@ -21,7 +21,7 @@ from execlog.ids import uuid7
 from execlog.metrics import HistogramBucket, StrategyMetrics
 from execlog.percentiles import percentile_cont
 from tests import databases
-from tests.oracle import Window, clamp, close, newest_first, top, windows, within
+from tests.oracle import Window, clamp, close, many, newest_first, top, windows, within
 from tests.rows import STRATEGY, T0, TIMES, any_row, row
 from tests.types import Pool
 
@@ -29,7 +29,6 @@ EDGES = [5, 10, 25, 50, 100, 150, 200, 250, 500, 1000, 2500, 5000]
 SECOND = timedelta(seconds=1)
 _examples = itertools.count()
 _rows = st.lists(any_row(st.sampled_from(["A", "B"])), max_size=25)
-_many = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +123,7 @@ def assert_card(
     assert cases == top((one.case_name for one in rows), 10)
 
 
-@_many
+@many
 @given(rows=_rows, window=windows)
 @example(rows=[], window=(None, None))
 @example(rows=[row(strategy_id="A", points=None)], window=(None, None))
@@ -171,7 +170,7 @@ _timed = st.lists(
 )
 
 
-@_many
+@many
 @given(
     rows=_timed,
     begin=st.integers(-1, 8),
@@ -217,7 +216,7 @@ async def test_timeseries(
     assert sum(got.total for got in found) == len(mine)
 
 
-@_many
+@many
 @given(
     rows=_rows,
     window=windows,
@@ -261,7 +260,7 @@ async def test_rank_strategies(
         assert got.last_run == max(times, default=None)
 
 
-@_many
+@many
 @given(
     rows=_rows,
     window=windows,

@@ -11,7 +11,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from execlog import (
@@ -28,12 +28,11 @@ from execlog import (
 from execlog.healthcheck import health_of
 from execlog.schema import migration_names
 from tests import databases
-from tests.oracle import Window, clamp, newest_first, windows, within
+from tests.oracle import Window, clamp, many, newest_first, windows, within
 from tests.rows import T0, any_row, fields, row
 from tests.types import Pool
 
 _rows = st.lists(any_row(st.sampled_from(["A", "B"])), max_size=25, unique_by=lambda one: one.id)
-_some = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 TABLE = "execlog.strategy_execution_log"
 NEVER = datetime.max.replace(tzinfo=UTC)  # which the driver takes for infinity
 
@@ -56,7 +55,7 @@ async def only(pool: Pool, rows: list[StrategyExecutionLog]) -> StrategyExecutio
     return repository
 
 
-@_some
+@many
 @given(
     rows=_rows,
     status=st.sampled_from([None, "ok", "error", "odd", ""]),
@@ -77,7 +76,7 @@ async def test_list_newest(
     assert paged == expected
 
 
-@_some
+@many
 @given(rows=_rows, window=windows, strategy_id=st.sampled_from([None, "A", "none"]))
 async def test_stream(
     shared: Pool, rows: list[StrategyExecutionLog], window: Window, strategy_id: str | None
@@ -168,7 +167,7 @@ async def test_a_stream_of_nonsense(
     assert caught.value.argument == argument
 
 
-@_some
+@many
 @given(rows=_rows, again=st.data())
 async def test_insert_missing(
     shared: Pool, rows: list[StrategyExecutionLog], again: st.DataObject

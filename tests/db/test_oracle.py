@@ -11,21 +11,20 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from execlog import StrategyExecutionLog, StrategyExecutionLogRepository
 from execlog.ids import uuid7
 from execlog.percentiles import percentile_cont
 from tests import databases
-from tests.oracle import Window, clamp, close, newest_first, top, windows, within
+from tests.oracle import Window, clamp, close, many, newest_first, top, windows, within
 from tests.rows import any_row
 from tests.rows import row as execution
 
 _examples = itertools.count()
 _limits = st.sampled_from([-1, 0, 1, 2, 3, 10, 10**9])
 _rows = st.lists(any_row(st.sampled_from(["A", "B"])), max_size=25, unique_by=lambda row: row.id)
-_many = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +55,7 @@ async def stored(
     return f"{prefix}A", [row for row in own if row.strategy_id == f"{prefix}A"]
 
 
-@_many
+@many
 @given(rows=_rows)
 async def test_what_is_stored_comes_back(
     repository: StrategyExecutionLogRepository, rows: list[StrategyExecutionLog]
@@ -68,7 +67,7 @@ async def test_what_is_stored_comes_back(
         assert await repository.get(id=row.id, strategy_id="another") is None
 
 
-@_many
+@many
 @given(row=any_row(st.just("single")))
 async def test_one_row_and_many_rows_store_the_same(
     repository: StrategyExecutionLogRepository, row: StrategyExecutionLog
@@ -78,7 +77,7 @@ async def test_one_row_and_many_rows_store_the_same(
     assert await repository.list_for_strategy(strategy_id=one.strategy_id) == [one]
 
 
-@_many
+@many
 @given(rows=_rows, status=st.sampled_from([None, "ok", "error", "odd", ""]), limit=_limits)
 async def test_list_for_strategy(
     repository: StrategyExecutionLogRepository,
@@ -102,7 +101,7 @@ async def test_list_for_strategy(
     assert paged == expected
 
 
-@_many
+@many
 @given(rows=_rows, window=windows, limit=_limits)
 async def test_counts(
     repository: StrategyExecutionLogRepository,
@@ -124,7 +123,7 @@ async def test_counts(
     )
 
 
-@_many
+@many
 @given(rows=_rows, window=windows)
 async def test_duration_and_nodes_summary(
     repository: StrategyExecutionLogRepository, rows: list[StrategyExecutionLog], window: Window
@@ -148,7 +147,7 @@ async def test_duration_and_nodes_summary(
     assert abs(found.points_sum - math.fsum(points)) <= 1e-9 * max(largest, 1.0)
 
 
-@_many
+@many
 @given(rows=_rows, window=windows, limit=_limits)
 async def test_samples(
     repository: StrategyExecutionLogRepository,
@@ -166,7 +165,7 @@ async def test_samples(
     assert points == [row.points for row in inside if row.points is not None][:size]
 
 
-@_many
+@many
 @given(
     rows=_rows,
     window=windows,
