@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import csv
 import io
 import json
@@ -28,6 +29,7 @@ from tests.databases import TABLE, in_database
 from tests.db.test_cli import COMMAND, run
 from tests.db.test_cli_reading import NASTY, in_shell, on_terminal
 from tests.oracle import newest_first
+from tests.recording import until
 from tests.rows import STRATEGY, T0, fields, row
 from tests.types import Pool
 
@@ -138,21 +140,46 @@ async def test_ctrl_c_while_exporting(dsn: str, many: int) -> None:
     assert all(json.loads(line) for line in lines[:-8])  # a buffer may be torn
 
 
-def test_ctrl_c_where_nothing_moves(dsn: str, many: int) -> None:
+async def test_ctrl_c_where_nothing_moves(dsn: str, many: int) -> None:
     """A pipe that nobody reads, or nobody writes: the first one is enough."""
     for words in (["export"], ["import", "-"]):
-        process = subprocess.Popen(
-            [COMMAND, *words],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, "EXECLOG_DSN": dsn},
-        )
-        time.sleep(2)
+        async with one_more_client(dsn):
+            process = in_pipes(*words, dsn=dsn)
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 130
+        assert await asyncio.to_thread(process.wait, 20) == 130
         _, error = process.communicate()
         assert b"Traceback" not in error
+
+
+def in_pipes(*words: str, dsn: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [COMMAND, *words],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "EXECLOG_DSN": dsn},
+    )
+
+
+@contextlib.asynccontextmanager
+async def one_more_client(dsn: str) -> AsyncIterator[None]:
+    """Leaves when what the block has started is connected, and has had a moment since."""
+    observer = await asyncpg.connect(dsn)
+
+    async def clients() -> int:
+        found: int = await observer.fetchval(
+            "select count(*) from pg_stat_activity where datname = current_database()"
+        )
+        return found
+
+    async def more() -> bool:
+        return await clients() > before
+
+    before = await clients()
+    yield
+    await until(more, 30)
+    await observer.close()
+    await asyncio.sleep(0.7)
 
 
 async def test_a_reader_of_an_export_that_leaves(dsn: str, many: int) -> None:
@@ -262,19 +289,17 @@ async def test_what_is_partly_stored_already(dsn: str, pool: Pool) -> None:
 
 
 async def test_ctrl_c_while_importing(dsn: str) -> None:
-    process = await asyncio.create_subprocess_exec(
-        COMMAND, "import", "-",
-        stdin=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "EXECLOG_DSN": dsn},
-    )  # fmt: skip
-    assert process.stdin is not None
-    async with asyncio.timeout(30):
+    async with one_more_client(dsn):
+        process = await asyncio.create_subprocess_exec(
+            COMMAND, "import", "-",
+            stdin=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, "EXECLOG_DSN": dsn},
+        )  # fmt: skip
+        assert process.stdin is not None
         process.stdin.write(as_lines(*(exported() for _ in range(10))).encode())
-        await process.stdin.drain()
-        await asyncio.sleep(1.5)
-        process.send_signal(signal.SIGINT)
-        process.stdin.close()
+    process.send_signal(signal.SIGINT)
+    async with asyncio.timeout(30):
         _, error = await process.communicate()
     assert (process.returncode, b"Traceback" in error) == (130, False)
 
@@ -438,9 +463,16 @@ async def test_a_server_that_dies(tmp_path: Path) -> None:
             stderr=asyncio.subprocess.PIPE,
             env={**os.environ, "EXECLOG_DSN": server.dsn},
         )  # fmt: skip
-        await asyncio.sleep(1.5)
+        observer = await asyncpg.connect(server.dsn)
+        await until(
+            lambda: observer.fetchval(
+                "select count(*) = 2 from pg_stat_activity where backend_type = 'client backend'"
+            ),
+            30,
+        )
         assert server.pid is not None
         os.kill(server.pid, signal.SIGQUIT)
+        await until(observer.is_closed, 30)
         async with asyncio.timeout(30):
             _, error = await process.communicate(as_lines(exported()).encode())
     assert process.returncode == 1
