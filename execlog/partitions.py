@@ -108,7 +108,8 @@ def plan(
     attached: list[Step] = []
     for begins, ends in _wanted(strays, wish, now):
         for gap in _gaps(begins, ends, [*kept, *attached]):
-            attached.append(Step("attach", _name(*gap), *gap))
+            if not _is_before(gap[1], failures_from):  # it would be dropped at once
+                attached.append(Step("attach", _name(*gap), *gap))
     ours = [one for one in kept if one.ours]
     expired = [one for one in ours if _is_before(one.ends, failures_from)]
     thin = [

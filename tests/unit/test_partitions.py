@@ -110,6 +110,17 @@ def test_a_closed_partition_is_vacuumed_once() -> None:
     assert [(one.action, one.partition) for one in steps] == [("vacuum", "m202610")]
 
 
+def test_a_gap_that_is_too_old_gets_no_partition() -> None:
+    """The present month has one before its only hour: made, it would be dropped in each run."""
+    hour = timedelta(hours=1)
+    there = [Partition("h", datetime(2026, 11, 1, 1, tzinfo=UTC), NOW - 30 * hour, bytes=1)]
+    steps = plan(there, [], Wish("month", 0, retain=DAY, retain_failures=DAY), NOW)
+    assert [(one.action, one.begins) for one in steps] == [
+        ("attach", NOW - 30 * hour),
+        ("drop", there[0].begins),
+    ]
+
+
 def test_strays_that_are_too_old_get_no_partition() -> None:
     wish = Wish("day", 0, retain=9 * DAY, retain_failures=20 * DAY)
     strays = [NOW - n * DAY for n in (5, 15, 25)]
