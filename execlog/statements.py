@@ -26,6 +26,8 @@ __all__ = ["Parameter", "Statement", "load_statements"]
 _PARAMETER = re.compile(r"-- \$(\d+) (\w+) ([a-z ]+(?:\[\])?)(\?)?")
 _FIELD = re.compile(r"-- (Columns|Index): (.+)")
 _COPY = re.compile(r"copy (\w+)\.(\w+) \(([\w\s,]+)\) from stdin\b")
+# At the beginning of a line: a comment may speak of one.
+_WRITE = re.compile(r"^\s*(?:copy|insert into|update|delete from) ", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,16 @@ class Statement:
     parameters: tuple[Parameter, ...]
     columns: str
     indexes: tuple[str, ...]
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether it is a COPY, which has no plan. Never raises."""
+        return _COPY.search(self.sql) is not None
+
+    @property
+    def writes(self) -> bool:
+        """Whether it changes rows. Never raises."""
+        return _WRITE.search(self.sql) is not None
 
     def copy_target(self) -> tuple[str, str, tuple[str, ...]]:
         """Schema, table and columns of a COPY statement.

@@ -10,7 +10,6 @@ from datetime import timedelta
 from typing import Annotated, TextIO
 
 import typer
-from rich.console import Console
 from rich.filesize import decimal
 from rich.text import Text
 
@@ -24,7 +23,7 @@ from execlog import (
 )
 from execlog.cli.forms import print_model
 from execlog.cli.options import Dsn, Json, Output, OutputOption, Utc, form, length
-from execlog.cli.rendering import local, number
+from execlog.cli.rendering import local, number, plain
 from execlog.cli.server import ask, dsn_of
 
 __all__ = ["doctor"]
@@ -165,7 +164,7 @@ def _examined(health: Health, ahead: timedelta, skew: timedelta, utc: bool) -> I
 
 
 def _print(findings: list[Finding], file: TextIO) -> None:
-    console = Console(file=file, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    console = plain(file)
     for finding in findings:
         mark = Text("!!", style="red") if finding.remedy else Text("ok", style="green")
         about = (f"  {finding.about:<13}", "bold")

@@ -58,10 +58,10 @@ def sql(
             raise typer.BadParameter("parameters are for --explain", param_hint="PARAMETER")
         print(statement.sql, end="")
         return
-    if "from stdin" in statement.sql:
+    if statement.is_copy:
         raise typer.BadParameter(f"{name} is a COPY, which has no plan", param_hint="NAME")
-    if analyze and name.startswith("insert_"):
-        raise typer.BadParameter(f"{name} would store rows", param_hint="--analyze")
+    if analyze and statement.writes:
+        raise typer.BadParameter(f"{name} would store rows, or change them", param_hint="--analyze")
     values = _values(statement, parameters or [])
     for line in asyncio.run(_plan(dsn, statement, values, analyze)):
         print(shown(line))

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TextIO
 
 from rich import box
 from rich.console import Console
@@ -23,6 +24,7 @@ __all__ = [
     "milliseconds",
     "number",
     "percent",
+    "plain",
     "print_table",
     "shown",
     "status_text",
@@ -46,7 +48,14 @@ class Column:
 
 def stdout(width: int | None = None) -> Console:
     """The console that data goes to, as wide as the terminal or as said. Never raises."""
-    return Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=width)
+    return plain(sys.stdout, width)
+
+
+def plain(file: TextIO, width: int | None = None) -> Console:
+    """A console that shows stored text as it is and cuts no line. Never raises."""
+    return Console(
+        file=file, highlight=False, markup=False, emoji=False, soft_wrap=True, width=width
+    )
 
 
 def shown(value: object) -> str:

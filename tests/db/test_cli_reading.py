@@ -349,6 +349,7 @@ def test_check_of_what_did_not_run(dsn: str) -> None:
         (("sql", "health", "--explain", "now=7"), "health takes none"),
         (("sql", "insert_rows", "--explain"), "is a COPY"),
         (("sql", "insert_missing", "--analyze", "rows=[]"), "would store rows"),
+        (("sql", "erase", "--analyze"), "would store rows, or change them"),
         (("sql", "get", "id=7"), "are for --explain"),
         (("import", "no such file"), "no such file"),
         (("import", "."), "Is a directory"),
