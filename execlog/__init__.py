@@ -16,7 +16,7 @@ from execlog.errors import (
     StoreUnavailable,
 )
 from execlog.healthcheck import Health
-from execlog.maintenance import MaintenanceStep, maintain
+from execlog.maintenance import Maintenance, MaintenanceStep, maintain
 from execlog.metrics import (
     DurationMetrics,
     HistogramBucket,
@@ -53,6 +53,7 @@ __all__ = [
     "Health",
     "HistogramBucket",
     "InvalidArgument",
+    "Maintenance",
     "MaintenanceStep",
     "MetricsDelta",
     "MigrationError",

@@ -20,8 +20,10 @@ __all__ = [
     "length",
     "limit",
     "name",
+    "object_name",
     "one_of",
     "optional_text",
+    "schema",
     "scope",
     "seconds",
     "server_timeout",
@@ -32,6 +34,7 @@ __all__ = [
 
 
 _LONGEST_LENGTH = timedelta(days=365 * 1000)
+_LONGEST_NAME = 63  # bytes, for Postgres
 _LONGEST_SECONDS = 1_000_000  # in milliseconds still an integer to Postgres
 
 
@@ -63,6 +66,28 @@ def name(argument: str, value: object) -> str:
     found = text(argument, value)
     if found == "":
         raise InvalidArgument(argument, "is empty")
+    return found
+
+
+def schema(value: object) -> str:
+    """The name of a schema, whatever characters it has: it is quoted wherever it stands.
+
+    Raises:
+        InvalidArgument: See `name`; or Postgres would cut it, keeps it to itself, or could not tell
+            it from the end of a function.
+    """
+    return object_name("schema", value)
+
+
+def object_name(argument: str, value: object) -> str:
+    """The name of a schema or of a role. Raises InvalidArgument: see `schema`."""
+    found = name(argument, value)
+    if len(found.encode()) > _LONGEST_NAME:
+        raise InvalidArgument(argument, f"is longer than {_LONGEST_NAME} bytes")
+    if found.startswith("pg_"):
+        raise InvalidArgument(argument, "begins with pg_, which Postgres keeps to itself")
+    if "$$" in found:
+        raise InvalidArgument(argument, "holds $$, which ends a function in SQL")
     return found
 
 

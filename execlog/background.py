@@ -12,6 +12,7 @@ from execlog.delivery import Delivery
 from execlog.errors import InvalidArgument
 from execlog.link import Link
 from execlog.report import Reporter
+from execlog.upkeep import Upkeep
 
 __all__ = ["Background"]
 
@@ -19,7 +20,7 @@ _END_SECONDS = 1.0
 
 
 class Background:
-    """Keeps a delivery and a reporter running in one event loop.
+    """Keeps a delivery, a reporter and the upkeep running in one event loop.
 
     A loop that was closed is forgotten, and the next one that asks takes its place; one that is
     alive is not. A task that somebody cancelled is begun again when there is something to do.
@@ -29,14 +30,23 @@ class Background:
         link: Whose connection dies with a loop.
         delivery: What runs.
         reporter: What runs beside it.
+        upkeep: What runs beside them.
     """
 
-    def __init__(self, buffer: Buffer, link: Link, delivery: Delivery, reporter: Reporter) -> None:
+    def __init__(
+        self,
+        buffer: Buffer,
+        link: Link,
+        delivery: Delivery,
+        reporter: Reporter,
+        upkeep: Upkeep,
+    ) -> None:
         """Takes the parts; nothing is started. Never raises."""
         self._buffer = buffer
         self._link = link
         self._delivery = delivery
         self._reporter = reporter
+        self._upkeep = upkeep
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._closing: asyncio.Future[None] | None = None
@@ -141,8 +151,8 @@ class Background:
         """Begins the tasks that don't run, in the running loop; none where it stopped for good."""
         if self._delivery.stopped is not None:
             return
-        runs = (self._delivery.run, self._reporter.run)
-        tasks: list[asyncio.Task[None] | None] = [*self._tasks] or [None, None]
+        runs = (self._delivery.run, self._reporter.run, self._upkeep.run)
+        tasks: list[asyncio.Task[None] | None] = [*self._tasks] or [None] * len(runs)
         self._tasks = [
             self._begin(run) if task is None or task.done() else task
             for run, task in zip(runs, tasks, strict=True)

@@ -22,6 +22,8 @@ from execlog.resources import folder
 from execlog.rows import aware
 from execlog.runbook import Runbook
 from execlog.statements import Statement, load_statements
+from execlog.store import Store
+from execlog.template import SCHEMA
 from execlog.timeseries import TimeseriesBucket, cut
 
 __all__ = ["Dashboard", "RankBy", "fallbacks"]
@@ -31,7 +33,23 @@ Window = tuple[datetime | None, datetime | None]
 
 
 class Dashboard(Runbook):
-    """Adds the card of a strategy, two side by side, its time series, and the ranking."""
+    """Adds the card of a strategy, two side by side, its time series, and the ranking.
+
+    Args:
+        store: What the statements are sent to.
+        statements: The statement of each method by its name.
+        fallbacks: The statements for where the server has no percentiles.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        statements: Mapping[str, Statement],
+        fallbacks: Mapping[str, Statement],
+    ) -> None:
+        """Takes the parts. Never raises."""
+        super().__init__(store, statements)
+        self._fallbacks = fallbacks
 
     async def metrics(
         self,
@@ -168,7 +186,7 @@ class Dashboard(Runbook):
         )
         samples: list[DurationPercentiles | None] = [None] * len(strategies)
         if found is None:
-            card = fallbacks()["metrics"]
+            card = self._fallbacks["metrics"]
             found, samples = [], []
             for strategy in strategies:
                 scope = (strategy, *window)
@@ -180,11 +198,14 @@ class Dashboard(Runbook):
         ]
 
 
-@functools.cache
-def fallbacks() -> Mapping[str, Statement]:
+@functools.lru_cache
+def fallbacks(schema: str = SCHEMA) -> Mapping[str, Statement]:
     """The statements for servers without percentiles, loaded once.
+
+    Args:
+        schema: Where the log is.
 
     Raises:
         QueryFileError: A file is missing, unknown or malformed.
     """
-    return load_statements(folder("sql") / "fallback", {"metrics"})
+    return load_statements(folder("sql") / "fallback", {"metrics"}, schema)

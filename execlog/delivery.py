@@ -72,6 +72,7 @@ class Delivery:
         linger: Seconds that a row waits for its batch to fill.
         timeout: Seconds that one try may take.
         on_reject: Told of each row that the server refuses.
+        schema: Where the log is.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Delivery:
         linger: float,
         timeout: float,
         on_reject: OnReject | None,
+        schema: str,
     ) -> None:
         """Takes the parts; nothing is started. Raises QueryFileError: the install lacks SQL."""
         self._buffer = buffer
@@ -92,7 +94,8 @@ class Delivery:
         self._timeout = timeout
         self._server_timeout = arguments.server_timeout("timeout", timeout)
         self._on_reject = on_reject
-        self._statements = _statements()
+        self._statements = _statements(schema)
+        self._copy_target = statements(schema)["insert_rows"].copy_target()
         self._recorder_id = uuid.uuid4()
         self._claim = 1  # the number that the next transaction claims; the same for each new try
         self._shipment: list[bytes] | None = None  # what is left of the batch that is being stored
@@ -230,7 +233,7 @@ class Delivery:
     async def _transaction(self, rows: list[bytes]) -> asyncpg.PostgresError | None:
         """Claims the number and copies the rows; answers what the server has against it."""
         claim = self._statements["claim_batch"]
-        schema, table, columns = statements()["insert_rows"].copy_target()
+        schema, table, columns = self._copy_target
         self._blaming, self._stored = False, len(rows)
         async with asyncio.timeout(self._timeout), self._link.connection() as connection:
             # Read committed: after a wait for another transaction, the claim must see its outcome.
@@ -334,6 +337,6 @@ class Delivery:
                 await connection.fetch(self._statements["prune_progress"].sql, _PRUNE_DAYS)
 
 
-@functools.cache
-def _statements() -> Mapping[str, Statement]:
-    return load_statements(folder("sql") / "recorder", {"claim_batch", "prune_progress"})
+@functools.lru_cache
+def _statements(schema: str) -> Mapping[str, Statement]:
+    return load_statements(folder("sql") / "recorder", {"claim_batch", "prune_progress"}, schema)

@@ -45,6 +45,9 @@ class Link(Protocol):
     def close(self) -> None:
         """Ends a connection of our own at once. Never raises."""
 
+    def target(self) -> Target | None:
+        """The DSN or the pool; None where there is none any more. Never raises."""
+
     def abandon(self) -> Link:
         """A link to the same target for a forked child, whose parent's goes on. Never raises."""
 
@@ -108,6 +111,9 @@ class _Owned:
                     with socket.socket(fileno=os.dup(opened.fileno())) as same:
                         same.shutdown(socket.SHUT_RDWR)
 
+    def target(self) -> Target | None:
+        return self._dsn
+
     def abandon(self) -> Link:
         return _Owned(self._dsn)
 
@@ -137,6 +143,9 @@ class _Borrowed:
     def close(self) -> None:
         """Nothing is held between batches."""
 
+    def target(self) -> Target | None:
+        return self._pool
+
     def abandon(self) -> Link:
         return _Orphaned()
 
@@ -155,6 +164,9 @@ class _Orphaned:
 
     def close(self) -> None:
         """Nothing is open."""
+
+    def target(self) -> Target | None:
+        return None
 
     def abandon(self) -> Link:
         return self

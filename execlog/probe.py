@@ -11,6 +11,7 @@ from execlog.healthcheck import Health, health_of
 from execlog.repository import statements
 from execlog.schema import migration_names
 from execlog.target import connection_to
+from execlog.template import SCHEMA
 
 if TYPE_CHECKING:
     from execlog.target import Target
@@ -22,6 +23,7 @@ async def health(
     target: Target,
     *,
     timeout: float = 5.0,  # noqa: ASYNC109 - the server must be told to stop, not only us
+    schema: str = SCHEMA,
 ) -> Health:
     """How the log is, in one round trip (and, for a DSN, those of a new connection).
 
@@ -31,15 +33,17 @@ async def health(
     Args:
         target: A DSN, a Connection or a Pool.
         timeout: Seconds that the server may take to answer.
+        schema: Where the log is.
 
     Raises:
-        InvalidArgument: `target` is none of the three, or `timeout` is no positive number.
+        InvalidArgument: `target` is none of the three, `timeout` is no positive number, or `schema`
+            can't be a name.
         SchemaOutdated: The database was never migrated.
         StoreUnavailable: The server is away or out of time.
         QueryRejected: The server refuses.
     """
     limit = arguments.seconds("timeout", timeout)
-    sql = statements()["health"].sql
+    sql = statements(arguments.schema(schema))["health"].sql
     with driver_errors("health"):
         async with connection_to(target) as connection:
             asked = datetime.now(UTC)

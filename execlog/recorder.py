@@ -29,9 +29,12 @@ from execlog.delivery import Delivery, OnReject
 from execlog.encoding import Encoder
 from execlog.errors import InvalidArgument
 from execlog.link import link_to
+from execlog.maintenance import Maintenance
 from execlog.masking import Mask, Rules
 from execlog.models import RecorderStats
 from execlog.report import Reporter
+from execlog.template import SCHEMA
+from execlog.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -89,6 +92,9 @@ class ExecutionRecorder:
         on_reject: Called in the event loop with each execution that passed the checks here and that
             the server refuses, as a `RejectedExecution`. What it raises is logged.
         seed: Seed of the sampler's generator, for a choice that can be repeated.
+        schema: Where the log is.
+        maintenance: How the partitions should be: the recorder then does once an hour what
+            `execlog.maintain` does, on another connection. The role must be the table's owner.
 
     Raises:
         InvalidArgument: An argument is of another type or out of its range.
@@ -111,9 +117,12 @@ class ExecutionRecorder:
         mask: Rules = (),
         on_reject: OnReject | None = None,
         seed: int | None = None,
+        schema: str = SCHEMA,
+        maintenance: Maintenance | None = None,
     ) -> None:
         """Takes the wishes down; nothing is started and nothing is sent. Raises: see the class."""
         self._link = link_to(target)
+        self._schema = arguments.schema(schema)
         self._sample_rate = _rate(sample_rate)
         if seed is not None and not isinstance(seed, int):
             raise InvalidArgument("seed", f"must be an integer, not {type(seed).__name__}")
@@ -144,6 +153,9 @@ class ExecutionRecorder:
         self._linger = arguments.seconds("linger", linger)
         self._timeout = arguments.seconds("timeout", timeout)
         self._on_reject = on_reject
+        if maintenance is not None and not isinstance(maintenance, Maintenance):
+            raise InvalidArgument("maintenance", "must be an execlog.Maintenance")
+        self._maintenance = maintenance
         self._begin()
         _recorders.add(self)
 
@@ -156,9 +168,16 @@ class ExecutionRecorder:
             linger=self._linger,
             timeout=self._timeout,
             on_reject=self._on_reject,
+            schema=self._schema,
         )
         self._reporter = Reporter(self._buffer, self._delivery)
-        self._background = Background(self._buffer, self._link, self._delivery, self._reporter)
+        self._background = Background(
+            self._buffer,
+            self._link,
+            self._delivery,
+            self._reporter,
+            Upkeep(self._link, self._maintenance, self._schema),
+        )
         self._wake = self._background.wake
 
     async def __aenter__(self) -> Self:

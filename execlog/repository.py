@@ -29,6 +29,7 @@ from execlog.rows import aware, copy_lines, json_objects, row_arguments
 from execlog.schema import migration_names
 from execlog.statements import Statement, load_statements
 from execlog.store import Store
+from execlog.template import SCHEMA
 
 if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
@@ -48,16 +49,18 @@ class StrategyExecutionLogRepository(Dashboard):
         pool: An asyncpg pool; it stays the caller's. `statement_cache_size=0` is fine.
         timeout: Seconds that a call may take, waiting for a connection included. A server that is
             frozen holds it up for one second more, until its connection is given up.
+        schema: Where the log is.
 
     Raises:
-        InvalidArgument: `pool` is no pool, or `timeout` is no positive number.
+        InvalidArgument: `pool` is no pool, `timeout` is no positive number, or `schema` can't be a
+            name.
         QueryFileError: The install lacks SQL files, or has others.
     """
 
-    def __init__(self, pool: Pool, *, timeout: float = 30.0) -> None:
+    def __init__(self, pool: Pool, *, timeout: float = 30.0, schema: str = SCHEMA) -> None:
         """Takes the pool and loads the statements. Raises: see the class."""
-        fallbacks()  # a faulty install is found now, not in an outage
-        super().__init__(Store(pool, timeout), statements())
+        where = arguments.schema(schema)
+        super().__init__(Store(pool, timeout), statements(where), fallbacks(where))
 
     async def insert_row(self, row: StrategyExecutionLog | Mapping[str, Any]) -> None:
         """Stores one execution and commits.
@@ -158,9 +161,12 @@ class StrategyExecutionLogRepository(Dashboard):
         return health_of(record, asked, datetime.now(UTC), migration_names())
 
 
-@functools.cache
-def statements() -> Mapping[str, Statement]:
+@functools.lru_cache
+def statements(schema: str = SCHEMA) -> Mapping[str, Statement]:
     """The statement of each repository method, loaded once.
+
+    Args:
+        schema: Where the log is.
 
     Raises:
         QueryFileError: A file is missing, unknown or malformed; lists all of them.
@@ -171,7 +177,7 @@ def statements() -> Mapping[str, Statement]:
         if inspect.iscoroutinefunction(member) or inspect.isasyncgenfunction(member)
         if not name.startswith("_")
     }
-    return load_statements(folder("sql"), methods)
+    return load_statements(folder("sql"), methods, schema)
 
 
 def _sequence(rows: object) -> list[object]:

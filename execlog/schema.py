@@ -20,6 +20,7 @@ from execlog.errors import MigrationError, StoreUnavailable, driver_errors
 from execlog.resources import folder
 from execlog.statements import Statement, load_statements
 from execlog.target import connection_to
+from execlog.template import SCHEMA, filled
 
 if TYPE_CHECKING:
     from execlog.target import Connection, Target
@@ -39,7 +40,11 @@ class _Migration:
 
 
 async def migrate(
-    target: Target, *, lock_timeout: float = 10.0, wait_timeout: float = 60.0
+    target: Target,
+    *,
+    lock_timeout: float = 10.0,
+    wait_timeout: float = 60.0,
+    schema: str = SCHEMA,
 ) -> list[str]:
     """Brings the database up to date and answers the names applied now, in order.
 
@@ -48,9 +53,11 @@ async def migrate(
         lock_timeout: Seconds to wait for a lock on a table before giving up: while a migration
             waits for one, everybody else waits behind it.
         wait_timeout: Seconds to wait for another process that migrates.
+        schema: Where the log is to be; it is made where it is missing.
 
     Raises:
-        InvalidArgument: `target` is none of the three, or a timeout is no positive number.
+        InvalidArgument: `target` is none of the three, a timeout is no positive number, or `schema`
+            can't be a name.
         MigrationError: A file failed, was changed after it was applied, or is not known here. What
             was applied before it stays.
         StoreUnavailable: The server is away, or a lock was not to be had in time.
@@ -58,54 +65,63 @@ async def migrate(
     """
     lock = arguments.server_timeout("lock_timeout", lock_timeout)
     wait = arguments.server_timeout("wait_timeout", wait_timeout)
+    where = arguments.schema(schema)
     files = _load()
     applied_now = []
     with driver_errors("migrate"):
         async with connection_to(target) as connection:
-            applied = await _applied(connection)
+            applied = await _applied(connection, where)
             _compare(files, applied)
             for file in files:
-                if file.name not in applied and await _apply(connection, file, lock, wait):
+                if file.name not in applied and await _apply(connection, file, where, lock, wait):
                     applied_now.append(file.name)
     return applied_now
 
 
-async def check_migrations(target: Target) -> list[str]:
+async def check_migrations(target: Target, *, schema: str = SCHEMA) -> list[str]:
     """The names that `migrate` would apply; an empty list says that all is well. Changes nothing.
 
     Args:
         target: A DSN, a Connection or a Pool.
+        schema: Where the log is.
 
     Raises:
-        InvalidArgument: `target` is none of the three.
+        InvalidArgument: `target` is none of the three, or `schema` can't be a name.
         MigrationError: A file was changed after it was applied, or is not known here.
         StoreUnavailable: The server is away.
         QueryFileError: The install lacks the migrations.
     """
+    where = arguments.schema(schema)
     files = _load()
     with driver_errors("check"):
         async with connection_to(target) as connection:
-            applied = await _applied(connection)
+            applied = await _applied(connection, where)
     _compare(files, applied)
     return [file.name for file in files if file.name not in applied]
 
 
-def dump_migrations() -> str:
+def dump_migrations(*, schema: str = SCHEMA) -> str:
     """All migrations as one plain SQL text, records included, for psql, Flyway or Alembic.
 
     Run it in one transaction on a database that has none of them.
 
+    Args:
+        schema: Where the log is to be.
+
     Raises:
+        InvalidArgument: `schema` can't be a name.
         MigrationError: The files' numbers have a gap.
         QueryFileError: The install lacks the migrations.
     """
-    record = _statements()["record"].sql
+    where = arguments.schema(schema)
+    record = _statements(where)["record"].sql
     parts = []
     for file in _load():
         # Neither a name nor a checksum holds a quote: see _NAME.
         literal = record.replace("$1::text", f"'{file.name}'")
         literal = literal.replace("$2::text", f"'{file.checksum}'")
-        parts.append(f"-- migrations/{file.name}.sql\n\n{file.sql}\n{literal.rstrip()};\n")
+        sql = filled(file.sql, where)
+        parts.append(f"-- migrations/{file.name}.sql\n\n{sql}\n{literal.rstrip()};\n")
     return "\n".join(parts)
 
 
@@ -134,17 +150,18 @@ def _load() -> list[_Migration]:
     ]
 
 
-@functools.cache
-def _statements() -> Mapping[str, Statement]:
-    return load_statements(folder("sql") / "schema", _STATEMENTS)
+@functools.lru_cache
+def _statements(schema: str) -> Mapping[str, Statement]:
+    return load_statements(folder("sql") / "schema", _STATEMENTS, schema)
 
 
-async def _applied(connection: Connection) -> dict[str, str]:
+async def _applied(connection: Connection, schema: str) -> dict[str, str]:
     """Names and checksums of what the database has; empty where it was never migrated."""
     try:
         # A transaction of its own: a missing table must not end the caller's.
         async with connection.transaction():
-            found = await connection.fetch(_statements()["applied"].sql, timeout=_QUICK_SECONDS)
+            sql = _statements(schema)["applied"].sql
+            found = await connection.fetch(sql, timeout=_QUICK_SECONDS)
     except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
         return {}
     return {record["name"]: record["checksum"] for record in found}
@@ -166,9 +183,11 @@ def _compare(files: Sequence[_Migration], applied: Mapping[str, str]) -> None:
             raise MigrationError(f"{name} was changed after it was applied to this database")
 
 
-async def _apply(connection: Connection, file: _Migration, lock: str, wait: str) -> bool:
+async def _apply(
+    connection: Connection, file: _Migration, schema: str, lock: str, wait: str
+) -> bool:
     """Applies one file and its record in one transaction; False where another process has."""
-    statements = _statements()
+    statements = _statements(schema)
     # Read committed: after the wait for the lock, the next statement must see the other's record.
     isolation: Literal["read_committed"] | None = (
         None if connection.is_in_transaction() else "read_committed"
@@ -179,10 +198,10 @@ async def _apply(connection: Connection, file: _Migration, lock: str, wait: str)
             before = await connection.fetchval(statements["lock_wait"].sql, timeout=_QUICK_SECONDS)
             await connection.fetch(limit, wait, timeout=_QUICK_SECONDS)
             await connection.fetch(statements["lock"].sql)
-            applied = file.name in await _applied(connection)
+            applied = file.name in await _applied(connection, schema)
             if not applied:
                 await connection.fetch(limit, lock, timeout=_QUICK_SECONDS)
-                await connection.execute(file.sql)
+                await connection.execute(filled(file.sql, schema))
                 await connection.fetch(statements["record"].sql, file.name, file.checksum)
             # The transaction may be the caller's, and goes on.
             await connection.fetch(limit, before, timeout=_QUICK_SECONDS)

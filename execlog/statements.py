@@ -9,7 +9,8 @@ that come back and the index that it must use.
     -- Columns: status text, count bigint
     -- Index: strategy_execution_log_newest
 
-The file is sent as it stands, so that the header also says in `pg_stat_activity` what runs there.
+The whole file is sent, so that the header also says in `pg_stat_activity` what runs there; all that
+is filled in is the name of the schema, where it is another one.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from execlog.errors import QueryFileError
+from execlog.template import SCHEMA, filled
 
 __all__ = ["Parameter", "Statement", "load_statements"]
 
 _PARAMETER = re.compile(r"-- \$(\d+) (\w+) ([a-z ]+(?:\[\])?)(\?)?")
 _FIELD = re.compile(r"-- (Columns|Index): (.+)")
-_COPY = re.compile(r"copy (\w+)\.(\w+) \(([\w\s,]+)\) from stdin\b")
+_COPY = re.compile(r'copy (?:\w+|"(?:[^"]|"")+")\.(\w+) \(([\w\s,]+)\) from stdin\b')
 # At the beginning of a line: a comment may speak of one.
 _WRITE = re.compile(r"^\s*(?:copy|insert into|update|delete from) ", re.MULTILINE)
 
@@ -43,10 +45,11 @@ class Parameter:
 class Statement:
     """One SQL file.
 
-    `sql` is the whole file. `columns` is the header's text, `indexes` the names in it.
+    `sql` is the whole file, for `schema`; `columns` is the header's text, `indexes` its names.
     """
 
     name: str
+    schema: str
     sql: str
     question: str
     parameters: tuple[Parameter, ...]
@@ -72,12 +75,19 @@ class Statement:
         found = _COPY.search(self.sql)
         if found is None:
             raise QueryFileError(f"sql/{self.name}.sql is no COPY ... FROM STDIN")
-        schema, table, columns = found.groups()
-        return schema, table, tuple(column.strip() for column in columns.split(","))
+        table, columns = found.groups()
+        return self.schema, table, tuple(column.strip() for column in columns.split(","))
 
 
-def load_statements(folder: Path, methods: Iterable[str]) -> Mapping[str, Statement]:
+def load_statements(
+    folder: Path, methods: Iterable[str], schema: str = SCHEMA
+) -> Mapping[str, Statement]:
     """Every `*.sql` of the folder by its stem, where stems and methods are the same names.
+
+    Args:
+        folder: Where they lie.
+        methods: The names.
+        schema: Where the log is.
 
     Raises:
         QueryFileError: Lists each file that is missing, unknown or malformed.
@@ -91,7 +101,7 @@ def load_statements(folder: Path, methods: Iterable[str]) -> Mapping[str, Statem
             faults.append(f"{path.name}: no method of this name")
             continue
         try:
-            statements[stem] = _parse(stem, path.read_bytes())
+            statements[stem] = _parse(stem, path.read_bytes(), schema)
         except ValueError as error:
             faults.append(f"{path.name}: {error}")
     if faults:
@@ -99,7 +109,7 @@ def load_statements(folder: Path, methods: Iterable[str]) -> Mapping[str, Statem
     return statements
 
 
-def _parse(name: str, data: bytes) -> Statement:
+def _parse(name: str, data: bytes, schema: str) -> Statement:
     """Raises ValueError, which says what is wrong with the file (UnicodeDecodeError is one too)."""
     if data.startswith(b"\xef\xbb\xbf"):
         raise ValueError("begins with a byte order mark")
@@ -121,7 +131,9 @@ def _parse(name: str, data: bytes) -> Statement:
         raise ValueError(f"has no line {' and no line '.join(sorted(missing))} in its header")
     indexes = () if fields["Index"] == "none" else tuple(fields["Index"].split(", "))
     question = header[0].removeprefix("--").strip()
-    return Statement(name, sql, question, parameters, fields["Columns"], indexes)
+    return Statement(
+        name, schema, filled(sql, schema), question, parameters, fields["Columns"], indexes
+    )
 
 
 def _parameters(header: list[str], body: str) -> tuple[Parameter, ...]:

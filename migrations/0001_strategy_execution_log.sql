@@ -174,12 +174,11 @@ declare
     month timestamp := date_trunc('month', now() at time zone 'UTC');
 begin
     for ahead in 0..3 loop
-        execute format(
-            'create table execlog.%I partition of execlog.strategy_execution_log for values from (%L) to (%L)',
-            'strategy_execution_log_' || to_char(month + make_interval(months => ahead), 'YYYYMM'),
-            to_char(month + make_interval(months => ahead), 'YYYY-MM-DD') || ' 00:00:00+00',
-            to_char(month + make_interval(months => ahead + 1), 'YYYY-MM-DD') || ' 00:00:00+00'
-        );
+        execute 'create table execlog.strategy_execution_log_'
+            || to_char(month + make_interval(months => ahead), 'YYYYMM')
+            || ' partition of execlog.strategy_execution_log for values from '
+            || to_char(month + make_interval(months => ahead), '(''YYYY-MM-DD 00:00:00+00'') "to" ')
+            || to_char(month + make_interval(months => ahead + 1), '(''YYYY-MM-DD 00:00:00+00'')');
     end loop;
 end
 $$;

@@ -12,18 +12,20 @@ import typer
 from rich.console import Console
 
 from execlog.cli.cards import summary
-from execlog.cli.options import Dsn
+from execlog.cli.options import Dsn, Schema
 from execlog.cli.overview import timeline
 from execlog.cli.progress import progress
 from execlog.cli.server import dsn_of
 from execlog.schema import check_migrations, dump_migrations
 from execlog.schema import migrate as apply_migrations
+from execlog.template import SCHEMA
 
 __all__ = ["demo", "migrate"]
 
 
 def migrate(
     dsn: Dsn = None,
+    schema: Schema = SCHEMA,
     check: Annotated[bool, typer.Option("--check", help="Only say what is missing.")] = False,
     sql: Annotated[bool, typer.Option("--sql", help="Print the SQL, touch no server.")] = False,
 ) -> None:
@@ -32,10 +34,12 @@ def migrate(
     Example: execlog migrate --check
     """
     if sql:
-        print(dump_migrations(), end="")
+        print(dump_migrations(schema=schema), end="")
         return
     missing_or_applied = asyncio.run(
-        check_migrations(dsn_of(dsn)) if check else apply_migrations(dsn_of(dsn))
+        check_migrations(dsn_of(dsn), schema=schema)
+        if check
+        else apply_migrations(dsn_of(dsn), schema=schema)
     )
     for name in missing_or_applied:
         print(name)

@@ -20,6 +20,7 @@ from execlog.cli.options import (
     Json,
     Output,
     OutputOption,
+    Schema,
     Since,
     Strategy,
     Until,
@@ -43,6 +44,7 @@ from execlog.cli.rendering import (
     stdout,
 )
 from execlog.cli.server import ask
+from execlog.template import SCHEMA
 
 __all__ = ["check", "compare", "summary"]
 
@@ -58,12 +60,13 @@ def summary(
     as_json: Json = False,
     utc: Utc = False,
     dsn: Dsn = None,
+    schema: Schema = SCHEMA,
 ) -> None:
     """Show the card of a strategy: outcomes, percentiles, histograms, top errors and cases.
 
     Example: execlog summary loyalty --since 1d
     """
-    card = ask(dsn, lambda log: log.metrics(strategy_id=strategy, since=since, until=until))
+    card = ask(dsn, schema, lambda log: log.metrics(strategy_id=strategy, since=since, until=until))
     _hint_where_empty(card)
     output = form(output, as_json)
     if output is not Output.table:
@@ -82,12 +85,13 @@ def compare(
     output: OutputOption = Output.table,
     as_json: Json = False,
     dsn: Dsn = None,
+    schema: Schema = SCHEMA,
 ) -> None:
     """Show two strategies side by side, what differs, and which way is better.
 
     Example: execlog compare loyalty loyalty-2 --since 1d
     """
-    both = ask(dsn, lambda log: log.compare(a=a, b=b, since=since, until=until))
+    both = ask(dsn, schema, lambda log: log.compare(a=a, b=b, since=since, until=until))
     _hint_where_empty(both.a)
     _hint_where_empty(both.b)
     output = form(output, as_json)
@@ -132,6 +136,7 @@ def check(
     since: Since = None,
     until: Until = None,
     dsn: Dsn = None,
+    schema: Schema = SCHEMA,
 ) -> None:
     """Exit 3 where a strategy fails too often or is too slow; for cron and alerts.
 
@@ -142,7 +147,7 @@ def check(
     if max_error_rate is None and max_p99 is None and not min_runs:
         raise typer.BadParameter("nothing to check: give --max-error-rate, --max-p99 or --min-runs")
     begin = moment("15m") if since is None and until is None else since
-    card = ask(dsn, lambda log: log.metrics(strategy_id=strategy, since=begin, until=until))
+    card = ask(dsn, schema, lambda log: log.metrics(strategy_id=strategy, since=begin, until=until))
     runs, p99 = card.status_breakdown.total, card.duration.p99_ms
     _hint_where_empty(card)
     failed = 1 - card.success_rate if runs else 0.0  # whatever is not ok

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from datetime import UTC, datetime, timedelta
 
 from execlog import StrategyExecutionLogRepository
 from execlog.cli.server import ask
+from execlog.template import SCHEMA
 
 __all__ = ["strategies"]
 
@@ -20,7 +22,8 @@ _OFFERED = 50
 def strategies(incomplete: str) -> list[str]:
     """The busiest strategies that begin like this; none where nobody can say. Never raises."""
     try:
-        return ask(None, lambda log: _named(log, incomplete))
+        schema = os.environ.get("EXECLOG_SCHEMA") or SCHEMA
+        return ask(None, schema, lambda log: _named(log, incomplete))
     except Exception:  # a shell has no place for what went wrong
         return []
 

@@ -22,9 +22,10 @@ from execlog import (
     check_migrations,
 )
 from execlog.cli.forms import print_model
-from execlog.cli.options import Dsn, Json, Output, OutputOption, Utc, form, length
+from execlog.cli.options import Dsn, Json, Output, OutputOption, Schema, Utc, form, length
 from execlog.cli.rendering import local, number, plain
 from execlog.cli.server import ask, dsn_of
+from execlog.template import SCHEMA, filled
 
 __all__ = ["doctor"]
 
@@ -36,6 +37,7 @@ _ATTACH = (
     "alter table execlog.strategy_execution_log"
     " attach partition execlog.strategy_execution_log_default default"
 )
+_GRANT = "grant usage on schema execlog, and select on all its tables, to this role"
 _END = (
     "VACUUM waits for it: find it in pg_stat_activity by its xact_start,"
     " end it by pg_terminate_backend"
@@ -74,6 +76,7 @@ def doctor(
     as_json: Json = False,
     utc: Utc = False,
     dsn: Dsn = None,
+    schema: Schema = SCHEMA,
 ) -> None:
     """Look whether the log is well; exit 1 where it is not, with a remedy for each finding.
 
@@ -83,14 +86,14 @@ def doctor(
     skew = timedelta(seconds=2) if skew is None else skew
     output = form(output, as_json)
     try:
-        found = ask(dsn, lambda log: log.health())
+        found = ask(dsn, schema, lambda log: log.health())
     except InvalidArgument:
         raise
     except ExeclogError as error:
-        finding = _why_not(error, dsn)
+        finding = _why_not(error, dsn, schema)
         _print([finding], sys.stdout if output is Output.table else sys.stderr)
         raise typer.Exit(1) from None
-    findings = list(_examined(found, ahead, skew, utc))
+    findings = list(_examined(found, ahead, skew, utc, schema))
     if output is Output.table:
         _print(findings, sys.stdout)
     else:
@@ -99,16 +102,16 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _why_not(error: ExeclogError, dsn: str | None) -> Finding:
+def _why_not(error: ExeclogError, dsn: str | None, schema: str) -> Finding:
     """Why nothing could be looked at."""
     if isinstance(error, SchemaOutdated):
-        missing = asyncio.run(check_migrations(dsn_of(dsn)))
+        missing = asyncio.run(check_migrations(dsn_of(dsn), schema=schema))
         if missing:
             return Finding("migrations", f"missing: {', '.join(missing)}", "run `execlog migrate`")
         remedy = "restore it from a backup; `execlog migrate --sql` shows how it is made"
         return Finding("tables", "one is missing, though all migrations were applied", remedy)
     if error.sqlstate == _MAY_NOT:
-        remedy = "grant usage on schema execlog, and select on all its tables, to this role"
+        remedy = filled(_GRANT, schema)
         return Finding("rights", str(error), remedy)
     if isinstance(error, StoreUnavailable):
         where = "--dsn, EXECLOG_DSN or PGHOST say where it is"
@@ -116,16 +119,18 @@ def _why_not(error: ExeclogError, dsn: str | None) -> Finding:
     return Finding("server", str(error), "say who you are: --dsn, EXECLOG_DSN, PGUSER, ~/.pgpass")
 
 
-def _examined(health: Health, ahead: timedelta, skew: timedelta, utc: bool) -> Iterator[Finding]:
+def _examined(
+    health: Health, ahead: timedelta, skew: timedelta, utc: bool, schema: str
+) -> Iterator[Finding]:
     """Each fact, from the server inwards."""
     rights = "" if health.writable else "; here we may only read"
     yield Finding("server", f"Postgres {health.server_version}{rights}")
 
-    missing = health.missing_migrations
+    behind = health.missing_migrations
     yield Finding(
         "migrations",
-        f"missing: {', '.join(missing)}" if missing else "all are applied",
-        "run `execlog migrate`" if missing else None,
+        f"missing: {', '.join(behind)}" if behind else "all are applied",
+        "run `execlog migrate`" if behind else None,
     )
 
     yield Finding(
@@ -146,7 +151,8 @@ def _examined(health: Health, ahead: timedelta, skew: timedelta, utc: bool) -> I
         stray += f"; without a time: {_at_most(health.undated_rows)}"
         yield Finding("DEFAULT", stray, _MAINTAIN if health.stray_rows else None)
     else:
-        yield Finding("DEFAULT", "is not there: what no partition covers is refused", _ATTACH)
+        missing = "is not there: what no partition covers is refused"
+        yield Finding("DEFAULT", missing, filled(_ATTACH, schema))
 
     seconds = health.clock_skew_seconds
     which = "ahead of" if seconds > 0 else "behind"

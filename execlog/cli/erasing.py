@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from execlog import StrategyExecutionLogRepository
-from execlog.cli.options import Dsn
+from execlog.cli.options import Dsn, Schema
 from execlog.cli.progress import progress
 from execlog.cli.rendering import number
 from execlog.cli.server import ask
+from execlog.template import SCHEMA
 
 __all__ = ["erase"]
 
@@ -24,6 +25,7 @@ def erase(
         bool, typer.Option("--plan", help="Only say how many executions it concerns.")
     ] = False,
     dsn: Dsn = None,
+    schema: Schema = SCHEMA,
 ) -> None:
     """Blank a user in all executions: id, traces and notes. What is counted stays as it was.
 
@@ -40,7 +42,7 @@ def erase(
                 advance(1)
         return count
 
-    found = ask(dsn, run)
+    found = ask(dsn, schema, run)
     print(found)
     said = "would be erased; nothing was changed" if plan else "erased"
     print(f"execlog: {number(found)} executions {said}", file=sys.stderr)

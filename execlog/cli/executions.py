@@ -15,7 +15,18 @@ from rich.tree import Tree
 
 from execlog import StrategyExecutionLog
 from execlog.cli.forms import print_model, print_models
-from execlog.cli.options import Dsn, Json, Output, OutputOption, Realm, Since, Until, Utc, form
+from execlog.cli.options import (
+    Dsn,
+    Json,
+    Output,
+    OutputOption,
+    Realm,
+    Schema,
+    Since,
+    Until,
+    Utc,
+    form,
+)
 from execlog.cli.rendering import (
     Column,
     local,
@@ -27,6 +38,7 @@ from execlog.cli.rendering import (
     stdout,
 )
 from execlog.cli.server import ask
+from execlog.template import SCHEMA
 
 __all__ = ["failures", "show"]
 
@@ -47,6 +59,7 @@ def failures(
     as_json: Json = False,
     utc: Utc = False,
     dsn: Dsn = None,
+    schema: Schema = SCHEMA,
 ) -> None:
     """Show the newest failed runs across strategies.
 
@@ -54,6 +67,7 @@ def failures(
     """
     found = ask(
         dsn,
+        schema,
         lambda log: log.list_failures(realm_id=realm, since=since, until=until, limit=limit),
     )
     if not found:
@@ -68,12 +82,13 @@ def show(
     as_json: Json = False,
     utc: Utc = False,
     dsn: Dsn = None,
+    schema: Schema = SCHEMA,
 ) -> None:
     """Show one execution whole: the event, the outcome, the trace as a tree.
 
     Example: execlog show 0192f0c1-7d3e-7bbb-9a4e-8d1f2c3b4a5e
     """
-    found = ask(dsn, lambda log: log.get(id=id, strategy_id=strategy))
+    found = ask(dsn, schema, lambda log: log.get(id=id, strategy_id=strategy))
     if found is None:
         print("execlog: no execution has this id", file=sys.stderr)
         raise typer.Exit(_NOT_FOUND)

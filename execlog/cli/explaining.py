@@ -9,12 +9,13 @@ from uuid import UUID
 
 import typer
 
-from execlog.cli.options import Dsn, moment
+from execlog.cli.options import Dsn, Schema, moment
 from execlog.cli.rendering import Column, print_table, shown
 from execlog.cli.server import SECONDS, connected
 from execlog.repository import statements
 from execlog.statements import Parameter, Statement
 from execlog.store import Store
+from execlog.template import SCHEMA
 
 __all__ = ["sql"]
 
@@ -40,12 +41,13 @@ def sql(
         bool, typer.Option("--analyze", help="Carry it out too: the plan with what was read.")
     ] = False,
     dsn: Dsn = None,
+    schema: Schema = SCHEMA,
 ) -> None:
     """Print a packaged statement, its plan on the live server, or the list of them.
 
     Example: execlog sql count_by_status --explain --analyze strategy_id=loyalty since=1d
     """
-    known = statements()
+    known = statements(schema)
     if name is None:
         rows = [(found.name, found.question) for found in known.values()]
         print_table([Column("name"), Column("question")], rows)

@@ -13,10 +13,11 @@ import typer
 
 from execlog import ExeclogError, StrategyExecutionLog, StrategyExecutionLogRepository
 from execlog.cli.forms import csv_writer, jsonl_writer
-from execlog.cli.options import AnyStrategy, Dsn, Since, Until
+from execlog.cli.options import AnyStrategy, Dsn, Schema, Since, Until
 from execlog.cli.progress import is_seen, progress
 from execlog.cli.rendering import number, shown
 from execlog.cli.server import ask
+from execlog.template import SCHEMA
 
 __all__ = ["export"]
 
@@ -34,6 +35,7 @@ def export(
     until: Until = None,
     output: Annotated[Form, typer.Option("--output", "-o", help="The form.")] = Form.jsonl,
     dsn: Dsn = None,
+    schema: Schema = SCHEMA,
 ) -> None:
     """Write all executions, or those of a strategy, to standard output, newest first.
 
@@ -51,7 +53,7 @@ def export(
         async with contextlib.aclosing(stream) as rows:
             return await _write(rows, output, total)
 
-    count = ask(dsn, written)
+    count = ask(dsn, schema, written)
     of = "" if strategy is None else f" of {shown(strategy)}"
     print(f"execlog: {number(count)} executions{of} exported", file=sys.stderr)
 

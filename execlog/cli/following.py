@@ -14,7 +14,17 @@ from rich.text import Text
 
 from execlog import StoreUnavailable, StrategyExecutionLog, StrategyExecutionLogRepository
 from execlog.cli.forms import print_models
-from execlog.cli.options import AnyStrategy, Dsn, Json, Output, OutputOption, Utc, form, length
+from execlog.cli.options import (
+    AnyStrategy,
+    Dsn,
+    Json,
+    Output,
+    OutputOption,
+    Schema,
+    Utc,
+    form,
+    length,
+)
 from execlog.cli.rendering import (
     local,
     milliseconds,
@@ -24,6 +34,7 @@ from execlog.cli.rendering import (
     stdout,
 )
 from execlog.cli.server import ask
+from execlog.template import SCHEMA
 
 __all__ = ["Follower", "tail"]
 
@@ -53,6 +64,7 @@ def tail(
     as_json: Json = False,
     utc: Utc = False,
     dsn: Dsn = None,
+    schema: Schema = SCHEMA,
 ) -> None:
     """Show the newest executions, of all strategies or of one, the newest last.
 
@@ -83,7 +95,7 @@ def tail(
             except StoreUnavailable as error:
                 print(f"execlog: {error}; trying again", file=sys.stderr)
 
-    ask(dsn, shown_rows)
+    ask(dsn, schema, shown_rows)
 
 
 class Follower:

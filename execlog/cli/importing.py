@@ -23,11 +23,12 @@ from execlog import (
     StrategyExecutionLogRepository,
 )
 from execlog.blame import blames_a_row
-from execlog.cli.options import Dsn
+from execlog.cli.options import Dsn, Schema
 from execlog.cli.progress import progress
 from execlog.cli.rendering import number, shown
 from execlog.cli.server import ask
 from execlog.rows import row_arguments
+from execlog.template import SCHEMA
 
 __all__ = ["Importer", "import_file"]
 
@@ -62,6 +63,7 @@ def import_file(
         OnError, typer.Option("--on-error", help="What a line that can't be stored does.")
     ] = OnError.stop,
     dsn: Dsn = None,
+    schema: Schema = SCHEMA,
 ) -> None:
     """Store the executions of a file, each once however often it is run.
 
@@ -89,7 +91,7 @@ def import_file(
                 print(f"execlog: {importer}", file=sys.stderr)
 
     try:
-        ask(dsn, run)
+        ask(dsn, schema, run)
     except _Stopped:
         raise typer.Exit(1) from None
 

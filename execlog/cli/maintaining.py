@@ -14,9 +14,10 @@ from rich.text import Text
 from execlog import MaintenanceStep
 from execlog import maintain as maintain_partitions
 from execlog.cli.forms import print_models
-from execlog.cli.options import Dsn, Json, Output, OutputOption, Utc, form, length
+from execlog.cli.options import Dsn, Json, Output, OutputOption, Schema, Utc, form, length
 from execlog.cli.rendering import Column, local, milliseconds, print_table
 from execlog.cli.server import dsn_of
+from execlog.template import SCHEMA
 
 __all__ = ["maintain"]
 
@@ -71,6 +72,7 @@ def maintain(
     as_json: Json = False,
     utc: Utc = False,
     dsn: Dsn = None,
+    schema: Schema = SCHEMA,
 ) -> None:
     """Make partitions ahead, move strays into theirs, remove what is old; for cron.
 
@@ -88,6 +90,7 @@ def maintain(
             retain_failures=retain_failures,
             lock_timeout=wait,
             only_plan=plan,
+            schema=schema,
         )
     )
     output = form(output, as_json)

@@ -20,6 +20,7 @@ __all__ = [
     "Output",
     "OutputOption",
     "Realm",
+    "Schema",
     "Since",
     "Strategy",
     "Until",
@@ -87,6 +88,9 @@ def share(text: str) -> float:
 Dsn = Annotated[
     str | None,
     typer.Option("--dsn", help="The server; else EXECLOG_DSN, else libpq's own variables."),
+]
+Schema = Annotated[
+    str, typer.Option("--schema", envvar="EXECLOG_SCHEMA", help="Where in it the log is.")
 ]
 Since = Annotated[
     datetime | None,

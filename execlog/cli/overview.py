@@ -17,6 +17,7 @@ from execlog.cli.options import (
     Output,
     OutputOption,
     Realm,
+    Schema,
     Since,
     Strategy,
     Until,
@@ -34,6 +35,7 @@ from execlog.cli.rendering import (
     shown,
 )
 from execlog.cli.server import ask
+from execlog.template import SCHEMA
 
 __all__ = ["timeline", "top"]
 
@@ -56,6 +58,7 @@ def timeline(
     as_json: Json = False,
     utc: Utc = False,
     dsn: Dsn = None,
+    schema: Schema = SCHEMA,
 ) -> None:
     """Show volume, failures and p95 over time; the last day where no window is given.
 
@@ -63,6 +66,7 @@ def timeline(
     """
     found = ask(
         dsn,
+        schema,
         lambda log: log.timeseries(strategy_id=strategy, since=since, until=until, bucket=bucket),
     )
     if not any(one.total for one in found):
@@ -110,6 +114,7 @@ def top(
     as_json: Json = False,
     utc: Utc = False,
     dsn: Dsn = None,
+    schema: Schema = SCHEMA,
 ) -> None:
     """Rank the strategies of a realm: the slowest, the most failing, the busiest.
 
@@ -117,6 +122,7 @@ def top(
     """
     found = ask(
         dsn,
+        schema,
         lambda log: log.rank_strategies(
             realm_id=realm,
             since=since,

@@ -29,7 +29,9 @@ Answer = TypeVar("Answer")
 
 
 def ask(
-    dsn: str | None, question: Callable[[StrategyExecutionLogRepository], Awaitable[Answer]]
+    dsn: str | None,
+    schema: str,
+    question: Callable[[StrategyExecutionLogRepository], Awaitable[Answer]],
 ) -> Answer:
     """What the repository on this server answers.
 
@@ -40,7 +42,8 @@ def ask(
     async def asked() -> Answer:
         async with connected(dsn) as pool:
             with _interruptible():
-                return await question(StrategyExecutionLogRepository(pool, timeout=SECONDS))
+                log = StrategyExecutionLogRepository(pool, timeout=SECONDS, schema=schema)
+                return await question(log)
 
     return asyncio.run(asked())
 

@@ -1,4 +1,4 @@
--- One process migrates at a time. The number is the first 63 bits of SHA-256('execlog.migrate').
+-- One process migrates a log at a time.
 -- Columns: pg_advisory_xact_lock void
 -- Index: none
-select pg_advisory_xact_lock(975167246662094809)
+select pg_advisory_xact_lock(hashtextextended('execlog.migrate', 0))

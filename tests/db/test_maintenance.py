@@ -15,6 +15,7 @@ import pytest
 from execlog import (
     ExecutionRecorder,
     InvalidArgument,
+    Maintenance,
     MaintenanceStep,
     SchemaOutdated,
     StoreUnavailable,
@@ -371,7 +372,7 @@ async def test_tables_that_are_somebody_elses(pool: Pool) -> None:
         for action in ("drop", "replace", "thin"):
             step = Step(action, "strategy_execution_log_202401", begins, ends)
             settings = {"lock_timeout": "1s", "columns": "id", "owner": "current_user"}
-            done = await module._done(connection, step, settings)
+            done = await module._Log(connection, "execlog").done(step, settings)
             assert done.outcome == "failed"
     assert await pool.fetchval(f"select to_regclass('{TABLE}_202401') is not null")
 
@@ -586,3 +587,76 @@ async def test_a_cluster_that_is_migrated_and_maintained_is_found_healthy(empty_
     await maintain(empty_dsn, interval="week", ahead=8)
     found = run("doctor", EXECLOG_DSN=empty_dsn)
     assert (found.returncode, "!!" in found.stdout) == (0, False)
+
+
+@pytest.mark.parametrize("by", ["dsn", "pool"])
+async def test_the_recorder_maintains(dsn: str, pool: Pool, by: str) -> None:
+    await run_out(pool)
+    await StrategyExecutionLogRepository(pool).insert_rows([day(3), day(20)])
+    wanted = Maintenance(interval="day", ahead=5, retain=10 * DAY)
+    async with ExecutionRecorder(dsn if by == "dsn" else pool, maintenance=wanted) as recorder:
+        record(recorder, 1)
+        await until(lambda: covered(pool, 5))
+        await until(lambda: empty(pool, DEFAULT))
+        record(recorder, 1)
+        assert await recorder.flush()
+        stats = await recorder.aclose()
+    assert (stats.written, stats.retries) == (2, 0)
+
+
+async def covered(pool: Pool, days: int) -> bool:
+    return (await StrategyExecutionLogRepository(pool).health()).days_ahead >= days
+
+
+async def empty(pool: Pool, table: str) -> bool:
+    return not await pool.fetchval(f"select exists (select from {table})")
+
+
+async def test_a_recorder_that_may_not_maintain(
+    pool: Pool, dsn: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It says so, and stores all the same."""
+    await pool.execute("drop function execlog.partitions()")
+    async with ExecutionRecorder(dsn, maintenance=Maintenance()) as recorder:
+        record(recorder, 1)
+        await until(lambda: "maintenance is not possible" in caplog.text)
+        assert await recorder.flush()
+        stats = await recorder.aclose()
+    assert (stats.written, stats.last_error) == (1, None)
+
+
+async def test_a_closed_recorder_maintains_no_more(dsn: str, pool: Pool) -> None:
+    for _ in range(5):
+        recorder = ExecutionRecorder(dsn, maintenance=Maintenance(interval="hour", ahead=48))
+        await recorder.start()
+        await asyncio.sleep(0.02)
+        await recorder.aclose()
+    held = (
+        "select count(*) from pg_locks where locktype = 'advisory' and database ="
+        " (select oid from pg_database where datname = current_database())"
+    )
+    await until(lambda: nobody(pool, held))
+
+
+async def nobody(pool: Pool, count: str) -> bool:
+    return bool(await pool.fetchval(count) == 0)
+
+
+@pytest.mark.parametrize(
+    ("given", "argument"),
+    [
+        ({"interval": "year"}, "interval"),
+        ({"ahead": 1001}, "ahead"),
+        ({"retain": 3}, "retain"),
+        ({"retain_failures": DAY}, "retain_failures"),
+        ({"lock_timeout": 0}, "lock_timeout"),
+    ],
+)
+def test_how_partitions_can_not_be(given: dict[str, Any], argument: str) -> None:
+    with pytest.raises(InvalidArgument, match=rf"^{argument}: "):
+        Maintenance(**given)
+
+
+def test_a_recorder_takes_nothing_else_for_it() -> None:
+    with pytest.raises(InvalidArgument, match=r"^maintenance: "):
+        ExecutionRecorder("postgresql://", maintenance={"interval": "day"})  # type: ignore[arg-type]

@@ -179,7 +179,7 @@ async def test_a_lock_that_is_not_to_be_had(dsn: str, migrations: Path) -> None:
 
 async def test_another_process_that_never_ends(dsn: str, migrations: Path) -> None:
     (migrations / "0003_more.sql").write_text("create table execlog.more (n integer);\n")
-    lock = schema._statements()["lock"].sql
+    lock = schema._statements("execlog")["lock"].sql
     holder = await asyncpg.connect(dsn)
     async with holder.transaction():
         await holder.execute(lock)

@@ -25,6 +25,7 @@ PUBLIC = [
     "Health",
     "HistogramBucket",
     "InvalidArgument",
+    "Maintenance",
     "MaintenanceStep",
     "MetricsDelta",
     "MigrationError",
