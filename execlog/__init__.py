@@ -38,6 +38,7 @@ from execlog.models import (
 from execlog.probe import health
 from execlog.recorder import ExecutionRecorder
 from execlog.repository import StrategyExecutionLogRepository
+from execlog.roles import dump_realm_reader, dump_roles
 from execlog.schema import check_migrations, dump_migrations, migrate
 from execlog.timeseries import TimeseriesBucket
 
@@ -72,6 +73,8 @@ __all__ = [
     "TimeseriesBucket",
     "check_migrations",
     "dump_migrations",
+    "dump_realm_reader",
+    "dump_roles",
     "health",
     "maintain",
     "migrate",

@@ -28,6 +28,7 @@ from execlog.cli import (
     explaining,
     exporting,
     following,
+    granting,
     importing,
     maintaining,
     overview,
@@ -60,6 +61,7 @@ for command in (
     administration.migrate,
     maintaining.maintain,
     diagnosis.doctor,
+    granting.roles,
     administration.demo,
 ):
     app.command(command.__name__.removesuffix("_file"))(command)

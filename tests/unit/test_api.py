@@ -44,6 +44,8 @@ PUBLIC = [
     "TimeseriesBucket",
     "check_migrations",
     "dump_migrations",
+    "dump_realm_reader",
+    "dump_roles",
     "health",
     "maintain",
     "migrate",

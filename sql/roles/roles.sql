@@ -1,0 +1,64 @@
+-- Three roles for a log: the owner changes tables and partitions, the writer stores, the reader reads.
+--
+-- Run it as a superuser, after `execlog migrate` and again after each later one; it may run any number of
+-- times. The roles may log in once you have given them a password (\password) or a line in pg_hba.conf.
+-- Others can be made members of them; what is set here for sessions is then theirs to set.
+begin;
+
+set local lock_timeout = '10s';
+
+do $$
+declare
+    role text;
+begin
+    foreach role in array array[:'owner', :'writer', :'reader'] loop
+        if not exists (select from pg_catalog.pg_roles where rolname = role) then
+            execute format('create role %I login', role);
+        end if;
+    end loop;
+end
+$$;
+
+-- The owner: DDL on the log and nothing else. It migrates, maintains, erases and imports.
+do $$
+declare
+    relation regclass;
+begin
+    for relation in
+        select relid
+        from pg_catalog.pg_partition_tree('execlog.strategy_execution_log')
+        union all
+        values ('execlog.recorder_progress'::regclass), ('execlog.schema_migration'::regclass)
+    loop
+        execute format('alter table %s owner to %I', relation, :'owner');
+    end loop;
+end
+$$;
+
+alter function execlog.partitions() owner to :"owner";
+
+grant usage, create on schema execlog to :"owner";
+
+-- The writer: what a recorder does. It can't read what it has stored.
+grant usage on schema execlog to :"writer";
+grant insert on execlog.strategy_execution_log to :"writer";
+grant select, insert, update, delete on execlog.recorder_progress to :"writer";
+
+-- A process that stands still in the middle of a batch must not be in the way of a migration for ever.
+alter role :"writer" set idle_in_transaction_session_timeout = '60s';
+
+-- The reader: all questions, none that runs for ever, and none that keeps a partition from going.
+grant usage on schema execlog to :"reader";
+grant select on
+    execlog.strategy_execution_log,
+    execlog.strategy_execution_log_default,
+    execlog.recorder_progress,
+    execlog.schema_migration
+to :"reader";
+
+alter role :"reader" set default_transaction_read_only = on;
+alter role :"reader" set statement_timeout = '30s';
+alter role :"reader" set idle_in_transaction_session_timeout = '60s';
+alter role :"reader" set jit = off;
+
+commit;

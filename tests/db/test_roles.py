@@ -1,0 +1,372 @@
+"""What each role can do, and what it can't; each logs in by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import os
+import subprocess
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+
+import execlog
+from execlog import (
+    ExecutionRecorder,
+    InvalidArgument,
+    QueryRejected,
+    StoreUnavailable,
+    StrategyExecutionLogRepository,
+)
+from execlog.embedded import _find_binaries
+from execlog.template import quoted
+from tests.databases import TABLE
+from tests.db.test_cli import run
+from tests.db.test_faults import CALLS
+from tests.rows import fields, row
+from tests.types import Connection, Pool
+
+DAY = timedelta(days=1)
+_numbers = itertools.count()
+WRITES = {"insert_row", "insert_rows", "insert_missing", "erase"}
+TENANT = "tenant-'s"
+
+
+def as_role(dsn: str, role: str) -> str:
+    """The same database for this role, whose password is its name."""
+    parts = urlsplit(dsn)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{quote(role)}:{quote(role)}@{host}"))
+
+
+@pytest.fixture
+async def prefix(dsn: str) -> AsyncIterator[str]:
+    """The prefix of roles of this test alone: roles are the whole server's."""
+    name = f'role "{os.getpid()}_{next(_numbers)}'
+    yield name
+    connection = await asyncpg.connect(dsn)
+    found = await connection.fetch(
+        "select rolname from pg_roles where starts_with(rolname, $1)", name
+    )
+    for record in found:
+        role = quoted(record["rolname"])
+        await connection.execute(f"reassign owned by {role} to current_user")
+        await connection.execute(f"drop owned by {role} cascade")
+        await connection.execute(f"drop role {role}")
+    await connection.close()
+
+
+@pytest.fixture
+async def roles(dsn: str, prefix: str) -> AsyncIterator[dict[str, Pool]]:
+    """A pool for each of the three, and `admin`."""
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(execlog.dump_roles(prefix=prefix))
+    async with contextlib.AsyncExitStack() as stack:
+        pools = {"admin": dsn}
+        for kind in ("owner", "writer", "reader"):
+            pools[kind] = await login(connection, dsn, f"{prefix}_{kind}")
+        yield {
+            kind: await stack.enter_async_context(asyncpg.create_pool(own, min_size=0, max_size=3))
+            for kind, own in pools.items()
+        }
+    await connection.close()
+
+
+async def login(admin: Pool | Connection, dsn: str, role: str) -> str:
+    password = role.replace("'", "''")
+    await admin.execute(f"alter role {quoted(role)} password '{password}'")
+    return as_role(dsn, role)
+
+
+REFUSED = {
+    "owner": [
+        "create role intruder",
+        "create database intruder",
+        "create table public.intruder (n integer)",
+        "copy (select 1) to program 'true'",
+        "select pg_read_file('/etc/passwd')",
+    ],
+    "writer": [
+        f"select from {TABLE}",
+        f"select count(*) from {TABLE}",
+        f"copy {TABLE} to stdout",
+        f"select from {TABLE}_default",
+        f"insert into {TABLE}_default select from pg_class",
+        f"update {TABLE} set points = 0",
+        f"delete from {TABLE}",
+        f"truncate {TABLE}",
+        f"drop table {TABLE}",
+        f"alter table {TABLE} add column n integer",
+        f"create index on {TABLE} (points)",
+        "create table execlog.intruder (n integer)",
+        "select from execlog.schema_migration",
+        "truncate execlog.recorder_progress",
+        f"insert into {TABLE} select from pg_class returning points",
+    ],
+    "reader": [
+        f"insert into {TABLE} select from pg_class",
+        f"update {TABLE} set points = 0",
+        f"delete from {TABLE}",
+        f"truncate {TABLE}",
+        f"drop table {TABLE}",
+        f"alter table {TABLE} add column n integer",
+        "create table execlog.intruder (n integer)",
+        "delete from execlog.recorder_progress",
+        "update execlog.schema_migration set checksum = ''",
+        f"begin; lock table {TABLE} in access exclusive mode",
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("role", "sql"), [(role, sql) for role, refused in REFUSED.items() for sql in refused]
+)
+async def test_what_a_role_can_not_do(roles: dict[str, Pool], role: str, sql: str) -> None:
+    async with roles[role].acquire() as connection:
+        # A setting is no protection: the role can take it back.
+        await connection.execute("set default_transaction_read_only = off")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute(sql)
+        await connection.execute("rollback")
+
+
+async def test_the_writer_records(roles: dict[str, Pool], dsn: str, prefix: str) -> None:
+    for target in (as_role(dsn, f"{prefix}_writer"), roles["writer"]):
+        async with ExecutionRecorder(target) as recorder:
+            recorder.record(**fields())
+        assert recorder.stats().written == 1
+    log = StrategyExecutionLogRepository(roles["writer"])
+    await log.insert_row(row())
+    assert await log.insert_rows([row(), row()]) == 2
+    with pytest.raises(QueryRejected) as caught:
+        await log.count_by_status(strategy_id="loyalty")
+    assert caught.value.sqlstate == "42501"
+    assert await roles["admin"].fetchval(f"select count(*) from {TABLE}") == 5
+
+
+async def test_the_reader_reads(roles: dict[str, Pool]) -> None:
+    await StrategyExecutionLogRepository(roles["admin"]).insert_row(row(external_user_id="u1"))
+    log = StrategyExecutionLogRepository(roles["reader"])
+    for name, call in CALLS.items():
+        if name not in WRITES:
+            await call(log)
+    assert not (await execlog.health(roles["reader"])).writable
+    for stored in (log.insert_row(row()), log.insert_rows([row()])):
+        with pytest.raises((StoreUnavailable, QueryRejected)) as caught:
+            await stored
+        assert caught.value.sqlstate in ("25006", "42501")  # which of the two is looked at first
+    found = {
+        name: await roles["reader"].fetchval("select current_setting($1)", name)
+        for name in ("statement_timeout", "default_transaction_read_only", "jit")
+    }
+    assert found == {
+        "statement_timeout": "30s",
+        "default_transaction_read_only": "on",
+        "jit": "off",
+    }
+
+
+async def test_the_owner_migrates_maintains_and_erases(
+    roles: dict[str, Pool], dsn: str, prefix: str
+) -> None:
+    owner = as_role(dsn, f"{prefix}_owner")
+    log = StrategyExecutionLogRepository(roles["owner"])
+    old = datetime.now(UTC) - 90 * DAY
+    await log.insert_rows([row(created_at=old, external_user_id="u1"), row()])
+    assert await execlog.migrate(owner) == []
+    for retain in (None, 30 * DAY):
+        steps = await execlog.maintain(owner, interval="day", retain=retain)
+        assert {step.outcome for step in steps} == {"done"}
+    for call in CALLS.values():
+        await call(log)
+    await roles["owner"].execute(f"alter table {TABLE} add column extra integer")
+    # What it has made meanwhile is the reader's and the writer's as well.
+    await StrategyExecutionLogRepository(roles["writer"]).insert_row(row())
+    assert await StrategyExecutionLogRepository(roles["reader"]).count_by_status(
+        strategy_id="loyalty"
+    )
+
+
+async def test_the_sql_may_run_again(roles: dict[str, Pool], prefix: str) -> None:
+    await execlog.maintain(roles["admin"], interval="day", ahead=9)
+    await roles["admin"].execute(execlog.dump_roles(prefix=prefix))
+    owners = await roles["admin"].fetch(
+        "select distinct pg_get_userbyid(relowner) from pg_class"
+        " where relnamespace = 'execlog'::regnamespace and relkind in ('r', 'p')"
+    )
+    assert [record[0] for record in owners] == [f"{prefix}_owner"]
+
+
+# Tenants.
+
+
+@pytest.fixture
+async def tenant(roles: dict[str, Pool], dsn: str, prefix: str) -> AsyncIterator[Pool]:
+    """A pool for the reader of one realm, in a log of three."""
+    log = StrategyExecutionLogRepository(roles["admin"])
+    old = datetime.now(UTC) - 400 * DAY
+    await log.insert_rows(
+        row(realm_id=realm, status=status, created_at=at, case_name=f"{realm}'s", points=1.0)
+        for realm in (TENANT, "other", None)
+        for status in ("ok", "error")
+        for at in (datetime.now(UTC), old, None)
+    )
+    role = f"{prefix} tenant"
+    sql = execlog.dump_realm_reader(realm_id=TENANT, role=role, prefix=prefix)
+    await roles["admin"].execute(sql)
+    await roles["admin"].execute(sql)  # it may run again
+    own = await login(roles["admin"], dsn, role)
+    async with asyncpg.create_pool(own, min_size=0, max_size=3) as pool:
+        yield pool
+
+
+async def test_a_tenant_sees_its_realm_and_no_other(roles: dict[str, Pool], tenant: Pool) -> None:
+    everything = StrategyExecutionLogRepository(roles["reader"])
+    own = StrategyExecutionLogRepository(tenant)
+    assert await own.count_by_status(strategy_id="loyalty") == {"ok": 3, "error": 3}
+    assert await everything.count_by_status(strategy_id="loyalty") == {"ok": 9, "error": 9}
+    assert [case.case_name for case in await own.count_by_case_name(strategy_id="loyalty")] == [
+        f"{TENANT}'s"
+    ]
+    assert (await own.metrics(strategy_id="loyalty")).status_breakdown.total == 6
+    assert {one.realm_id for one in await own.list_newest()} == {TENANT}
+    assert {one.realm_id for one in await own.list_failures()} == {TENANT}
+    assert await own.list_failures(realm_id="other") == []
+    assert [one.runs for one in await own.rank_strategies()] == [6]
+    assert {one.realm_id async for one in own.stream()} == {TENANT}
+    for one in await everything.list_newest():
+        assert (await own.get(id=one.id) is None) == (one.realm_id != TENANT)
+    for name, call in CALLS.items():
+        if name not in WRITES | {"health"}:
+            await call(own)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "set row_security = off; select from {0}",
+        "select from {0}_default",
+        "copy {0}_default to stdout",
+        "insert into {0} select from pg_class",
+        "update {0} set realm_id = 'x'",
+        "delete from {0}",
+        "alter table {0} disable row level security",
+        "create policy mine on {0} using (true)",
+        "set role pg_read_all_data",
+        "set session authorization pg_read_all_data",
+        "select from execlog.recorder_progress",
+        "create table execlog.intruder (n integer)",
+    ],
+)
+async def test_no_way_around_it(tenant: Pool, sql: str) -> None:
+    async with tenant.acquire() as connection:
+        await connection.execute("set default_transaction_read_only = off")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute(sql.format(TABLE))
+
+
+async def test_a_function_that_tells_what_it_is_given(tenant: Pool) -> None:
+    """However cheap it says that it is, it is not asked about rows of others."""
+    heard: list[str] = []
+    async with tenant.acquire() as connection:
+
+        def listen(_: object, message: object) -> None:
+            heard.append(str(message))
+
+        connection.add_log_listener(listen)
+        await connection.execute("set default_transaction_read_only = off")
+        await connection.execute(
+            "create function pg_temp.tell(text) returns boolean language plpgsql cost 0.0001 as"
+            " $$ begin raise notice 'seen %', $1; return true; end $$"
+        )
+        await connection.fetch(f"select from {TABLE} where pg_temp.tell(realm_id)")
+        statistics = await connection.fetch("select from pg_stats where schemaname = 'execlog'")
+        connection.remove_log_listener(listen)
+    assert len([one for one in heard if "seen" in one]) == 6
+    assert not [one for one in heard if "other" in one]
+    assert statistics == []
+
+
+async def test_the_log_goes_on_beside_tenants(
+    roles: dict[str, Pool], tenant: Pool, dsn: str, prefix: str
+) -> None:
+    """The writer still stores by COPY, and maintenance makes and thins partitions."""
+    async with ExecutionRecorder(as_role(dsn, f"{prefix}_writer")) as recorder:
+        recorder.record(**fields(strategy_id="new", realm_id=TENANT))
+        recorder.record(**fields(strategy_id="new", realm_id="other"))
+    assert recorder.stats().written == 2
+    for retain in (None, 300 * DAY):
+        steps = await execlog.maintain(
+            as_role(dsn, f"{prefix}_owner"),
+            interval="day",
+            retain=retain,
+            retain_failures=retain and 900 * DAY,
+        )
+        assert {step.outcome for step in steps} == {"done"}
+    own = StrategyExecutionLogRepository(tenant)
+    assert await own.count_by_status(strategy_id="new") == {"ok": 1}
+    assert await own.count_by_status(strategy_id="loyalty") == {"ok": 2, "error": 3}
+    assert {one.realm_id async for one in own.stream()} == {TENANT}
+
+
+async def test_whoever_sees_all_is_made_no_tenant(roles: dict[str, Pool], prefix: str) -> None:
+    admin = roles["admin"]
+    member = f"{prefix} member"
+    await admin.execute(f"create role {quoted(member)}")
+    await admin.execute(f"grant {quoted(prefix + '_reader')} to {quoted(member)}")
+    for role in (member, await admin.fetchval("select current_user::text")):
+        sql = execlog.dump_realm_reader(realm_id="r", role=role, prefix=prefix)
+        async with admin.acquire() as connection:
+            with pytest.raises(asyncpg.InsufficientPrivilegeError, match="all realms already"):
+                await connection.execute(sql)
+            await connection.execute("rollback")
+    with pytest.raises(InvalidArgument, match=r"^role: "):
+        execlog.dump_realm_reader(realm_id="r", role=f"{prefix}_reader", prefix=prefix)
+
+
+@pytest.mark.parametrize(
+    ("given", "argument"),
+    [
+        ({"role": ""}, "role"),
+        ({"role": "pg_read_all_data"}, "role"),
+        ({"role": "a$$b"}, "role"),
+        ({"realm_id": ""}, "realm_id"),
+        ({"realm_id": None}, "realm_id"),
+        ({"realm_id": "a\\"}, "realm_id"),
+        ({"schema": "pg_x"}, "schema"),
+        ({"schema": "x" * 60}, "schema"),
+        ({"prefix": "x" * 60}, "prefix"),
+    ],
+)
+def test_bad_input(given: dict[str, str], argument: str) -> None:
+    with pytest.raises(InvalidArgument, match=rf"^{argument}: "):
+        execlog.dump_realm_reader(**{"realm_id": "r", "role": "t", **given})
+
+
+def test_from_a_terminal() -> None:
+    assert run("roles").stdout == execlog.dump_roles()
+    tenant = run("roles", "--realm", "acme", "--role", "acme_reader", "--schema", "audit")
+    assert tenant.stdout == execlog.dump_realm_reader(
+        realm_id="acme", role="acme_reader", schema="audit"
+    )
+    assert run("roles", "--realm", "acme").returncode == 2
+    assert run("roles", "--realm", "acme", "--role", "execlog_owner").returncode == 2
+
+
+async def test_through_psql(dsn: str, prefix: str) -> None:
+    """As the README says it."""
+    program = str(_find_binaries() / "psql")
+    tenant = execlog.dump_realm_reader(realm_id=TENANT, role=f"{prefix} t", prefix=prefix)
+    for sql in (execlog.dump_roles(prefix=prefix), tenant):
+        done = await asyncio.to_thread(
+            subprocess.run,
+            [program, "-X", "-q", "-v", "ON_ERROR_STOP=1", dsn],
+            input=sql,
+            capture_output=True,
+            text=True,
+        )
+        assert (done.returncode, done.stderr, done.stdout) == (0, "", "")
