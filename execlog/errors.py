@@ -90,6 +90,8 @@ _OUTDATED = frozenset({"42P01", "42703", "3F000"})
 # A check fails that has no name: the bounds of a partition. (Of the log itself: it has none for the
 # row. Without a table: a trigger says so.)
 _CHECK, _NO_BOUND = "23514", frozenset({None, "strategy_execution_log"})
+# A prepared statement that is not there, or is there already: another client's session.
+_POOLED = frozenset({"26000", "42P05"})
 # Whole classes that pass by themselves: connection, resources, operator intervention.
 _PASSING_CLASSES = frozenset({"08", "53", "57"})
 # Serialisation failure, deadlock, lock timeout, a primary that became read-only.
@@ -149,6 +151,9 @@ def _from_server(error: asyncpg.PostgresError, action: str) -> ExeclogError:
     if isinstance(error, asyncpg.InvalidCachedStatementError):
         # A migration ran meanwhile; the driver forgets the old plan with this very error.
         return StoreUnavailable(f"{action}: the schema has just changed ({state})", state)
+    if state in _POOLED:
+        text = f"{action}: behind a pooler, make the pool with statement_cache_size=0 ({state})"
+        return QueryRejected(text, state)
     if state in _OUTDATED:
         text = f"{action}: the database lacks a table or column of execlog; run `execlog migrate`"
         return SchemaOutdated(text, state)

@@ -1,7 +1,13 @@
-"""Fixtures: a real server, a clone of a migrated database for each test, a pool on it."""
+"""Fixtures: a real server, a clone of a migrated database for each test, a pool on it.
+
+With `EXECLOG_TEST_POOLER=1` all of it goes through a PgBouncer in transaction mode, but for the
+tests that are marked `session`.
+"""
 
 from __future__ import annotations
 
+import functools
+import os
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -9,10 +15,15 @@ import asyncpg
 import pytest
 
 from execlog import StrategyExecutionLogRepository
-from tests import databases, server
+from tests import databases, pooler, server
 from tests.types import Pool
 
 _served = pytest.StashKey[str]()
+_POOLED = bool(os.environ.get("EXECLOG_TEST_POOLER"))
+if _POOLED:  # as whoever has a pooler makes connections
+    for name in ("connect", "create_pool"):
+        wanted = functools.partial(getattr(asyncpg, name), statement_cache_size=0)
+        setattr(asyncpg, name, wanted)
 
 
 @pytest.fixture(scope="session")
@@ -37,11 +48,21 @@ async def template(postgres: server.Server, request: pytest.FixtureRequest) -> A
         yield postgres.dsn
 
 
+@pytest.fixture(scope="session")
+def pooled(postgres: server.Server) -> Iterator[pooler.Pooler]:
+    """A PgBouncer before the server."""
+    try:
+        with pooler.started(postgres.dsn) as found:
+            yield found
+    except pooler.Absent as reason:
+        pytest.skip(str(reason))
+
+
 @pytest.fixture
-async def dsn(template: str) -> AsyncIterator[str]:
+async def dsn(template: str, request: pytest.FixtureRequest) -> AsyncIterator[str]:
     """A migrated database of this test alone."""
     async with databases.clone(template) as own:
-        yield own
+        yield request.getfixturevalue("pooled").dsn(own) if _POOLED else own
 
 
 @pytest.fixture
@@ -62,6 +83,11 @@ async def pool(dsn: str) -> AsyncIterator[Pool]:
 async def repository(pool: Pool) -> StrategyExecutionLogRepository:
     """The repository on this test's database."""
     return StrategyExecutionLogRepository(pool)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if _POOLED and item.get_closest_marker("session"):
+        pytest.skip("sets something for its session, which a pooler shares")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -232,6 +232,7 @@ async def test_health(dsn: str, pool: Pool, repository: StrategyExecutionLogRepo
     assert type(found).model_validate(found.model_dump(by_alias=True, mode="json")) == found
 
 
+@pytest.mark.session
 async def test_health_of_what_is_not_well(dsn: str, pool: Pool) -> None:
     await pool.execute("delete from execlog.schema_migration where name like '0002%'")
     month = datetime.now(UTC).strftime("%Y%m")

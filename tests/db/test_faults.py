@@ -228,6 +228,7 @@ async def out_of_time(dsn: str, limit: str) -> AsyncIterator[tuple[Ask, Pool]]:
         yield ask, pool
 
 
+@pytest.mark.session
 @pytest.mark.parametrize("limit", ["statement", "client"])
 async def test_percentiles_out_of_time_are_a_sample_and_say_so(dsn: str, limit: str) -> None:
     async with out_of_time(dsn, limit) as (ask, pool):
@@ -240,6 +241,7 @@ async def test_percentiles_out_of_time_are_a_sample_and_say_so(dsn: str, limit: 
     assert found.values_ms == pytest.approx((50.0, 95.0, 99.0))
 
 
+@pytest.mark.session
 @pytest.mark.parametrize("limit", ["statement", "client"])
 async def test_cards_out_of_time_are_exact_but_for_the_percentiles(dsn: str, limit: str) -> None:
     async with out_of_time(dsn, limit) as (ask, pool):
@@ -276,6 +278,7 @@ async def test_half_of_the_time_is_left_for_a_sample(dsn: str, pool: Pool, metho
     assert getattr(found, "duration", found).method == "sample"
 
 
+@pytest.mark.session
 async def test_a_server_that_has_no_room_to_sort(dsn: str) -> None:
     settings = {"temp_file_limit": "64", "work_mem": "1024"}
     async with asyncpg.create_pool(dsn, min_size=1, max_size=1, server_settings=settings) as pool:
@@ -357,6 +360,7 @@ async def test_rows_stored_twice_are_refused_and_named_by_sqlstate(
     assert await repository.count_by_status(strategy_id=STRATEGY) == {"ok": 4}
 
 
+@pytest.mark.session
 async def test_a_read_only_server(dsn: str) -> None:
     settings = {"default_transaction_read_only": "on"}
     async with asyncpg.create_pool(dsn, min_size=1, server_settings=settings) as pool:

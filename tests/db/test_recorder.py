@@ -492,6 +492,7 @@ PERMANENT = {
 }
 
 
+@pytest.mark.session
 @pytest.mark.parametrize("spoil", PERMANENT.values(), ids=PERMANENT)
 async def test_a_store_that_refuses_us_for_good(
     dsn: str, pool: Pool, spoil: str, caplog: pytest.LogCaptureFixture
