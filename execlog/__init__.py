@@ -5,6 +5,7 @@ repository = execlog.StrategyExecutionLogRepository(pool)
 await repository.list_for_strategy(strategy_id="loyalty", status="error")
 """
 
+from execlog.cluster import distribute, dump_distribution
 from execlog.delivery import RejectedExecution
 from execlog.errors import (
     ExeclogError,
@@ -72,6 +73,8 @@ __all__ = [
     "StrategyRank",
     "TimeseriesBucket",
     "check_migrations",
+    "distribute",
+    "dump_distribution",
     "dump_migrations",
     "dump_realm_reader",
     "dump_roles",

@@ -12,13 +12,13 @@ import contextlib
 import functools
 import time
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 import asyncpg
 
-from execlog import arguments
+from execlog import arguments, cluster
 from execlog.copytext import timestamp
 from execlog.errors import InvalidArgument, condition, driver_errors
 from execlog.models import Model
@@ -27,7 +27,7 @@ from execlog.resources import folder
 from execlog.rows import aware
 from execlog.statements import Statement, load_statements
 from execlog.target import connection_to
-from execlog.template import SCHEMA, filled
+from execlog.template import SCHEMA, filled, pieces
 
 if TYPE_CHECKING:
     from execlog.target import Connection, Target
@@ -168,11 +168,21 @@ async def maintain(
             async with log.alone() as now:
                 if now is None:
                     return []
-                steps = await log.steps(wanted.wish(), now)
+                shape = await log.shape()
+                steps = await log.steps(wanted.wish(), now, shape)
                 if only_plan:
                     return [_told(step, "planned") for step in steps]
-                settings = await log.settings(wanted)
-                return [await log.done(step, settings) for step in steps]
+                # For the first lock of a step, and for what it does under it.
+                limit = arguments.server_timeout("lock_timeout", wanted.lock_timeout / 2)
+                return [await log.done(step, shape, limit) for step in steps]
+
+
+class _Shape(NamedTuple):
+    """What the scripts must know of the log."""
+
+    columns: str
+    owner: str
+    is_cluster: bool
 
 
 class _Log:
@@ -200,12 +210,24 @@ class _Log:
             if locked is not False:
                 await self._last("unlock")
 
-    async def steps(self, wish: Wish, now: datetime) -> list[Step]:
+    async def shape(self) -> _Shape:
+        """What the scripts must know."""
+        [found] = await self._fetch("shape")
+        return _Shape(**found)
+
+    async def steps(self, wish: Wish, now: datetime, shape: _Shape) -> list[Step]:
         """What is to be done, in order."""
         partitions = [
             Partition(**{**found, "begins": aware(found["begins"]), "ends": aware(found["ends"])})
             for found in await self._fetch("partitions")
         ]
+        if shape.is_cluster:
+            # The rows lie elsewhere: here all look empty, and nobody knows when VACUUM was there.
+            sizes = await cluster.sizes(self._connection, self._schema)
+            partitions = [
+                replace(one, bytes=sizes.get(one.name, one.bytes), vacuumed_at=_END)
+                for one in partitions
+            ]
         strays = await self._fetch("strays", wish.interval, limit=_LONGEST_SECONDS)
         steps = plan(partitions, [record["begins"] for record in strays], wish, now)
         emptied = bool(strays)
@@ -221,22 +243,23 @@ class _Log:
             steps.append(Step("vacuum", DEFAULT, _BEGIN, _END))
         return steps
 
-    async def settings(self, wanted: Maintenance) -> dict[str, str]:
-        """What is the same in the scripts of all steps."""
-        [shape] = await self._fetch("shape")
-        # For the first lock of a step, and for what it does under it.
-        limit = arguments.server_timeout("lock_timeout", wanted.lock_timeout / 2)
-        return {**shape, "lock_timeout": limit}
-
-    async def done(self, step: Step, settings: Mapping[str, str]) -> MaintenanceStep:
+    async def done(self, step: Step, shape: _Shape, lock_timeout: str) -> MaintenanceStep:
         """Does it, all or nothing. Raises the driver's error where the connection is lost."""
-        script = filled(_script(step.action), self._schema, {**settings, **_words(step)})
+        words = {
+            "columns": shape.columns,
+            "owner": shape.owner,
+            "lock_timeout": lock_timeout,
+            **_words(step),
+        }
+        script = filled(_script(step.action), self._schema, words)
         begin = time.perf_counter()
         problem: str | None = None
         outcome: Outcome = "done"
         try:
             # Transaction and all in one message: a client that stops in between would hold locks.
-            await self._connection.execute(script, timeout=_LONGEST_SECONDS)
+            # Only a cluster wants the statements one by one.
+            for sql in pieces(script) if shape.is_cluster else [script]:
+                await self._connection.execute(sql, timeout=_LONGEST_SECONDS)
         except BaseException as error:
             await self._last("rollback")
             if self._connection.is_closed() or not isinstance(error, asyncpg.PostgresError):

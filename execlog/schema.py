@@ -20,7 +20,7 @@ from execlog.errors import MigrationError, StoreUnavailable, driver_errors
 from execlog.resources import folder
 from execlog.statements import Statement, load_statements
 from execlog.target import connection_to
-from execlog.template import SCHEMA, filled
+from execlog.template import SCHEMA, filled, pieces
 
 if TYPE_CHECKING:
     from execlog.target import Connection, Target
@@ -201,7 +201,9 @@ async def _apply(
             applied = file.name in await _applied(connection, schema)
             if not applied:
                 await connection.fetch(limit, lock, timeout=_QUICK_SECONDS)
-                await connection.execute(filled(file.sql, schema))
+                # One by one: Citus passes them on to its machines so.
+                for statement in pieces(filled(file.sql, schema)):
+                    await connection.execute(statement)
                 await connection.fetch(statements["record"].sql, file.name, file.checksum)
             # The transaction may be the caller's, and goes on.
             await connection.fetch(limit, before, timeout=_QUICK_SECONDS)

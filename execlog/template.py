@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-__all__ = ["SCHEMA", "filled", "quoted"]
+__all__ = ["SCHEMA", "filled", "pieces", "quoted"]
 
 SCHEMA = "execlog"
 """The schema that the files name."""
@@ -31,6 +31,14 @@ _PARTS = re.compile(
 def quoted(name: str) -> str:
     """A name as an identifier of SQL. Never raises."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def pieces(sql: str) -> list[str]:
+    """The statements of a script, each to be sent by itself. Never raises.
+
+    In our scripts an empty line follows the end of each statement, and is nowhere inside of one.
+    """
+    return [piece for piece in sql.split(";\n\n") if piece.strip()]
 
 
 def filled(sql: str, schema: str, words: Mapping[str, str] | None = None) -> str:

@@ -10,7 +10,7 @@
 -- time included; reached is that time, and NULL where this was the last part, with which those without a
 -- time go too. Nothing says whose a row is but the row: all are read, none is kept for long.
 -- "is distinct from" leaves out the part's end, which the index condition has to hold.
-with edge as materialized (
+with reached as materialized (
     select (
         select created_at
         from execlog.strategy_execution_log
@@ -22,6 +22,12 @@ with edge as materialized (
         limit 1
     ) as created_at
 ),
+part as materialized (
+    select
+        coalesce(created_at, '-infinity') as begins,
+        created_at is null as is_last
+    from reached
+),
 dated as (
     update execlog.strategy_execution_log
     set external_user_id = null,
@@ -32,7 +38,7 @@ dated as (
         and not $4::boolean
         and created_at <= coalesce($2::timestamptz, 'infinity')
         and created_at is distinct from $2::timestamptz
-        and created_at >= coalesce((select created_at from edge), '-infinity')
+        and created_at >= (select begins from part)
     returning 1
 ),
 undated as (
@@ -44,7 +50,7 @@ undated as (
         and external_user_id = $1::text
         and not $4::boolean
         and created_at is null
-        and (select created_at from edge) is null
+        and (select is_last from part)
     returning 1
 ),
 counted as (
@@ -55,7 +61,7 @@ counted as (
         and $4::boolean
         and created_at <= coalesce($2::timestamptz, 'infinity')
         and created_at is distinct from $2::timestamptz
-        and created_at >= coalesce((select created_at from edge), '-infinity')
+        and created_at >= (select begins from part)
     union all
     select 1
     from execlog.strategy_execution_log
@@ -63,10 +69,10 @@ counted as (
         and external_user_id = $1::text
         and $4::boolean
         and created_at is null
-        and (select created_at from edge) is null
+        and (select is_last from part)
 )
 select
     (select count(*) from dated)
         + (select count(*) from undated)
         + (select count(*) from counted) as found,
-    (select created_at from edge) as reached
+    (select created_at from reached) as reached

@@ -105,4 +105,7 @@ def pytest_testnodedown(node: Any, error: object) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     served = terminalreporter.config.stash.get(_served, "no server: no test asked for one")
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        terminalreporter.write_line(f"not run: {report.nodeid} ({reason})")
     terminalreporter.write_line(f"execlog was tested on: {served}")

@@ -23,6 +23,7 @@ from execlog.cli import (
     administration,
     cards,
     diagnosis,
+    distributing,
     erasing,
     executions,
     explaining,
@@ -62,6 +63,7 @@ for command in (
     maintaining.maintain,
     diagnosis.doctor,
     granting.roles,
+    distributing.distribute,
     administration.demo,
 ):
     app.command(command.__name__.removesuffix("_file"))(command)

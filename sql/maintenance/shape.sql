@@ -1,5 +1,5 @@
--- What columns can rows be moved by, and whose is the log?
--- Columns: columns text, owner text
+-- What columns can rows be moved by, whose is the log, and is it spread over a cluster?
+-- Columns: columns text, owner text, is_cluster boolean
 -- Index: none
 --
 -- By their names, since a partition of somebody else's may have them in another order, and without
@@ -17,4 +17,5 @@ select
         select pg_get_userbyid(relowner)::text
         from pg_catalog.pg_class
         where oid = 'execlog.strategy_execution_log'::regclass
-    ) as owner
+    ) as owner,
+    to_regproc('pg_catalog.create_distributed_table') is not null as is_cluster

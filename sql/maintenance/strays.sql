@@ -13,7 +13,7 @@ from (
         and created_at >= '0002-01-01 00:00:00+00'
         and created_at < '9998-01-01 00:00:00+00'
         and exists (
-            select
+            select 1
             from pg_catalog.pg_inherits
             where inhrelid = 'execlog.strategy_execution_log_default'::regclass
         )

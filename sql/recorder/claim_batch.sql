@@ -24,6 +24,6 @@ from limits
 on conflict (recorder_id) do update
 set
     batch = excluded.batch,
-    stored_at = now()
+    stored_at = excluded.stored_at
 where progress.batch < excluded.batch
 returning progress.batch

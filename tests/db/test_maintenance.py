@@ -371,8 +371,8 @@ async def test_tables_that_are_somebody_elses(pool: Pool) -> None:
     async with pool.acquire() as connection:
         for action in ("drop", "replace", "thin"):
             step = Step(action, "strategy_execution_log_202401", begins, ends)
-            settings = {"lock_timeout": "1s", "columns": "id", "owner": "current_user"}
-            done = await module._Log(connection, "execlog").done(step, settings)
+            shape = module._Shape(columns="id", owner="current_user", is_cluster=False)
+            done = await module._Log(connection, "execlog").done(step, shape, "1s")
             assert done.outcome == "failed"
     assert await pool.fetchval(f"select to_regclass('{TABLE}_202401') is not null")
 

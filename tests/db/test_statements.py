@@ -161,9 +161,16 @@ def statement_of(sql: str) -> str:
 async def test_a_comparison_is_two_cards() -> None:
     """compare.sql holds the statement of metrics.sql, for the strategy and window of its own."""
     card = statement_of(statements()["metrics"].sql)
-    card = card.replace("$3", "$4").replace("$2", "$3").replace("$1::text", "side.strategy_id")
+    card = card.replace("$3", "$4").replace("$2", "$3")
     comparison = statement_of(statements()["compare"].sql)
-    assert f"cross join lateral ( {card} ) as card" in comparison
+    sides = re.fullmatch(
+        r"select .+? from \( \( (.+) \) union all \( (.+) \) \) as card order by card.place",
+        comparison,
+    )
+    assert sides is not None
+    for place, side in enumerate(sides.groups(), 1):
+        placed = side.replace(f"select {place} as place, ", "select ")
+        assert placed == card.replace("$1", f"${place}")
 
 
 async def test_the_fallback_is_the_card_without_its_percentiles() -> None:

@@ -43,6 +43,8 @@ PUBLIC = [
     "StrategyRank",
     "TimeseriesBucket",
     "check_migrations",
+    "distribute",
+    "dump_distribution",
     "dump_migrations",
     "dump_realm_reader",
     "dump_roles",

@@ -32,7 +32,7 @@ with moved as (
         and created_at >= :'begins'
         and created_at < :'ends'
         and exists (
-            select
+            select 1
             from pg_catalog.pg_inherits
             where inhrelid = 'execlog.strategy_execution_log_default'::regclass
         )
@@ -53,7 +53,7 @@ with moved as (
         and created_at >= :'begins'
         and created_at < :'ends'
         and exists (
-            select
+            select 1
             from pg_catalog.pg_inherits
             where inhrelid = 'execlog.strategy_execution_log_default'::regclass
         )

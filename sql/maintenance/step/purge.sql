@@ -10,7 +10,7 @@ where strategy_id is distinct from ''
     and created_at < :'ends'
     and (status = 'ok' or created_at < :'begins')
     and exists (
-        select
+        select 1
         from pg_catalog.pg_inherits
         where inhrelid = 'execlog.strategy_execution_log_default'::regclass
     );

@@ -21,7 +21,7 @@ alter table execlog.strategy_execution_log detach partition execlog.:"partition"
 
 do $$
 begin
-    if exists (select from execlog.:"partition") then
+    if exists (select 1 from execlog.:"partition") then
         raise lock_not_available using message = 'rows were stored meanwhile';
     end if;
 end

@@ -34,17 +34,39 @@ lock table only execlog.strategy_execution_log in access exclusive mode;
 
 set local statement_timeout = :'lock_timeout';
 
-insert into execlog.:"thinned" (:columns)
-select :columns
-from execlog.:"partition" as late
-where status is distinct from 'ok'
-    and not exists (
-        select
+with failure as materialized (
+    select
+        created_at,
+        id,
+        strategy_id
+    from execlog.:"partition"
+    where status is distinct from 'ok'
+),
+late as materialized (
+    select
+        created_at,
+        id,
+        strategy_id
+    from failure
+    where not exists (
+        select 1
         from execlog.:"thinned" as copied
         where copied.status is distinct from 'ok'
-            and copied.created_at = late.created_at
-            and copied.id = late.id
-            and copied.strategy_id = late.strategy_id
+            and copied.created_at = failure.created_at
+            and copied.id = failure.id
+            and copied.strategy_id = failure.strategy_id
+    )
+)
+insert into execlog.:"thinned" (:columns)
+select :columns
+from execlog.:"partition"
+where status is distinct from 'ok'
+    and (created_at, id, strategy_id) in (
+        select
+            created_at,
+            id,
+            strategy_id
+        from late
     );
 
 alter table execlog.strategy_execution_log detach partition execlog.:"partition";

@@ -1,0 +1,346 @@
+"""The log on a Citus cluster: the server in `EXECLOG_TEST_CITUS_DSN`, its coordinator.
+
+Each test has a schema of its own there, and beside it a log that is not distributed, which says
+what the answers must be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import random
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+
+import execlog
+from execlog import (
+    ExecutionRecorder,
+    InvalidArgument,
+    StrategyExecutionLog,
+    StrategyExecutionLogRepository,
+)
+from execlog.repository import statements
+from tests.db.test_cli import run
+from tests.recording import balanced, load
+from tests.rows import T0, row
+from tests.types import Pool
+
+DSN = os.environ.get("EXECLOG_TEST_CITUS_DSN", "")
+cluster = pytest.mark.skipif(not DSN, reason="EXECLOG_TEST_CITUS_DSN is not set")
+DAY = timedelta(days=1)
+STRATEGIES = [f"s{n}" for n in range(12)]  # on several machines
+_numbers = itertools.count()
+Log = StrategyExecutionLogRepository
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[Pool]:
+    async with asyncpg.create_pool(DSN, min_size=1, max_size=4) as own:
+        yield own
+
+
+@pytest.fixture
+async def schema(pool: Pool) -> AsyncIterator[str]:
+    """A distributed log."""
+    name = f"execlog test {os.getpid()} {next(_numbers)}"
+    assert await execlog.migrate(pool, schema=name)
+    await execlog.distribute(pool, shard_count=8, schema=name)
+    yield name
+    await pool.execute(f'drop schema "{name}" cascade')
+
+
+@pytest.fixture
+async def log(pool: Pool, schema: str) -> Log:
+    return StrategyExecutionLogRepository(pool, schema=schema)
+
+
+@pytest.fixture
+async def plain(pool: Pool) -> AsyncIterator[Log]:
+    """A log on the coordinator alone."""
+    name = f"execlog plain {os.getpid()} {next(_numbers)}"
+    await execlog.migrate(pool, schema=name)
+    yield StrategyExecutionLogRepository(pool, schema=name)
+    await pool.execute(f'drop schema "{name}" cascade')
+
+
+def executions(number: int, seed: int = 1) -> list[StrategyExecutionLog]:
+    """Odd enough; sums are the same in any order."""
+    dice = random.Random(seed)
+    times = [None, *(T0 + n * timedelta(hours=7) for n in range(-90, 20))]
+    return [
+        row(
+            created_at=dice.choice(times),
+            strategy_id=dice.choice(STRATEGIES),
+            realm_id=dice.choice(["acme", "other", None]),
+            status=dice.choice(["ok", "ok", "error", "timeout", "limit", "odd"]),
+            error_code=dice.choice([None, "E1", "E2"]),
+            case_name=dice.choice([None, "a", "b"]),
+            points=dice.choice([None, *(n / 4 for n in range(9))]),
+            duration_ms=dice.randrange(4000) / 4,
+            nodes_executed=dice.randrange(9),
+            sample_rate=dice.choice([1.0, 0.5]),
+            external_user_id=dice.choice(["u1", "u2", None]),
+            trace=dice.choice([None, [{"node": "a"}]]),
+        )
+        for _ in range(number)
+    ]
+
+
+WINDOWS: list[dict[str, Any]] = [
+    {},
+    {"since": T0 - 9 * DAY},
+    {"until": T0},
+    {"since": T0 - 9 * DAY, "until": T0},
+    {"since": T0 + 900 * DAY},
+]
+
+
+async def listed(rows: Any) -> list[Any]:
+    return [one async for one in rows]
+
+
+def questions(window: dict[str, Any], stored: StrategyExecutionLog) -> dict[str, Any]:
+    """Every method that reads, by what it is called for."""
+    one: dict[str, Any] = {"strategy_id": stored.strategy_id}
+    since = window.get("since", T0 - 20 * DAY)
+    bounded = {"since": since, "until": window.get("until", since + 30 * DAY)}
+    asked: dict[str, Callable[[Log], Awaitable[object]]] = {
+        "get": lambda log: log.get(id=stored.id),
+        "get of a strategy": lambda log: log.get(id=stored.id, **one),
+        "list": lambda log: log.list_for_strategy(**one, limit=7),
+        "page": lambda log: log.list_for_strategy(**one, before=stored, limit=7),
+        "list of a status": lambda log: log.list_for_strategy(**one, status="error", limit=7),
+        "newest": lambda log: log.list_newest(limit=9),
+        "newest page": lambda log: log.list_newest(limit=9, before=stored),
+        "newest of a status": lambda log: log.list_newest(limit=9, status="timeout"),
+        "failures": lambda log: log.list_failures(**window, limit=20),
+        "failures of a realm": lambda log: log.list_failures(realm_id="acme", **window),
+        "status": lambda log: log.count_by_status(**one, **window),
+        "codes": lambda log: log.count_by_error_code(**one, **window),
+        "cases": lambda log: log.count_by_case_name(**one, **window),
+        "summary": lambda log: log.duration_and_nodes_summary(**one, **window),
+        "durations": lambda log: log.sample_durations(**one, **window),
+        "points": lambda log: log.sample_points(**one, **window),
+        "percentiles": lambda log: log.duration_percentiles(**one, **window),
+        "card": lambda log: log.metrics(**one, **window),
+        "comparison": lambda log: log.compare(a="s1", b=stored.strategy_id, **window),
+        "timeseries": lambda log: log.timeseries(**one, **bounded, bucket=DAY),
+        "stream": lambda log: listed(log.stream(**window)),
+        "stream of one": lambda log: listed(log.stream(**one, **window)),
+        "count of a user": lambda log: listed(log.erase(external_user_id="u1", only_count=True)),
+    }
+    for by in ("p99", "failures", "error_rate", "runs"):
+        asked[f"ranking by {by}"] = lambda log, by=by: log.rank_strategies(  # type: ignore[misc]
+            realm_id="acme", **window, by=by
+        )
+    return asked
+
+
+@cluster
+@pytest.mark.parametrize("window", WINDOWS, ids=str)
+async def test_the_answers_are_those_of_one_machine(
+    log: Log, plain: Log, window: dict[str, Any]
+) -> None:
+    rows = executions(600)
+    for where in (log, plain):
+        assert await where.insert_rows(rows[:500]) == 500
+        assert await where.insert_missing(rows[450:]) == 100
+        await where.insert_row(row(strategy_id="s1", created_at=T0))
+    for stored in rows[:4]:
+        for about, ask in questions(window, stored).items():
+            found, expected = await ask(log), await ask(plain)
+            if about.startswith(("list", "newest", "failures", "page", "stream")):
+                assert without_ids(found) == without_ids(expected), about
+            else:
+                assert found == expected, about
+    card = await log.metrics(strategy_id="s1", **window)
+    assert card.duration.method == "exact"
+    assert (await log.compare(a="s1", b="s2", **window)).b.duration.method == "exact"
+
+
+def without_ids(found: Any) -> list[dict[str, Any]]:
+    """`insert_row` made one of its own for each log."""
+    return [one.model_dump(exclude={"id"} if one.created_at == T0 else set()) for one in found]
+
+
+@cluster
+async def test_one_strategy_is_one_shard(pool: Pool, log: Log, schema: str) -> None:
+    await log.insert_rows(executions(100))
+    values: dict[str, Any] = {
+        "strategy_id": "s1",
+        "a": "s1",
+        "b": "s2",
+        "id": row().id,
+        "since": T0 - DAY,
+        "until": T0,
+        "fractions": "[0.5]",
+        "limit": 5,
+        "bucket": DAY,
+        "buckets": 1,
+    }
+    single = 0
+    for name, statement in statements(schema).items():
+        names = [parameter.name for parameter in statement.parameters]
+        if statement.writes or not {"strategy_id", "a"} & set(names):
+            continue
+        given = [values.get(name) for name in names]
+        plan = await pool.fetch(f"explain (verbose) {statement.sql}", *given)
+        text = "\n".join(record[0] for record in plan)
+        counts = set(re.findall(r"Task Count: (\d+)", text))
+        assert counts == {"1"}, name
+        single += 1
+    assert single >= 12
+
+
+async def machines(pool: Pool) -> list[str]:
+    """The DSN of each worker."""
+    found = await pool.fetch("select nodename, nodeport from pg_dist_node where groupid > 0")
+    parts = urlsplit(DSN)
+    user = f"{parts.netloc.rpartition('@')[0]}@".removeprefix("@")
+    return [
+        urlunsplit(parts._replace(netloc=f"{user}{node['nodename']}:{node['nodeport']}"))
+        for node in found
+    ]
+
+
+@cluster
+async def test_recorders_on_every_machine(pool: Pool, log: Log, schema: str) -> None:
+    everywhere = [DSN, *await machines(pool)]
+    assert len(everywhere) > 1
+    recorders = [ExecutionRecorder(dsn, schema=schema, linger=0.02) for dsn in everywhere]
+    for recorder in recorders:
+        await recorder.start()
+    await asyncio.gather(*(load(recorder, 1, 1000) for recorder in recorders))
+    stats = [await recorder.aclose() for recorder in recorders]
+    assert all(balanced(one) and one.dropped == one.rejected == {} for one in stats), stats
+    assert sum((await log.count_by_status(strategy_id="loyalty")).values()) == sum(
+        one.written for one in stats
+    )
+    for dsn in everywhere:
+        assert await execlog.check_migrations(dsn, schema=schema) == []
+        assert (await execlog.health(dsn, schema=schema)).lag_seconds is not None
+
+
+@cluster
+@pytest.mark.timeout(150)
+async def test_lost_connections_lose_and_double_nothing(pool: Pool, log: Log, schema: str) -> None:
+    dsn = f"{DSN}{'&' if '?' in DSN else '?'}application_name={quote(schema)}"
+    async with ExecutionRecorder(dsn, schema=schema, linger=0.01) as recorder:
+        loading = asyncio.create_task(load(recorder, 3, 2000))
+        while not loading.done():
+            await asyncio.sleep(0.3)
+            await pool.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where application_name = $1",
+                schema,
+            )
+        # Where a commit was cut in two, Citus looks after it once a minute.
+        assert await recorder.flush(110)
+    stats = recorder.stats()
+    assert stats.retries > 0
+    assert stats.dropped == stats.rejected == {}
+    ids = [one.id async for one in log.stream()]
+    assert len(ids) == len(set(ids)) == stats.written == stats.offered
+
+
+@cluster
+async def test_partitions_come_and_go(pool: Pool, log: Log, schema: str) -> None:
+    now = datetime.now(UTC)
+    rows = [
+        row(
+            created_at=now - n % 3 * 30 * DAY,
+            strategy_id=STRATEGIES[n % 12],
+            status="error" if n % 4 == 0 else "ok",
+        )
+        for n in range(240)
+    ]
+    await log.insert_rows(rows)
+    done: set[str] = set()
+    wishes: list[dict[str, Any]] = [
+        {"interval": "week"},
+        {"interval": "week", "retain": 50 * DAY, "retain_failures": 400 * DAY},
+        {"interval": "week", "retain": 50 * DAY},
+    ]
+    for wish in wishes:
+        steps = await execlog.maintain(pool, **wish, schema=schema)
+        assert {step.outcome for step in steps} <= {"done"}, steps
+        done |= {step.action for step in steps}
+        assert await execlog.maintain(pool, **wish, schema=schema, only_plan=True) == []
+        kept = [one.id async for one in log.stream()]
+        old = [one for one in rows if one.created_at and one.created_at < now - 50 * DAY]
+        gone = {
+            one.id for one in old if "retain" in wish and (one.status == "ok" or len(wish) == 2)
+        }
+        assert sorted(kept) == sorted(one.id for one in rows if one.id not in gone)
+    assert done >= {"attach", "thin", "drop", "vacuum"}
+    assert (await log.health()).stray_rows == 0
+
+
+@cluster
+async def test_a_user_is_forgotten(log: Log) -> None:
+    rows = executions(300)
+    await log.insert_rows(rows)
+    parts = await listed(log.erase(external_user_id="u1"))
+    assert parts[-1].executions == sum(one.external_user_id == "u1" for one in rows)
+    left = await listed(log.stream())
+    assert {one.external_user_id for one in left} == {"u2", None}
+    assert len(left) == 300
+
+
+@cluster
+async def test_rows_that_were_there_before(pool: Pool, plain: Log) -> None:
+    rows = executions(200)
+    await plain.insert_rows(rows)
+    [schema] = await pool.fetchrow(
+        "select nspname from pg_namespace where nspname like 'execlog plain %' order by oid desc"
+    ) or [""]
+    for _ in range(2):
+        await execlog.distribute(pool, schema=schema)
+    assert sorted(one.id for one in await listed(plain.stream())) == sorted(one.id for one in rows)
+
+
+@cluster
+async def test_the_command(pool: Pool) -> None:
+    name = f"execlog test {os.getpid()} {next(_numbers)}"
+    await execlog.migrate(pool, schema=name)
+    where = ("--dsn", DSN, "--schema", name)
+    done = run("distribute", "--shards", "4", *where)
+    assert (done.returncode, done.stdout) == (0, "")
+    shards = await pool.fetchval(
+        "select count(*) from pg_dist_shard where logicalrelid = $1::text::regclass",
+        f'"{name}".strategy_execution_log',
+    )
+    assert shards == 4
+    assert run("maintain", "--interval", "day", "--ahead", "9", *where).returncode == 0
+    assert run("doctor", *where).returncode == 0
+    await pool.execute(f'drop schema "{name}" cascade')
+
+
+# Without a cluster.
+
+
+async def test_a_server_that_is_no_cluster(dsn: str) -> None:
+    with pytest.raises(InvalidArgument, match=r"^target: has no Citus"):
+        await execlog.distribute(dsn)
+    done = run("distribute", "--dsn", dsn)
+    assert (done.returncode, "has no Citus" in done.stderr) == (2, True)
+
+
+def test_the_printed_sql() -> None:
+    done = run("distribute", "--sql", "--schema", "audit", "--shards", "64")
+    assert done.stdout == execlog.dump_distribution(schema="audit", shard_count=64)
+    assert "shard_count => 64" in done.stdout
+    assert "shard_count => null" in execlog.dump_distribution()
+
+
+@pytest.mark.parametrize("number", [0, -1, 64_001, True, "8"])
+async def test_numbers_of_shards_that_can_not_be(dsn: str, number: Any) -> None:
+    with pytest.raises(InvalidArgument, match=r"^shard_count: "):
+        await execlog.distribute(dsn, shard_count=number)
