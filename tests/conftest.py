@@ -9,12 +9,13 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 
-from execlog import StrategyExecutionLogRepository
+from execlog import StrategyExecutionLogRepository, resources, schema
 from tests import databases, pooler, server
 from tests.types import Pool
 
@@ -83,6 +84,20 @@ async def pool(dsn: str) -> AsyncIterator[Pool]:
 async def repository(pool: Pool) -> StrategyExecutionLogRepository:
     """The repository on this test's database."""
     return StrategyExecutionLogRepository(pool)
+
+
+@pytest.fixture
+def migrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of migrations of this test's own, the packaged ones in it."""
+    own = tmp_path / "migrations"
+    own.mkdir()
+    packaged = resources.folder
+    for path in packaged("migrations").glob("*.sql"):
+        (own / path.name).write_bytes(path.read_bytes())
+    monkeypatch.setattr(
+        schema, "folder", lambda name: own if name == "migrations" else packaged(name)
+    )
+    return own
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -11,26 +11,12 @@ import asyncpg
 import pytest
 
 import execlog
-from execlog import InvalidArgument, MigrationError, StoreUnavailable, resources, schema
+from execlog import InvalidArgument, MigrationError, StoreUnavailable, schema
 from tests.rows import row
-from tests.types import Connection, Pool
+from tests.types import Pool
 
 FIRST = "0001_strategy_execution_log"
 ALL = [FIRST, "0002_recorder_progress"]
-
-
-@pytest.fixture
-def migrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of migrations of this test's own, the packaged ones in it."""
-    own = tmp_path / "migrations"
-    own.mkdir()
-    packaged = resources.folder
-    for path in packaged("migrations").glob("*.sql"):
-        (own / path.name).write_bytes(path.read_bytes())
-    monkeypatch.setattr(
-        schema, "folder", lambda name: own if name == "migrations" else packaged(name)
-    )
-    return own
 
 
 async def test_twice_is_once(empty_dsn: str) -> None:
@@ -186,39 +172,6 @@ async def test_another_process_that_never_ends(dsn: str, migrations: Path) -> No
         with pytest.raises(StoreUnavailable, match="0003_more"):
             await execlog.migrate(dsn, wait_timeout=0.0001)
     await holder.close()
-
-
-async def test_the_dump_makes_the_same_database(dsn: str, empty_dsn: str) -> None:
-    connection = await asyncpg.connect(empty_dsn)
-    async with connection.transaction():
-        await connection.execute(execlog.dump_migrations())
-    migrated = await asyncpg.connect(dsn)
-    assert await catalogue(connection) == await catalogue(migrated)
-    await connection.close()
-    await migrated.close()
-    assert await execlog.check_migrations(empty_dsn) == []
-
-
-async def catalogue(connection: Connection) -> list[tuple[object, ...]]:
-    """Every column, constraint, index and comment of the schema, as text."""
-    found = await connection.fetch(
-        """
-        select c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod),
-            a.attnotnull::text, pg_get_expr(d.adbin, d.adrelid), col_description(c.oid, a.attnum)
-        from pg_class c
-        join pg_attribute a on a.attrelid = c.oid and a.attnum > 0
-        left join pg_attrdef d on d.adrelid = c.oid and d.adnum = a.attnum
-        where c.relnamespace = 'execlog'::regnamespace
-        union all
-        select conrelid::regclass::text, conname::text, pg_get_constraintdef(oid), '', '', ''
-        from pg_constraint where connamespace = 'execlog'::regnamespace
-        union all
-        select tablename::text, indexname::text, indexdef, '', '', ''
-        from pg_indexes where schemaname = 'execlog'
-        order by 1, 2, 3
-        """
-    )
-    return [tuple(record) for record in found]
 
 
 async def test_the_table_as_it_must_be(pool: Pool) -> None:
