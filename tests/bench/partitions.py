@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import re
 import statistics
 import time
 from collections.abc import Awaitable, Callable
@@ -22,6 +23,7 @@ import execlog
 from execlog import StrategyExecutionLogRepository
 from execlog.copytext import COLUMNS
 from execlog.repository import statements
+from execlog.rows import row_arguments
 from tests.bench.common import BATCH, Fresh, Report, bench_database, load, medians
 from tests.databases import TABLE
 from tests.types import Pool
@@ -169,8 +171,8 @@ async def explained(pool: Pool, name: str, *values: object) -> tuple[set[str], f
 async def bench_drop(report: Report, pool: Pool, dsn: str, today: datetime, rows: int) -> None:
     """A day of rows by `maintain`; beside it the same rows by DELETE, from a copy of that day.
 
-    The lock is what a writer sees of it, who stores row after row meanwhile: Postgres removes the
-    files when it has let go of it.
+    A writer stores row after row meanwhile, and has the server say how long it waited for a lock.
+    Its slowest insert took longer: the files go after the lock, by the same processors.
     """
     old = f"{TABLE}_{today - (DAYS + 5) * DAY:%Y%m%d}"
     await pool.execute(
@@ -179,24 +181,39 @@ async def bench_drop(report: Report, pool: Pool, dsn: str, today: datetime, rows
         timeout=3600,
     )
     deleting = await timed(lambda: pool.execute("delete from execlog.copy", timeout=3600))
-    fresh, waits = Fresh(datetime.now(UTC)), [0.0]
+    said: list[str] = []
 
-    async def write(repository: StrategyExecutionLogRepository) -> None:
+    def listen(_: object, message: object) -> None:
+        said.append(str(message))
+
+    settings = {"client_min_messages": "log", "log_lock_waits": "on", "deadlock_timeout": "1"}
+    writer = await asyncpg.connect(dsn, server_settings=settings)
+    writer.add_log_listener(listen)
+    slowest = 0.0
+
+    async def write() -> None:
+        nonlocal slowest
+        insert = statements()["insert_row"].sql
+        fresh = Fresh(datetime.now(UTC))
         while True:
             [model] = fresh.models(1)
             begin = time.perf_counter()
-            await repository.insert_row(model)
-            waits.append(time.perf_counter() - begin)
+            await writer.execute(insert, *row_arguments(model, "row"))
+            slowest = max(slowest, time.perf_counter() - begin)
 
-    async with asyncpg.create_pool(dsn, min_size=1, max_size=1) as own:
-        writing = asyncio.ensure_future(write(StrategyExecutionLogRepository(own)))
-        await asyncio.sleep(0.5)
-        usual = statistics.median(waits)
-        [step] = await execlog.maintain(pool, interval="day", ahead=1, retain=(DAYS + 2) * DAY)
-        writing.cancel()
-        await asyncio.gather(writing, return_exceptions=True)
+    writing = asyncio.ensure_future(write())
+    await asyncio.sleep(0.5)
+    [step] = await execlog.maintain(pool, interval="day", ahead=1, retain=(DAYS + 2) * DAY)
+    await asyncio.sleep(0.2)
+    writing.cancel()
+    await asyncio.gather(writing, return_exceptions=True)
+    await writer.close()
     assert (step.action, step.outcome) == ("drop", "done")
-    lock = max(waits) - usual
+    waits = [
+        float(wait)
+        for wait in re.findall(r"acquired \w+ on relation .+? after ([\d.]+) ms", str(said))
+    ]
+    lock = max(waits, default=1.0) / 1000
     report.row(
         f"dropping {rows:,} rows, its lock",
         f"{lock * 1000:.1f} ms, of {step.seconds * 1000:.0f} ms",
@@ -204,6 +221,12 @@ async def bench_drop(report: Report, pool: Pool, dsn: str, today: datetime, rows
         deleting / lock,
         "<= 100 ms, 50 x",
         lock <= 0.1 and deleting >= 50 * lock,
+    )
+    report.row(
+        "a writer's slowest insert meanwhile",
+        f"{slowest * 1000:.1f} ms",
+        f"DELETE {deleting * 1000:,.0f} ms",
+        deleting / slowest,
     )
 
 
