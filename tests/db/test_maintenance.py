@@ -26,6 +26,7 @@ from execlog import (
 )
 from execlog import maintenance as module
 from execlog.partitions import Step, slot
+from execlog.repository import statements
 from tests.databases import TABLE
 from tests.db.test_cli import run
 from tests.recording import assert_sum, record, until
@@ -660,3 +661,42 @@ def test_how_partitions_can_not_be(given: dict[str, Any], argument: str) -> None
 def test_a_recorder_takes_nothing_else_for_it() -> None:
     with pytest.raises(InvalidArgument, match=r"^maintenance: "):
         ExecutionRecorder("postgresql://", maintenance={"interval": "day"})  # type: ignore[arg-type]
+
+
+async def test_four_hundred_partitions(dsn: str) -> None:
+    """Who asks about a window locks its partitions only, also when the plan is kept."""
+    assert told(await maintain(dsn, interval="hour", ahead=400))["attach done"] == 401
+    now = datetime.now(UTC)
+    held = "select count(*) from pg_locks where pid = pg_backend_pid() and locktype = 'relation'"
+    async with asyncpg.create_pool(dsn, min_size=1, max_size=1) as pool:
+        log = StrategyExecutionLogRepository(pool)
+        await log.insert_rows(row(created_at=now + n * timedelta(hours=1)) for n in range(400))
+        await pool.execute(f"analyze {TABLE}")
+        async with pool.acquire() as connection:
+            for name in ("metrics", "count_by_status", "duration_and_nodes_summary"):
+                for _ in range(12):
+                    async with connection.transaction():
+                        sql = statements()[name].sql
+                        await connection.fetch(sql, "loyalty", now, now + timedelta(hours=2))
+                        locks = await connection.fetchval(held)
+                assert locks < 60, name
+        assert len(await log.list_for_strategy(strategy_id="loyalty", limit=200)) == 200
+        assert (await log.metrics(strategy_id="loyalty")).status_breakdown.total == 400
+        assert (await log.health()).partitions == 401
+    steps = await maintain(dsn, interval="hour", ahead=400)
+    assert steps == []
+
+
+async def test_clocks_an_hour_ahead_and_behind(dsn: str, pool: Pool) -> None:
+    """Rows of the hours around, and the partitions by the server's clock: all find their place."""
+    await maintain(pool, interval="hour", ahead=2)
+    hour = timedelta(hours=1)
+    async with ExecutionRecorder(dsn) as recorder:
+        for n, skew in enumerate((-hour, timedelta(), hour, 90 * timedelta(days=1))):
+            record(recorder, n, created_at=datetime.now(UTC) + skew)
+    health = await StrategyExecutionLogRepository(pool).health()
+    assert health.stray_rows == 2  # an hour ago had no partition, and a quarter ahead has none
+    steps = await maintain(pool, interval="hour", ahead=2, retain=30 * DAY)
+    assert {step.outcome for step in steps} == {"done"}
+    assert (await StrategyExecutionLogRepository(pool).health()).stray_rows == 0
+    await assert_sum(dsn, recorder.stats())
