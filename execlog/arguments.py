@@ -86,6 +86,9 @@ def object_name(argument: str, value: object) -> str:
         raise InvalidArgument(argument, f"is longer than {_LONGEST_NAME} bytes")
     if found.startswith("pg_"):
         raise InvalidArgument(argument, "begins with pg_, which Postgres keeps to itself")
+    if "\\" in found:
+        # What it means in a text depends on a setting of the server.
+        raise InvalidArgument(argument, "holds a backslash")
     if "$$" in found:
         raise InvalidArgument(argument, "holds $$, which ends a function in SQL")
     return found

@@ -43,15 +43,15 @@ async def distribute(
         StoreUnavailable: The server is away.
         QueryRejected: The server refuses, for example because we are not the owner.
     """
-    script = dump_distribution(shard_count=shard_count, schema=schema)
+    where, words = _arguments(shard_count, schema)
     with driver_errors("distribute"):
         async with connection_to(target) as connection:
-            sql = _statements(schema)["is_cluster"].sql
+            sql = _statements(where)["is_cluster"].sql
             if not await connection.fetchval(sql, timeout=_QUICK_SECONDS):
                 problem = "has no Citus: `create extension citus` in it, on each machine"
                 raise InvalidArgument("target", problem)
-            for statement in pieces(script):
-                await connection.execute(statement, timeout=_LONGEST_SECONDS)
+            for statement in pieces(_script()):
+                await connection.execute(filled(statement, where, words), timeout=_LONGEST_SECONDS)
 
 
 def dump_distribution(*, shard_count: int | None = None, schema: str = SCHEMA) -> str:
@@ -65,15 +65,22 @@ def dump_distribution(*, shard_count: int | None = None, schema: str = SCHEMA) -
         InvalidArgument: `shard_count` is no positive integer, or `schema` can't be a name.
         QueryFileError: The install lacks the file.
     """
+    where, words = _arguments(shard_count, schema)
+    return filled(_script(), where, words)
+
+
+def _arguments(shard_count: int | None, schema: str) -> tuple[str, dict[str, str]]:
     where = arguments.schema(schema)
-    shards = "null"
-    if shard_count is not None:
-        number = arguments.count("shard_count", shard_count)
-        if number > _MOST_SHARDS:
-            raise InvalidArgument("shard_count", f"must be at most {_MOST_SHARDS}")
-        shards = str(number)
-    script = (folder("sql") / "cluster" / "script" / "distribute.sql").read_text()
-    return filled(script, where, {"shards": shards})
+    if shard_count is None:
+        return where, {"shards": "null"}
+    number = arguments.count("shard_count", shard_count)
+    if number > _MOST_SHARDS:
+        raise InvalidArgument("shard_count", f"must be at most {_MOST_SHARDS}")
+    return where, {"shards": str(number)}
+
+
+def _script() -> str:
+    return (folder("sql") / "cluster" / "script" / "distribute.sql").read_text()
 
 
 async def sizes(connection: Connection, schema: str) -> dict[str, int]:

@@ -251,7 +251,7 @@ class _Log:
             "lock_timeout": lock_timeout,
             **_words(step),
         }
-        script = filled(_script(step.action), self._schema, words)
+        script = _script(step.action)
         begin = time.perf_counter()
         problem: str | None = None
         outcome: Outcome = "done"
@@ -259,7 +259,8 @@ class _Log:
             # Transaction and all in one message: a client that stops in between would hold locks.
             # Only a cluster wants the statements one by one.
             for sql in pieces(script) if shape.is_cluster else [script]:
-                await self._connection.execute(sql, timeout=_LONGEST_SECONDS)
+                sent = filled(sql, self._schema, words)
+                await self._connection.execute(sent, timeout=_LONGEST_SECONDS)
         except BaseException as error:
             await self._last("rollback")
             if self._connection.is_closed() or not isinstance(error, asyncpg.PostgresError):

@@ -94,7 +94,8 @@ class ExecutionRecorder:
         seed: Seed of the sampler's generator, for a choice that can be repeated.
         schema: Where the log is.
         maintenance: How the partitions should be: the recorder then does once an hour what
-            `execlog.maintain` does, on another connection. The role must be the table's owner.
+            `execlog.maintain` does, on a second connection to a DSN, or another one of a pool. The
+            role must be the table's owner.
 
     Raises:
         InvalidArgument: An argument is of another type or out of its range.
@@ -155,6 +156,9 @@ class ExecutionRecorder:
         self._on_reject = on_reject
         if maintenance is not None and not isinstance(maintenance, Maintenance):
             raise InvalidArgument("maintenance", "must be an execlog.Maintenance")
+        if maintenance is not None and not isinstance(target, str) and target.get_max_size() < 2:
+            problem = "needs a DSN or a pool of two connections: one of them it may hold for long"
+            raise InvalidArgument("maintenance", problem)
         self._maintenance = maintenance
         self._begin()
         _recorders.add(self)

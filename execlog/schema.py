@@ -114,14 +114,14 @@ def dump_migrations(*, schema: str = SCHEMA) -> str:
         QueryFileError: The install lacks the migrations.
     """
     where = arguments.schema(schema)
-    record = _statements(where)["record"].sql
+    record = _statements(SCHEMA)["record"].sql
     parts = []
     for file in _load():
         # Neither a name nor a checksum holds a quote: see _NAME.
         literal = record.replace("$1::text", f"'{file.name}'")
         literal = literal.replace("$2::text", f"'{file.checksum}'")
-        sql = filled(file.sql, where)
-        parts.append(f"-- migrations/{file.name}.sql\n\n{sql}\n{literal.rstrip()};\n")
+        sql = filled(f"{file.sql}\n{literal.rstrip()};\n", where)
+        parts.append(f"-- migrations/{file.name}.sql\n\n{sql}")
     return "\n".join(parts)
 
 
@@ -202,8 +202,8 @@ async def _apply(
             if not applied:
                 await connection.fetch(limit, lock, timeout=_QUICK_SECONDS)
                 # One by one: Citus passes them on to its machines so.
-                for statement in pieces(filled(file.sql, schema)):
-                    await connection.execute(statement)
+                for statement in pieces(file.sql):
+                    await connection.execute(filled(statement, schema))
                 await connection.fetch(statements["record"].sql, file.name, file.checksum)
             # The transaction may be the caller's, and goes on.
             await connection.fetch(limit, before, timeout=_QUICK_SECONDS)

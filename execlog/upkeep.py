@@ -19,10 +19,10 @@ _log = logging.getLogger("execlog.maintenance")
 
 
 class Upkeep:
-    """Maintains the partitions once an hour, on a connection of its own.
+    """Maintains the partitions once an hour, on a second connection.
 
-    Of many processes one does it. What can't be done is logged and tried again: nothing of it ever
-    holds up what is recorded.
+    Of many processes one does it. What can't be done is logged and tried again. It holds up what is
+    recorded no longer than `lock_timeout` says.
 
     Args:
         link: The recorder's, for where to connect to.

@@ -3,7 +3,8 @@
 -- Run it as a superuser, after the SQL of the three roles; it may run any number of times. From the first
 -- such role on, a role that is neither the owner nor named in a policy sees no rows, and one that stores
 -- must bypass policies, as the writer then does: Postgres refuses COPY FROM where any of them applies.
--- (The writer can't read, so there is nothing else that it could bypass.)
+-- (The writer can't read this log, so there is nothing of it that it could see by that.) What the role
+-- sees by other rights is looked at now; who gives it more of them later must look himself.
 begin;
 
 set local lock_timeout = '10s';
@@ -14,11 +15,41 @@ begin
     if not exists (select from pg_catalog.pg_roles where rolname = :'role') then
         create role :"role" login;
     end if;
-    if exists (select from pg_catalog.pg_roles where rolname = :'role' and (rolsuper or rolbypassrls))
-        or pg_has_role(:'role', :'owner', 'member')
+    if pg_has_role(:'role', :'owner', 'member')
         or pg_has_role(:'role', :'reader', 'member')
+        or exists (
+            select from pg_catalog.pg_roles
+            where (rolsuper or rolbypassrls)
+                and pg_has_role(:'role', oid, 'member')
+        )
+        or exists (
+            select from pg_catalog.pg_partition_tree('execlog.strategy_execution_log')
+            where parentrelid is not null
+                and has_table_privilege(:'role', relid, 'select')
+        )
     then
         raise insufficient_privilege using message = 'this role may see all realms already';
+    end if;
+end
+$$;
+
+-- Whoever stores as a member of the writer does not inherit that it bypasses policies.
+do $$
+declare
+    refused text;
+begin
+    select string_agg(quote_ident(rolname), ', ' order by rolname)
+    into refused
+    from pg_catalog.pg_roles
+    where rolcanlogin
+        and not rolsuper
+        and not rolbypassrls
+        and rolname <> :'writer'
+        and pg_has_role(oid, :'writer', 'member');
+    if refused is not null then
+        raise insufficient_privilege using
+            message = 'members of the writer could not store any more: ' || refused,
+            hint = 'Have them log in as the writer, or alter role ... bypassrls; then run this again.';
     end if;
 end
 $$;

@@ -144,7 +144,7 @@ def questions(window: dict[str, Any], stored: StrategyExecutionLog) -> dict[str,
 
 
 @cluster
-@pytest.mark.parametrize("window", WINDOWS, ids=str)
+@pytest.mark.parametrize("window", WINDOWS, ids=["all", "since", "until", "both", "none"])
 async def test_the_answers_are_those_of_one_machine(
     log: Log, plain: Log, window: dict[str, Any]
 ) -> None:

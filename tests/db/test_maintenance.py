@@ -27,6 +27,7 @@ from execlog import (
 from execlog import maintenance as module
 from execlog.partitions import Step, slot
 from execlog.repository import statements
+from execlog.template import filled, pieces
 from tests.databases import TABLE
 from tests.db.test_cli import run
 from tests.recording import assert_sum, record, until
@@ -352,6 +353,32 @@ async def test_late_rows_while_a_partition_is_thinned(
     assert failed == 5000 + late
 
 
+async def test_a_user_who_is_erased_while_a_partition_is_thinned(
+    pool: Pool, repository: StrategyExecutionLogRepository
+) -> None:
+    """The copy was made before, the lock is taken after it: nothing of the user comes back."""
+    failed: dict[str, Any] = {"status": "error", "trace": [{"node": 1}]}
+    await run_out(pool)
+    await repository.insert_rows(
+        day(15, **failed, external_user_id=user) for user in ("gone", "kept", None) * 10
+    )
+    await maintain(pool, interval="day")
+    [plan] = [s for s in await maintain(pool, **KEPT, only_plan=True) if s.action == "thin"]
+    step = Step("thin", plan.partition, plan.begins, plan.ends)
+    async with pool.acquire() as connection:
+        log = module._Log(connection, "execlog")
+        shape = await log.shape()
+        words = {**shape._asdict(), "lock_timeout": "5s", **module._words(step)}
+        for piece in pieces(filled(module._script("thin"), "execlog", words)):
+            if "lock table only" in piece:
+                erased = [part async for part in repository.erase(external_user_id="gone")]
+                assert erased[-1].executions == 10
+            await connection.execute(piece)
+    left = [one async for one in repository.stream()]
+    assert Counter(one.external_user_id for one in left) == {"kept": 10, None: 20}
+    assert Counter(one.trace is None for one in left) == {True: 10, False: 20}
+
+
 async def test_tables_that_are_somebody_elses(pool: Pool) -> None:
     """Only what is a partition of the log, and in its schema, is ever dropped."""
     await pool.execute("create schema archive")
@@ -656,6 +683,12 @@ async def nobody(pool: Pool, count: str) -> bool:
 def test_how_partitions_can_not_be(given: dict[str, Any], argument: str) -> None:
     with pytest.raises(InvalidArgument, match=rf"^{argument}: "):
         Maintenance(**given)
+
+
+async def test_a_pool_of_one_connection_is_not_for_maintenance(dsn: str) -> None:
+    async with asyncpg.create_pool(dsn, min_size=0, max_size=1) as own:
+        with pytest.raises(InvalidArgument, match=r"^maintenance: needs a DSN or a pool of two"):
+            ExecutionRecorder(own, maintenance=Maintenance())
 
 
 def test_a_recorder_takes_nothing_else_for_it() -> None:

@@ -318,7 +318,15 @@ async def test_whoever_sees_all_is_made_no_tenant(roles: dict[str, Pool], prefix
     member = f"{prefix} member"
     await admin.execute(f"create role {quoted(member)}")
     await admin.execute(f"grant {quoted(prefix + '_reader')} to {quoted(member)}")
-    for role in (member, await admin.fetchval("select current_user::text")):
+    everything, partition, bypass = (f"{prefix} {n}" for n in range(3))
+    await admin.execute(
+        f"create role {quoted(everything)}; grant pg_read_all_data to {quoted(everything)};"
+        f"create role {quoted(partition)};"
+        f"grant select on {TABLE}_default to {quoted(partition)};"
+        f"create role {quoted(bypass)}; grant {quoted(everything)} to {quoted(bypass)}"
+    )
+    me = await admin.fetchval("select current_user::text")
+    for role in (member, everything, partition, bypass, me):
         sql = execlog.dump_realm_reader(realm_id="r", role=role, prefix=prefix)
         async with admin.acquire() as connection:
             with pytest.raises(asyncpg.InsufficientPrivilegeError, match="all realms already"):
@@ -326,6 +334,29 @@ async def test_whoever_sees_all_is_made_no_tenant(roles: dict[str, Pool], prefix
             await connection.execute("rollback")
     with pytest.raises(InvalidArgument, match=r"^role: "):
         execlog.dump_realm_reader(realm_id="r", role=f"{prefix}_reader", prefix=prefix)
+
+
+async def test_whoever_could_not_store_any_more_is_named(
+    roles: dict[str, Pool], dsn: str, prefix: str
+) -> None:
+    """A member of the writer does not inherit that it bypasses policies."""
+    admin = roles["admin"]
+    engine = f"{prefix} engine"
+    await admin.execute(f"create role {quoted(engine)} login")
+    await admin.execute(f"grant {quoted(prefix + '_writer')} to {quoted(engine)}")
+    own = await login(admin, dsn, engine)
+    sql = execlog.dump_realm_reader(realm_id="r", role=f"{prefix} t", prefix=prefix)
+    for storing in (False, True):
+        async with ExecutionRecorder(own) as recorder:
+            recorder.record(**fields())
+        assert recorder.stats().written == 1
+        if not storing:
+            async with admin.acquire() as connection:
+                with pytest.raises(asyncpg.InsufficientPrivilegeError, match="engine"):
+                    await connection.execute(sql)
+                await connection.execute("rollback")
+            await admin.execute(f"alter role {quoted(engine)} bypassrls")
+            await admin.execute(sql)
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,8 @@ NAMES = [
     ":'begins'",
     "execlog.x",
     "line\nbreak",
+    "x;\n\ny",
+    "a$1::text",
     "protokół" * 6,
     "public",
     "select",

@@ -5,6 +5,7 @@
 begin isolation level read committed;
 
 set local statement_timeout = 0;
+set local idle_in_transaction_session_timeout = '30s';
 set local lock_timeout = '30s';
 
 -- Autovacuum gives way after a second, in which nobody else has to wait.

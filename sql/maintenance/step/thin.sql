@@ -6,6 +6,7 @@
 begin isolation level read committed;
 
 set local statement_timeout = 0;
+set local idle_in_transaction_session_timeout = '30s';
 set local lock_timeout = '30s';
 
 -- Autovacuum gives way after a second, in which nobody else has to wait.
@@ -33,6 +34,42 @@ where status is distinct from 'ok';
 lock table only execlog.strategy_execution_log in access exclusive mode;
 
 set local statement_timeout = :'lock_timeout';
+
+-- A user may have been erased meanwhile, or a row removed: those copies are made anew.
+with failure as materialized (
+    select
+        created_at,
+        id,
+        strategy_id,
+        external_user_id,
+        notes
+    from execlog.:"partition"
+    where status is distinct from 'ok'
+),
+stale as materialized (
+    select
+        created_at,
+        id,
+        strategy_id
+    from execlog.:"thinned" as copied
+    where not exists (
+        select 1
+        from failure
+        where failure.created_at = copied.created_at
+            and failure.id = copied.id
+            and failure.strategy_id = copied.strategy_id
+            and failure.external_user_id is not distinct from copied.external_user_id
+            and failure.notes is not distinct from copied.notes
+    )
+)
+delete from execlog.:"thinned"
+where (created_at, id, strategy_id) in (
+    select
+        created_at,
+        id,
+        strategy_id
+    from stale
+);
 
 with failure as materialized (
     select
