@@ -40,6 +40,7 @@ from execlog.probe import health
 from execlog.recorder import ExecutionRecorder
 from execlog.repository import StrategyExecutionLogRepository
 from execlog.roles import dump_realm_reader, dump_roles
+from execlog.rollups import RebuiltPart, RollupDifference, rebuild_rollups, verify_rollups
 from execlog.schema import check_migrations, dump_migrations, migrate
 from execlog.timeseries import TimeseriesBucket
 
@@ -61,8 +62,10 @@ __all__ = [
     "MigrationError",
     "QueryFileError",
     "QueryRejected",
+    "RebuiltPart",
     "RecorderStats",
     "RejectedExecution",
+    "RollupDifference",
     "SchemaOutdated",
     "StatusBreakdown",
     "StoreUnavailable",
@@ -81,4 +84,6 @@ __all__ = [
     "health",
     "maintain",
     "migrate",
+    "rebuild_rollups",
+    "verify_rollups",
 ]

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 import asyncpg
 
-from execlog import arguments
+from execlog import arguments, histogram
 from execlog.metrics import (
     FRACTIONS,
     StrategyComparison,
@@ -116,7 +116,8 @@ class Dashboard(Runbook):
     ) -> list[TimeseriesBucket]:
         """How a strategy ran over time: buckets of equal width, oldest first, empty ones included.
 
-        The percentiles are exact: a server that can't compute them, or not in time, gives an error.
+        Percentiles of few runs are exact, of many from rollups. Without rollups all are exact: a
+        server that can't compute them then, or not in time, gives an error.
 
         Args:
             strategy_id: The strategy.
@@ -148,7 +149,8 @@ class Dashboard(Runbook):
     ) -> list[StrategyRank]:
         """The strategies of a realm, the slowest or the most failing first, ties by name.
 
-        The percentiles are exact: a server that can't compute them, or not in time, gives an error.
+        Percentiles of few runs are exact, of many from rollups. Without rollups all are exact: a
+        server that can't compute them then, or not in time, gives an error.
 
         Args:
             realm_id: Only runs of this tenant; None: of all.
@@ -171,9 +173,10 @@ class Dashboard(Runbook):
             arguments.one_of("by", by, get_args(RankBy)),
             arguments.limit(limit, 50),
         )
-        return [
-            StrategyRank(**{**record, "last_run": aware(record["last_run"])}) for record in found
-        ]
+        ranks = [_rank(record) for record in found]
+        if by == "p99" and any(rank.method == "sketch" for rank in ranks):
+            ranks.sort(key=lambda rank: (-rank.p99_ms, rank.strategy_id.encode()))
+        return ranks[: arguments.limit(limit, 50)]
 
     async def _cards(
         self, name: str, strategies: tuple[str, ...], window: Window, given: object
@@ -196,6 +199,17 @@ class Dashboard(Runbook):
             (row, strategy_metrics(row, strategy_id=strategy, window=window, percentiles=sample))
             for strategy, row, sample in zip(strategies, found, samples, strict=True)
         ]
+
+
+def _rank(record: asyncpg.Record) -> StrategyRank:
+    measures = {**record, "last_run": aware(record["last_run"])}
+    ends = measures.pop("duration_min_ms"), measures.pop("duration_max_ms")
+    durations = measures.pop("durations")
+    if durations is not None:
+        found = histogram.percentiles(histogram.unpacked(durations), FRACTIONS, *ends)
+        measures.update(zip(("p50_ms", "p95_ms", "p99_ms"), found, strict=True))
+        measures.update(method="sketch", relative_error=histogram.RELATIVE_ERROR)
+    return StrategyRank(**measures)
 
 
 @functools.lru_cache

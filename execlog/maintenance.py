@@ -22,7 +22,7 @@ from execlog import arguments, cluster
 from execlog.copytext import timestamp
 from execlog.errors import InvalidArgument, condition, driver_errors
 from execlog.models import Model
-from execlog.partitions import DEFAULT, Action, Interval, Partition, Step, Wish, plan
+from execlog.partitions import DEFAULT, ROLLUP, Action, Interval, Partition, Step, Wish, plan
 from execlog.resources import folder
 from execlog.rows import aware
 from execlog.statements import Statement, load_statements
@@ -36,12 +36,13 @@ __all__ = ["Maintenance", "MaintenanceStep", "maintain"]
 
 Outcome = Literal["planned", "done", "postponed", "failed"]
 _STATEMENTS = frozenset(
-    {"expired", "partitions", "rollback", "shape", "strays", "try_lock", "unlock"}
+    {"expired", "forgettable", "partitions", "rollback", "shape", "strays", "try_lock", "unlock"}
 )
 _QUICK_SECONDS = 30.0
 _LONGEST_SECONDS = 86_400.0  # whatever a caller's pool allows its queries
 _MOST_AHEAD = 1000
 _BEGIN, _END = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+_REMOVING = ("drop", "purge", "thin")
 # Somebody is in the way, and will not be for ever.
 _IN_THE_WAY = (
     asyncpg.LockNotAvailableError,
@@ -59,6 +60,9 @@ class Maintenance:
         ahead: How many there are to be after the present one, up to 1000.
         retain: How long runs are kept; None: for ever. A partition goes when all of it is older.
         retain_failures: How long those whose status is not ok are kept, where that is longer.
+        retain_minutes: How long rollups of minutes are kept; None: as long as those of hours.
+        retain_rollups: How long rollups of hours are, when their rows may be long gone; None: for
+            ever.
         lock_timeout: Seconds that a step may hold up others, half of them while it waits for its
             lock. What takes longer is postponed: raise it in a quiet hour.
 
@@ -70,6 +74,8 @@ class Maintenance:
     ahead: int = 3
     retain: timedelta | None = None
     retain_failures: timedelta | None = None
+    retain_minutes: timedelta | None = None
+    retain_rollups: timedelta | None = None
     lock_timeout: float = 4.0
 
     def __post_init__(self) -> None:
@@ -83,6 +89,10 @@ class Maintenance:
             if self.retain is None:
                 raise InvalidArgument("retain_failures", "without retain all runs are kept")
             arguments.length("retain_failures", self.retain_failures)
+        if self.retain_minutes is not None:
+            arguments.length("retain_minutes", self.retain_minutes)
+        if self.retain_rollups is not None:
+            arguments.length("retain_rollups", self.retain_rollups)
         arguments.seconds("lock_timeout", self.lock_timeout)
 
     def wish(self) -> Wish:
@@ -90,7 +100,8 @@ class Maintenance:
         failures = self.retain
         if self.retain is not None and self.retain_failures is not None:
             failures = max(self.retain, self.retain_failures)
-        return Wish(self.interval, self.ahead, self.retain, failures)
+        minutes, hours = self.retain_minutes, self.retain_rollups
+        return Wish(self.interval, self.ahead, self.retain, failures, minutes, hours)
 
 
 class MaintenanceStep(Model):
@@ -99,10 +110,13 @@ class MaintenanceStep(Model):
     Attributes:
         action: "replace" an unused partition of another width, "attach" a new one (with what
             DEFAULT held of its time), "tune" its autovacuum, "thin" it to its failures, "drop" it,
-            "purge" DEFAULT of what is too old, "vacuum" one that is closed, or DEFAULT after that.
+            "purge" DEFAULT of what is too old, "forget" rollups that are, "vacuum" a partition that
+            is closed, or DEFAULT after that.
         partition: The partition.
-        begins: Its first instant; of a purge the time before which failures go.
-        ends: The first instant after it; of a purge the time before which ok runs go.
+        begins: Its first instant; of a purge the time before which failures go, of rollups that
+            before which hours do.
+        ends: The first instant after it; of a purge the time before which ok runs go, of rollups
+            that before which minutes do.
         outcome: "planned", "done", "postponed" (somebody was in the way; the next call tries
             again) or "failed".
         problem: What was in the way, with its SQLSTATE.
@@ -125,6 +139,8 @@ async def maintain(
     ahead: int = 3,
     retain: timedelta | None = None,
     retain_failures: timedelta | None = None,
+    retain_minutes: timedelta | None = None,
+    retain_rollups: timedelta | None = None,
     lock_timeout: float = 4.0,
     only_plan: bool = False,
     schema: str = SCHEMA,
@@ -137,10 +153,12 @@ async def maintain(
     Args:
         target: A DSN, a Connection that is in no transaction, or a Pool; of the server itself, for
             a pooler such as PgBouncer shares sessions, and with them the lock.
-        interval: See `Maintenance`, as for the next four.
+        interval: See `Maintenance`, as for the next six.
         ahead: How many partitions after the present one.
         retain: How long runs are kept.
         retain_failures: How long failures are.
+        retain_minutes: How long rollups of minutes are.
+        retain_rollups: How long rollups of hours are.
         lock_timeout: Seconds that a step may hold up others.
         only_plan: Only answer the steps; change nothing.
         schema: Where the log is.
@@ -157,6 +175,8 @@ async def maintain(
         ahead=ahead,
         retain=retain,
         retain_failures=retain_failures,
+        retain_minutes=retain_minutes,
+        retain_rollups=retain_rollups,
         lock_timeout=lock_timeout,
     )
     where = arguments.schema(schema)
@@ -183,6 +203,7 @@ class _Shape(NamedTuple):
     columns: str
     owner: str
     is_cluster: bool
+    unrolled_before: datetime | None
 
 
 class _Log:
@@ -238,6 +259,10 @@ class _Log:
                 # First: what goes need not be moved before.
                 steps.insert(0, Step("purge", DEFAULT, failures_from, ok_from))
                 emptied = True
+        minutes_from, hours_from = wish.rollups_from(now)
+        [found] = await self._fetch("forgettable", minutes_from, hours_from)
+        if found["forgettable"]:
+            steps.append(Step("forget", ROLLUP, hours_from or _BEGIN, minutes_from or _BEGIN))
         if emptied:
             # What has left it is in the way of whoever looks for the newest rows.
             steps.append(Step("vacuum", DEFAULT, _BEGIN, _END))
@@ -252,6 +277,10 @@ class _Log:
             **_words(step),
         }
         script = _script(step.action)
+        if step.action in _REMOVING and _is_unrolled(step, shape):
+            return _told(
+                step, "postponed", "run `execlog rollup rebuild` first, which needs its rows"
+            )
         begin = time.perf_counter()
         problem: str | None = None
         outcome: Outcome = "done"
@@ -291,6 +320,12 @@ def _told(
     step: Step, outcome: Outcome, problem: str | None = None, seconds: float = 0.0
 ) -> MaintenanceStep:
     return MaintenanceStep(**asdict(step), outcome=outcome, problem=problem, seconds=seconds)
+
+
+def _is_unrolled(step: Step, shape: _Shape) -> bool:
+    """Whether rows would go that are in no rollup yet."""
+    before = aware(shape.unrolled_before)
+    return before is not None and (step.action == "purge" or step.begins < before)
 
 
 def _words(step: Step) -> dict[str, str]:

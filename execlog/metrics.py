@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import json
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,7 +11,9 @@ from typing import Literal
 
 import asyncpg
 
+from execlog import histogram
 from execlog.models import CaseNameCount, DurationPercentiles, ErrorCodeCount, Model
+from execlog.rows import aware
 
 __all__ = [
     "FRACTIONS",
@@ -44,8 +47,9 @@ class StatusBreakdown(Model):
 class DurationMetrics(Model):
     """Durations in milliseconds; zeros where the window holds no row.
 
-    Average and maximum are of every row. The percentiles are too where `method` is "exact"; else it
-    says "sample", and they are of the newest `sample_size` rows.
+    Average and maximum are of every row. The percentiles are too where `method` is "exact", and
+    where it is "sketch", for many rows: then each is at most `relative_error` of itself off. Where
+    it says "sample" they are of the newest `sample_size` rows, how far off nobody knows: None.
     """
 
     avg_ms: float
@@ -54,7 +58,8 @@ class DurationMetrics(Model):
     p99_ms: float
     max_ms: float
     sample_size: int
-    method: Literal["exact", "sample"]
+    method: Literal["exact", "sketch", "sample"]
+    relative_error: float | None
 
 
 class HistogramBucket(Model):
@@ -81,7 +86,11 @@ class StrategyMetrics(Model):
         top_errors: The ten most frequent codes, ties by code; rows without one are left out.
         top_cases: The ten most frequent cases, ties by name; None (no rule matched) last.
         points_histogram: Ten equal bars from the least to the most points; one where these are the
-            same (or 1e-290 apart), and one "0" with count 0 where nothing was awarded.
+            same (or 1e-290 apart), and one "0" with count 0 where nothing was awarded. Where
+            `duration.method` is "sketch" the counts are exact too, and bounds are moved down, by
+            at most 2 % of themselves, to where they are known; bars that meet are one.
+        rows_from: Where the window begins before it: rows older than this were removed, all or
+            some, and what is older is from rollups, in whole minutes or hours. Else None.
     """
 
     strategy_id: str
@@ -99,6 +108,7 @@ class StrategyMetrics(Model):
     nodes_avg: float
     nodes_max: int
     estimated_total: float
+    rows_from: datetime | None = None
 
 
 class MetricsDelta(Model):
@@ -144,7 +154,7 @@ def strategy_metrics(
         success_rate=record["ok_weight"] / _weight(record),
         error_rate=record["failed_weight"] / _weight(record),
         duration=_duration(record, total, percentiles),
-        duration_histogram=_duration_histogram(total, json.loads(record["durations_above"])),
+        duration_histogram=_duration_histogram(record),
         top_errors=[
             ErrorCodeCount(code=code, count=count)
             for code, count in json.loads(record["top_errors"])
@@ -158,6 +168,7 @@ def strategy_metrics(
         nodes_avg=record["nodes_avg"],
         nodes_max=record["nodes_max"],
         estimated_total=record["weight"],
+        rows_from=aware(record["rows_from"]),
     )
 
 
@@ -187,46 +198,86 @@ def _weight(record: asyncpg.Record) -> float:
 def _duration(
     record: asyncpg.Record, total: int, percentiles: DurationPercentiles | None
 ) -> DurationMetrics:
-    if percentiles is None:
-        values = [record[name] or 0.0 for name in ("p50_ms", "p95_ms", "p99_ms")]
-        percentiles = DurationPercentiles(
-            fractions=FRACTIONS, values_ms=tuple(values), method="exact", sample_size=total
-        )
-    p50, p95, p99 = percentiles.values_ms
+    method: Literal["exact", "sketch", "sample"] = "exact"
+    error: float | None = 0.0
+    size = total
+    values: Sequence[float] = [record[name] or 0.0 for name in ("p50_ms", "p95_ms", "p99_ms")]
+    if record["durations"] is not None:
+        method, error = "sketch", histogram.RELATIVE_ERROR
+        ends = record["duration_min_ms"], record["duration_max_ms"]
+        values = histogram.percentiles(histogram.unpacked(record["durations"]), FRACTIONS, *ends)
+    elif percentiles is not None:
+        method, error = percentiles.method, None
+        values, size = percentiles.values_ms, percentiles.sample_size
+    p50, p95, p99 = values
     return DurationMetrics(
         avg_ms=record["duration_sum_ms"] / max(total, 1),
         p50_ms=p50,
         p95_ms=p95,
         p99_ms=p99,
         max_ms=record["duration_max_ms"],
-        sample_size=percentiles.sample_size,
-        method=percentiles.method,
+        sample_size=size,
+        method=method,
+        relative_error=error,
     )
 
 
-def _duration_histogram(total: int, above: Sequence[int]) -> list[HistogramBucket]:
-    counts = _between([total, *above])
-    bounded = zip(_DURATION_EDGES, counts, strict=False)
+def _duration_histogram(record: asyncpg.Record) -> list[HistogramBucket]:
+    rolled = histogram.unpacked(record["bars"])
+    counts = _between(json.loads(record["durations_above"]))
+    bars = [count + rolled.get(bar, 0) for bar, count in enumerate(counts)]
+    bounded = zip(_DURATION_EDGES, bars, strict=False)
     return [
         *(HistogramBucket(label=f"≤{edge}ms", upper_bound=edge, count=n) for edge, n in bounded),
-        HistogramBucket(label=f">{_DURATION_EDGES[-1]}ms", upper_bound=None, count=counts[-1]),
+        HistogramBucket(label=f">{_DURATION_EDGES[-1]}ms", upper_bound=None, count=bars[-1]),
     ]
 
 
 def _points_histogram(record: asyncpg.Record) -> list[HistogramBucket]:
     low, step, high = (record[f"points_{name}"] for name in ("min", "step", "max"))
-    at_least = json.loads(record["points_at_least"])
     if low is None:
         return [HistogramBucket(label="0", upper_bound=0.0, count=0)]
-    if not step:
-        return [HistogramBucket(label=_labels([high])[0], upper_bound=high, count=at_least[0])]
     # The same sums as in the statement, so that each bar holds what its bounds say.
     edges = [low, *(low + step * n for n in range(1, _POINTS_BUCKETS)), high]
+    if record["points"] is not None:
+        edges, counts = _rolled_points(record, edges)
+    else:
+        counts = _between(json.loads(record["points_at_least"]))
+    if not step or len(counts) == 1:
+        label = _labels([high])[0]
+        return [HistogramBucket(label=label, upper_bound=high, count=sum(counts))]
     labels = pairwise(_labels(edges))
     return [
         HistogramBucket(label=f"{lower}\u2013{upper}", upper_bound=edge, count=count)
-        for (lower, upper), edge, count in zip(labels, edges[1:], _between(at_least), strict=True)
+        for (lower, upper), edge, count in zip(labels, edges[1:], counts, strict=True)
     ]
+
+
+def _rolled_points(record: asyncpg.Record, edges: Sequence[float]) -> tuple[list[float], list[int]]:
+    """The bounds and counts of rollups: an edge that cuts a bar of theirs is moved to its begin."""
+    kept = _points_bars(record)
+    lowers = [lower for lower, _, _ in kept]
+    first, last = edges[0], edges[-1]
+    moved = set()
+    for edge in edges[1:-1]:
+        lower, upper, _ = kept[max(bisect.bisect_right(lowers, edge) - 1, 0)]
+        moved.add(lower if edge < upper else edge)
+    bounds = [first, *sorted(at for at in moved if first < at < last), last]
+    bars = [0] * (len(bounds) - 1)
+    for lower, _, count in kept:
+        bars[max(bisect.bisect_right(bounds, lower, hi=len(bars)) - 1, 0)] += count
+    return bounds, bars
+
+
+def _points_bars(record: asyncpg.Record) -> list[tuple[float, float, int]]:
+    """The least number of each bar that holds any, the least above it, and the count; in order."""
+    below, above = (histogram.unpacked(record[name]) for name in ("points_below", "points"))
+    near_zero = record["points_runs"] - sum(below.values()) - sum(above.values())
+    at = histogram.lower_bound
+    bars = [(-at(bar + 1), -at(bar), below[bar]) for bar in reversed(below)]
+    if near_zero:
+        bars.append((-at(1), at(1), near_zero))
+    return [*bars, *((at(bar), at(bar + 1), above[bar]) for bar in above)]
 
 
 def _labels(edges: Sequence[float]) -> list[str]:

@@ -182,7 +182,8 @@ class StrategyRank(Model):
 
     `failures` are the rows whose status is not ok. `error_rate` is the share of error, timeout and
     limit among the executions that the rows stand for: each weighs 1/sample_rate. `last_run` is
-    None where no row has a time.
+    None where no row has a time. The percentiles are of every row where `method` is "exact"; where
+    it is "sketch", for many rows, each is at most `relative_error` of itself off.
     """
 
     strategy_id: str
@@ -194,6 +195,8 @@ class StrategyRank(Model):
     p95_ms: float
     p99_ms: float
     last_run: datetime | None
+    method: Literal["exact", "sketch"] = "exact"
+    relative_error: float = 0.0
 
 
 class ErasedPart(Model):

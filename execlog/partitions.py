@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-__all__ = ["DEFAULT", "Action", "Interval", "Partition", "Step", "Wish", "plan", "slot"]
+__all__ = ["DEFAULT", "ROLLUP", "Action", "Interval", "Partition", "Step", "Wish", "plan", "slot"]
 
 Interval = Literal["hour", "day", "week", "month"]
-Action = Literal["replace", "attach", "tune", "thin", "drop", "purge", "vacuum"]
+Action = Literal["replace", "attach", "tune", "thin", "drop", "purge", "forget", "vacuum"]
 
 DEFAULT = "strategy_execution_log_default"
+ROLLUP = "rollup"
 _TABLE = "strategy_execution_log"
 _DAY = timedelta(days=1)
 _WIDTHS = {"hour": timedelta(hours=1), "day": _DAY, "week": 7 * _DAY}
@@ -50,12 +51,16 @@ class Wish:
         ahead: How many of them there are to be after the present one.
         retain: How long runs are kept; None: for ever.
         retain_failures: How long failures are, at least as long.
+        retain_minutes: How long rollups of minutes are; None: as long as those of hours.
+        retain_rollups: How long rollups of hours are; None: for ever.
     """
 
     interval: Interval
     ahead: int
     retain: timedelta | None = None
     retain_failures: timedelta | None = None
+    retain_minutes: timedelta | None = None
+    retain_rollups: timedelta | None = None
 
     def kept_from(self, now: datetime) -> tuple[datetime | None, datetime | None]:
         """The times from which on runs, and failures, are kept; None: all are. Never raises."""
@@ -64,10 +69,18 @@ class Wish:
             None if self.retain_failures is None else now - self.retain_failures,
         )
 
+    def rollups_from(self, now: datetime) -> tuple[datetime | None, datetime | None]:
+        """The hours from which on rollups of minutes, and of hours, are kept. Never raises."""
+        minutes, hours = self.retain_minutes or self.retain_rollups, self.retain_rollups
+        return (
+            None if minutes is None else slot(now - minutes, "hour")[0],
+            None if hours is None else slot(now - hours, "hour")[0],
+        )
+
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to do, in one transaction. For a purge, `begins` and `ends` are what is kept."""
+    """One thing to do, in one transaction; a purge keeps what `begins` and `ends` say."""
 
     action: Action
     partition: str

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 import asyncpg
 
 from execlog import arguments
+from execlog import rollups as rollups_module
 from execlog.errors import MigrationError, StoreUnavailable, driver_errors
 from execlog.resources import folder
 from execlog.statements import Statement, load_statements
@@ -44,6 +45,7 @@ async def migrate(
     *,
     lock_timeout: float = 10.0,
     wait_timeout: float = 60.0,
+    rollups: bool | None = None,
     schema: str = SCHEMA,
 ) -> list[str]:
     """Brings the database up to date and answers the names applied now, in order.
@@ -53,11 +55,15 @@ async def migrate(
         lock_timeout: Seconds to wait for a lock on a table before giving up: while a migration
             waits for one, everybody else waits behind it.
         wait_timeout: Seconds to wait for another process that migrates.
+        rollups: Whether rows are added to rollups as they are stored; None: as it is, and a new log
+            does. Without them all is read from rows. What they tell of rows that are gone is lost
+            when they are switched off; when on again, `rebuild_rollups` makes them.
         schema: Where the log is to be; it is made where it is missing.
 
     Raises:
-        InvalidArgument: `target` is none of the three, a timeout is no positive number, or `schema`
-            can't be a name.
+        InvalidArgument: `target` is none of the three, a timeout is no positive number, `rollups`
+            is no bool, or `schema` can't be a name.
+        QueryRejected: Rollups can't be switched on, for example on a cluster.
         MigrationError: A file failed, was changed after it was applied, or is not known here. What
             was applied before it stays.
         StoreUnavailable: The server is away, or a lock was not to be had in time.
@@ -66,6 +72,7 @@ async def migrate(
     lock = arguments.server_timeout("lock_timeout", lock_timeout)
     wait = arguments.server_timeout("wait_timeout", wait_timeout)
     where = arguments.schema(schema)
+    wanted = None if rollups is None else arguments.flag("rollups", rollups)
     files = _load()
     applied_now = []
     with driver_errors("migrate"):
@@ -75,6 +82,8 @@ async def migrate(
             for file in files:
                 if file.name not in applied and await _apply(connection, file, where, lock, wait):
                     applied_now.append(file.name)
+            if wanted is not None:
+                await _switch(connection, where, lock, enabled=wanted)
     return applied_now
 
 
@@ -153,6 +162,16 @@ def _load() -> list[_Migration]:
 @functools.lru_cache
 def _statements(schema: str) -> Mapping[str, Statement]:
     return load_statements(folder("sql") / "schema", _STATEMENTS, schema)
+
+
+async def _switch(connection: Connection, schema: str, lock: str, *, enabled: bool) -> None:
+    statements = _statements(schema)
+    async with connection.transaction():
+        before = await connection.fetchval(statements["lock_wait"].sql, timeout=_QUICK_SECONDS)
+        await connection.fetch(statements["limit_lock_wait"].sql, lock, timeout=_QUICK_SECONDS)
+        await rollups_module.switch(connection, schema, enabled=enabled)
+        # The transaction may be the caller's, and goes on.
+        await connection.fetch(statements["limit_lock_wait"].sql, before, timeout=_QUICK_SECONDS)
 
 
 async def _applied(connection: Connection, schema: str) -> dict[str, str]:

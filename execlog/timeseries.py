@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
 
 import asyncpg
 
+from execlog import histogram
 from execlog.errors import InvalidArgument
 from execlog.models import Model
 
@@ -27,7 +29,8 @@ class TimeseriesBucket(Model):
     """The stored executions of one bucket; durations in milliseconds, zeros where it is empty.
 
     A bucket holds its `start` and not the start of the next one; the last one ends with the window,
-    whose end it holds.
+    whose end it holds. The p95 is of every row where `method` is "exact"; where it is "sketch", for
+    many rows, it is at most `relative_error` of itself off.
     """
 
     start: datetime
@@ -41,6 +44,8 @@ class TimeseriesBucket(Model):
     duration_p95_ms: float
     duration_max_ms: float
     points_sum: float
+    method: Literal["exact", "sketch"] = "exact"
+    relative_error: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -61,9 +66,25 @@ class Buckets:
     def filled(self, records: Sequence[asyncpg.Record]) -> list[TimeseriesBucket]:
         """The rows of sql/timeseries.sql as models. Never raises for such rows."""
         return [
-            TimeseriesBucket(start=self.since + number * self.width, **dict(record))
+            TimeseriesBucket(start=self.since + number * self.width, **_measures(record))
             for number, record in enumerate(records)
         ]
+
+
+def _measures(record: asyncpg.Record) -> dict[str, Any]:
+    measures = dict(record)
+    low = measures.pop("duration_min_ms")
+    durations = measures.pop("durations")
+    if durations is None:
+        return {**measures, "duration_p95_ms": record["duration_p95_ms"] or 0.0}
+    bars = histogram.unpacked(durations)
+    [p95] = histogram.percentiles(bars, (0.95,), low, record["duration_max_ms"])
+    return {
+        **measures,
+        "duration_p95_ms": p95,
+        "method": "sketch",
+        "relative_error": histogram.RELATIVE_ERROR,
+    }
 
 
 def cut(since: datetime | None, until: datetime | None, bucket: object) -> Buckets:

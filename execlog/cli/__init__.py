@@ -33,6 +33,7 @@ from execlog.cli import (
     importing,
     maintaining,
     overview,
+    rolling,
 )
 
 __all__ = ["app", "main"]
@@ -67,6 +68,7 @@ for command in (
     administration.demo,
 ):
     app.command(command.__name__.removesuffix("_file"))(command)
+app.add_typer(rolling.rollup, name="rollup")
 
 
 def main() -> None:

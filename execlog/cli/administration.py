@@ -28,6 +28,10 @@ def migrate(
     schema: Schema = SCHEMA,
     check: Annotated[bool, typer.Option("--check", help="Only say what is missing.")] = False,
     sql: Annotated[bool, typer.Option("--sql", help="Print the SQL, touch no server.")] = False,
+    rollups: Annotated[
+        bool | None,
+        typer.Option("--rollups/--no-rollups", help="Keep rollups or not; else as it is."),
+    ] = None,
 ) -> None:
     """Bring a database up to date; with --check, exit 1 where it is not.
 
@@ -39,7 +43,7 @@ def migrate(
     missing_or_applied = asyncio.run(
         check_migrations(dsn_of(dsn), schema=schema)
         if check
-        else apply_migrations(dsn_of(dsn), schema=schema)
+        else apply_migrations(dsn_of(dsn), rollups=rollups, schema=schema)
     )
     for name in missing_or_applied:
         print(name)

@@ -58,6 +58,24 @@ def maintain(
             help="How long those that failed are kept, where that is longer.",
         ),
     ] = None,
+    retain_minutes: Annotated[
+        timedelta | None,
+        typer.Option(
+            "--retain-minutes",
+            parser=length,
+            metavar="LENGTH",
+            help="How long rollups of minutes are kept; else as long as those of hours.",
+        ),
+    ] = None,
+    retain_rollups: Annotated[
+        timedelta | None,
+        typer.Option(
+            "--retain-rollups",
+            parser=length,
+            metavar="LENGTH",
+            help="How long rollups of hours are kept; else for ever.",
+        ),
+    ] = None,
     lock_timeout: Annotated[
         timedelta | None,
         typer.Option(
@@ -88,6 +106,8 @@ def maintain(
             ahead=ahead,
             retain=retain,
             retain_failures=retain_failures,
+            retain_minutes=retain_minutes,
+            retain_rollups=retain_rollups,
             lock_timeout=wait,
             only_plan=plan,
             schema=schema,

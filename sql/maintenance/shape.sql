@@ -1,5 +1,5 @@
--- What columns can rows be moved by, whose is the log, and is it spread over a cluster?
--- Columns: columns text, owner text, is_cluster boolean
+-- What columns can rows be moved by, whose is the log, is it spread over a cluster, and what is not in rollups?
+-- Columns: columns text, owner text, is_cluster boolean, unrolled_before timestamptz?
 -- Index: none
 --
 -- By their names, since a partition of somebody else's may have them in another order, and without
@@ -18,4 +18,9 @@ select
         from pg_catalog.pg_class
         where oid = 'execlog.strategy_execution_log'::regclass
     ) as owner,
-    to_regproc('pg_catalog.create_distributed_table') is not null as is_cluster
+    to_regproc('pg_catalog.create_distributed_table') is not null as is_cluster,
+    (
+        select nullif(complete_from, '-infinity')
+        from execlog.rollup_state
+        where enabled
+    ) as unrolled_before

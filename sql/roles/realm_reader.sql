@@ -56,23 +56,25 @@ $$;
 
 alter role :"writer" bypassrls;
 
-alter table execlog.strategy_execution_log enable row level security;
+-- The log, and the rollups of it; through the log only: a partition that is read by its own name has no
+-- policy.
+do $$
+declare
+    relation text;
+begin
+    foreach relation in array array['strategy_execution_log', 'rollup', 'rollup_name'] loop
+        execute format('alter table execlog.%I enable row level security', relation);
+        execute format('drop policy if exists %I on execlog.%I', :'reader', relation);
+        execute format('create policy %I on execlog.%I for select to %I using (true)', :'reader', relation, :'reader');
+        execute format('drop policy if exists %I on execlog.%I', :'role', relation);
+        execute format('create policy %I on execlog.%I for select to %I using (realm_id = %L)', :'role', relation, :'role', :'realm_id');
+        execute format('grant select on execlog.%I to %I', relation, :'role');
+    end loop;
+end
+$$;
 
-drop policy if exists :"reader" on execlog.strategy_execution_log;
-create policy :"reader" on execlog.strategy_execution_log
-    for select
-    to :"reader"
-    using (true);
-
-drop policy if exists :"role" on execlog.strategy_execution_log;
-create policy :"role" on execlog.strategy_execution_log
-    for select
-    to :"role"
-    using (realm_id = :'realm_id');
-
--- Through the log only: a partition that is read by its own name has no policy.
 grant usage on schema execlog to :"role";
-grant select on execlog.strategy_execution_log to :"role";
+grant select on execlog.rollup_state to :"role";
 
 alter role :"role" set default_transaction_read_only = on;
 alter role :"role" set statement_timeout = '30s';

@@ -28,14 +28,33 @@ begin
         select relid
         from pg_catalog.pg_partition_tree('execlog.strategy_execution_log')
         union all
-        values ('execlog.recorder_progress'::regclass), ('execlog.schema_migration'::regclass)
+        values
+            ('execlog.recorder_progress'::regclass),
+            ('execlog.rollup'::regclass),
+            ('execlog.rollup_name'::regclass),
+            ('execlog.rollup_state'::regclass),
+            ('execlog.schema_migration'::regclass)
     loop
         execute format('alter table %s owner to %I', relation, :'owner');
     end loop;
 end
 $$;
 
-alter function execlog.partitions() owner to :"owner";
+-- One of them adds to the rollups, as the owner, what others store.
+do $$
+declare
+    routine regprocedure;
+begin
+    for routine in
+        select oid
+        from pg_catalog.pg_proc
+        where pronamespace = 'execlog'::regnamespace
+            and proname in ('partitions', 'roll_up', 'rollup_bar', 'rollup_cut', 'rollup_edge', 'rollup_own_slot', 'rollup_parts')
+    loop
+        execute format('alter function %s owner to %I', routine, :'owner');
+    end loop;
+end
+$$;
 
 grant usage, create on schema execlog to :"owner";
 
@@ -53,6 +72,9 @@ grant select on
     execlog.strategy_execution_log,
     execlog.strategy_execution_log_default,
     execlog.recorder_progress,
+    execlog.rollup,
+    execlog.rollup_name,
+    execlog.rollup_state,
     execlog.schema_migration
 to :"reader";
 

@@ -16,7 +16,7 @@ import pytest
 import execlog
 
 COMMAND = Path(sys.executable).with_name("execlog")
-ALL = "0001_strategy_execution_log\n0002_recorder_progress\n"
+ALL = "0001_strategy_execution_log\n0002_recorder_progress\n0003_rollup\n"
 
 
 def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -339,15 +339,15 @@ async def test_doctor(dsn: str, repository: StrategyExecutionLogRepository) -> N
 async def test_doctor_finds_what_is_not_well(dsn: str, pool: Pool) -> None:
     assert "run `execlog maintain`" in diagnosis(dsn, "--ahead", "200d", code=1)["partitions"]
     await StrategyExecutionLogRepository(pool).insert_rows([row(created_at=LONG_AGO)])
-    await pool.execute("delete from execlog.schema_migration where name like '0002%'")
+    await pool.execute("delete from execlog.schema_migration where name like '0003%'")
     found = diagnosis(dsn, code=1)
     assert found["DEFAULT"].startswith("!! rows that no partition covers: 1; without a time: 0 -> ")
     assert found["migrations"].endswith("-> run `execlog migrate`")
-    assert "0002_recorder_progress" in found["migrations"]
+    assert "0003_rollup" in found["migrations"]
 
 
 def test_doctor_where_there_is_no_log(empty_dsn: str) -> None:
-    missing = "0001_strategy_execution_log, 0002_recorder_progress"
+    missing = "0001_strategy_execution_log, 0002_recorder_progress, 0003_rollup"
     assert diagnosis(empty_dsn, code=1) == {
         "migrations": f"!! missing: {missing} -> run `execlog migrate`"
     }
@@ -381,8 +381,8 @@ async def test_doctor_where_something_is_missing(dsn: str, pool: Pool) -> None:
     assert diagnosis(dsn, code=1)["DEFAULT"].endswith(f"attach partition {TABLE}_default default")
     await pool.execute("drop table execlog.recorder_progress")
     assert diagnosis(dsn, code=1)["tables"].startswith("!! one is missing, though all ")
-    await pool.execute("delete from execlog.schema_migration where name like '0002%'")
-    assert diagnosis(dsn, code=1)["migrations"].startswith("!! missing: 0002_recorder_progress")
+    await pool.execute("delete from execlog.schema_migration where name like '0003%'")
+    assert diagnosis(dsn, code=1)["migrations"].startswith("!! missing: 0003_rollup")
 
 
 def with_user(dsn: str, name: str) -> str:

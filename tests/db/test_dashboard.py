@@ -478,6 +478,7 @@ async def test_json_has_the_keys_of_the_contract(
             "maxMs": 7000.0,
             "sampleSize": 4,
             "method": "exact",
+            "relativeError": 0.0,
         },
         "durationHistogram": [
             {"label": label, "upperBound": edge, "count": count}
@@ -493,6 +494,7 @@ async def test_json_has_the_keys_of_the_contract(
         "nodesAvg": 4.0,
         "nodesMax": 4,
         "estimatedTotal": 5.0,
+        "rowsFrom": None,
     }
     assert StrategyMetrics.model_validate(card) == both.a
     assert list(both.model_dump(by_alias=True)) == ["a", "b", "delta"]
@@ -512,6 +514,8 @@ async def test_json_has_the_keys_of_the_contract(
         "durationP95Ms": pytest.approx(5950.9),
         "durationMaxMs": 7000.0,
         "pointsSum": 10.0,
+        "method": "exact",
+        "relativeError": 0.0,
     }
     [rank] = await repository.rank_strategies(realm_id="json")
     assert rank.model_dump(by_alias=True, mode="json") == {
@@ -524,6 +528,8 @@ async def test_json_has_the_keys_of_the_contract(
         "p95Ms": pytest.approx(5950.9),
         "p99Ms": pytest.approx(6790.18),
         "lastRun": "2026-11-20T12:00:00Z",
+        "method": "exact",
+        "relativeError": 0.0,
     }
 
 
@@ -599,4 +605,5 @@ async def test_an_empty_card(repository: StrategyExecutionLogRepository) -> None
         "maxMs": 0.0,
         "sampleSize": 0,
         "method": "exact",
+        "relativeError": 0.0,
     }

@@ -260,7 +260,8 @@ async def test_killed_anywhere(
         "select relname from pg_class where relkind = 'r' and not relispartition"
         " and relnamespace = 'execlog'::regnamespace"
     )
-    assert {found["relname"] for found in leftovers} == {"schema_migration", "recorder_progress"}
+    lasting = {"recorder_progress", "rollup", "rollup_name", "rollup_state", "schema_migration"}
+    assert {found["relname"] for found in leftovers} == lasting
 
 
 async def test_many_rows_in_default(pool: Pool) -> None:
@@ -399,7 +400,7 @@ async def test_tables_that_are_somebody_elses(pool: Pool) -> None:
     async with pool.acquire() as connection:
         for action in ("drop", "replace", "thin"):
             step = Step(action, "strategy_execution_log_202401", begins, ends)
-            shape = module._Shape(columns="id", owner="current_user", is_cluster=False)
+            shape = module._Shape("id", "current_user", is_cluster=False, unrolled_before=None)
             done = await module._Log(connection, "execlog").done(step, shape, "1s")
             assert done.outcome == "failed"
     assert await pool.fetchval(f"select to_regclass('{TABLE}_202401') is not null")

@@ -121,8 +121,12 @@ def nodes(plan: Node) -> Iterator[Node]:
 
 
 def executed(plan: Node, key: str) -> list[Node]:
-    """The nodes that have this key and were carried out."""
-    return [node for node in nodes(plan) if key in node and node["Actual Loops"]]
+    """The nodes that have this key and were carried out; what they read is no rollup."""
+    return [
+        node
+        for node in nodes(plan)
+        if key in node and node["Actual Loops"] and not node[key].startswith("rollup")
+    ]
 
 
 def reading(plan: Node) -> list[Node]:

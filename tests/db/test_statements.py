@@ -31,9 +31,10 @@ RECORDER = load_statements(folder("sql") / "recorder", {"claim_batch", "prune_pr
 FALLBACKS = {f"fallback/{name}": statement for name, statement in fallbacks().items()}
 MAINTENANCE = load_statements(
     folder("sql") / "maintenance",
-    {"expired", "partitions", "rollback", "shape", "strays", "try_lock", "unlock"},
+    {"expired", "forgettable", "partitions", "rollback", "shape", "strays", "try_lock", "unlock"},
 )
-ALL = {**statements(), **RECORDER, **FALLBACKS, **MAINTENANCE}
+ROLLUP = load_statements(folder("sql") / "rollup", {"difference", "newest_before", "state"})
+ALL = {**statements(), **RECORDER, **FALLBACKS, **MAINTENANCE, **ROLLUP}
 NAMES = sorted(ALL)
 
 
@@ -175,7 +176,7 @@ async def test_a_comparison_is_two_cards() -> None:
 
 async def test_the_fallback_is_the_card_without_its_percentiles() -> None:
     card = statement_of(statements()["metrics"].sql)
-    percentiles = re.findall(r"percentile_cont\(.+?\) within group \(.+?\)", card)
+    percentiles = re.findall(r"percentile_cont\(.+?\) within group \(.+?\) filter \(.+?\)\)", card)
     assert len(percentiles) == 1
     assert statement_of(fallbacks()["metrics"].sql) == card.replace(
         percentiles[0], "null::double precision[]"

@@ -31,8 +31,10 @@ PUBLIC = [
     "MigrationError",
     "QueryFileError",
     "QueryRejected",
+    "RebuiltPart",
     "RecorderStats",
     "RejectedExecution",
+    "RollupDifference",
     "SchemaOutdated",
     "StatusBreakdown",
     "StoreUnavailable",
@@ -51,6 +53,8 @@ PUBLIC = [
     "health",
     "maintain",
     "migrate",
+    "rebuild_rollups",
+    "verify_rollups",
 ]
 
 

@@ -3,6 +3,40 @@
 -- Safe to run again: what is distributed already stays as it is. Rows that are there move, and nobody can
 -- store meanwhile, so it is best done while the log is small. Each statement stands by itself.
 
+-- A distributed table has no trigger that sees what a statement stored: no rollups are kept there, and all
+-- is read from the rows.
+do $$
+begin
+    if exists (
+        select from pg_catalog.pg_trigger
+        where tgrelid = 'execlog.strategy_execution_log'::regclass
+            and tgname = 'roll_up'
+    ) then
+        drop trigger roll_up on execlog.strategy_execution_log;
+    end if;
+end
+$$;
+
+update execlog.rollup_state
+set enabled = false, complete_from = 'infinity'
+where enabled;
+
+create or replace function execlog.rollup_cut(since timestamptz, until timestamptz, follows boolean default false)
+returns table (grain integer, begins timestamptz, ends timestamptz)
+language sql
+immutable
+as $$
+    select null::integer, coalesce(since, '-infinity'), coalesce(until, 'infinity')
+$$;
+
+create or replace function execlog.rollup_parts(strategy text, since timestamptz, until timestamptz)
+returns table (grain integer, begins timestamptz, ends timestamptz)
+language sql
+immutable
+as $$
+    select null::integer, coalesce(since, '-infinity'), coalesce(until, 'infinity')
+$$;
+
 select pg_catalog.create_distributed_table(
     'execlog.strategy_execution_log', 'strategy_id', colocate_with => 'none', shard_count => :shards
 )
@@ -22,6 +56,27 @@ where not exists (
     where logicalrelid = 'execlog.recorder_progress'::regclass
 );
 
+select pg_catalog.create_distributed_table('execlog.rollup', 'strategy_id', colocate_with => 'execlog.strategy_execution_log')
+where not exists (
+    select 1
+    from pg_catalog.pg_dist_partition
+    where logicalrelid = 'execlog.rollup'::regclass
+);
+
+select pg_catalog.create_distributed_table('execlog.rollup_name', 'strategy_id', colocate_with => 'execlog.strategy_execution_log')
+where not exists (
+    select 1
+    from pg_catalog.pg_dist_partition
+    where logicalrelid = 'execlog.rollup_name'::regclass
+);
+
+select pg_catalog.create_reference_table('execlog.rollup_state')
+where not exists (
+    select 1
+    from pg_catalog.pg_dist_partition
+    where logicalrelid = 'execlog.rollup_state'::regclass
+);
+
 select pg_catalog.create_reference_table('execlog.schema_migration')
 where not exists (
     select 1
@@ -30,3 +85,9 @@ where not exists (
 );
 
 select pg_catalog.create_distributed_function('execlog.partitions()');
+
+select pg_catalog.create_distributed_function('execlog.rollup_bar(double precision)');
+
+select pg_catalog.create_distributed_function('execlog.rollup_cut(timestamptz, timestamptz, boolean)');
+
+select pg_catalog.create_distributed_function('execlog.rollup_parts(text, timestamptz, timestamptz)');

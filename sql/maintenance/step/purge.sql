@@ -15,4 +15,8 @@ where strategy_id is distinct from ''
         where inhrelid = 'execlog.strategy_execution_log_default'::regclass
     );
 
+-- Rollups tell from here on that they know more than the rows.
+update execlog.rollup_state
+set rows_from = greatest(rows_from, :'ends');
+
 commit;

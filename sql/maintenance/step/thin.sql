@@ -119,4 +119,8 @@ alter table execlog.:"thinned" rename to :"partition";
 
 comment on table execlog.:"partition" is 'Failures only.';
 
+-- Rollups tell from here on that they know more than the rows.
+update execlog.rollup_state
+set rows_from = greatest(rows_from, :'ends');
+
 commit;

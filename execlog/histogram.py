@@ -1,0 +1,86 @@
+"""Histograms as the rollups keep them: one number, ten decimal digits a bar.
+
+Bar 0 holds what is below 0.001, bar n what is from 0.001 * 1.02^(n-1) on and below the next, the
+last one all from 1e12 on: `execlog.rollup_bar` in migrations/0003_rollup.sql. So the middle of a
+bar is at most one in a hundred off whatever lies in it.
+"""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+from collections.abc import Mapping, Sequence
+
+__all__ = ["RELATIVE_ERROR", "add", "lower_bound", "percentiles", "unpacked"]
+
+RELATIVE_ERROR = 0.01
+"""How far off, of itself, a percentile may be; from a microsecond to thirty years."""
+
+_DIGITS = 10
+_FIRST, _GROWTH, _LAST = 0.001, 1.02, 1745
+
+
+def unpacked(number: str | None) -> dict[int, int]:
+    """The bars that count anything, in order, of a number as the server writes it; {} for None.
+
+    Never raises for such a number.
+    """
+    if number is None:
+        return {}
+    kept = number.rstrip("0")
+    lowest = (len(number) - len(kept)) // _DIGITS
+    counts = [
+        int(number[max(end - _DIGITS, 0) : end])
+        for end in range(len(number) - lowest * _DIGITS, 0, -_DIGITS)
+    ]
+    return {bar: count for bar, count in enumerate(counts, lowest) if count}
+
+
+def add(left: Mapping[int, int], right: Mapping[int, int]) -> dict[int, int]:
+    """Two histograms as one, its bars in order. Never raises."""
+    return {bar: left.get(bar, 0) + right.get(bar, 0) for bar in sorted({*left, *right})}
+
+
+def lower_bound(bar: int) -> float:
+    """The least number that a bar holds. Never raises."""
+    return _FIRST * _GROWTH ** (bar - 1) if bar else 0.0
+
+
+def percentiles(
+    bars: Mapping[int, int], fractions: Sequence[float], low: float, high: float
+) -> tuple[float, ...]:
+    """Percentiles, interpolated as `percentile_cont` does, of numbers that are their bars' middles.
+
+    Args:
+        bars: How many there are in each bar, in order.
+        fractions: Within [0, 1].
+        low: The least of all, which none can be below.
+        high: The greatest.
+
+    Returns them in the order of the fractions, each at most `RELATIVE_ERROR` off; 0.0 each where
+    nothing is. Never raises for such arguments.
+    """
+    order = list(bars)
+    upto = list(itertools.accumulate(bars.values()))
+    if not upto:
+        return (0.0,) * len(fractions)
+
+    def number(rank: int) -> float:
+        return min(max(_middle(order[bisect.bisect_right(upto, rank)]), low), high)
+
+    found = []
+    for fraction in fractions:
+        place = fraction * (upto[-1] - 1)
+        rank = int(place)
+        first = number(rank)
+        over = place - rank
+        found.append(first + over * (number(rank + 1) - first) if over else first)
+    return tuple(found)
+
+
+def _middle(bar: int) -> float:
+    """The number that is as far, of itself, from the one end of a bar as from the other."""
+    if bar in (0, _LAST):
+        return lower_bound(bar)
+    lower = lower_bound(bar)
+    return 2 * lower * _GROWTH / (1 + _GROWTH)

@@ -1,0 +1,19 @@
+-- Removes rollups that are too old: those of minutes before the one time, those of hours before the other.
+begin isolation level read committed;
+
+set local statement_timeout = 0;
+set local idle_in_transaction_session_timeout = '30s';
+set local lock_timeout = :'lock_timeout';
+
+update execlog.rollup_state
+set minutes_from = greatest(minutes_from, :'ends'), hours_from = greatest(hours_from, :'begins');
+
+delete from execlog.rollup
+where (grain = 60 and begins > '-infinity' and begins < :'ends')
+    or (grain = 3600 and begins > '-infinity' and begins < :'begins');
+
+delete from execlog.rollup_name
+where (grain = 60 and begins > '-infinity' and begins < :'ends')
+    or (grain = 3600 and begins > '-infinity' and begins < :'begins');
+
+commit;

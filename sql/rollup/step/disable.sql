@@ -1,0 +1,5 @@
+-- Rows are not added to the rollups any more, and all is read from rows.
+alter table execlog.strategy_execution_log disable trigger roll_up;
+
+update execlog.rollup_state
+set enabled = false, complete_from = 'infinity';

@@ -1,0 +1,11 @@
+-- Rows are added to the rollups from now on. What a log holds already is not in them.
+alter table execlog.strategy_execution_log enable trigger roll_up;
+
+update execlog.rollup_state
+set
+    enabled = true,
+    complete_from = case
+        when enabled then complete_from
+        when exists (select from execlog.strategy_execution_log) or rows_from > '-infinity' then 'infinity'
+        else '-infinity'
+    end;

@@ -1,0 +1,2 @@
+-- Nobody stores until the transaction ends.
+lock table execlog.rollup in exclusive mode;

@@ -1,0 +1,616 @@
+"""What rollups answer is what the rows answer, and percentiles are within their bound."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import itertools
+import json
+import math
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from execlog import (
+    ExecutionRecorder,
+    InvalidArgument,
+    RollupDifference,
+    StrategyExecutionLog,
+    StrategyExecutionLogRepository,
+    StrategyMetrics,
+    maintain,
+    migrate,
+    rebuild_rollups,
+    verify_rollups,
+)
+from execlog.ids import uuid7
+from execlog.repository import statements
+from tests import databases
+from tests.oracle import Window, close, many
+from tests.outage import Outage
+from tests.rows import row
+from tests.types import Pool
+
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
+START = datetime(2026, 11, 20, 7, 58, 30, tzinfo=UTC)
+_examples = itertools.count()
+Log = StrategyExecutionLogRepository
+
+
+@pytest.fixture(scope="module")
+async def shared(template: str) -> AsyncIterator[Pool]:
+    """One database for all examples: each has strategies and realms of its own."""
+    async with (
+        databases.clone(template) as dsn,
+        asyncpg.create_pool(dsn, min_size=1, max_size=2) as pool,
+    ):
+        yield pool
+
+
+async def both(pool: Pool, ask: Callable[[Log], Awaitable[Any]]) -> tuple[Any, Any]:
+    """What rollups answer, and what the rows do."""
+    answers = []
+    for at_most in (-1, 10**12):
+        await pool.execute("update execlog.rollup_state set exact_runs = $1", at_most)
+        answers.append(await ask(Log(pool)))
+    return answers[0], answers[1]
+
+
+def assert_bounded(found: float, exact: float) -> None:
+    assert abs(found - exact) <= 0.01 * exact + 0.001  # below a microsecond all is taken as 0
+
+
+def assert_same(rolled: StrategyMetrics, rows: StrategyMetrics) -> None:
+    """Everything is the same, but for the percentiles and the bounds of the bars of points."""
+    assert rolled.status_breakdown == rows.status_breakdown
+    assert rolled.duration_histogram == rows.duration_histogram
+    assert (rolled.top_errors, rolled.top_cases) == (rows.top_errors, rows.top_cases)
+    assert (rolled.nodes_avg, rolled.nodes_max) == (rows.nodes_avg, rows.nodes_max)
+    for name in ("success_rate", "error_rate", "estimated_total", "points_sum"):
+        assert close(getattr(rolled, name), getattr(rows, name)), name
+    assert close(rolled.duration.avg_ms, rows.duration.avg_ms)
+    assert rolled.duration.max_ms == rows.duration.max_ms
+    assert rolled.duration.sample_size == rows.duration.sample_size
+    for name in ("p50_ms", "p95_ms", "p99_ms"):
+        assert_bounded(getattr(rolled.duration, name), getattr(rows.duration, name))
+    assert rows.duration.method == "exact"
+    error = {"exact": 0.0, "sketch": 0.01}
+    assert rolled.duration.relative_error == error[rolled.duration.method]
+    counts = [sum(bar.count for bar in card.points_histogram) for card in (rolled, rows)]
+    assert counts[0] == counts[1]
+    assert rolled.points_histogram[-1].upper_bound == rows.points_histogram[-1].upper_bound
+
+
+durations = st.one_of(
+    st.sampled_from([0.0, 0.0005, 0.001, 5.0, 10.0, 25.0, 5000.0, 1e12]),
+    st.floats(0, 3, allow_nan=False).map(lambda x: math.exp(x * 5) / 100),
+    st.floats(1e-3, 1e11),
+)
+points = st.one_of(st.none(), st.sampled_from([0.0, 5.0, 10.0, -5.0, 0.0001]), st.floats(-1e6, 1e6))
+times = st.one_of(
+    st.sampled_from(
+        [
+            None,
+            datetime.min.replace(tzinfo=UTC),
+            datetime(1, 1, 1, 0, 0, 1, tzinfo=UTC),
+            datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC),
+            datetime.max.replace(tzinfo=UTC),
+        ]
+    ),
+    st.integers(0, 4 * 3600 * 1000).map(lambda n: START + n * timedelta(milliseconds=1)),
+    st.integers(0, 16).map(lambda n: START.replace(second=0) + n * 15 * MINUTE),
+)
+_rows = st.lists(
+    st.builds(
+        row,
+        id=st.builds(uuid7),
+        strategy_id=st.sampled_from("AB"),
+        created_at=times,
+        realm_id=st.sampled_from([None, "r", "s"]),
+        status=st.sampled_from(["ok", "ok", "error", "timeout", "limit", "odd"]),
+        error_code=st.sampled_from([None, None, "E1", "E2", ""]),
+        case_name=st.sampled_from([None, "gold", "silver"]),
+        duration_ms=durations,
+        points=points,
+        nodes_executed=st.integers(0, 100),
+        sample_rate=st.sampled_from([1.0, 0.5, 0.1]),
+    ),
+    max_size=60,
+)
+_ends = st.one_of(st.none(), times.filter(lambda t: t is not None))
+
+
+@st.composite
+def _windows(draw: st.DrawFn) -> Window:
+    since, until = draw(_ends), draw(_ends)
+    if since and until and since > until:
+        since, until = until, since
+    return since, until
+
+
+async def stored(pool: Pool, rows: list[StrategyExecutionLog]) -> str:
+    """Stores the rows in a few statements of each kind; the prefix of their strategies."""
+    prefix = f"{next(_examples)}-"
+    own = [
+        one.model_copy(
+            update={
+                "strategy_id": prefix + one.strategy_id,
+                "realm_id": one.realm_id and prefix + one.realm_id,
+            }
+        )
+        for one in rows
+    ]
+    log = Log(pool)
+    third = len(own) // 3
+    await log.insert_rows(own[:third])
+    assert await log.insert_missing(own[: 2 * third]) == third
+    for one in own[2 * third : 2 * third + 3]:
+        await log.insert_row(one)
+    await log.insert_rows(own[2 * third + 3 :])
+    return prefix
+
+
+@many
+@given(rows=_rows, window=_windows())
+async def test_a_card(shared: Pool, rows: list[StrategyExecutionLog], window: Window) -> None:
+    prefix = await stored(shared, rows)
+    scope: dict[str, Any] = {"since": window[0], "until": window[1]}
+    rolled, exact = await both(shared, lambda log: log.metrics(strategy_id=prefix + "A", **scope))
+    assert_same(rolled, exact)
+    pair, exact_pair = await both(
+        shared, lambda log: log.compare(a=prefix + "B", b=prefix + "A", **scope)
+    )
+    assert_same(pair.a, exact_pair.a)
+    assert pair.b == rolled
+    assert close(pair.delta.points_avg, exact_pair.delta.points_avg)
+
+
+@many
+@given(rows=_rows, window=_windows(), by=st.sampled_from(["p99", "failures", "error_rate", "runs"]))
+async def test_a_ranking(
+    shared: Pool, rows: list[StrategyExecutionLog], window: Window, by: Any
+) -> None:
+    prefix = await stored(shared, rows)
+    scope: dict[str, Any] = {"since": window[0], "until": window[1], "by": by, "limit": 50}
+    rolled, exact = await both(
+        shared, lambda log: log.rank_strategies(realm_id=prefix + "r", **scope)
+    )
+    assert {one.strategy_id for one in rolled} == {one.strategy_id for one in exact}
+    key = "p99_ms" if by == "p99" else by
+    assert [getattr(one, key) for one in rolled] == sorted(
+        (getattr(one, key) for one in rolled), reverse=True
+    )
+    for one in rolled:
+        [other] = [found for found in exact if found.strategy_id == one.strategy_id]
+        same = ("runs", "failures", "last_run")
+        assert [getattr(one, name) for name in same] == [getattr(other, name) for name in same]
+        assert close(one.error_rate, other.error_rate)
+        assert close(one.avg_ms, other.avg_ms)
+        for name in ("p50_ms", "p95_ms", "p99_ms"):
+            assert_bounded(getattr(one, name), getattr(other, name))
+
+
+@many
+@given(
+    rows=_rows,
+    begin=st.integers(-100, 4 * 3600),
+    width=st.sampled_from([0.5, 1, 7.3, 59, 60, 61, 900, 3600, 7201]),
+    buckets=st.integers(1, 40),
+)
+async def test_a_time_series(
+    shared: Pool, rows: list[StrategyExecutionLog], begin: int, width: float, buckets: int
+) -> None:
+    prefix = await stored(shared, rows)
+    since = START.replace(second=0) + begin * SECOND
+    until = since + buckets * width * SECOND
+    rolled, exact = await both(
+        shared,
+        lambda log: log.timeseries(
+            strategy_id=prefix + "A", since=since, until=until, bucket=width
+        ),
+    )
+    for one, other in zip(rolled, exact, strict=True):
+        assert_bounded(one.duration_p95_ms, other.duration_p95_ms)
+        assert close(one.duration_avg_ms, other.duration_avg_ms)
+        assert close(one.points_sum, other.points_sum)
+        same = ("start", "total", "ok", "error", "timeout", "limit", "other", "duration_max_ms")
+        assert [getattr(one, name) for name in same] == [getattr(other, name) for name in same]
+
+
+def lognormal(chance: random.Random) -> float:
+    return chance.lognormvariate(3, 1)
+
+
+def bimodal(chance: random.Random) -> float:
+    return chance.gauss(2, 0.1) if chance.random() < 0.6 else chance.gauss(900, 30)
+
+
+def constant(_: random.Random) -> float:
+    return 12.5
+
+
+def zero(_: random.Random) -> float:
+    return 0.0
+
+
+def heavy(chance: random.Random) -> float:
+    return chance.paretovariate(0.7)
+
+
+@pytest.mark.parametrize("shape", [lognormal, bimodal, heavy, constant, zero])
+async def test_percentiles_of_many_runs(
+    pool: Pool, shape: Callable[[random.Random], float]
+) -> None:
+    chance = random.Random(7)
+    log = Log(pool)
+    await log.insert_rows(
+        row(created_at=START + n * SECOND, duration_ms=abs(shape(chance))) for n in range(20_000)
+    )
+    rolled, exact = await both(pool, lambda log: log.metrics(strategy_id="loyalty", since=START))
+    assert rolled.duration.method == "sketch"
+    assert_same(rolled, exact)
+
+
+def bars(points: list[float], edges: list[float]) -> list[int]:
+    last = len(edges) - 2
+    counts = [0] * (last + 1)
+    for value in points:
+        counts[min(max(sum(edge <= value for edge in edges) - 1, 0), last)] += 1
+    return counts
+
+
+@pytest.mark.parametrize(
+    "awarded",
+    [
+        [0.0, 5.0, 10.0, 10.0, 20.0],
+        [-100.0, -3.5, 0.0, 0.2, 77.7, 100.0],
+        [1000.0, 1001.0, 1002.0],
+        [-5.0, -5.0],
+        [0.0],
+        [n * 1.37 for n in range(500)],
+    ],
+    ids=["few", "signs", "narrow", "one", "zero", "many"],
+)
+async def test_bars_of_points_count_what_their_bounds_say(pool: Pool, awarded: list[float]) -> None:
+    await Log(pool).insert_rows(row(created_at=START, points=value) for value in awarded)
+    rolled, exact = await both(pool, lambda log: log.metrics(strategy_id="loyalty"))
+    found = [(bar.upper_bound, bar.count) for bar in rolled.points_histogram]
+    edges = [min(awarded), *(upper for upper, _ in found)]
+    assert [count for _, count in found] == bars(awarded, edges)
+    if len(exact.points_histogram) == 1:
+        assert rolled.points_histogram == exact.points_histogram
+
+
+async def test_what_is_rolled_back_is_in_no_rollup(pool: Pool) -> None:
+    log = Log(pool)
+    await log.insert_rows([row(created_at=START)])
+    async with pool.acquire() as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute(
+            "insert into execlog.strategy_execution_log (id, created_at, strategy_id,"
+            " strategy_version, strategy_type, status, duration_ms, nodes_executed)"
+            " values (gen_random_uuid(), $1, 'loyalty', 1, 'x', 'ok', 1, 1)",
+            START,
+        )
+        await transaction.rollback()
+    rolled, exact = await both(pool, lambda log: log.metrics(strategy_id="loyalty"))
+    assert rolled.status_breakdown.total == exact.status_breakdown.total == 1
+
+
+@pytest.mark.parametrize("isolation", ["read committed", "repeatable read", "serializable"])
+async def test_writers_at_once(dsn: str, isolation: str) -> None:
+    """Nobody waits for ever or fails, and nothing is lost, whatever order strategies come in."""
+    settings = {"default_transaction_isolation": isolation}
+    async with asyncpg.create_pool(dsn, min_size=8, max_size=8, server_settings=settings) as pool:
+
+        async def write(number: int) -> None:
+            chance = random.Random(number)
+            for _ in range(10):
+                async with pool.acquire() as connection, connection.transaction():
+                    for strategy in chance.sample("abcdef", 4):
+                        await connection.execute(
+                            "insert into execlog.strategy_execution_log (id, created_at,"
+                            " strategy_id, strategy_version, strategy_type, status, duration_ms,"
+                            " nodes_executed) select gen_random_uuid(), $1, $2, 1, 'x', 'ok', 1, 1"
+                            " from generate_series(1, 5)",
+                            START + chance.random() * HOUR,
+                            strategy,
+                        )
+
+        writers = [asyncio.ensure_future(write(number)) for number in range(8)]
+        await asyncio.wait_for(asyncio.gather(*writers), 60)
+        rolled, exact = await both(pool, lambda log: log.rank_strategies(by="runs"))
+        assert sum(one.runs for one in rolled) == 8 * 10 * 4 * 5
+        assert [one.runs for one in rolled] == [one.runs for one in exact]
+
+
+async def test_few_runs_are_read_from_rows(pool: Pool) -> None:
+    log = Log(pool)
+    await pool.execute("update execlog.rollup_state set exact_runs = 100")
+    await log.insert_rows(row(created_at=START) for _ in range(100))
+    assert (await log.metrics(strategy_id="loyalty")).duration.method == "exact"
+    await log.insert_row(row(created_at=START))
+    assert (await log.metrics(strategy_id="loyalty")).duration.method == "sketch"
+    assert (await log.metrics(strategy_id="loyalty", since=START)).duration.method == "exact"
+
+
+async def whole(differences: AsyncIterator[RollupDifference]) -> list[RollupDifference]:
+    return [one async for one in differences]
+
+
+async def verified(pool: Pool) -> None:
+    assert await whole(verify_rollups(pool)) == []
+
+
+async def rebuilt(pool: Pool, **window: Any) -> int:
+    return len([part async for part in rebuild_rollups(pool, **window)])
+
+
+def many_rows(number: int, seed: int = 1, over: timedelta = 5 * HOUR) -> list[StrategyExecutionLog]:
+    chance = random.Random(seed)
+    return [
+        row(
+            strategy_id=chance.choice("abc"),
+            realm_id=chance.choice([None, "r"]),
+            created_at=START + chance.random() * over,
+            duration_ms=lognormal(chance),
+            points=chance.choice([None, 0.0, 10.0, 12.5]),
+            case_name=chance.choice([None, "gold"]),
+            status=chance.choice(["ok", "ok", "error"]),
+            error_code=chance.choice([None, "E1"]),
+        )
+        for _ in range(number)
+    ]
+
+
+ODD_TIMES = [None, datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)]
+
+
+async def test_a_log_that_has_rows_already(pool: Pool) -> None:
+    """Read from its rows until its rollups are built, newest first."""
+    log = Log(pool)
+    await migrate(pool, rollups=False)
+    await log.insert_rows([*many_rows(500), *(row(created_at=time) for time in ODD_TIMES)])
+    assert await pool.fetchval("select count(*) from execlog.rollup") == 0
+    assert (await log.metrics(strategy_id="a")).duration.method == "exact"
+    with pytest.raises(InvalidArgument, match=r"^target: keeps no rollups"):
+        await rebuilt(pool)
+    await migrate(pool, rollups=True)
+    await log.insert_rows(many_rows(100, 2))
+    async for part in rebuild_rollups(pool):
+        if part.reached is not None:
+            state = await pool.fetchval("select complete_from from execlog.rollup_state")
+            assert state == part.reached
+        ask = functools.partial(Log.metrics, strategy_id="a", since=part.reached)
+        rolled, exact = await both(pool, ask)
+        assert_same(rolled, exact)
+        assert rolled.duration.method == "sketch"
+    rolled, exact = await both(pool, lambda log: log.metrics(strategy_id="loyalty"))
+    assert rolled.status_breakdown.total == exact.status_breakdown.total == len(ODD_TIMES)
+    await verified(pool)
+    assert await rebuilt(pool) > 5
+    await verified(pool)
+
+
+async def test_each_rollup_that_differs_is_named(pool: Pool) -> None:
+    log = Log(pool)
+    await log.insert_rows(many_rows(200))
+    await verified(pool)
+    hour = await pool.fetchval("select max(begins) from execlog.rollup where grain = 3600")
+    await pool.execute(
+        "update execlog.rollup set ok = ok + 1 where grain = 3600 and begins = $1"
+        " and strategy_id = 'a' and realm_id = 'r'",
+        hour,
+    )
+    await pool.execute(
+        "delete from execlog.rollup where grain = 60 and strategy_id = 'b' and begins in"
+        " (select min(begins) from execlog.rollup where grain = 60 and strategy_id = 'b')"
+    )
+    await pool.execute(
+        "update execlog.rollup_name set name = 'E2' where kind = 'e' and ctid in"
+        " (select min(ctid) from execlog.rollup_name where kind = 'e' and strategy_id = 'c')"
+    )
+    found = await whole(verify_rollups(pool))
+    assert {(one.strategy_id, one.kept - one.counted) for one in found} >= {("a", 1), ("c", 0)}
+    assert [one.kept for one in found if one.strategy_id == "b"][-1] == 0
+    [one] = [one for one in found if one.strategy_id == "a"]
+    assert (one.realm_id, one.grain, one.begins) == ("r", 3600, hour)
+    assert await whole(verify_rollups(pool, since=hour)) == [one]
+    await rebuilt(pool, since=hour)
+    assert one not in await whole(verify_rollups(pool))
+    await rebuilt(pool)
+    await verified(pool)
+
+
+async def test_a_rebuilding_while_others_store(pool: Pool) -> None:
+    log = Log(pool)
+    await log.insert_rows(many_rows(3000))
+    done = asyncio.Event()
+
+    async def write(seed: int) -> None:
+        while not done.is_set():
+            await log.insert_rows(many_rows(50, seed))
+
+    writers = [asyncio.ensure_future(write(seed)) for seed in range(2)]
+    for _ in range(3):
+        await rebuilt(pool)
+    await verified(pool)
+    done.set()
+    await asyncio.gather(*writers)
+    await verified(pool)
+
+
+async def test_rows_go_and_rollups_stay(pool: Pool) -> None:
+    """History is readable when its rows are gone, in whole minutes, and says where rows begin."""
+    now = datetime.now(UTC)
+    log = Log(pool)
+    old = now - 40 * DAY
+    await log.insert_rows(
+        row(created_at=old + n * MINUTE, status="error" if n % 5 == 0 else "ok", points=1.0)
+        for n in range(600)
+    )
+    await log.insert_rows(row(created_at=now - n * MINUTE) for n in range(60))
+    await maintain(pool, interval="day")
+    before, _ = await both(pool, lambda log: log.metrics(strategy_id="loyalty"))
+    await maintain(pool, interval="day", retain=30 * DAY, retain_failures=35 * DAY)
+    assert await pool.fetchval("select count(*) from execlog.strategy_execution_log") == 60
+    after = await log.metrics(strategy_id="loyalty")
+    assert after.rows_from is not None
+    assert old < after.rows_from < old + 2 * DAY
+    assert after.model_copy(update={"rows_from": None}) == before
+    # A window that cuts its first minute in two.
+    part = await log.metrics(strategy_id="loyalty", since=old + 300 * MINUTE + SECOND)
+    assert part.status_breakdown.total == 299 + 60 + (1 if old.second < 59 else 0)
+    recent = await log.metrics(strategy_id="loyalty", since=now - DAY)
+    assert (recent.rows_from, recent.duration.method) == (None, "exact")
+    ranked = await log.rank_strategies(since=old - DAY, until=old + DAY)
+    assert [one.runs for one in ranked] == [600]
+    series = await log.timeseries(strategy_id="loyalty", since=old - DAY, until=old + DAY)
+    assert sum(one.total for one in series) == 600
+    await verified(pool)
+    await rebuilt(pool)
+    assert await log.metrics(strategy_id="loyalty") == after
+
+
+async def test_rollups_have_a_retention_of_their_own(pool: Pool) -> None:
+    now = datetime.now(UTC)
+    log = Log(pool)
+    for days in (1, 40, 400):
+        await log.insert_rows(row(created_at=now - days * DAY + n * SECOND) for n in range(100))
+    steps = await maintain(pool, retain_minutes=30 * DAY, retain_rollups=365 * DAY)
+    assert [step.outcome for step in steps if step.action == "forget"] == ["done"]
+    kept = await pool.fetch(
+        "select grain, now() - begins > interval '30 days' as old, count(*) from execlog.rollup"
+        " group by 1, 2 order by 1, 2"
+    )
+    assert {(one["grain"], one["old"]) for one in kept} == {
+        (60, False),
+        (3600, False),
+        (3600, True),
+    }
+    assert not [
+        step
+        for step in await maintain(pool, retain_minutes=30 * DAY, retain_rollups=365 * DAY)
+        if step.action == "forget"
+    ]
+    # Without minutes the rows at the ragged ends are more, and the answer is the same.
+    scope: dict[str, Any] = {"since": now - 41 * DAY, "until": now - 40 * DAY + 50 * SECOND}
+    rolled, exact = await both(pool, lambda log: log.metrics(strategy_id="loyalty", **scope))
+    assert_same(rolled, exact)
+    assert exact.status_breakdown.total == 51
+
+
+async def test_rows_that_are_in_no_rollup_are_not_removed(pool: Pool) -> None:
+    now = datetime.now(UTC)
+    await migrate(pool, rollups=False)
+    await Log(pool).insert_rows(row(created_at=now - 40 * DAY) for _ in range(10))
+    await migrate(pool, rollups=True)
+    await maintain(pool, interval="day")
+    for wanted in ("postponed", "done"):
+        steps = await maintain(pool, interval="day", retain=30 * DAY)
+        found = [step for step in steps if step.action in ("drop", "purge")]
+        assert {step.outcome for step in found} == {wanted}
+        if wanted == "postponed":
+            assert "execlog rollup rebuild" in (found[0].problem or "")
+            await rebuilt(pool)
+    assert (await Log(pool).metrics(strategy_id="loyalty")).status_breakdown.total == 10
+
+
+async def test_switched_off(pool: Pool) -> None:
+    log = Log(pool)
+    await log.insert_rows(many_rows(100))
+    await migrate(pool, rollups=False)
+    await log.insert_rows(many_rows(100, 2))
+    await pool.execute("update execlog.rollup_state set exact_runs = -1")
+    card = await log.metrics(strategy_id="a")
+    assert card.duration.method == "exact"
+    assert len(await log.timeseries(strategy_id="a", since=START, until=START + HOUR)) > 1
+    assert sum(one.runs for one in await log.rank_strategies()) == 200
+    assert await migrate(pool) == []
+    assert (await log.metrics(strategy_id="a")) == card
+    await migrate(pool, rollups=True)
+    await rebuilt(pool)
+    assert (await log.metrics(strategy_id="a")).duration.method == "sketch"
+    await verified(pool)
+
+
+@pytest.mark.timeout(120)
+async def test_a_server_that_is_killed_under_load() -> None:
+    """What is there after it has started again is in the rollups, and nothing else is."""
+    with Outage() as outage:
+        await migrate(outage.dsn)
+        async with ExecutionRecorder(outage.dsn, linger=0.01) as recorder:
+            for _ in range(3):
+                for n in range(3000):
+                    recorder.record(
+                        strategy_id="abc"[n % 3],
+                        strategy_version=1,
+                        strategy_type="DSL_FULL",
+                        status="ok" if n % 7 else "error",
+                        duration_ms=float(n),
+                        nodes_executed=1,
+                    )
+                    if n % 100 == 0:
+                        await asyncio.sleep(0.005)
+                outage.kill()
+                outage.start()
+            assert await recorder.flush(timeout=60)
+        assert await whole(verify_rollups(outage.dsn)) == []
+        async with asyncpg.create_pool(outage.dsn, min_size=1, max_size=1) as pool:
+            rolled, exact = await both(pool, lambda log: log.rank_strategies(by="runs"))
+        assert sum(one.runs for one in rolled) == sum(one.runs for one in exact) == 9000
+
+
+async def plan_of(pool: Pool, name: str, *values: object) -> list[tuple[str, float]]:
+    """Each table that a statement reads, and how many rows of it."""
+    async with pool.acquire() as connection, connection.transaction():
+        # These tables are so small that an index is no gain.
+        await connection.execute("set local enable_seqscan = off")
+        text = await connection.fetchval(
+            f"explain (analyze, format json) {statements()[name].sql}", *values
+        )
+    plans, found = [json.loads(text)[0]["Plan"]], []
+    while plans:
+        node = plans.pop()
+        plans += node.get("Plans", [])
+        if "Relation Name" in node and node["Actual Loops"]:
+            read = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+            found.append((node["Relation Name"], read * node["Actual Loops"]))
+    return found
+
+
+async def test_only_rollups_and_ragged_ends_are_read(pool: Pool) -> None:
+    log = Log(pool)
+    begin = START.replace(minute=0, second=0)
+    await log.insert_rows(
+        row(strategy_id="ab"[n % 2], created_at=begin + n * SECOND) for n in range(6 * 3600)
+    )
+    await maintain(pool)
+    await pool.execute("update execlog.rollup_state set exact_runs = 1000")
+    await pool.execute("vacuum (analyze) execlog.strategy_execution_log")
+    await pool.execute("vacuum (analyze) execlog.rollup")
+    since, until = begin + 1830 * SECOND, begin + 5 * HOUR + 90 * SECOND
+    for name, extra, ends, strategies in (
+        # Half a minute at each end, once for each of the card's two passes over rows.
+        ("metrics", (), 2 * 31, 1),
+        ("timeseries", (3600 * 10**6, 5), 5 * 31, 1),
+        ("rank_strategies", ("p99", 10), 2 * 2 * 31, 2),
+    ):
+        first = None if name == "rank_strategies" else "a"
+        read = await plan_of(pool, name, first, since, until, *extra)
+        rows = sum(number for table, number in read if table.startswith("strategy_"))
+        rolled = sum(number for table, number in read if table == "rollup")
+        assert 0 < rows <= ends + 20, name
+        # Four hours, and minutes beside them.
+        assert 0 < rolled <= strategies * (5 * 60 + 5), name
+    assert (
+        await log.metrics(strategy_id="a", since=since, until=until)
+    ).duration.method == "sketch"
