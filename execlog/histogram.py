@@ -11,7 +11,7 @@ import bisect
 import itertools
 from collections.abc import Mapping, Sequence
 
-__all__ = ["RELATIVE_ERROR", "add", "lower_bound", "percentiles", "unpacked"]
+__all__ = ["RELATIVE_ERROR", "lower_bound", "percentiles", "unpacked"]
 
 RELATIVE_ERROR = 0.01
 """How far off, of itself, a percentile may be; from a microsecond to thirty years."""
@@ -34,11 +34,6 @@ def unpacked(number: str | None) -> dict[int, int]:
         for end in range(len(number) - lowest * _DIGITS, 0, -_DIGITS)
     ]
     return {bar: count for bar, count in enumerate(counts, lowest) if count}
-
-
-def add(left: Mapping[int, int], right: Mapping[int, int]) -> dict[int, int]:
-    """Two histograms as one, its bars in order. Never raises."""
-    return {bar: left.get(bar, 0) + right.get(bar, 0) for bar in sorted({*left, *right})}
 
 
 def lower_bound(bar: int) -> float:
