@@ -120,6 +120,9 @@ def compare(
     methods = {one.duration.method, two.duration.method}
     if "sample" in methods:
         print("execlog: percentiles are of a sample of the newest runs", file=sys.stderr)
+    elif "sketch" in methods:
+        within = percent(max(took.relative_error or 0.0 for took in durations))
+        print(f"execlog: percentiles are within {within}", file=sys.stderr)
 
 
 def check(
@@ -190,12 +193,16 @@ def _card(card: StrategyMetrics, utc: bool, console: Console) -> Iterator[Text]:
         f"{number(counts.total)} runs stored, of {number(round(card.estimated_total))};"
         f" {percent(card.success_rate)} ok, {percent(1 - card.success_rate)} failed"
     )
+    if card.rows_from is not None:
+        before = local(card.rows_from, utc)
+        yield Text(f"before {before} rows are gone: in whole minutes or hours there", style="dim")
     yield from _section("outcome")
     for status, style in STYLES.items():
         count = getattr(counts, status)
         yield _bar_line(status, count, counts.total, width, style)
     took = card.duration
-    of = f"{took.method}, {number(took.sample_size)} runs"
+    within = f" ±{percent(took.relative_error)}" if took.relative_error else ""
+    of = f"{took.method}{within}, {number(took.sample_size)} runs"
     yield from _section(f"duration ({of})")
     facts = {"avg": took.avg_ms, "p50": took.p50_ms, "p95": took.p95_ms}
     facts |= {"p99": took.p99_ms, "max": took.max_ms}

@@ -170,7 +170,8 @@ async def bench_size(report: Report, pool: Pool) -> None:
             await Log(pool).insert_rows(some(dice, 10, moment) for _ in range(200))
     await pool.execute("vacuum")
     rows = await pool.fetchval(
-        f"select sum(pg_total_relation_size(relid))::bigint from pg_partition_tree('{TABLE}') where isleaf"
+        "select sum(pg_total_relation_size(relid))::bigint"
+        f" from pg_partition_tree('{TABLE}') where isleaf"
     )
     ours = await pool.fetchval(
         "select pg_total_relation_size('execlog.rollup')"

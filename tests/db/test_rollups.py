@@ -8,8 +8,11 @@ import itertools
 import json
 import math
 import random
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -614,3 +617,29 @@ async def test_only_rollups_and_ragged_ends_are_read(pool: Pool) -> None:
     assert (
         await log.metrics(strategy_id="a", since=since, until=until)
     ).duration.method == "sketch"
+
+
+async def test_the_commands(dsn: str, pool: Pool) -> None:
+    def run(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        command = [str(Path(sys.executable).with_name("execlog")), *arguments, "--dsn", dsn]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stderr
+        return done
+
+    await Log(pool).insert_rows(many_rows(300))
+    await pool.execute("update execlog.rollup_state set exact_runs = -1")
+    commands = functools.partial(asyncio.to_thread, run)
+    assert (await commands("rollup", "verify")).stderr.endswith("0 rollups differ from the rows\n")
+    assert "duration (sketch ±1.00 %, " in (await commands("summary", "a")).stdout
+    assert "within 1.00 %" in (await commands("compare", "a", "b")).stderr
+    await pool.execute("update execlog.rollup set ok = ok + 5 where grain = 3600")
+    found = json.loads((await commands("rollup", "verify", "--json", code=3)).stdout)
+    assert {one["kept"] - one["counted"] for one in found} == {5}
+    shown = (await commands("rollup", "verify", code=3)).stdout
+    assert shown.splitlines()[0].split() == ["strategy", "realm", "of", "begins", "rollup", "rows"]
+    assert (await commands("rollup", "rebuild")).stderr.endswith(" parts rebuilt\n")
+    await verified(pool)
+    await commands("migrate", "--no-rollups")
+    await commands("rollup", "rebuild", code=2)
+    assert "duration (exact, " in (await commands("summary", "a")).stdout
+    await commands("migrate", "--rollups")
