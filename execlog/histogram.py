@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import bisect
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 
-__all__ = ["RELATIVE_ERROR", "lower_bound", "percentiles", "unpacked"]
+__all__ = ["RELATIVE_ERROR", "lower_bound", "percentiles", "unpacked", "upper_bound"]
 
 RELATIVE_ERROR = 0.01
 """How far off, of itself, a percentile may be; from a microsecond to thirty years."""
@@ -39,6 +40,11 @@ def unpacked(number: str | None) -> dict[int, int]:
 def lower_bound(bar: int) -> float:
     """The least number that a bar holds. Never raises."""
     return _FIRST * _GROWTH ** (bar - 1) if bar else 0.0
+
+
+def upper_bound(bar: int) -> float:
+    """The least number above all that a bar holds; infinite for the last one. Never raises."""
+    return lower_bound(bar + 1) if bar < _LAST else math.inf
 
 
 def percentiles(

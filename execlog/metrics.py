@@ -273,11 +273,11 @@ def _points_bars(record: asyncpg.Record) -> list[tuple[float, float, int]]:
     """The least number of each bar that holds any, the least above it, and the count; in order."""
     below, above = (histogram.unpacked(record[name]) for name in ("points_below", "points"))
     near_zero = record["points_runs"] - sum(below.values()) - sum(above.values())
-    at = histogram.lower_bound
-    bars = [(-at(bar + 1), -at(bar), below[bar]) for bar in reversed(below)]
+    low, high = histogram.lower_bound, histogram.upper_bound
+    bars = [(-high(bar), -low(bar), below[bar]) for bar in reversed(below)]
     if near_zero:
-        bars.append((-at(1), at(1), near_zero))
-    return [*bars, *((at(bar), at(bar + 1), above[bar]) for bar in above)]
+        bars.append((-low(1), low(1), near_zero))
+    return [*bars, *((low(bar), high(bar), above[bar]) for bar in above)]
 
 
 def _labels(edges: Sequence[float]) -> list[str]:

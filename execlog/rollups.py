@@ -8,6 +8,7 @@ same hour makes it begin again.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -32,7 +33,13 @@ __all__ = ["RebuiltPart", "RollupDifference", "rebuild_rollups", "switch", "veri
 _BEGIN, _END = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _HOUR = timedelta(hours=1)
 _LONGEST_SECONDS = 86_400.0
-_TRIES = 4
+_TRIES = 6
+# A writer is at the same rows.
+_AT_IT = (
+    asyncpg.SerializationError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
+)
 _STATEMENTS = frozenset({"difference", "newest_before", "state"})
 
 
@@ -112,19 +119,15 @@ async def rebuild_rollups(
                 )
             floor = max(_up(_time(state["rows_from"])), _down(first or _BEGIN))
             ends = _END if last is None else _down(last) + _HOUR
-            if first is None and last is None and state["complete_from"] != datetime.min:
+            if first is None and last is None and _time(state["complete_from"]) > floor:
                 ends = _time(state["complete_from"])
-            newest = _time(state["newest"]) if state["newest"] else None
-            if ends == _END and newest:
-                begins = max(_down(newest), floor)
-                await log.replayed(begins, ends, replace=True)
-                yield RebuiltPart(reached=begins)
-                ends = begins
             while ends > floor:
                 newest = await log.newest_before(ends)
                 begins = floor if newest is None else max(_down(newest), floor)
                 await log.replayed(begins, ends, replace=True)
                 ends = begins
+                # They may go meanwhile.
+                floor = max(floor, _up(_time((await log.state())["rows_from"])))
                 yield RebuiltPart(reached=None if ends <= floor else begins)
 
 
@@ -162,6 +165,9 @@ async def verify_rollups(
             floor = max(
                 _up(_time(state["complete_from"])),
                 _up(_time(state["rows_from"])),
+                # Of what is older, half is forgotten.
+                _time(state["minutes_from"]),
+                _time(state["hours_from"]),
                 _down(first or _BEGIN),
             )
             ends = _END if last is None else _down(last) + _HOUR
@@ -195,28 +201,35 @@ class _Log:
         self, begins: datetime, ends: datetime, *, replace: bool
     ) -> list[RollupDifference]:
         """Makes the rollups of a time from its rows; puts them in place, or says what differs."""
-        for left in reversed(range(_TRIES)):
+        for attempt in range(_TRIES):
             try:
-                return await self._replay(begins, ends, replace=replace, wait=left == 0)
-            except asyncpg.SerializationError:
-                if not left:
+                return await self._replay(begins, ends, replace=replace, wait=attempt == _TRIES - 1)
+            except _AT_IT:
+                if attempt == _TRIES - 1:
                     raise
+                await asyncio.sleep(0.05 * 2**attempt)
         raise AssertionError  # the last try returns or raises
 
     async def _replay(
         self, begins: datetime, ends: datetime, *, replace: bool, wait: bool
     ) -> list[RollupDifference]:
-        words = {
-            "begins": timestamp(begins),
-            "ends": timestamp(ends),
-            # At the end of the calendar there are rows too.
-            "until": "<=" if ends == _END else "<",
-        }
         transaction = self._connection.transaction(isolation="repeatable_read")
         await transaction.start()
         try:
+            await self._run("begin", {})
             if wait:
-                await self._run("wait", words)
+                await self._run("wait", {})
+            # They may have gone since we looked.
+            begins = max(begins, _up(_time((await self.state())["rows_from"])))
+            if begins >= ends:
+                await transaction.rollback()
+                return []
+            words = {
+                "begins": timestamp(begins),
+                "ends": timestamp(ends),
+                # At the end of the calendar there are rows too.
+                "until": "<=" if ends == _END else "<",
+            }
             await self._run("replay", words)
             found = []
             if replace:

@@ -134,8 +134,8 @@ comment on function execlog.rollup_edge(double precision) is 'The bar of the das
 
 -- What of a window is read where: grain NULL are rows, 60 and 3600 rollups by their begin, 0 the rollup
 -- of runs without a time; both ends are included. Whole hours, whole minutes beside them, and rows at the
--- ragged ends, a minute of them or, where minutes are gone, an hour. Where the rows are gone what an end
--- cuts is counted whole, by the part of time in which it begins where one follows another.
+-- ragged ends, a minute of them or, where minutes are gone, an hour. Where rows are gone none are read, and
+-- what an end cuts is counted whole: by the part in which it begins, where one follows another.
 create function execlog.rollup_cut(since timestamptz, until timestamptz, follows boolean default false)
 returns table (grain integer, begins timestamptz, ends timestamptz)
 language plpgsql
@@ -152,38 +152,42 @@ declare
     last constant timestamptz := coalesce(until, 'infinity');
     low timestamptz;
     high timestamptz := last + tick;
-    grain_here interval;
+    low_is_gone boolean;
+    high_is_gone boolean;
+    unit interval;
     low_minute timestamptz;
     high_minute timestamptz;
     low_hour timestamptz;
     high_hour timestamptz;
 begin
     select * into strict state from execlog.rollup_state;
-    low := greatest(first, state.complete_from);
-    if low < state.rows_from then
-        grain_here := case when low < state.minutes_from then hour else minute end;
-        low := date_bin(grain_here, case when follows then low + grain_here - tick else low end, origin);
+    -- An hour whose rows are gone in part is taken for gone.
+    state.rows_from := date_bin(hour, state.rows_from + hour - tick, origin);
+    -- Rows that outlive their rollups are read.
+    low := greatest(first, state.complete_from, case when state.hours_from > state.rows_from then state.hours_from end);
+    low_is_gone := low < state.rows_from;
+    high_is_gone := high < state.rows_from;
+    if low_is_gone then
+        unit := case when low < state.minutes_from then hour else minute end;
+        low := date_bin(unit, case when follows then low + unit - tick else low end, origin);
     end if;
-    if high < state.rows_from then
-        grain_here := case when high < state.minutes_from then hour else minute end;
-        high := date_bin(grain_here, high + grain_here - tick, origin);
+    if high_is_gone then
+        unit := case when high < state.minutes_from then hour else minute end;
+        high := date_bin(unit, high + unit - tick, origin);
     end if;
     low_hour := date_bin(hour, low + hour - tick, origin);
     high_hour := date_bin(hour, high, origin);
     low_minute := case when low < state.minutes_from then low_hour else date_bin(minute, low + minute - tick, origin) end;
     high_minute := case when high < state.minutes_from then high_hour else date_bin(minute, high, origin) end;
-    -- The ends of the calendar are whole hours, of one instant each.
-    if state.complete_from = 'infinity' or low_minute > high_minute
-        or (low_minute = high_minute and isfinite(low_minute)) then
+    if state.complete_from = 'infinity' or (low_minute >= high_minute and isfinite(high_minute) and not low_is_gone) then
         return query select null::integer, first, last;
         return;
     end if;
     if since is null and until is null and state.complete_from = '-infinity' then
         return query select 0, '-infinity'::timestamptz, '-infinity'::timestamptz;
     end if;
-    if low_hour > high_hour or (low_hour = high_hour and isfinite(low_hour)) then
-        return query select 60, low_minute, high_minute - minute;
-    else
+    -- The ends of the calendar are whole hours, of one instant each.
+    if low_hour < high_hour or (low_hour = high_hour and not isfinite(low_hour)) then
         return query select 3600, low_hour, high_hour - hour;
         if low_minute < low_hour then
             return query select 60, low_minute, low_hour - minute;
@@ -191,11 +195,13 @@ begin
         if high_hour < high_minute then
             return query select 60, high_hour, high_minute - minute;
         end if;
+    elsif low_minute < high_minute then
+        return query select 60, low_minute, high_minute - minute;
     end if;
-    if first < low_minute then
+    if first < low_minute and not low_is_gone then
         return query select null::integer, first, low_minute - tick;
     end if;
-    if high_minute <= last and isfinite(high_minute) and high_minute < high then
+    if high_minute <= last and isfinite(high_minute) and not high_is_gone then
         return query select null::integer, high_minute, last;
     end if;
 end
@@ -255,7 +261,7 @@ $$;
 
 comment on function execlog.rollup_parts(text, timestamptz, timestamptz) is 'Which parts of a window are read from rows, minutes and hours; all from rows where there are few.';
 
--- The slot of a transaction that would not see what others add meanwhile: no other has it.
+-- A slot that no other transaction has.
 create function execlog.rollup_own_slot()
 returns integer
 language sql
@@ -263,11 +269,11 @@ as $$
     select 64 + (pg_current_xact_id()::text::numeric % 2147000000)::integer
 $$;
 
-comment on function execlog.rollup_own_slot() is 'The slot of a transaction that is repeatable.';
+comment on function execlog.rollup_own_slot() is 'A slot that no other transaction has.';
 
 -- Adds what a statement has stored. Each transaction at work has a slot of its own, which it holds until
 -- it ends: nobody waits for another's rows, and nobody can deadlock. A transaction that would not see
--- what others add meanwhile has rows of its own.
+-- what others add meanwhile has rows of its own, and so has one where more than 64 are at work.
 create function execlog.roll_up()
 returns trigger
 language plpgsql
@@ -288,8 +294,7 @@ begin
         while not pg_try_advisory_xact_lock(log, own) loop
             own := own + 1;
             if own = 64 then
-                own := pg_backend_pid() % 64;
-                perform pg_advisory_xact_lock(log, own);
+                own := execlog.rollup_own_slot();
                 exit;
             end if;
         end loop;
@@ -446,6 +451,9 @@ begin
     return null;
 end
 $$;
+
+-- It has its owner's rights: nobody else may make a trigger of it.
+revoke execute on function execlog.roll_up() from public;
 
 comment on function execlog.roll_up() is 'Adds the rows of a statement to the rollups, in its transaction.';
 

@@ -133,10 +133,10 @@ where kept.exact <> made.exact
     or (kept.exact is null) <> (made.exact is null)
     or kept.names <> made.names
     or (kept.names is null) <> (made.names is null)
-    or abs(kept.rounded[1] - made.rounded[1]) > 1e-9 * made.rounded[1]
-    or abs(kept.rounded[2] - made.rounded[2]) > 1e-9 * made.rounded[2]
-    or abs(kept.rounded[3] - made.rounded[3]) > 1e-9 * made.rounded[3]
-    or abs(kept.rounded[4] - made.rounded[4]) > 1e-9 * made.rounded[4]
+    or abs(kept.rounded[1] - made.rounded[1]) > 1e-9 * greatest(made.rounded[1], 1e-290)
+    or abs(kept.rounded[2] - made.rounded[2]) > 1e-9 * greatest(made.rounded[2], 1e-290)
+    or abs(kept.rounded[3] - made.rounded[3]) > 1e-9 * greatest(made.rounded[3], 1e-290)
+    or abs(kept.rounded[4] - made.rounded[4]) > 1e-9 * greatest(made.rounded[4], 1e-290)
     or abs(kept.rounded[5] - made.rounded[5]) > made.points_error
     or abs(kept.rounded[6] - made.rounded[6]) > made.points_error
 order by begins desc, grain, strategy_id, realm_id

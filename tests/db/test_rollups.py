@@ -643,3 +643,158 @@ async def test_the_commands(dsn: str, pool: Pool) -> None:
     await commands("rollup", "rebuild", code=2)
     assert "duration (exact, " in (await commands("summary", "a")).stdout
     await commands("migrate", "--rollups")
+
+
+async def test_nobody_else_makes_a_trigger_of_it(pool: Pool) -> None:
+    """What runs with its owner's rights is not for others to call."""
+    public = "select has_function_privilege('public', 'execlog.roll_up()', 'execute')"
+    assert not await pool.fetchval(public)
+
+
+async def test_rows_that_go_while_rollups_are_rebuilt(pool: Pool) -> None:
+    now = datetime.now(UTC)
+    log = Log(pool)
+    await log.insert_rows(row(created_at=now - days * DAY) for days in (0, 1, 40, 41, 42))
+    await maintain(pool, interval="day")
+    parts = rebuild_rollups(pool)
+    await anext(parts)
+    await maintain(pool, interval="day", retain=30 * DAY)
+    assert await pool.fetchval("select count(*) from execlog.strategy_execution_log") == 2
+    assert [part async for part in parts]
+    assert (await log.metrics(strategy_id="loyalty")).status_breakdown.total == 5
+    await verified(pool)
+
+
+async def test_rows_that_outlive_their_rollups(pool: Pool) -> None:
+    now = datetime.now(UTC)
+    log = Log(pool)
+    await log.insert_rows(row(created_at=now - days * DAY / 10) for days in range(300))
+    await maintain(pool, retain_rollups=10 * DAY)
+    rolled, exact = await both(pool, lambda log: log.metrics(strategy_id="loyalty"))
+    assert rolled.status_breakdown.total == 300
+    assert_same(rolled, exact)
+    await verified(pool)
+
+
+@pytest.mark.parametrize("minutes", [None, 20 * DAY])
+async def test_a_time_series_where_only_failures_are_left(
+    pool: Pool, minutes: timedelta | None
+) -> None:
+    """No row there is read, and no run is counted by two buckets."""
+    begin = (datetime.now(UTC) - 40 * DAY).replace(minute=0, second=0, microsecond=0)
+    await Log(pool).insert_rows(
+        row(created_at=begin + n * 5 * SECOND, status="ok" if n % 5 else "error")
+        for n in range(720)
+    )
+    await maintain(pool, interval="day")
+    kept = {"retain": 30 * DAY, "retain_failures": 60 * DAY, "retain_minutes": minutes}
+    await maintain(pool, interval="day", **kept)  # type: ignore[arg-type]
+    assert await pool.fetchval("select count(*) from execlog.strategy_execution_log") == 144
+    for width in (10, 90, 600, 5000):
+        count = 3600 // width + 1
+        series = await Log(pool).timeseries(
+            strategy_id="loyalty", since=begin, until=begin + count * width * SECOND, bucket=width
+        )
+        assert sum(one.total for one in series) == 720
+        assert sum(one.error for one in series) == 144
+    late = row(created_at=begin + 1801 * SECOND, status="error")
+    await Log(pool).insert_row(late)
+    card = await Log(pool).metrics(strategy_id="loyalty", since=begin, until=begin + HOUR)
+    assert card.status_breakdown.error == 145
+
+
+async def test_an_hour_whose_rows_are_gone_in_part(pool: Pool) -> None:
+    """What DEFAULT holds is removed to the second."""
+    begin = (datetime.now(UTC) - 40 * DAY).replace(minute=0, second=0, microsecond=0)
+    await Log(pool).insert_rows(row(created_at=begin + n * SECOND) for n in range(3600))
+    await pool.execute(
+        "delete from execlog.strategy_execution_log where created_at < $1",
+        begin + 1000.5 * SECOND,
+    )
+    await pool.execute("update execlog.rollup_state set rows_from = $1", begin + 1000.5 * SECOND)
+    scope: dict[str, Any] = {"since": begin + 960 * SECOND, "until": begin + 1019 * SECOND}
+    card = await Log(pool).metrics(strategy_id="loyalty", **scope)
+    assert card.status_breakdown.total == 60
+    await verified(pool)
+
+
+async def test_more_writers_than_slots(dsn: str) -> None:
+    connections = [await asyncpg.connect(dsn) for _ in range(70)]
+    for number, connection in enumerate(connections):
+        await connection.execute("set lock_timeout = '5s'; begin")
+        await connection.execute(
+            "insert into execlog.strategy_execution_log (id, created_at, strategy_id,"
+            " strategy_version, strategy_type, status, duration_ms, nodes_executed)"
+            " values (gen_random_uuid(), $1, 'loyalty', 1, 'x', 'ok', $2, 1)",
+            START,
+            float(number),
+        )
+    for connection in connections:
+        await connection.execute("commit")
+        await connection.close()
+    async with asyncpg.create_pool(dsn, min_size=1, max_size=1) as pool:
+        rolled, exact = await both(pool, lambda log: log.metrics(strategy_id="loyalty"))
+        assert_same(rolled, exact)
+        assert rolled.status_breakdown.total == 70
+        await verified(pool)
+
+
+async def test_a_writer_that_rebuilding_meets_on_its_way(dsn: str, pool: Pool) -> None:
+    """It holds one rollup of the hour and comes for another: who rebuilds gives way."""
+    log = Log(pool)
+    for strategy in "ab":
+        await log.insert_row(row(strategy_id=strategy, created_at=START))
+    writer = await asyncpg.connect(dsn)
+    insert = (
+        "insert into execlog.strategy_execution_log (id, created_at, strategy_id,"
+        " strategy_version, strategy_type, status, duration_ms, nodes_executed)"
+        " values (gen_random_uuid(), $1, $2, 1, 'x', 'ok', 1, 1)"
+    )
+    await writer.execute("begin")
+    await writer.execute(insert, START, "b")
+    rebuilding = asyncio.ensure_future(rebuilt(pool))
+    await asyncio.sleep(0.4)
+    await writer.execute(insert, START, "a")
+    await writer.execute("commit")
+    await writer.close()
+    await rebuilding
+    assert sum(one.runs for one in await log.rank_strategies()) == 4
+    await verified(pool)
+
+
+async def test_two_that_rebuild_at_once(dsn: str, pool: Pool) -> None:
+    await migrate(pool, rollups=False)
+    await Log(pool).insert_rows(many_rows(5000))
+    await migrate(pool, rollups=True)
+    async with asyncpg.create_pool(dsn, min_size=2, max_size=2) as two:
+        await asyncio.gather(*(rebuilt(two, since=START + n * HOUR) for n in (0, 1)))
+    await rebuilt(pool)
+    await verified(pool)
+
+
+async def test_numbers_at_the_ends_of_their_range(pool: Pool) -> None:
+    await Log(pool).insert_rows(
+        row(created_at=START, duration_ms=duration, points=points, sample_rate=rate)
+        for duration, points, rate in (
+            (1e-320, 1e300, 1e-300),
+            (1e300, -1e300, 1e-9),
+            (0.0, 1e13, 1.0),
+            (2e12, 1e14, 1.0),
+        )
+    )
+    await verified(pool)
+    await both(pool, lambda log: log.metrics(strategy_id="loyalty"))
+    await Log(pool).insert_rows(
+        row(strategy_id="vast", created_at=START, points=n * 1e13) for n in range(1, 11)
+    )
+    rolled, _ = await both(pool, lambda log: log.metrics(strategy_id="vast"))
+    assert [(bar.upper_bound, bar.count) for bar in rolled.points_histogram] == [(1e14, 10)]
+
+
+async def test_a_log_that_is_emptied_while_they_are_off(pool: Pool) -> None:
+    await Log(pool).insert_rows(many_rows(50))
+    await migrate(pool, rollups=False)
+    await pool.execute("truncate execlog.strategy_execution_log")
+    await migrate(pool, rollups=True)
+    rolled, exact = await both(pool, lambda log: log.rank_strategies())
+    assert rolled == exact == []

@@ -1,6 +1,14 @@
 -- Rows are added to the rollups from now on. What a log holds already is not in them.
 alter table execlog.strategy_execution_log enable trigger roll_up;
 
+delete from execlog.rollup
+where exists (select from execlog.rollup_state where not enabled and rows_from = '-infinity')
+    and not exists (select from execlog.strategy_execution_log);
+
+delete from execlog.rollup_name
+where exists (select from execlog.rollup_state where not enabled and rows_from = '-infinity')
+    and not exists (select from execlog.strategy_execution_log);
+
 update execlog.rollup_state
 set
     enabled = true,

@@ -33,6 +33,18 @@ select
 from execlog.strategy_execution_log
 where created_at is null;
 
+select 1
+from execlog.rollup
+where grain = 0
+    and slot <> execlog.rollup_own_slot()
+for update nowait;
+
+select 1
+from execlog.rollup_name
+where grain = 0
+    and slot <> execlog.rollup_own_slot()
+for update nowait;
+
 delete from execlog.rollup
 where grain = 0
     and slot <> execlog.rollup_own_slot();
