@@ -285,6 +285,10 @@ declare
     log constant integer := 'execlog.rollup'::regclass::oid::bigint::bit(32)::integer;
     own integer := 0;
 begin
+    -- It has its owner's rights: a table of somebody else's is not to be taken for the log.
+    if tg_relid <> 'execlog.strategy_execution_log'::regclass and not pg_has_role(session_user, current_user, 'member') then
+        raise insufficient_privilege using message = 'only the owner of the log may add to its rollups';
+    end if;
     if not exists (select from stored) then
         return null;
     end if;
@@ -451,9 +455,6 @@ begin
     return null;
 end
 $$;
-
--- It has its owner's rights: nobody else may make a trigger of it.
-revoke execute on function execlog.roll_up() from public;
 
 comment on function execlog.roll_up() is 'Adds the rows of a statement to the rollups, in its transaction.';
 

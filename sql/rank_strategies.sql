@@ -93,29 +93,11 @@ counted as (
         sum(rollup.durations),
         max(rollup.last_run)
     from part
-    cross join lateral (
-        select
-            strategy_id,
-            ok,
-            error,
-            timeout,
-            "limit",
-            other,
-            ok_weight,
-            failed_weight,
-            other_weight,
-            duration_sum_ms,
-            duration_min_ms,
-            duration_max_ms,
-            durations,
-            last_run
-        from execlog.rollup
-        where grain = part.grain
-            and begins >= part.begins
-            and begins <= part.ends
-            and ($1::text is null or realm_id = $1::text)
-        offset 0
-    ) as rollup
+    join execlog.rollup
+        on rollup.grain = part.grain
+        and rollup.begins >= part.begins
+        and rollup.begins <= part.ends
+    where $1::text is null or rollup.realm_id = $1::text
     group by rollup.strategy_id
 ),
 strategy as (

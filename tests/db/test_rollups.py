@@ -645,10 +645,24 @@ async def test_the_commands(dsn: str, pool: Pool) -> None:
     await commands("migrate", "--rollups")
 
 
-async def test_nobody_else_makes_a_trigger_of_it(pool: Pool) -> None:
-    """What runs with its owner's rights is not for others to call."""
-    public = "select has_function_privilege('public', 'execlog.roll_up()', 'execute')"
-    assert not await pool.fetchval(public)
+async def test_nobody_else_makes_a_trigger_of_it(dsn: str) -> None:
+    """What runs with its owner's rights takes no other table for the log."""
+    connection = await asyncpg.connect(dsn)
+    role = f"tenant_{uuid7().hex}"
+    await connection.execute(f"create role {role}; grant usage on schema execlog to {role}")
+    try:
+        await connection.execute(f"set session authorization {role}")
+        await connection.execute(
+            "create temporary table stored (strategy_id text, realm_id text);"
+            "create trigger roll_up after insert on stored referencing new table as stored"
+            " for each statement execute function execlog.roll_up()"
+        )
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="only the owner of the log"):
+            await connection.execute("insert into stored values ('a', 'b')")
+    finally:
+        await connection.execute("reset session authorization")
+        await connection.execute(f"drop owned by {role}; drop role {role}")
+        await connection.close()
 
 
 async def test_rows_that_go_while_rollups_are_rebuilt(pool: Pool) -> None:
