@@ -983,7 +983,8 @@ def test_a_loop_that_dies_while_it_closes(dsn: str) -> None:
     async def begin_to_close() -> None:
         record(recorder, 1)
         recorder_closing.append(asyncio.ensure_future(recorder.aclose(timeout=30)))
-        await asyncio.sleep(0.05)
+        for _ in range(20):  # turns of the loop, in which each of its tasks has begun
+            await asyncio.sleep(0.005)
 
     recorder_closing: list[Any] = []
     loop.run_until_complete(begin_to_close())
