@@ -81,24 +81,38 @@ counted as (
     group by strategy_id
     union all
     select
-        rollup.strategy_id,
-        sum(rollup.ok + rollup.error + rollup.timeout + rollup."limit" + rollup.other)::bigint,
-        sum(rollup.error + rollup.timeout + rollup."limit" + rollup.other)::bigint,
-        sum(rollup.failed_weight),
-        sum(rollup.ok_weight + rollup.other_weight),
-        sum(rollup.duration_sum_ms),
-        min(rollup.duration_min_ms),
-        max(rollup.duration_max_ms),
+        rolled.strategy_id,
+        rolled.runs,
+        rolled.failures,
+        rolled.failed_weight,
+        rolled.other_weight,
+        rolled.duration_sum_ms,
+        rolled.duration_min_ms,
+        rolled.duration_max_ms,
         null,
-        sum(rollup.durations),
-        max(rollup.last_run)
+        rolled.durations,
+        rolled.last_run
     from part
-    join execlog.rollup
-        on rollup.grain = part.grain
-        and rollup.begins >= part.begins
-        and rollup.begins <= part.ends
-    where $1::text is null or rollup.realm_id = $1::text
-    group by rollup.strategy_id
+    -- Each part by itself, so that it is a range of the index.
+    cross join lateral (
+        select
+            strategy_id,
+            sum(ok + error + timeout + "limit" + other)::bigint as runs,
+            sum(error + timeout + "limit" + other)::bigint as failures,
+            sum(failed_weight) as failed_weight,
+            sum(ok_weight + other_weight) as other_weight,
+            sum(duration_sum_ms) as duration_sum_ms,
+            min(duration_min_ms) as duration_min_ms,
+            max(duration_max_ms) as duration_max_ms,
+            sum(durations) as durations,
+            max(last_run) as last_run
+        from execlog.rollup
+        where grain = part.grain
+            and begins >= part.begins
+            and begins <= part.ends
+            and ($1::text is null or realm_id = $1::text)
+        group by strategy_id
+    ) as rolled
 ),
 strategy as (
     select
