@@ -33,7 +33,7 @@ __all__ = ["RebuiltPart", "RollupDifference", "rebuild_rollups", "switch", "veri
 _BEGIN, _END = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _HOUR = timedelta(hours=1)
 _LONGEST_SECONDS = 86_400.0
-_TRIES = 6
+_TRIES = 4
 # A writer is at the same rows.
 _AT_IT = (
     asyncpg.SerializationError,
@@ -207,7 +207,7 @@ class _Log:
             except _AT_IT:
                 if attempt == _TRIES - 1:
                     raise
-                await asyncio.sleep(0.05 * 2**attempt)
+                await asyncio.sleep(0.02 * 2**attempt)
         raise AssertionError  # the last try returns or raises
 
     async def _replay(

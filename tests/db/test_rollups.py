@@ -435,12 +435,13 @@ async def test_each_rollup_that_differs_is_named(pool: Pool) -> None:
 
 async def test_a_rebuilding_while_others_store(pool: Pool) -> None:
     log = Log(pool)
-    await log.insert_rows(many_rows(3000))
+    # Each writer is at each of these hours, always: each of them takes all its tries.
+    await log.insert_rows(many_rows(2000, over=2 * HOUR))
     done = asyncio.Event()
 
     async def write(seed: int) -> None:
         while not done.is_set():
-            await log.insert_rows(many_rows(50, seed))
+            await log.insert_rows(many_rows(50, seed, over=2 * HOUR))
 
     writers = [asyncio.ensure_future(write(seed)) for seed in range(2)]
     for _ in range(3):
