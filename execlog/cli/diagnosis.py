@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, TextIO
 
 import typer
-from rich.filesize import decimal
 from rich.text import Text
 
 from execlog import (
     ExeclogError,
-    Health,
     InvalidArgument,
     SchemaOutdated,
     StoreUnavailable,
@@ -23,34 +19,15 @@ from execlog import (
 )
 from execlog.cli.forms import print_model
 from execlog.cli.options import Dsn, Json, Output, OutputOption, Schema, Utc, form, length
-from execlog.cli.rendering import local, number, plain
+from execlog.cli.rendering import plain
 from execlog.cli.server import ask, dsn_of
+from execlog.diagnosis import Finding, examined
 from execlog.template import SCHEMA, filled
 
 __all__ = ["doctor"]
 
 _MAY_NOT = "42501"
-
-
-_MAINTAIN = "run `execlog maintain`, and let cron run it every hour"
-_ATTACH = (
-    "alter table execlog.strategy_execution_log"
-    " attach partition execlog.strategy_execution_log_default default"
-)
 _GRANT = "grant usage on schema execlog, and select on all its tables, to this role"
-_END = (
-    "VACUUM waits for it: find it in pg_stat_activity by its xact_start,"
-    " end it by pg_terminate_backend"
-)
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at; where it is not well, what to do."""
-
-    about: str
-    said: str
-    remedy: str | None = None
 
 
 def doctor(
@@ -93,7 +70,7 @@ def doctor(
         finding = _why_not(error, dsn, schema)
         _print([finding], sys.stdout if output is Output.table else sys.stderr)
         raise typer.Exit(1) from None
-    findings = list(_examined(found, ahead, skew, utc, schema))
+    findings = list(examined(found, ahead=ahead, skew=skew, utc=utc, schema=schema))
     if output is Output.table:
         _print(findings, sys.stdout)
     else:
@@ -119,56 +96,6 @@ def _why_not(error: ExeclogError, dsn: str | None, schema: str) -> Finding:
     return Finding("server", str(error), "say who you are: --dsn, EXECLOG_DSN, PGUSER, ~/.pgpass")
 
 
-def _examined(
-    health: Health, ahead: timedelta, skew: timedelta, utc: bool, schema: str
-) -> Iterator[Finding]:
-    """Each fact, from the server inwards."""
-    rights = "" if health.writable else "; here we may only read"
-    yield Finding("server", f"Postgres {health.server_version}{rights}")
-
-    behind = health.missing_migrations
-    yield Finding(
-        "migrations",
-        f"missing: {', '.join(behind)}" if behind else "all are applied",
-        "run `execlog migrate`" if behind else None,
-    )
-
-    yield Finding(
-        "size",
-        f"about {number(health.estimated_rows)} rows, {decimal(health.table_bytes)}"
-        f" and {decimal(health.index_bytes)} of indexes",
-    )
-    yield Finding("oldest run", local(health.oldest, utc))
-    yield Finding("newest run", local(health.newest, utc))
-    yield Finding("last stored", local(health.last_stored, utc))
-
-    days = f"{number(health.partitions)}, for the next {health.days_ahead:,.1f} days"
-    short = timedelta(days=min(health.days_ahead, 1e6)) < ahead
-    yield Finding("partitions", days, _MAINTAIN if short else None)
-
-    if health.has_default:
-        stray = f"rows that no partition covers: {_at_most(health.stray_rows)}"
-        stray += f"; without a time: {_at_most(health.undated_rows)}"
-        yield Finding("DEFAULT", stray, _MAINTAIN if health.stray_rows else None)
-    else:
-        missing = "is not there: what no partition covers is refused"
-        yield Finding("DEFAULT", missing, filled(_ATTACH, schema))
-
-    seconds = health.clock_skew_seconds
-    which = "ahead of" if seconds > 0 else "behind"
-    apart = abs(seconds) > skew.total_seconds()
-    yield Finding(
-        "clock",
-        f"the server's is {abs(seconds):.3f} s {which} this machine's" if seconds else "as here",
-        "keep both by NTP (chrony, systemd-timesyncd)" if apart else None,
-    )
-
-    if health.oldest_write is not None:
-        begun = health.oldest_write
-        old_write = health.server_time - begun > timedelta(hours=1)
-        yield Finding("oldest write", f"began {local(begun, utc)}", _END if old_write else None)
-
-
 def _print(findings: list[Finding], file: TextIO) -> None:
     console = plain(file)
     for finding in findings:
@@ -177,8 +104,3 @@ def _print(findings: list[Finding], file: TextIO) -> None:
         console.print(Text.assemble(mark, about, finding.said))
         if finding.remedy:
             console.print(Text(f"{'':17}{finding.remedy}", style="yellow"))
-
-
-def _at_most(rows: int) -> str:
-    """The statement stops counting at a million."""
-    return f"{number(rows)} or more" if rows >= 1_000_000 else number(rows)

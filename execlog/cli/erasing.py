@@ -10,8 +10,8 @@ import typer
 from execlog import StrategyExecutionLogRepository
 from execlog.cli.options import Dsn, Schema
 from execlog.cli.progress import progress
-from execlog.cli.rendering import number
 from execlog.cli.server import ask
+from execlog.figures import number
 from execlog.template import SCHEMA
 
 __all__ = ["erase"]

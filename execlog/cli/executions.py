@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import math
-import re
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.text import Text
@@ -27,27 +24,16 @@ from execlog.cli.options import (
     Utc,
     form,
 )
-from execlog.cli.rendering import (
-    Column,
-    local,
-    milliseconds,
-    number,
-    print_table,
-    shown,
-    status_text,
-    stdout,
-)
+from execlog.cli.rendering import Column, print_table, shown, status_text, stdout
 from execlog.cli.server import ask
+from execlog.figures import local, milliseconds, number
+from execlog.nodes import Node, nodes
 from execlog.template import SCHEMA
 
 __all__ = ["failures", "show"]
 
 _NOT_FOUND = 4
 _WIDEST = 2**31 - 1
-_NAMES = ("node", "name", "nodeName", "id")
-_TIMES = ("ms", "durationMs", "duration_ms", "performance", "duration")
-_TIME = re.compile(r"([\d.]+)\s*(ns|µs|us|ms|s)")
-_IN_MILLISECONDS = {"ns": 1e-6, "µs": 1e-3, "us": 1e-3, "ms": 1.0, "s": 1e3}
 
 
 def failures(
@@ -155,39 +141,20 @@ def _print_whole(one: StrategyExecutionLog, utc: bool) -> None:
             console.print(Text.assemble((f"{name:<10}", "bold"), fact))
     if one.trace is not None:
         tree = Tree(Text("trace", style="bold"))
-        for entry in one.trace:
-            _grow(tree, entry)
+        for node in nodes(one.trace):
+            _grow(tree, node)
         # As wide as it is: what a terminal would cut is what one came for.
         stdout(_WIDEST).print(tree)
 
 
-def _grow(tree: Tree, entry: Any) -> None:
+def _grow(tree: Tree, node: Node) -> None:
     """One entry of a trace: its node and its time, and below them whatever else it holds."""
-    if not isinstance(entry, dict):
-        tree.add(Text(shown(_compact(entry))))
+    if node.name is None:
+        tree.add(Text(shown(node.facts[0][1])))
         return
-    name = next((key for key in _NAMES if isinstance(entry.get(key), str | int)), None)
-    timed = next((key for key in _TIMES if _taken(entry.get(key)) is not None), None)
-    took = f"  {milliseconds(_taken(entry[timed]) or 0.0)}" if timed else ""
-    label = shown(entry[name]) if name else "node"
-    branch = tree.add(Text.assemble((label, "bold"), (took, "cyan")))
-    for key, value in entry.items():
-        if key not in (name, timed):
-            branch.add(Text.assemble((f"{shown(key)}: ", "dim"), shown(_compact(value))))
-
-
-def _taken(value: object) -> float | None:
-    """Milliseconds, of a number of them or of a text with a unit."""
-    try:
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            taken = float(value)
-        else:
-            found = _TIME.fullmatch(value) if isinstance(value, str) else None
-            taken = float(found[1]) * _IN_MILLISECONDS[found[2]] if found else -1.0
-    except (ValueError, OverflowError):
-        return None
-    return taken if 0 <= taken < math.inf else None
-
-
-def _compact(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    took = "" if node.took_ms is None else f"  {milliseconds(node.took_ms)}"
+    branch = tree.add(Text.assemble((shown(node.name), "bold"), (took, "cyan")))
+    for name, value in node.facts:
+        branch.add(Text.assemble((f"{shown(name)}: ", "dim"), shown(value)))
+    for one in node.below:
+        _grow(branch, one)

@@ -15,8 +15,9 @@ from execlog import MaintenanceStep
 from execlog import maintain as maintain_partitions
 from execlog.cli.forms import print_models
 from execlog.cli.options import Dsn, Json, Output, OutputOption, Schema, Utc, form, length
-from execlog.cli.rendering import Column, local, milliseconds, print_table
+from execlog.cli.rendering import Column, print_table
 from execlog.cli.server import dsn_of
+from execlog.figures import local, milliseconds
 from execlog.template import SCHEMA
 
 __all__ = ["maintain"]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
+from execlog import moments
 from execlog.cli.completion import strategies
 
 __all__ = [
@@ -31,9 +32,7 @@ __all__ = [
     "share",
 ]
 
-_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
-_EXAMPLES = "15m, 2h30m, 1d, 2026-11-24 or 2026-11-24T13:00:00+01:00"
+Value = TypeVar("Value")
 
 
 class Output(str, Enum):  # noqa: UP042 - typer shows the values of this kind
@@ -52,25 +51,12 @@ def form(output: Output, as_json: bool) -> Output:
 
 def length(text: str) -> timedelta:
     """A length of time, for example `2h30m`. Raises typer.BadParameter, with examples."""
-    if re.fullmatch(f"(?:{_PART.pattern})+", text):
-        seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
-        try:
-            return timedelta(seconds=seconds)
-        except OverflowError:
-            raise typer.BadParameter(f"{text!r} is longer than the calendar") from None
-    raise typer.BadParameter(f"{text!r} is no length of time such as 250ms, 15m, 2h30m or 1d")
+    return _read(moments.length, text)
 
 
 def moment(text: str) -> datetime:
     """A time, or how long ago; without a zone it is local. Raises typer.BadParameter."""
-    try:
-        if _PART.match(text):
-            return datetime.now(UTC) - length(text)
-        return datetime.fromisoformat(text).astimezone()
-    except OverflowError:
-        raise typer.BadParameter(f"{text!r} lies outside the calendar") from None
-    except (ValueError, typer.BadParameter):
-        raise typer.BadParameter(f"{text!r} is no time such as {_EXAMPLES}") from None
+    return _read(lambda text: moments.moment(text, datetime.now(UTC)), text)
 
 
 def share(text: str) -> float:
@@ -85,6 +71,13 @@ def share(text: str) -> float:
     return value
 
 
+def _read(read: Callable[[str], Value], text: str) -> Value:
+    try:
+        return read(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} {error}") from None
+
+
 Dsn = Annotated[
     str | None,
     typer.Option("--dsn", help="The server; else EXECLOG_DSN, else libpq's own variables."),
@@ -94,7 +87,9 @@ Schema = Annotated[
 ]
 Since = Annotated[
     datetime | None,
-    typer.Option("--since", parser=moment, metavar="TIME", help=f"From then on: {_EXAMPLES}."),
+    typer.Option(
+        "--since", parser=moment, metavar="TIME", help=f"From then on: {moments.EXAMPLES}."
+    ),
 ]
 Until = Annotated[
     datetime | None,

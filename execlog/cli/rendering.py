@@ -6,7 +6,6 @@ import sys
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TextIO
 
 from rich import box
@@ -20,10 +19,6 @@ __all__ = [
     "Column",
     "bar",
     "is_harmless",
-    "local",
-    "milliseconds",
-    "number",
-    "percent",
     "plain",
     "print_table",
     "shown",
@@ -79,40 +74,6 @@ def is_harmless(character: str) -> bool:
 def status_text(status: str) -> Text:
     """A status in its colour. Never raises."""
     return Text(shown(status), style=STYLES.get(status, STYLES["other"]))
-
-
-def local(time: datetime | None, utc: bool) -> str:
-    """A time with its offset, in the local zone or in UTC. Never raises."""
-    if time is None:
-        return "-"
-    try:
-        zoned = time.astimezone(UTC if utc else None)
-    except (OverflowError, ValueError, OSError):  # an end of the calendar
-        zoned = time
-    return zoned.isoformat(sep=" ", timespec="milliseconds")
-
-
-def number(value: float | None) -> str:
-    """A number with its thousands apart; nothing for None. Never raises."""
-    if value is None:
-        return ""
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.10g}"
-
-
-def percent(rate: float) -> str:
-    """A rate as a percentage. Never raises."""
-    return f"{rate * 100:.2f} %"
-
-
-def milliseconds(value: float) -> str:
-    """A duration in a unit that suits it. Never raises."""
-    if value >= 1e9:
-        return f"{value / 1000:.4g} s"
-    if value >= 10_000:
-        return f"{value / 1000:,.1f} s"
-    if value >= 999.95:
-        return f"{value / 1000:.2f} s"
-    return f"{value:.1f} ms" if value >= 10 else f"{value:.3g} ms"
 
 
 def bar(value: float, most: float, width: int = BAR) -> str:

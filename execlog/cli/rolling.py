@@ -11,8 +11,9 @@ from execlog import RollupDifference, rebuild_rollups, verify_rollups
 from execlog.cli.forms import print_models
 from execlog.cli.options import Dsn, Json, Output, OutputOption, Schema, Since, Until, Utc, form
 from execlog.cli.progress import progress
-from execlog.cli.rendering import Column, local, number, print_table
+from execlog.cli.rendering import Column, print_table
 from execlog.cli.server import dsn_of
+from execlog.figures import local, number
 from execlog.template import SCHEMA
 
 __all__ = ["rollup"]

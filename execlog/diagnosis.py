@@ -1,0 +1,100 @@
+"""What is not well with a log, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from execlog.figures import local, number, size
+from execlog.healthcheck import Health
+from execlog.template import SCHEMA, filled
+
+__all__ = ["Finding", "examined"]
+
+_MAINTAIN = "run `execlog maintain`, and let cron run it every hour"
+_ATTACH = (
+    "alter table execlog.strategy_execution_log"
+    " attach partition execlog.strategy_execution_log_default default"
+)
+_END = (
+    "VACUUM waits for it: find it in pg_stat_activity by its xact_start,"
+    " end it by pg_terminate_backend"
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at; where it is not well, what to do."""
+
+    about: str
+    said: str
+    remedy: str | None = None
+
+
+def examined(
+    health: Health,
+    *,
+    ahead: timedelta = timedelta(days=7),
+    skew: timedelta = timedelta(seconds=2),
+    utc: bool = True,
+    schema: str = SCHEMA,
+) -> Iterator[Finding]:
+    """Each fact, from the server inwards. Never raises.
+
+    Args:
+        health: What was found.
+        ahead: For how long partitions must be there already.
+        skew: By how much the clocks may differ.
+        utc: Show times in UTC, not in the local zone.
+        schema: Where the log is.
+    """
+    rights = "" if health.writable else "; here we may only read"
+    yield Finding("server", f"Postgres {health.server_version}{rights}")
+
+    behind = health.missing_migrations
+    yield Finding(
+        "migrations",
+        f"missing: {', '.join(behind)}" if behind else "all are applied",
+        "run `execlog migrate`" if behind else None,
+    )
+
+    yield Finding(
+        "size",
+        f"about {number(health.estimated_rows)} rows, {size(health.table_bytes)}"
+        f" and {size(health.index_bytes)} of indexes",
+    )
+    yield Finding("oldest run", local(health.oldest, utc))
+    yield Finding("newest run", local(health.newest, utc))
+    yield Finding("last stored", local(health.last_stored, utc))
+
+    days = f"{number(health.partitions)}, for the next {health.days_ahead:,.1f} days"
+    short = timedelta(days=min(health.days_ahead, 1e6)) < ahead
+    yield Finding("partitions", days, _MAINTAIN if short else None)
+
+    if health.has_default:
+        stray = f"rows that no partition covers: {_at_most(health.stray_rows)}"
+        stray += f"; without a time: {_at_most(health.undated_rows)}"
+        yield Finding("DEFAULT", stray, _MAINTAIN if health.stray_rows else None)
+    else:
+        missing = "is not there: what no partition covers is refused"
+        yield Finding("DEFAULT", missing, filled(_ATTACH, schema))
+
+    seconds = health.clock_skew_seconds
+    which = "ahead of" if seconds > 0 else "behind"
+    apart = abs(seconds) > skew.total_seconds()
+    yield Finding(
+        "clock",
+        f"the server's is {abs(seconds):.3f} s {which} this machine's" if seconds else "as here",
+        "keep both by NTP (chrony, systemd-timesyncd)" if apart else None,
+    )
+
+    if health.oldest_write is not None:
+        begun = health.oldest_write
+        old_write = health.server_time - begun > timedelta(hours=1)
+        yield Finding("oldest write", f"began {local(begun, utc)}", _END if old_write else None)
+
+
+def _at_most(rows: int) -> str:
+    """The statement stops counting at a million."""
+    return f"{number(rows)} or more" if rows >= 1_000_000 else number(rows)

@@ -1,0 +1,80 @@
+"""A stored trace as nodes: their names, times and what is below them, whichever engine wrote it."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["Node", "compact", "nodes"]
+
+_NAMES = ("node", "name", "nodeName", "id")
+_TIMES = ("ms", "durationMs", "duration_ms", "performance", "duration")
+_BELOW = ("children", "nodes", "steps", "trace")
+_TIME = re.compile(r"([\d.]+)\s*(ns|µs|us|ms|s)")
+_IN_MILLISECONDS = {"ns": 1e-6, "µs": 1e-3, "us": 1e-3, "ms": 1.0, "s": 1e3}
+
+
+@dataclass(frozen=True)
+class Node:
+    """One entry of a trace.
+
+    Attributes:
+        name: What it calls itself; None where it is no object.
+        took_ms: How long it took, where it says so.
+        facts: Whatever else it holds, as names and compact JSON, in its order.
+        below: The nodes within it.
+    """
+
+    name: str | None
+    took_ms: float | None = None
+    facts: Sequence[tuple[str, str]] = ()
+    below: Sequence[Node] = field(default=())
+
+
+def nodes(trace: Sequence[Any]) -> list[Node]:
+    """The entries of a trace. Never raises for one that was read."""
+    return [_node(entry) for entry in trace]
+
+
+def compact(value: Any) -> str:
+    """A value as JSON on one line; a text as it is. Never raises for JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _node(entry: Any) -> Node:
+    if not isinstance(entry, dict):
+        return Node(None, facts=[("", compact(entry))])
+    name = next((key for key in _NAMES if isinstance(entry.get(key), str | int)), None)
+    timed = next((key for key in _TIMES if _taken(entry.get(key)) is not None), None)
+    below = next((key for key in _BELOW if _is_list_of_objects(entry.get(key))), None)
+    return Node(
+        str(entry[name]) if name else "node",
+        _taken(entry[timed]) if timed else None,
+        list(_facts(entry, {name, timed, below})),
+        nodes(entry[below]) if below else (),
+    )
+
+
+def _facts(entry: dict[str, Any], told: set[str | None]) -> Iterator[tuple[str, str]]:
+    return ((key, compact(value)) for key, value in entry.items() if key not in told)
+
+
+def _is_list_of_objects(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(one, dict) for one in value)
+
+
+def _taken(value: object) -> float | None:
+    """Milliseconds, of a number of them or of a text with a unit."""
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            taken = float(value)
+        else:
+            found = _TIME.fullmatch(value) if isinstance(value, str) else None
+            taken = float(found[1]) * _IN_MILLISECONDS[found[2]] if found else -1.0
+    except (ValueError, OverflowError):
+        return None
+    return taken if 0 <= taken < math.inf else None
