@@ -5,6 +5,7 @@ repository = execlog.StrategyExecutionLogRepository(pool)
 await repository.list_for_strategy(strategy_id="loyalty", status="error")
 """
 
+from execlog.activity import StrategyActivity
 from execlog.cluster import distribute, dump_distribution
 from execlog.delivery import RejectedExecution
 from execlog.errors import (
@@ -16,7 +17,7 @@ from execlog.errors import (
     SchemaOutdated,
     StoreUnavailable,
 )
-from execlog.healthcheck import Health
+from execlog.healthcheck import Health, StoredTable
 from execlog.maintenance import Maintenance, MaintenanceStep, maintain
 from execlog.metrics import (
     DurationMetrics,
@@ -36,6 +37,7 @@ from execlog.models import (
     StrategyExecutionLog,
     StrategyRank,
 )
+from execlog.page import StrategyReport
 from execlog.probe import health
 from execlog.recorder import ExecutionRecorder
 from execlog.repository import StrategyExecutionLogRepository
@@ -69,11 +71,14 @@ __all__ = [
     "SchemaOutdated",
     "StatusBreakdown",
     "StoreUnavailable",
+    "StoredTable",
+    "StrategyActivity",
     "StrategyComparison",
     "StrategyExecutionLog",
     "StrategyExecutionLogRepository",
     "StrategyMetrics",
     "StrategyRank",
+    "StrategyReport",
     "TimeseriesBucket",
     "check_migrations",
     "distribute",

@@ -6,7 +6,7 @@ Each function answers the value to send and raises `InvalidArgument`, which name
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -20,6 +20,7 @@ __all__ = [
     "length",
     "limit",
     "name",
+    "number",
     "object_name",
     "one_of",
     "optional_text",
@@ -28,6 +29,7 @@ __all__ = [
     "seconds",
     "server_timeout",
     "text",
+    "texts",
     "time",
     "window",
 ]
@@ -59,6 +61,22 @@ def text(argument: str, value: object) -> str:
 def optional_text(argument: str, value: object) -> str | None:
     """A text, or None. Raises InvalidArgument: see `text`."""
     return None if value is None else text(argument, value)
+
+
+def texts(argument: str, value: object) -> list[str] | None:
+    """Some texts, each once, or a single one given as it is; None stays None.
+
+    Raises:
+        InvalidArgument: See `text`, for each; or it is no collection.
+    """
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return [text(argument, value)]
+    if isinstance(value, bytes | Mapping) or not isinstance(value, Collection):
+        problem = f"must be a string or a list of strings, not {type(value).__name__}"
+        raise InvalidArgument(argument, problem)
+    return list(dict.fromkeys(text(argument, one) for one in value))
 
 
 def name(argument: str, value: object) -> str:
@@ -130,6 +148,21 @@ def count(argument: str, value: object, *, least: int = 1) -> int:
     if number < least:
         raise InvalidArgument(argument, f"must be at least {least}")
     return number
+
+
+def number(argument: str, value: object) -> float | None:
+    """A finite number, or None. Raises InvalidArgument: it is neither (True is none)."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidArgument(argument, f"must be a number, not {type(value).__name__}")
+    try:
+        found = float(value)
+    except OverflowError:
+        found = math.inf
+    if not math.isfinite(found):
+        raise InvalidArgument(argument, "must be a finite number")
+    return found
 
 
 def window(since: object, until: object) -> tuple[datetime | None, datetime | None]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
-from typing import Literal, get_args
 
 import asyncpg
 
-from execlog import arguments, histogram
+from execlog import arguments
 from execlog.metrics import (
     FRACTIONS,
     StrategyComparison,
@@ -17,23 +16,22 @@ from execlog.metrics import (
     comparison,
     strategy_metrics,
 )
-from execlog.models import DurationPercentiles, StrategyRank
+from execlog.models import DurationPercentiles
+from execlog.page import StrategyReport, strategy_report
+from execlog.ranking import RankBy, Ranking
 from execlog.resources import folder
-from execlog.rows import aware
-from execlog.runbook import Runbook
 from execlog.statements import Statement, load_statements
 from execlog.store import Store
 from execlog.template import SCHEMA
-from execlog.timeseries import TimeseriesBucket, cut
+from execlog.timeseries import TimeseriesBucket, before, cut
 
 __all__ = ["Dashboard", "RankBy", "fallbacks"]
 
-RankBy = Literal["p99", "failures", "error_rate", "runs"]
-Window = tuple[datetime | None, datetime | None]
+Scope = tuple[datetime | None, datetime | None, list[str] | None]
 
 
-class Dashboard(Runbook):
-    """Adds the card of a strategy, two side by side, its time series, and the ranking.
+class Dashboard(Ranking):
+    """Adds the card of a strategy, two side by side, its time series, and all that its page shows.
 
     Args:
         store: What the statements are sent to.
@@ -55,6 +53,7 @@ class Dashboard(Runbook):
         self,
         *,
         strategy_id: str,
+        realm_id: str | Collection[str] | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
         timeout: float = 5.0,  # noqa: ASYNC109 - the server must be told to stop, not only us
@@ -66,14 +65,23 @@ class Dashboard(Runbook):
         from the newest 5,000 rows: `duration.method` says "sample" then. That takes two more round
         trips, and rows that were stored meanwhile may be in the sample.
 
+        Args:
+            strategy_id: The strategy.
+            realm_id: Only runs of this tenant, or of these; None: of all.
+            since: The window's begin.
+            until: The window's end.
+            timeout: Seconds for exact percentiles.
+
         Raises:
-            InvalidArgument: As for `count_by_status`, or `timeout` is no positive number.
+            InvalidArgument: As for `count_by_status`, `realm_id` is no text and no list of texts,
+                or `timeout` is no positive number.
             SchemaOutdated: The database is not migrated.
             StoreUnavailable: The server is away, or out of time for the rest of the card too.
             QueryRejected: The server refuses.
         """
         name, begin, end = arguments.scope(strategy_id, since, until)
-        [(_, card)] = await self._cards("metrics", (name,), (begin, end), timeout)
+        scope = (begin, end, arguments.texts("realm_id", realm_id))
+        [(_, card)] = await self._cards("metrics", (name,), scope, timeout)
         return card
 
     async def compare(
@@ -81,6 +89,7 @@ class Dashboard(Runbook):
         *,
         a: str,
         b: str,
+        realm_id: str | Collection[str] | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
         timeout: float = 5.0,  # noqa: ASYNC109 - as above
@@ -90,6 +99,7 @@ class Dashboard(Runbook):
         Args:
             a: The first strategy.
             b: The second strategy.
+            realm_id: Only runs of this tenant, or of these; None: of all.
             since: The window's begin.
             until: The window's end.
             timeout: Seconds for both cards with exact percentiles. What follows then is as for
@@ -102,14 +112,15 @@ class Dashboard(Runbook):
             QueryRejected: The server refuses.
         """
         names = (arguments.name("a", a), arguments.name("b", b))
-        window = arguments.window(since, until)
-        (row_a, card_a), (row_b, card_b) = await self._cards("compare", names, window, timeout)
+        scope = (*arguments.window(since, until), arguments.texts("realm_id", realm_id))
+        (row_a, card_a), (row_b, card_b) = await self._cards("compare", names, scope, timeout)
         return comparison(card_a, card_b, (row_a, row_b))
 
     async def timeseries(
         self,
         *,
         strategy_id: str,
+        realm_id: str | Collection[str] | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
         bucket: timedelta | float | None = None,
@@ -121,95 +132,87 @@ class Dashboard(Runbook):
 
         Args:
             strategy_id: The strategy.
+            realm_id: Only runs of this tenant, or of these; None: of all.
             since: The begin of the first bucket; None: a day before the end.
             until: The end, included; None: now.
             bucket: The width, a timedelta or seconds; None: the smallest of 1, 5, 10, 30 s, 1, 5,
                 15, 30 min, 1, 6 h and 1 day that gives at most 120 buckets.
 
         Raises:
-            InvalidArgument: As for `count_by_status`; `bucket` is no length of time, or gives more
-                than 1,000 buckets; or an end of the window is an end of the calendar.
+            InvalidArgument: As for `count_by_status`; `realm_id` is no text and no list of texts;
+                `bucket` is no length of time, or gives more than 1,000 buckets; or an end of the
+                window is an end of the calendar.
             SchemaOutdated: The database is not migrated.
             StoreUnavailable: The server is away or out of time.
             QueryRejected: The server refuses.
         """
         name, begin, end = arguments.scope(strategy_id, since, until)
+        realms = arguments.texts("realm_id", realm_id)
         buckets = cut(begin, end, bucket)
-        found = await self._fetch("timeseries", name, *buckets.arguments())
+        window = (buckets.since, buckets.until)
+        found = await self._fetch("timeseries", name, *window, realms, *buckets.arguments())
         return buckets.filled(found)
 
-    async def rank_strategies(
+    async def report(
         self,
         *,
-        realm_id: str | None = None,
+        strategy_id: str,
+        realm_id: str | Collection[str] | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
-        by: RankBy = "p99",
-        limit: int = 10,
-    ) -> list[StrategyRank]:
-        """The strategies of a realm, the slowest or the most failing first, ties by name.
+        bucket: timedelta | float | None = None,
+        timeout: float = 5.0,  # noqa: ASYNC109 - as above
+    ) -> StrategyReport:
+        """What the page of a strategy shows: its card, its time series, and the window before.
 
-        Percentiles of few runs are exact, of many from rollups. Without rollups all are exact: a
-        server that can't compute them then, or not in time, gives an error.
+        Card and time series are those of `metrics` and `timeseries`, of one moment and one round
+        trip. A server that can't compute percentiles, or not in time, gives an error.
 
         Args:
-            realm_id: Only runs of this tenant; None: of all.
-            since: The window's begin.
-            until: The window's end.
-            by: "p99", "failures", "error_rate" or "runs", the largest first.
-            limit: 1 to 50 strategies.
+            strategy_id: The strategy.
+            realm_id: Only runs of this tenant, or of these; None: of all.
+            since: The window's begin; None: a day before the end.
+            until: The window's end; None: now.
+            bucket: As for `timeseries`.
+            timeout: Seconds that the server may take.
 
         Raises:
-            InvalidArgument: As for `count_by_status`, `realm_id` is no text, `by` is none of these,
-                or `limit` is no integer.
+            InvalidArgument: As for `timeseries`, or `timeout` is no positive number.
             SchemaOutdated: The database is not migrated.
             StoreUnavailable: The server is away or out of time.
             QueryRejected: The server refuses.
         """
-        found = await self._fetch(
-            "rank_strategies",
-            arguments.optional_text("realm_id", realm_id),
-            *arguments.window(since, until),
-            arguments.one_of("by", by, get_args(RankBy)),
-            arguments.limit(limit, 50),
-        )
-        ranks = [_rank(record) for record in found]
-        if by == "p99" and any(rank.method == "sketch" for rank in ranks):
-            ranks.sort(key=lambda rank: (-rank.p99_ms, rank.strategy_id.encode()))
-        return ranks[: arguments.limit(limit, 50)]
+        name, begin, end = arguments.scope(strategy_id, since, until)
+        realms = arguments.texts("realm_id", realm_id)
+        budget = arguments.seconds("timeout", timeout)
+        buckets = cut(begin, end, bucket)
+        window = (buckets.since, buckets.until)
+        values = (name, *window, realms, *buckets.arguments(), before(*window))
+        [record] = await self._store.fetch(self._statements["report"], *values, budget=budget)
+        return strategy_report(record, strategy_id=name, buckets=buckets)
 
     async def _cards(
-        self, name: str, strategies: tuple[str, ...], window: Window, given: object
+        self, name: str, strategies: tuple[str, ...], scope: Scope, given: object
     ) -> list[tuple[asyncpg.Record, StrategyMetrics]]:
         """The card of each strategy, and the row that it was made of."""
         budget = arguments.seconds("timeout", given)
         deadline = self._store.deadline()
         found = await self._fetch_timely(
-            name, *strategies, *window, budget=budget, deadline=deadline
+            name, *strategies, *scope, budget=budget, deadline=deadline
         )
         samples: list[DurationPercentiles | None] = [None] * len(strategies)
         if found is None:
             card = self._fallbacks["metrics"]
             found, samples = [], []
             for strategy in strategies:
-                scope = (strategy, *window)
-                found += await self._store.fetch(card, *scope, deadline=deadline)
-                samples.append(await self._sample_percentiles(*scope, FRACTIONS, deadline))
+                found += await self._store.fetch(card, strategy, *scope, deadline=deadline)
+                sample = self._sample_percentiles(strategy, *scope, FRACTIONS, deadline)
+                samples.append(await sample)
+        window = scope[:2]
         return [
             (row, strategy_metrics(row, strategy_id=strategy, window=window, percentiles=sample))
             for strategy, row, sample in zip(strategies, found, samples, strict=True)
         ]
-
-
-def _rank(record: asyncpg.Record) -> StrategyRank:
-    measures = {**record, "last_run": aware(record["last_run"])}
-    ends = measures.pop("duration_min_ms"), measures.pop("duration_max_ms")
-    durations = measures.pop("durations")
-    if durations is not None:
-        found = histogram.percentiles(histogram.unpacked(durations), FRACTIONS, *ends)
-        measures.update(zip(("p50_ms", "p95_ms", "p99_ms"), found, strict=True))
-        measures.update(method="sketch", relative_error=histogram.RELATIVE_ERROR)
-    return StrategyRank(**measures)
 
 
 @functools.lru_cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -111,33 +111,111 @@ class Executions:
         )
         return [from_record(record) for record in found]
 
+    async def list_executions(
+        self,
+        *,
+        strategy_id: str,
+        realm_id: str | Collection[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        status: str | None = None,
+        error_code: str | None = None,
+        case_name: str | None = None,
+        min_duration_ms: float | None = None,
+        max_duration_ms: float | None = None,
+        above_duration_ms: float | None = None,
+        min_points: float | None = None,
+        max_points: float | None = None,
+        below_points: float | None = None,
+        limit: int = 50,
+        before: StrategyExecutionLog | None = None,
+    ) -> list[StrategyExecutionLog]:
+        """The newest executions behind a number of a card, newest first, those without a time last.
+
+        A bar of durations is what is above the bar before it, up to its bound; one of points what
+        is from that bound on, and below its own.
+
+        Args:
+            strategy_id: The strategy.
+            realm_id: Only those of this tenant, or of these; None: of all.
+            since: The window's begin.
+            until: The window's end.
+            status: Only this status; "failed": whatever is not ok; "other": whatever is none of
+                ok, error, timeout and limit.
+            error_code: Only this code.
+            case_name: Only this rule case; "": no rule matched.
+            min_duration_ms: The least duration, in milliseconds.
+            max_duration_ms: The greatest.
+            above_duration_ms: What all are longer than.
+            min_points: The least points; rows without points are left out then.
+            max_points: The most; so here.
+            below_points: What all are fewer than; and here.
+            limit: 1 to 200 rows.
+            before: The last row of the page before; the list goes on after it.
+
+        Raises:
+            InvalidArgument: As for `count_by_status`, or a bound is no finite number.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        bounds = {
+            "min_duration_ms": min_duration_ms,
+            "max_duration_ms": max_duration_ms,
+            "above_duration_ms": above_duration_ms,
+            "min_points": min_points,
+            "max_points": max_points,
+            "below_points": below_points,
+        }
+        name, *window = arguments.scope(strategy_id, since, until)
+        found = await self._fetch(
+            "list_executions",
+            name,
+            arguments.texts("realm_id", realm_id),
+            *window,
+            arguments.optional_text("status", status),
+            arguments.optional_text("error_code", error_code),
+            arguments.optional_text("case_name", case_name),
+            *(arguments.number(bound, value) for bound, value in bounds.items()),
+            arguments.limit(limit, 200),
+            *_keyset(before),
+        )
+        return [from_record(record) for record in found]
+
     async def list_failures(
         self,
         *,
-        realm_id: str | None = None,
+        realm_id: str | Collection[str] | None = None,
+        strategy_id: str | Collection[str] | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
         limit: int = 50,
+        before: StrategyExecutionLog | None = None,
     ) -> list[StrategyExecutionLog]:
         """The newest runs whose status is not ok, across strategies, those without a time last.
 
         Args:
-            realm_id: Only those of this tenant; None: of all.
+            realm_id: Only those of this tenant, or of these; None: of all.
+            strategy_id: Only those of this strategy, or of these; None: of all.
             since: The window's begin.
             until: The window's end.
             limit: 1 to 200 rows.
+            before: The last row of the page before; the list goes on after it.
 
         Raises:
-            InvalidArgument: As for `count_by_status`, `realm_id` is no text, or `limit` no integer.
+            InvalidArgument: As for `count_by_status`, `realm_id` or `strategy_id` is no text and no
+                list of texts, or `limit` no integer.
             SchemaOutdated: The database is not migrated.
             StoreUnavailable: The server is away or out of time.
             QueryRejected: The server refuses.
         """
         found = await self._fetch(
             "list_failures",
-            arguments.optional_text("realm_id", realm_id),
+            arguments.texts("realm_id", realm_id),
+            arguments.texts("strategy_id", strategy_id),
             *arguments.window(since, until),
             arguments.limit(limit, 200),
+            *_keyset(before),
         )
         return [from_record(record) for record in found]
 

@@ -1,10 +1,11 @@
-"""Numbers and times as people read them."""
+"""Numbers, times and stored texts as people read them."""
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import UTC, datetime
 
-__all__ = ["local", "milliseconds", "number", "percent", "size"]
+__all__ = ["is_harmless", "local", "milliseconds", "number", "percent", "shown", "size"]
 
 
 def number(value: float | None) -> str:
@@ -51,3 +52,24 @@ def local(time: datetime | None, utc: bool) -> str:
     except (OverflowError, ValueError, OSError):  # an end of the calendar
         zoned = time
     return zoned.isoformat(sep=" ", timespec="milliseconds")
+
+
+def shown(value: object) -> str:
+    """A stored text as it may be shown. Never raises.
+
+    What would steer a terminal, or turn the direction of a page's text, is escaped.
+    """
+    text = "" if value is None else str(value)
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        character if is_harmless(character) else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
+def is_harmless(character: str) -> bool:
+    """Whether it is only itself, and steers nothing. Never raises."""
+    # Control, format (which turns the direction of text), surrogate and private characters, and
+    # separators of lines.
+    return unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import asyncpg
 
 from execlog.models import Model
 from execlog.rows import aware
 
-__all__ = ["Health", "health_of"]
+__all__ = ["Health", "StoredTable", "health_of"]
 
 _DAY = timedelta(days=1)
 
@@ -61,6 +61,28 @@ class Health(Model):
     last_stored: datetime | None
     lag_seconds: float | None
     oldest_write: datetime | None
+
+
+class StoredTable(Model):
+    """A table that holds a part of the log.
+
+    Attributes:
+        name: Its name, in the log's schema.
+        kind: A partition of the log, its DEFAULT partition, or a table of rollups.
+        begins: The first time that it holds; None where it has no such bound.
+        ends: The first time after it.
+        estimated_rows: As the server's last ANALYZE saw them.
+        table_bytes: Rows and their large values on disk.
+        index_bytes: The indexes on disk.
+    """
+
+    name: str
+    kind: Literal["partition", "default", "rollup"]
+    begins: datetime | None
+    ends: datetime | None
+    estimated_rows: int
+    table_bytes: int
+    index_bytes: int
 
 
 def health_of(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
+import struct
 from collections.abc import Mapping, Sequence
 
 __all__ = ["RELATIVE_ERROR", "lower_bound", "percentiles", "unpacked", "upper_bound"]
@@ -18,6 +19,7 @@ RELATIVE_ERROR = 0.01
 """How far off, of itself, a percentile may be; from a microsecond to thirty years."""
 
 _DIGITS = 10
+_NONE = b"0" * _DIGITS
 _FIRST, _GROWTH, _LAST = 0.001, 1.02, 1745
 
 
@@ -28,13 +30,13 @@ def unpacked(number: str | None) -> dict[int, int]:
     """
     if number is None:
         return {}
-    kept = number.rstrip("0")
-    lowest = (len(number) - len(kept)) // _DIGITS
-    counts = [
-        int(number[max(end - _DIGITS, 0) : end])
-        for end in range(len(number) - lowest * _DIGITS, 0, -_DIGITS)
-    ]
-    return {bar: count for bar, count in enumerate(counts, lowest) if count}
+    lowest = (len(number) - len(number.rstrip("0"))) // _DIGITS
+    kept = number[: len(number) - lowest * _DIGITS].encode()
+    kept = kept.zfill(-(-len(kept) // _DIGITS) * _DIGITS)
+    # From the highest bar down; most are empty.
+    groups = [group for (group,) in struct.iter_unpack(f"{_DIGITS}s", kept)]
+    groups.reverse()
+    return {bar: int(group) for bar, group in enumerate(groups, lowest) if group != _NONE}
 
 
 def lower_bound(bar: int) -> float:

@@ -9,11 +9,9 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Literal
 
-import asyncpg
-
 from execlog import histogram
 from execlog.models import CaseNameCount, DurationPercentiles, ErrorCodeCount, Model
-from execlog.rows import aware
+from execlog.rows import Row, aware
 
 __all__ = [
     "FRACTIONS",
@@ -130,7 +128,7 @@ class StrategyComparison(Model):
 
 
 def strategy_metrics(
-    record: asyncpg.Record,
+    record: Row,
     *,
     strategy_id: str,
     window: tuple[datetime | None, datetime | None],
@@ -173,7 +171,7 @@ def strategy_metrics(
 
 
 def comparison(
-    a: StrategyMetrics, b: StrategyMetrics, records: Sequence[asyncpg.Record]
+    a: StrategyMetrics, b: StrategyMetrics, records: Sequence[Row]
 ) -> StrategyComparison:
     """Both cards and B - A. Never raises for the two rows that the cards are of."""
     points_a, points_b = (record["points_weighed"] / _weight(record) for record in records)
@@ -190,14 +188,12 @@ def comparison(
     )
 
 
-def _weight(record: asyncpg.Record) -> float:
+def _weight(record: Row) -> float:
     weight: float = record["weight"]
     return weight or 1.0  # nothing ran: every rate is 0
 
 
-def _duration(
-    record: asyncpg.Record, total: int, percentiles: DurationPercentiles | None
-) -> DurationMetrics:
+def _duration(record: Row, total: int, percentiles: DurationPercentiles | None) -> DurationMetrics:
     method: Literal["exact", "sketch", "sample"] = "exact"
     error: float | None = 0.0
     size = total
@@ -222,7 +218,7 @@ def _duration(
     )
 
 
-def _duration_histogram(record: asyncpg.Record) -> list[HistogramBucket]:
+def _duration_histogram(record: Row) -> list[HistogramBucket]:
     rolled = histogram.unpacked(record["bars"])
     counts = _between(json.loads(record["durations_above"]))
     bars = [count + rolled.get(bar, 0) for bar, count in enumerate(counts)]
@@ -233,7 +229,7 @@ def _duration_histogram(record: asyncpg.Record) -> list[HistogramBucket]:
     ]
 
 
-def _points_histogram(record: asyncpg.Record) -> list[HistogramBucket]:
+def _points_histogram(record: Row) -> list[HistogramBucket]:
     low, step, high = (record[f"points_{name}"] for name in ("min", "step", "max"))
     if low is None:
         return [HistogramBucket(label="0", upper_bound=0.0, count=0)]
@@ -253,7 +249,7 @@ def _points_histogram(record: asyncpg.Record) -> list[HistogramBucket]:
     ]
 
 
-def _rolled_points(record: asyncpg.Record, edges: Sequence[float]) -> tuple[list[float], list[int]]:
+def _rolled_points(record: Row, edges: Sequence[float]) -> tuple[list[float], list[int]]:
     """The bounds and counts of rollups: an edge that cuts a bar of theirs is moved to its begin."""
     kept = _points_bars(record)
     lowers = [lower for lower, _, _ in kept]
@@ -269,7 +265,7 @@ def _rolled_points(record: asyncpg.Record, edges: Sequence[float]) -> tuple[list
     return bounds, bars
 
 
-def _points_bars(record: asyncpg.Record) -> list[tuple[float, float, int]]:
+def _points_bars(record: Row) -> list[tuple[float, float, int]]:
     """The least number of each bar that holds any, the least above it, and the count; in order."""
     below, above = (histogram.unpacked(record[name]) for name in ("points_below", "points"))
     near_zero = record["points_runs"] - sum(below.values()) - sum(above.values())

@@ -14,7 +14,6 @@ import asyncio
 import functools
 import inspect
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -22,11 +21,9 @@ import asyncpg
 from execlog import arguments
 from execlog.dashboard import Dashboard, fallbacks
 from execlog.errors import InvalidArgument
-from execlog.healthcheck import Health, health_of
 from execlog.models import ErasedPart, StrategyExecutionLog
 from execlog.resources import folder
 from execlog.rows import aware, copy_lines, json_objects, row_arguments
-from execlog.schema import migration_names
 from execlog.statements import Statement, load_statements
 from execlog.store import Store
 from execlog.template import SCHEMA
@@ -147,18 +144,6 @@ class StrategyExecutionLogRepository(Dashboard):
             yield ErasedPart(executions=found, reached=aware(before))
             if before is None:
                 return
-
-    async def health(self) -> Health:
-        """How the log is: its migrations, sizes, partitions, first and last row, clocks.
-
-        Raises:
-            SchemaOutdated: The database was never migrated.
-            StoreUnavailable: The server is away or out of time.
-            QueryRejected: The server refuses.
-        """
-        asked = datetime.now(UTC)
-        [record] = await self._fetch("health")
-        return health_of(record, asked, datetime.now(UTC), migration_names())
 
 
 @functools.lru_cache

@@ -16,7 +16,18 @@ from execlog.copytext import COLUMNS, checked_line, line, timestamp
 from execlog.errors import InvalidArgument
 from execlog.models import StrategyExecutionLog, invalid_argument
 
-__all__ = ["aware", "copy_lines", "from_record", "json_objects", "row_arguments", "validated"]
+__all__ = [
+    "Row",
+    "aware",
+    "copy_lines",
+    "from_record",
+    "json_objects",
+    "row_arguments",
+    "validated",
+]
+
+Row = asyncpg.Record | Mapping[str, Any]
+"""A row that was read, or the same as JSON."""
 
 _COLUMN_SET = set(COLUMNS)
 _TRACE = COLUMNS.index("trace")

@@ -1,15 +1,16 @@
-"""Counts and measures of a strategy's executions, each one statement and one round trip."""
+"""Counts and measures of executions, and of the log, each one statement and one round trip."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
 
 import asyncpg
 
 from execlog import arguments
 from execlog.errors import QueryRejected, StoreUnavailable
 from execlog.executions import Executions
+from execlog.healthcheck import Health, StoredTable, health_of
 from execlog.models import (
     CaseNameCount,
     DurationAndNodesSummary,
@@ -17,6 +18,8 @@ from execlog.models import (
     ErrorCodeCount,
 )
 from execlog.percentiles import percentile_cont
+from execlog.rows import aware
+from execlog.schema import migration_names
 
 __all__ = ["Runbook"]
 
@@ -27,7 +30,7 @@ _NO_PERCENTILES = frozenset({"42883", "0A000", "53100", "53200", "53400", "57014
 
 
 class Runbook(Executions):
-    """Counts and measures executions: how many, which errors, which rules, how long."""
+    """Counts and measures: how many, which errors, which rules, how long; and the log itself."""
 
     async def count_by_status(
         self, *, strategy_id: str, since: datetime | None = None, until: datetime | None = None
@@ -109,19 +112,25 @@ class Runbook(Executions):
         strategy_id: str,
         since: datetime | None = None,
         until: datetime | None = None,
+        realm_id: str | Collection[str] | None = None,
         limit: int = 1000,
     ) -> list[float]:
         """The newest durations in milliseconds, newest first. `limit` is 1 to 5000 rows.
 
+        `realm_id` is a tenant, or several; None: all.
+
         Raises:
-            InvalidArgument: As for `count_by_status`, or `limit` is no integer.
+            InvalidArgument: As for `count_by_status`, `realm_id` is no text and no list of texts,
+                or `limit` is no integer.
             SchemaOutdated: The database is not migrated.
             StoreUnavailable: The server is away or out of time.
             QueryRejected: The server refuses.
         """
         scope = arguments.scope(strategy_id, since, until)
-        limit = arguments.limit(limit, _LARGEST_SAMPLE)
-        return [r["duration_ms"] for r in await self._fetch("sample_durations", *scope, limit)]
+        size = arguments.limit(limit, _LARGEST_SAMPLE)
+        realms = arguments.texts("realm_id", realm_id)
+        found = await self._fetch("sample_durations", *scope, size, realms)
+        return [record["duration_ms"] for record in found]
 
     async def sample_points(
         self,
@@ -174,12 +183,40 @@ class Runbook(Executions):
             "duration_percentiles", *scope, written, budget=budget, deadline=deadline
         )
         if found is None:
-            return await self._sample_percentiles(*scope, wanted, deadline)
+            return await self._sample_percentiles(*scope, None, wanted, deadline)
         size = found[0]["sample_size"]
         values = [record["value_ms"] for record in found] if size else [0.0] * len(wanted)
         return DurationPercentiles(
             fractions=wanted, values_ms=tuple(values), method="exact", sample_size=size
         )
+
+    async def health(self) -> Health:
+        """How the log is: its migrations, sizes, partitions, first and last row, clocks.
+
+        Raises:
+            SchemaOutdated: The database was never migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        asked = datetime.now(UTC)
+        [record] = await self._fetch("health")
+        return health_of(record, asked, datetime.now(UTC), migration_names())
+
+    async def list_tables(self) -> list[StoredTable]:
+        """The tables that hold the log, with their sizes: partitions, newest first, and rollups.
+
+        Raises:
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        found = await self._fetch("list_tables")
+        return [
+            StoredTable(
+                **{**record, "begins": aware(record["begins"]), "ends": aware(record["ends"])}
+            )
+            for record in found
+        ]
 
     async def _fetch_timely(
         self, name: str, *values: object, budget: float, deadline: float
@@ -202,12 +239,13 @@ class Runbook(Executions):
         strategy_id: str,
         since: datetime | None,
         until: datetime | None,
+        realms: list[str] | None,
         fractions: tuple[float, ...],
         deadline: float,
     ) -> DurationPercentiles:
         statement = self._statements["sample_durations"]
-        scope = (strategy_id, since, until)
-        found = await self._store.fetch(statement, *scope, _LARGEST_SAMPLE, deadline=deadline)
+        scope = (strategy_id, since, until, _LARGEST_SAMPLE, realms)
+        found = await self._store.fetch(statement, *scope, deadline=deadline)
         sample = [record["duration_ms"] for record in found]
         return DurationPercentiles(
             fractions=fractions,

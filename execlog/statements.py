@@ -9,15 +9,18 @@ that come back and the index that it must use.
     -- Columns: status text, count bigint
     -- Index: strategy_execution_log_newest
 
-The whole file is sent, so that the header also says in `pg_stat_activity` what runs there; all that
-is filled in is the name of the schema, where it is another one.
+The whole file is sent, so that the header also says in `pg_stat_activity` what runs there. Filled
+in are the name of the schema, where it is another one, and other statements: a line `:metrics`
+stands for that of `metrics.sql`, whose parameters are then the first ones of the file.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from execlog.errors import QueryFileError
@@ -28,6 +31,7 @@ __all__ = ["Parameter", "Statement", "load_statements"]
 _PARAMETER = re.compile(r"-- \$(\d+) (\w+) ([a-z ]+(?:\[\])?)(\?)?")
 _FIELD = re.compile(r"-- (Columns|Index): (.+)")
 _COPY = re.compile(r'copy (?:\w+|"(?:[^"]|"")+")\.(\w+) \(([\w\s,]+)\) from stdin\b')
+_INCLUDED = re.compile(r"^( *):([a-z_]+)$", re.MULTILINE)
 # At the beginning of a line: a comment may speak of one.
 _WRITE = re.compile(r"^\s*(?:copy|insert into|update|delete from) ", re.MULTILINE)
 
@@ -101,7 +105,7 @@ def load_statements(
             faults.append(f"{path.name}: no method of this name")
             continue
         try:
-            statements[stem] = _parse(stem, path.read_bytes(), schema)
+            statements[stem] = _parse(stem, files, schema)
         except ValueError as error:
             faults.append(f"{path.name}: {error}")
     if faults:
@@ -109,16 +113,11 @@ def load_statements(
     return statements
 
 
-def _parse(name: str, data: bytes, schema: str) -> Statement:
+def _parse(name: str, files: Mapping[str, Path], schema: str) -> Statement:
     """Raises ValueError, which says what is wrong with the file (UnicodeDecodeError is one too)."""
-    if data.startswith(b"\xef\xbb\xbf"):
-        raise ValueError("begins with a byte order mark")
-    if b"\r" in data:
-        raise ValueError("holds a carriage return")
-    sql = data.decode()
-    lines = sql.splitlines()
-    header = lines[: next((i for i, line in enumerate(lines) if line[:2] != "--"), len(lines))]
-    body = "\n".join(lines[len(header) :])
+    header, body = _read(files[name])
+    own = _listed(header)
+    body = _INCLUDED.sub(lambda found: _included(found[2], found[1], own, files), body)
     if not body.strip():
         raise ValueError("has no statement")
     if ";" in body:
@@ -131,17 +130,49 @@ def _parse(name: str, data: bytes, schema: str) -> Statement:
         raise ValueError(f"has no line {' and no line '.join(sorted(missing))} in its header")
     indexes = () if fields["Index"] == "none" else tuple(fields["Index"].split(", "))
     question = header[0].removeprefix("--").strip()
-    return Statement(
-        name, schema, filled(sql, schema), question, parameters, fields["Columns"], indexes
-    )
+    sql = filled("\n".join([*header, body]), schema)
+    return Statement(name, schema, sql, question, parameters, fields["Columns"], indexes)
 
 
-def _parameters(header: list[str], body: str) -> tuple[Parameter, ...]:
+def _read(path: Path) -> tuple[list[str], str]:
+    """The lines of a file's header, and what follows them."""
+    data = path.read_bytes()
+    if data.startswith(b"\xef\xbb\xbf"):
+        raise ValueError("begins with a byte order mark")
+    if b"\r" in data:
+        raise ValueError("holds a carriage return")
+    lines = data.decode().split("\n")
+    end = next((i for i, line in enumerate(lines) if line[:2] != "--"), len(lines))
+    return lines[:end], "\n".join(lines[end:])
+
+
+def _included(name: str, indent: str, own: Sequence[Parameter], files: Mapping[str, Path]) -> str:
+    """The statement of another file, to stand in one that has these parameters."""
+    if name not in files:
+        raise ValueError(f"includes {name}.sql, which is missing")
+    header, body = _read(files[name])
+    if _INCLUDED.search(body):
+        raise ValueError(f"includes {name}.sql, which includes another")
+    wanted = _parameters(header, body)
+    for one, given in zip_longest(wanted, own[: len(wanted)]):
+        fits = given is not None and (one.name, one.type) == (given.name, given.type)
+        if not fits or (given.nullable and not one.nullable):
+            raise ValueError(f"includes {name}.sql, and has no {one.name} as it has")
+    return textwrap.indent(body.rstrip("\n"), indent)
+
+
+def _parameters(header: Sequence[str], body: str) -> tuple[Parameter, ...]:
+    found = _listed(header)
+    used = {int(number) for number in re.findall(r"\$(\d+)", body)}
+    if used != set(range(1, len(found) + 1)):
+        raise ValueError("uses other parameters than its header names")
+    return found
+
+
+def _listed(header: Sequence[str]) -> tuple[Parameter, ...]:
+    """The parameters that a header names."""
     found = [match for line in header if (match := _PARAMETER.fullmatch(line))]
     numbers = [int(match[1]) for match in found]
     if numbers != list(range(1, len(numbers) + 1)):
         raise ValueError("has a gap in the parameters of its header")
-    used = {int(number) for number in re.findall(r"\$(\d+)", body)}
-    if used != set(numbers):
-        raise ValueError("uses other parameters than its header names")
     return tuple(Parameter(match[2], match[3], match[4] == "?") for match in found)

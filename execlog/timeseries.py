@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
-
-import asyncpg
+from typing import Literal
 
 from execlog import histogram
 from execlog.errors import InvalidArgument
+from execlog.metrics import FRACTIONS
 from execlog.models import Model
+from execlog.rows import Row
 
-__all__ = ["Buckets", "TimeseriesBucket", "cut"]
+__all__ = ["Buckets", "TimeseriesBucket", "before", "bounded", "bucket_of", "cut"]
 
 _MICROSECOND = timedelta(microseconds=1)
 _DAY = timedelta(days=1)
@@ -22,6 +22,7 @@ _WIDTHS = tuple(
     for seconds in (1, 5, 10, 30, 60, 300, 900, 1800, 3600, 6 * 3600, 24 * 3600)
 )
 _BUCKETS = 120
+_PERCENTILES = ("duration_p50_ms", "duration_p95_ms", "duration_p99_ms")
 _MOST_BUCKETS = 1000
 
 
@@ -29,8 +30,9 @@ class TimeseriesBucket(Model):
     """The stored executions of one bucket; durations in milliseconds, zeros where it is empty.
 
     A bucket holds its `start` and not the start of the next one; the last one ends with the window,
-    whose end it holds. The p95 is of every row where `method` is "exact"; where it is "sketch", for
-    many rows, it is at most `relative_error` of itself off.
+    whose end it holds. The percentiles are of every row where `method` is "exact"; where it is
+    "sketch", for many rows, each is at most `relative_error` of itself off. `error_rate` is that of
+    a card: the share of error, timeout and limit, where each row weighs 1/sample_rate.
     """
 
     start: datetime
@@ -40,8 +42,11 @@ class TimeseriesBucket(Model):
     timeout: int
     limit: int
     other: int
+    error_rate: float
     duration_avg_ms: float
+    duration_p50_ms: float
     duration_p95_ms: float
+    duration_p99_ms: float
     duration_max_ms: float
     points_sum: float
     method: Literal["exact", "sketch"] = "exact"
@@ -57,34 +62,43 @@ class Buckets:
     width: timedelta
     count: int
 
-    def arguments(self) -> tuple[datetime, datetime, int, int]:
-        """What sql/timeseries.sql wants beside the strategy. Never raises."""
+    def arguments(self) -> tuple[int, int]:
+        """Width and number, as sql/timeseries.sql wants them. Never raises."""
         # A bucket that is wider than the window is as good as the window, and may not be a bigint.
         width = min(self.width, self.until - self.since + _MICROSECOND)
-        return self.since, self.until, width // _MICROSECOND, self.count
+        return width // _MICROSECOND, self.count
 
-    def filled(self, records: Sequence[asyncpg.Record]) -> list[TimeseriesBucket]:
+    def filled(self, records: Iterable[Row]) -> list[TimeseriesBucket]:
         """The rows of sql/timeseries.sql as models. Never raises for such rows."""
         return [
-            TimeseriesBucket(start=self.since + number * self.width, **_measures(record))
+            bucket_of(record, self.since + number * self.width)
             for number, record in enumerate(records)
         ]
 
 
-def _measures(record: asyncpg.Record) -> dict[str, Any]:
+def bucket_of(record: Row, start: datetime) -> TimeseriesBucket:
+    """The model of a row of sql/timeseries.sql. Never raises for such a row."""
     measures = dict(record)
-    low = measures.pop("duration_min_ms")
+    del measures["number"]
+    ends = measures.pop("duration_min_ms"), record["duration_max_ms"]
     durations = measures.pop("durations")
     if durations is None:
-        return {**measures, "duration_p95_ms": record["duration_p95_ms"] or 0.0}
-    bars = histogram.unpacked(durations)
-    [p95] = histogram.percentiles(bars, (0.95,), low, record["duration_max_ms"])
-    return {
-        **measures,
-        "duration_p95_ms": p95,
-        "method": "sketch",
-        "relative_error": histogram.RELATIVE_ERROR,
-    }
+        measures.update((name, record[name] or 0.0) for name in _PERCENTILES)
+    else:
+        found = histogram.percentiles(histogram.unpacked(durations), FRACTIONS, *ends)
+        measures.update(zip(_PERCENTILES, found, strict=True))
+        measures.update(method="sketch", relative_error=histogram.RELATIVE_ERROR)
+    return TimeseriesBucket(start=start, **measures)
+
+
+def before(since: datetime, until: datetime) -> datetime:
+    """When the window of the same length began that ends just before this one. Never raises.
+
+    The calendar's begin, which is infinite to Postgres, is in no window: there it is shorter.
+    """
+    first = datetime.min.replace(tzinfo=UTC) + _MICROSECOND
+    length = until - since + _MICROSECOND
+    return since - length if since - first > length else first
 
 
 def cut(since: datetime | None, until: datetime | None, bucket: object) -> Buckets:
@@ -100,7 +114,7 @@ def cut(since: datetime | None, until: datetime | None, bucket: object) -> Bucke
         InvalidArgument: `bucket` is no length of time, or gives more than 1,000 buckets; or the
             window begins or ends where the calendar does, which is no time to Postgres.
     """
-    begin, end = _finite(since, until)
+    begin, end = bounded(since, until)
     if bucket is None:
         width = next((usual for usual in _WIDTHS if _count(begin, end, usual) <= _BUCKETS), _DAY)
     else:
@@ -112,8 +126,12 @@ def cut(since: datetime | None, until: datetime | None, bucket: object) -> Bucke
     return Buckets(begin, end, width, count)
 
 
-def _finite(since: datetime | None, until: datetime | None) -> tuple[datetime, datetime]:
-    """A window with two ends; they default to now and to a day before."""
+def bounded(since: datetime | None, until: datetime | None) -> tuple[datetime, datetime]:
+    """A window with two ends; they default to now and to a day before.
+
+    Raises:
+        InvalidArgument: It begins or ends where the calendar does, which is no time to Postgres.
+    """
     end = datetime.now(UTC) if until is None else until
     try:
         begin = end - _DAY if since is None else since

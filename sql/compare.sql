@@ -3,6 +3,7 @@
 -- $2 b text
 -- $3 since timestamptz?
 -- $4 until timestamptz?
+-- $5 realm_ids text[]?
 -- Columns: ok bigint, error bigint, timeout bigint, limit bigint, other bigint, ok_weight double precision, failed_weight double precision, weight double precision, duration_sum_ms double precision, duration_min_ms double precision, duration_max_ms double precision, p50_ms double precision?, p95_ms double precision?, p99_ms double precision?, durations text?, durations_above text, bars text?, points_sum double precision, points_weighed double precision, points_min double precision?, points_step double precision?, points_max double precision?, points_at_least text, points_runs bigint, points text?, points_below text?, nodes_avg double precision, nodes_max integer, top_errors text, top_cases text, rows_from timestamptz?
 -- Index: strategy_execution_log_newest
 --
@@ -82,6 +83,36 @@ from (
                     and created_at <= part.ends
             ) as stored
             where part.grain is null
+                and $5::text[] is null
+            union all
+            select
+                stored.status,
+                stored.error_code,
+                stored.case_name,
+                stored.duration_ms,
+                stored.nodes_executed,
+                stored.points,
+                stored.sample_rate
+            from part
+            cross join lateral (
+                select
+                    status,
+                    error_code,
+                    case_name,
+                    duration_ms,
+                    nodes_executed,
+                    points,
+                    sample_rate
+                from execlog.strategy_execution_log
+                where strategy_id = $1::text
+                    and realm_id = any($5::text[])
+                    and created_at >= coalesce($3::timestamptz, '-infinity')
+                    and created_at <= coalesce($4::timestamptz, 'infinity')
+                    and created_at >= part.begins
+                    and created_at <= part.ends
+            ) as stored
+            where part.grain is null
+                and $5::text[] is not null
             union all
             select
                 status,
@@ -95,6 +126,22 @@ from (
             where strategy_id = $1::text
                 and created_at is null
                 and (select has_timeless from whole)
+                and $5::text[] is null
+            union all
+            select
+                status,
+                error_code,
+                case_name,
+                duration_ms,
+                nodes_executed,
+                points,
+                sample_rate
+            from execlog.strategy_execution_log
+            where strategy_id = $1::text
+                and realm_id = any($5::text[])
+                and created_at is null
+                and (select has_timeless from whole)
+                and $5::text[] is not null
         ),
         rolled as materialized (
             select
@@ -150,6 +197,7 @@ from (
                     and grain = part.grain
                     and begins >= part.begins
                     and begins <= part.ends
+                    and ($5::text[] is null or realm_id = any($5::text[]))
                 offset 0
             ) as rollup
         ),
@@ -203,6 +251,7 @@ from (
                         and grain = part.grain
                         and begins >= part.begins
                         and begins <= part.ends
+                        and ($5::text[] is null or realm_id = any($5::text[]))
                     offset 0
                 ) as named
             ) as named
@@ -411,6 +460,36 @@ from (
                     and created_at <= part.ends
             ) as stored
             where part.grain is null
+                and $5::text[] is null
+            union all
+            select
+                stored.status,
+                stored.error_code,
+                stored.case_name,
+                stored.duration_ms,
+                stored.nodes_executed,
+                stored.points,
+                stored.sample_rate
+            from part
+            cross join lateral (
+                select
+                    status,
+                    error_code,
+                    case_name,
+                    duration_ms,
+                    nodes_executed,
+                    points,
+                    sample_rate
+                from execlog.strategy_execution_log
+                where strategy_id = $2::text
+                    and realm_id = any($5::text[])
+                    and created_at >= coalesce($3::timestamptz, '-infinity')
+                    and created_at <= coalesce($4::timestamptz, 'infinity')
+                    and created_at >= part.begins
+                    and created_at <= part.ends
+            ) as stored
+            where part.grain is null
+                and $5::text[] is not null
             union all
             select
                 status,
@@ -424,6 +503,22 @@ from (
             where strategy_id = $2::text
                 and created_at is null
                 and (select has_timeless from whole)
+                and $5::text[] is null
+            union all
+            select
+                status,
+                error_code,
+                case_name,
+                duration_ms,
+                nodes_executed,
+                points,
+                sample_rate
+            from execlog.strategy_execution_log
+            where strategy_id = $2::text
+                and realm_id = any($5::text[])
+                and created_at is null
+                and (select has_timeless from whole)
+                and $5::text[] is not null
         ),
         rolled as materialized (
             select
@@ -479,6 +574,7 @@ from (
                     and grain = part.grain
                     and begins >= part.begins
                     and begins <= part.ends
+                    and ($5::text[] is null or realm_id = any($5::text[]))
                 offset 0
             ) as rollup
         ),
@@ -532,6 +628,7 @@ from (
                         and grain = part.grain
                         and begins >= part.begins
                         and begins <= part.ends
+                        and ($5::text[] is null or realm_id = any($5::text[]))
                     offset 0
                 ) as named
             ) as named

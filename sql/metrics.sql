@@ -2,12 +2,14 @@
 -- $1 strategy_id text
 -- $2 since timestamptz?
 -- $3 until timestamptz?
+-- $4 realm_ids text[]?
 -- Columns: ok bigint, error bigint, timeout bigint, limit bigint, other bigint, ok_weight double precision, failed_weight double precision, weight double precision, duration_sum_ms double precision, duration_min_ms double precision, duration_max_ms double precision, p50_ms double precision?, p95_ms double precision?, p99_ms double precision?, durations text?, durations_above text, bars text?, points_sum double precision, points_weighed double precision, points_min double precision?, points_step double precision?, points_max double precision?, points_at_least text, points_runs bigint, points text?, points_below text?, nodes_avg double precision, nodes_max integer, top_errors text, top_cases text, rows_from timestamptz?
 -- Index: strategy_execution_log_newest
 --
 -- Rollups for the whole hours and minutes of the window, rows for its ragged ends and for windows of few
 -- runs; histograms of rollups are numbers, see migrations/0003_rollup.sql. OFFSET 0 has each part be a
 -- range of the index: the planner, which knows no part's size, may else read all of the strategy.
+-- The index holds no realm, so rows of some realms are a list of their own: of all, none is fetched.
 -- Of rows there are two passes over the index, and no memory that grows with the window. The first counts
 -- each kind of run and finds the range of the points; the second sorts the durations, once for all
 -- percentiles, and counts both histograms, since the edges of the points are known only by then.
@@ -59,6 +61,36 @@ execution as not materialized (
             and created_at <= part.ends
     ) as stored
     where part.grain is null
+        and $4::text[] is null
+    union all
+    select
+        stored.status,
+        stored.error_code,
+        stored.case_name,
+        stored.duration_ms,
+        stored.nodes_executed,
+        stored.points,
+        stored.sample_rate
+    from part
+    cross join lateral (
+        select
+            status,
+            error_code,
+            case_name,
+            duration_ms,
+            nodes_executed,
+            points,
+            sample_rate
+        from execlog.strategy_execution_log
+        where strategy_id = $1::text
+            and realm_id = any($4::text[])
+            and created_at >= coalesce($2::timestamptz, '-infinity')
+            and created_at <= coalesce($3::timestamptz, 'infinity')
+            and created_at >= part.begins
+            and created_at <= part.ends
+    ) as stored
+    where part.grain is null
+        and $4::text[] is not null
     union all
     select
         status,
@@ -72,6 +104,22 @@ execution as not materialized (
     where strategy_id = $1::text
         and created_at is null
         and (select has_timeless from whole)
+        and $4::text[] is null
+    union all
+    select
+        status,
+        error_code,
+        case_name,
+        duration_ms,
+        nodes_executed,
+        points,
+        sample_rate
+    from execlog.strategy_execution_log
+    where strategy_id = $1::text
+        and realm_id = any($4::text[])
+        and created_at is null
+        and (select has_timeless from whole)
+        and $4::text[] is not null
 ),
 rolled as materialized (
     select
@@ -127,6 +175,7 @@ rolled as materialized (
             and grain = part.grain
             and begins >= part.begins
             and begins <= part.ends
+            and ($4::text[] is null or realm_id = any($4::text[]))
         offset 0
     ) as rollup
 ),
@@ -180,6 +229,7 @@ name as materialized (
                 and grain = part.grain
                 and begins >= part.begins
                 and begins <= part.ends
+                and ($4::text[] is null or realm_id = any($4::text[]))
             offset 0
         ) as named
     ) as named

@@ -1,9 +1,10 @@
--- The strategies of a realm, or all of them, the slowest or the most failing first.
--- $1 realm_id text?
--- $2 since timestamptz?
--- $3 until timestamptz?
--- $4 by text
--- $5 limit bigint
+-- The strategies of some realms, or all of them, the slowest or the most failing first.
+-- $1 realm_ids text[]?
+-- $2 strategy_ids text[]?
+-- $3 since timestamptz?
+-- $4 until timestamptz?
+-- $5 by text
+-- $6 limit bigint
 -- Columns: strategy_id text, runs bigint, failures bigint, error_rate double precision, avg_ms double precision, p50_ms double precision?, p95_ms double precision?, p99_ms double precision?, duration_min_ms double precision, duration_max_ms double precision, durations text?, last_run timestamptz?
 -- Index: strategy_execution_log_time, strategy_execution_log_newest
 --
@@ -20,12 +21,12 @@ with part as materialized (
         grain,
         begins,
         ends
-    from execlog.rollup_parts(null, $2::timestamptz, $3::timestamptz)
+    from execlog.rollup_parts(null, $3::timestamptz, $4::timestamptz)
 ),
 whole as materialized (
     select
         count(grain) = 0 as is_exact,
-        count(*) filter (where grain = 0) = 0 and $2::timestamptz is null and $3::timestamptz is null as has_timeless
+        count(*) filter (where grain = 0) = 0 and $3::timestamptz is null and $4::timestamptz is null as has_timeless
     from part
 ),
 execution as not materialized (
@@ -45,9 +46,10 @@ execution as not materialized (
             1 / greatest(sample_rate, 1e-9) as weight
         from execlog.strategy_execution_log
         where strategy_id is distinct from ''
-            and ($1::text is null or realm_id = $1::text)
-            and created_at >= coalesce($2::timestamptz, '-infinity')
-            and created_at <= coalesce($3::timestamptz, 'infinity')
+            and ($1::text[] is null or realm_id = any($1::text[]))
+            and ($2::text[] is null or strategy_id = any($2::text[]))
+            and created_at >= coalesce($3::timestamptz, '-infinity')
+            and created_at <= coalesce($4::timestamptz, 'infinity')
             and created_at >= part.begins
             and created_at <= part.ends
     ) as stored
@@ -60,7 +62,8 @@ execution as not materialized (
         created_at,
         1 / greatest(sample_rate, 1e-9)
     from execlog.strategy_execution_log
-    where ($1::text is null or realm_id = $1::text)
+    where ($1::text[] is null or realm_id = any($1::text[]))
+        and ($2::text[] is null or strategy_id = any($2::text[]))
         and created_at is null
         and (select has_timeless from whole)
 ),
@@ -110,7 +113,8 @@ counted as (
         where grain = part.grain
             and begins >= part.begins
             and begins <= part.ends
-            and ($1::text is null or realm_id = $1::text)
+            and ($1::text[] is null or realm_id = any($1::text[]))
+            and ($2::text[] is null or strategy_id = any($2::text[]))
         group by strategy_id
     ) as rolled
 ),
@@ -144,11 +148,11 @@ select
     last_run
 from strategy
 order by
-    case $4::text
+    case $5::text
         when 'p99' then percentiles_ms[3]
         when 'failures' then failures
         when 'error_rate' then error_rate
         when 'runs' then runs
     end desc,
     strategy_id
-limit case when $4::text <> 'p99' or (select is_exact from whole) then $5::bigint end
+limit case when $5::text <> 'p99' or (select is_exact from whole) then $6::bigint end

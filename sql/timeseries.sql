@@ -2,9 +2,10 @@
 -- $1 strategy_id text
 -- $2 since timestamptz
 -- $3 until timestamptz
--- $4 width_us bigint
--- $5 buckets integer
--- Columns: total bigint, ok bigint, error bigint, timeout bigint, limit bigint, other bigint, duration_avg_ms double precision, duration_p95_ms double precision?, duration_min_ms double precision, duration_max_ms double precision, durations text?, points_sum double precision
+-- $4 realm_ids text[]?
+-- $5 width_us bigint
+-- $6 buckets integer
+-- Columns: number integer, total bigint, ok bigint, error bigint, timeout bigint, limit bigint, other bigint, error_rate double precision, duration_avg_ms double precision, duration_p50_ms double precision?, duration_p95_ms double precision?, duration_p99_ms double precision?, duration_min_ms double precision, duration_max_ms double precision, durations text?, points_sum double precision
 -- Index: strategy_execution_log_newest
 --
 -- Rollups for the whole hours and minutes of each bucket, rows for its ragged ends; all from rows where
@@ -12,6 +13,8 @@
 -- Of rows each bucket is a range of the index: no row is sorted by its bucket, and each percentile sorts
 -- its own few. 120 buckets over 200,000 rows take as long as one percentile over all of them, GROUP BY on
 -- date_bin() twice that.
+-- The index holds no realm, so runs of some realms are a list of their own: of all, no row is fetched.
+-- A row stands for 1/sample_rate executions, and for a thousand million at most.
 -- Widths are in microseconds: a day as an interval has 23 hours where the session's clock is set
 -- forward. They are added in two steps, since the product of an interval is exact up to 2^53 only.
 with whole as materialized (
@@ -22,17 +25,17 @@ bucket as materialized (
     select
         number,
         $2::timestamptz
-            + number * $4::bigint / 1000000 * interval '1 second'
-            + number * $4::bigint % 1000000 * interval '1 microsecond' as start,
+            + number * $5::bigint / 1000000 * interval '1 second'
+            + number * $5::bigint % 1000000 * interval '1 microsecond' as start,
         case
-            when number < $5::integer - 1
+            when number < $6::integer - 1
             then $2::timestamptz
-                + (number + 1) * $4::bigint / 1000000 * interval '1 second'
-                + (number + 1) * $4::bigint % 1000000 * interval '1 microsecond'
+                + (number + 1) * $5::bigint / 1000000 * interval '1 second'
+                + (number + 1) * $5::bigint % 1000000 * interval '1 microsecond'
                 - interval '1 microsecond'
             else $3::timestamptz
         end as last
-    from generate_series(0, $5::integer - 1) as series (number)
+    from generate_series(0, $6::integer - 1) as series (number)
 ),
 part as materialized (
     select
@@ -60,8 +63,10 @@ counted as materialized (
         run.error,
         run.timeout,
         run."limit",
+        run.failed_weight,
+        run.other_weight,
         run.duration_sum_ms,
-        run.duration_p95_ms,
+        run.percentiles_ms,
         run.duration_min_ms,
         run.duration_max_ms,
         run.durations,
@@ -74,8 +79,10 @@ counted as materialized (
             count(*) filter (where status = 'error') as error,
             count(*) filter (where status = 'timeout') as timeout,
             count(*) filter (where status = 'limit') as "limit",
+            sum(1 / greatest(sample_rate, 1e-9)) filter (where status in ('error', 'timeout', 'limit')) as failed_weight,
+            sum(1 / greatest(sample_rate, 1e-9)) filter (where status not in ('error', 'timeout', 'limit')) as other_weight,
             sum(duration_ms) as duration_sum_ms,
-            percentile_cont(0.95) within group (order by duration_ms) filter (where (select is_exact from whole)) as duration_p95_ms,
+            percentile_cont('{0.5,0.95,0.99}'::double precision[]) within group (order by duration_ms) filter (where (select is_exact from whole)) as percentiles_ms,
             min(duration_ms) as duration_min_ms,
             max(duration_ms) as duration_max_ms,
             sum(('1e' || 10 * execlog.rollup_bar(duration_ms))::numeric) filter (where not (select is_exact from whole)) as durations,
@@ -90,6 +97,49 @@ counted as materialized (
             and created_at <= part.ends
     ) as run
     where part.grain is null
+        and $4::text[] is null
+    union all
+    select
+        part.number,
+        run.total,
+        run.ok,
+        run.error,
+        run.timeout,
+        run."limit",
+        run.failed_weight,
+        run.other_weight,
+        run.duration_sum_ms,
+        run.percentiles_ms,
+        run.duration_min_ms,
+        run.duration_max_ms,
+        run.durations,
+        run.points_sum
+    from part
+    cross join lateral (
+        select
+            count(*) as total,
+            count(*) filter (where status = 'ok') as ok,
+            count(*) filter (where status = 'error') as error,
+            count(*) filter (where status = 'timeout') as timeout,
+            count(*) filter (where status = 'limit') as "limit",
+            sum(1 / greatest(sample_rate, 1e-9)) filter (where status in ('error', 'timeout', 'limit')) as failed_weight,
+            sum(1 / greatest(sample_rate, 1e-9)) filter (where status not in ('error', 'timeout', 'limit')) as other_weight,
+            sum(duration_ms) as duration_sum_ms,
+            percentile_cont('{0.5,0.95,0.99}'::double precision[]) within group (order by duration_ms) filter (where (select is_exact from whole)) as percentiles_ms,
+            min(duration_ms) as duration_min_ms,
+            max(duration_ms) as duration_max_ms,
+            sum(('1e' || 10 * execlog.rollup_bar(duration_ms))::numeric) filter (where not (select is_exact from whole)) as durations,
+            sum(points) as points_sum
+        from execlog.strategy_execution_log
+        where strategy_id = $1::text
+            and realm_id = any($4::text[])
+            and created_at >= $2::timestamptz
+            and created_at <= $3::timestamptz
+            and created_at >= part.begins
+            and created_at <= part.ends
+    ) as run
+    where part.grain is null
+        and $4::text[] is not null
     union all
     select
         part.number,
@@ -98,6 +148,8 @@ counted as materialized (
         rollup.error,
         rollup.timeout,
         rollup."limit",
+        rollup.failed_weight,
+        rollup.ok_weight + rollup.other_weight,
         rollup.duration_sum_ms,
         null,
         rollup.duration_min_ms,
@@ -112,6 +164,9 @@ counted as materialized (
             timeout,
             "limit",
             other,
+            ok_weight,
+            failed_weight,
+            other_weight,
             duration_sum_ms,
             duration_min_ms,
             duration_max_ms,
@@ -122,18 +177,23 @@ counted as materialized (
             and grain = part.grain
             and begins >= part.begins
             and begins <= part.ends
+            and ($4::text[] is null or realm_id = any($4::text[]))
         offset 0
     ) as rollup
 )
 select
+    bucket.number,
     coalesce(sum(counted.total), 0)::bigint as total,
     coalesce(sum(counted.ok), 0)::bigint as ok,
     coalesce(sum(counted.error), 0)::bigint as error,
     coalesce(sum(counted.timeout), 0)::bigint as timeout,
     coalesce(sum(counted."limit"), 0)::bigint as "limit",
     coalesce(sum(counted.total - counted.ok - counted.error - counted.timeout - counted."limit"), 0)::bigint as other,
+    coalesce(sum(counted.failed_weight) / (sum(counted.failed_weight) + coalesce(sum(counted.other_weight), 0)), 0) as error_rate,
     case when sum(counted.duration_sum_ms) > 1e-290 then sum(counted.duration_sum_ms) / sum(counted.total)::double precision else 0 end as duration_avg_ms,
-    max(counted.duration_p95_ms) as duration_p95_ms,
+    (max(counted.percentiles_ms))[1] as duration_p50_ms,
+    (max(counted.percentiles_ms))[2] as duration_p95_ms,
+    (max(counted.percentiles_ms))[3] as duration_p99_ms,
     coalesce(min(counted.duration_min_ms), 0) as duration_min_ms,
     coalesce(max(counted.duration_max_ms), 0) as duration_max_ms,
     sum(counted.durations)::text as durations,

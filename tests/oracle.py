@@ -74,3 +74,31 @@ def top(values: Iterable[str | None], limit: int) -> list[tuple[str | None, int]
 
 def close(left: float, right: float) -> bool:
     return math.isclose(left, right, rel_tol=1e-9, abs_tol=1e-9)
+
+
+Realms = str | list[str] | None
+realm_choices: st.SearchStrategy[Realms] = st.sampled_from(
+    [None, "A", ["A"], ["A", "B"], ["A", "no such", "A"], []]
+)
+"""What a reading method may be asked for, where realms are called A and B."""
+
+
+def own_realms(realms: Realms, prefix: str) -> Realms:
+    """The same realms as an example calls its own."""
+    if realms is None or isinstance(realms, str):
+        return None if realms is None else prefix + realms
+    return [prefix + realm for realm in realms]
+
+
+def of_realms(rows: Iterable[StrategyExecutionLog], realms: Realms) -> list[StrategyExecutionLog]:
+    wanted = [realms] if isinstance(realms, str) else realms
+    return [one for one in rows if wanted is None or one.realm_id in wanted]
+
+
+def weight(one: StrategyExecutionLog) -> float:
+    return 1 / max(one.sample_rate, 1e-9)
+
+
+def error_rate(rows: list[StrategyExecutionLog]) -> float:
+    failed = [one for one in rows if one.status in ("error", "timeout", "limit")]
+    return math.fsum(map(weight, failed)) / (math.fsum(map(weight, rows)) or 1)

@@ -30,9 +30,9 @@ from execlog.cli.options import (
     moment,
     share,
 )
-from execlog.cli.rendering import BAR, STYLES, Column, bar, print_table, shown, stdout
+from execlog.cli.rendering import BAR, STYLES, Column, bar, print_table, stdout
 from execlog.cli.server import ask
-from execlog.figures import local, milliseconds, number, percent
+from execlog.figures import local, milliseconds, number, percent, shown
 from execlog.template import SCHEMA
 
 __all__ = ["check", "compare", "summary"]

@@ -24,9 +24,9 @@ from execlog.cli.options import (
     Utc,
     form,
 )
-from execlog.cli.rendering import Column, print_table, shown, status_text, stdout
+from execlog.cli.rendering import Column, print_table, status_text, stdout
 from execlog.cli.server import ask
-from execlog.figures import local, milliseconds, number
+from execlog.figures import local, milliseconds, number, shown
 from execlog.nodes import Node, nodes
 from execlog.template import SCHEMA
 

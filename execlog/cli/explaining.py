@@ -10,8 +10,9 @@ from uuid import UUID
 import typer
 
 from execlog.cli.options import Dsn, Schema, moment
-from execlog.cli.rendering import Column, print_table, shown
+from execlog.cli.rendering import Column, print_table
 from execlog.cli.server import SECONDS, connected
+from execlog.figures import shown
 from execlog.repository import statements
 from execlog.statements import Parameter, Statement
 from execlog.store import Store
@@ -25,6 +26,7 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "integer": int,
     "bigint": int,
     "double precision": float,
+    "text[]": lambda text: text.split(","),
     "boolean": lambda text: {"true": True, "false": False}[text],
 }
 

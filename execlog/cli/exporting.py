@@ -15,9 +15,8 @@ from execlog import ExeclogError, StrategyExecutionLog, StrategyExecutionLogRepo
 from execlog.cli.forms import csv_writer, jsonl_writer
 from execlog.cli.options import AnyStrategy, Dsn, Schema, Since, Until
 from execlog.cli.progress import is_seen, progress
-from execlog.cli.rendering import shown
 from execlog.cli.server import ask
-from execlog.figures import number
+from execlog.figures import number, shown
 from execlog.template import SCHEMA
 
 __all__ = ["export"]

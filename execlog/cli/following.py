@@ -25,9 +25,9 @@ from execlog.cli.options import (
     form,
     length,
 )
-from execlog.cli.rendering import shown, status_text, stdout
+from execlog.cli.rendering import status_text, stdout
 from execlog.cli.server import ask
-from execlog.figures import local, milliseconds, number
+from execlog.figures import local, milliseconds, number, shown
 from execlog.template import SCHEMA
 
 __all__ = ["Follower", "tail"]

@@ -8,7 +8,8 @@ import sys
 from collections.abc import Callable, Sequence
 
 from execlog.cli.options import Output
-from execlog.cli.rendering import is_harmless, shown, takes_unicode
+from execlog.cli.rendering import takes_unicode
+from execlog.figures import is_harmless, shown
 from execlog.models import Model
 
 __all__ = ["csv_writer", "jsonl_writer", "print_model", "print_models"]

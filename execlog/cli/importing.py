@@ -25,9 +25,8 @@ from execlog import (
 from execlog.blame import blames_a_row
 from execlog.cli.options import Dsn, Schema
 from execlog.cli.progress import progress
-from execlog.cli.rendering import shown
 from execlog.cli.server import ask
-from execlog.figures import number
+from execlog.figures import number, shown
 from execlog.rows import row_arguments
 from execlog.template import SCHEMA
 

@@ -24,9 +24,9 @@ from execlog.cli.options import (
     Utc,
     form,
 )
-from execlog.cli.rendering import Column, bar, print_table, shown
+from execlog.cli.rendering import Column, bar, print_table
 from execlog.cli.server import ask
-from execlog.figures import local, milliseconds, number, percent
+from execlog.figures import local, milliseconds, number, percent, shown
 from execlog.template import SCHEMA
 
 __all__ = ["timeline", "top"]

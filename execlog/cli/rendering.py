@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TextIO
@@ -13,15 +12,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from execlog.figures import shown
+
 __all__ = [
     "BAR",
     "STYLES",
     "Column",
     "bar",
-    "is_harmless",
     "plain",
     "print_table",
-    "shown",
     "status_text",
     "stdout",
     "takes_unicode",
@@ -51,24 +50,6 @@ def plain(file: TextIO, width: int | None = None) -> Console:
     return Console(
         file=file, highlight=False, markup=False, emoji=False, soft_wrap=True, width=width
     )
-
-
-def shown(value: object) -> str:
-    """A stored text as it may be shown: what would steer a terminal is escaped. Never raises."""
-    text = "" if value is None else str(value)
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        character if is_harmless(character) else character.encode("unicode_escape").decode()
-        for character in text
-    )
-
-
-def is_harmless(character: str) -> bool:
-    """Whether it steers no terminal. Never raises."""
-    # Control, format (which turns the direction of text), surrogate and private characters, and
-    # separators of lines.
-    return unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
 def status_text(status: str) -> Text:

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from rich.console import Console
 
-from execlog.cli.rendering import Column, print_table, shown
+from execlog.cli.rendering import Column, print_table
 from execlog.demo.run import Answers, Recorded
+from execlog.figures import shown
 
 __all__ = ["print_report"]
 

@@ -151,6 +151,8 @@ SCOPED = (
     "duration_percentiles",
     "metrics",
     "timeseries",
+    "list_executions",
+    "report",
 )
 LIMITED = (
     "list_for_strategy",
@@ -161,13 +163,28 @@ LIMITED = (
     "list_newest",
     "list_failures",
     "rank_strategies",
+    "list_executions",
 )
+# Those that answer for some realms, and for some strategies.
+OF_REALMS = (
+    "metrics",
+    "compare",
+    "timeseries",
+    "sample_durations",
+    "rank_strategies",
+    "list_failures",
+    "list_executions",
+    "activity",
+    "report",
+)
+OF_STRATEGIES = ("rank_strategies", "list_failures", "activity")
 # What the others call for.
 REQUIRED: dict[str, dict[str, Any]] = {
     "compare": {"a": STRATEGY, "b": STRATEGY},
     "list_newest": {},
     "list_failures": {},
     "rank_strategies": {},
+    "activity": {},
 }
 
 
@@ -185,7 +202,9 @@ async def test_strategy_id(
     assert caught.value.argument == "strategy_id"
 
 
-@pytest.mark.parametrize("method", [*SCOPED, "compare", "list_failures", "rank_strategies"])
+@pytest.mark.parametrize(
+    "method", [*SCOPED, "compare", "list_failures", "rank_strategies", "activity"]
+)
 @pytest.mark.parametrize(
     ("argument", "window"),
     [
@@ -203,6 +222,24 @@ async def test_window(
 ) -> None:
     with pytest.raises(InvalidArgument) as caught:
         await getattr(unreachable, method)(**required(method), **window)
+    assert caught.value.argument == argument
+
+
+@pytest.mark.parametrize(
+    ("argument", "method"),
+    [
+        *(("realm_id", method) for method in OF_REALMS),
+        *(("strategy_id", method) for method in OF_STRATEGIES),
+    ],
+)
+@pytest.mark.parametrize(
+    "bad", [7, b"acme", "a\0", "\ud800", ["acme", 7], [None], {"acme": 1}, iter(["acme"])]
+)
+async def test_texts(
+    unreachable: StrategyExecutionLogRepository, argument: str, method: str, bad: Any
+) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        await getattr(unreachable, method)(**{**required(method), argument: bad})
     assert caught.value.argument == argument
 
 
@@ -243,7 +280,7 @@ async def test_percentile_arguments(
     assert caught.value.argument == argument
 
 
-@pytest.mark.parametrize("method", ["metrics", "compare"])
+@pytest.mark.parametrize("method", ["metrics", "compare", "report"])
 @pytest.mark.parametrize("bad", [0, -1.0, math.inf, math.nan, 10**400, True, "1", None])
 async def test_a_budget_that_is_none(
     unreachable: StrategyExecutionLogRepository, method: str, bad: Any
@@ -286,6 +323,48 @@ async def test_buckets(
     with pytest.raises(InvalidArgument) as caught:
         await unreachable.timeseries(strategy_id=STRATEGY, **arguments)
     assert caught.value.argument == argument
+    with pytest.raises(InvalidArgument) as caught:
+        await unreachable.report(strategy_id=STRATEGY, **arguments)
+    assert caught.value.argument == argument
+
+
+@pytest.mark.parametrize(
+    ("argument", "arguments"),
+    [
+        ("buckets", {"buckets": 0}),
+        ("buckets", {"buckets": 201}),
+        ("buckets", {"buckets": True}),
+        ("buckets", {"buckets": 5.0}),
+        ("since", {"since": datetime.now(UTC) + DAY}),
+        ("since", {"since": FIRST, "until": T0}),
+        ("until", {"since": T0, "until": LAST}),
+        ("until", {"until": FIRST + DAY}),
+    ],
+)
+async def test_buckets_of_activity(
+    unreachable: StrategyExecutionLogRepository, argument: str, arguments: Any
+) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        await unreachable.activity(**arguments)
+    assert caught.value.argument == argument
+
+
+@pytest.mark.parametrize(
+    "bound",
+    [
+        "min_duration_ms",
+        "max_duration_ms",
+        "above_duration_ms",
+        "min_points",
+        "max_points",
+        "below_points",
+    ],
+)
+@pytest.mark.parametrize("bad", ["1", True, math.nan, math.inf, 10**400, T0])
+async def test_bounds(unreachable: StrategyExecutionLogRepository, bound: str, bad: Any) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        await unreachable.list_executions(strategy_id=STRATEGY, **{bound: bad})
+    assert caught.value.argument == bound
 
 
 async def test_other_arguments(unreachable: StrategyExecutionLogRepository) -> None:
@@ -300,8 +379,11 @@ async def test_other_arguments(unreachable: StrategyExecutionLogRepository) -> N
         ("strategy_id", unreachable.get(id=row().id, strategy_id="")),
         ("a", unreachable.compare(a="", b=STRATEGY)),
         ("b", unreachable.compare(a=STRATEGY, b=7)),  # type: ignore[arg-type]
-        ("realm_id", unreachable.list_failures(realm_id=7)),  # type: ignore[arg-type]
-        ("realm_id", unreachable.rank_strategies(realm_id="\0")),
+        ("before", unreachable.list_failures(before="row")),  # type: ignore[arg-type]
+        ("before", unreachable.list_executions(strategy_id=STRATEGY, before=7)),  # type: ignore[arg-type]
+        ("status", unreachable.list_executions(strategy_id=STRATEGY, status="\0")),
+        ("error_code", unreachable.list_executions(strategy_id=STRATEGY, error_code=7)),  # type: ignore[arg-type]
+        ("case_name", unreachable.list_executions(strategy_id=STRATEGY, case_name=b"")),  # type: ignore[arg-type]
         ("by", unreachable.rank_strategies(by="p50")),  # type: ignore[arg-type]
         ("by", unreachable.rank_strategies(by="p99 desc; --")),  # type: ignore[arg-type]
         ("by", unreachable.rank_strategies(by=None)),  # type: ignore[arg-type]

@@ -122,6 +122,21 @@ def questions(window: dict[str, Any], stored: StrategyExecutionLog) -> dict[str,
         "newest of a status": lambda log: log.list_newest(limit=9, status="timeout"),
         "failures": lambda log: log.list_failures(**window, limit=20),
         "failures of a realm": lambda log: log.list_failures(realm_id="acme", **window),
+        "failures of some": lambda log: log.list_failures(
+            realm_id=["acme", "other"], strategy_id=STRATEGIES[:2], **window
+        ),
+        "list behind a number": lambda log: log.list_executions(**one, **window, status="failed"),
+        "list behind a realm's": lambda log: log.list_executions(**one, **window, realm_id="acme"),
+        "activity": lambda log: log.activity(**bounded),
+        "activity of some": lambda log: log.activity(**bounded, strategy_id=STRATEGIES[:2]),
+        "activity of a realm": lambda log: log.activity(
+            **bounded, strategy_id=STRATEGIES[:2], realm_id="acme"
+        ),
+        "report": lambda log: log.report(**one, **bounded, bucket=DAY),
+        "card of a realm": lambda log: log.metrics(**one, **window, realm_id=["acme", "other"]),
+        "timeseries of a realm": lambda log: log.timeseries(
+            **one, **bounded, bucket=DAY, realm_id="acme"
+        ),
         "status": lambda log: log.count_by_status(**one, **window),
         "codes": lambda log: log.count_by_error_code(**one, **window),
         "cases": lambda log: log.count_by_case_name(**one, **window),

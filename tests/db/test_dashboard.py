@@ -6,7 +6,7 @@ import itertools
 import math
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,12 +16,30 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from execlog import StrategyExecutionLog, StrategyExecutionLogRepository
+from execlog import StrategyActivity, StrategyExecutionLog, StrategyExecutionLogRepository
+from execlog.dashboard import Dashboard, fallbacks
 from execlog.ids import uuid7
 from execlog.metrics import HistogramBucket, StrategyMetrics
 from execlog.percentiles import percentile_cont
+from execlog.repository import statements
+from execlog.store import Store
 from tests import databases
-from tests.oracle import Window, clamp, close, many, newest_first, top, windows, within
+from tests.oracle import (
+    Realms,
+    Window,
+    clamp,
+    close,
+    error_rate,
+    many,
+    newest_first,
+    of_realms,
+    own_realms,
+    realm_choices,
+    top,
+    weight,
+    windows,
+    within,
+)
 from tests.rows import STRATEGY, T0, TIMES, any_row, row
 from tests.types import Pool
 
@@ -58,10 +76,6 @@ async def stored(
     ]
     await repository.insert_rows(own)
     return prefix, own
-
-
-def weight(one: StrategyExecutionLog) -> float:
-    return 1 / max(one.sample_rate, 1e-9)
 
 
 def points_bars(points: list[float]) -> list[tuple[float, int]]:
@@ -124,24 +138,42 @@ def assert_card(
 
 
 @many
-@given(rows=_rows, window=windows)
-@example(rows=[], window=(None, None))
-@example(rows=[row(strategy_id="A", points=None)], window=(None, None))
-@example(rows=[row(strategy_id="A", points=p) for p in (5e-324, 0.0)], window=(None, None))
+@given(rows=_rows, window=windows, realms=realm_choices)
+@example(rows=[], window=(None, None), realms=None)
+@example(rows=[row(strategy_id="A", points=None)], window=(None, None), realms=None)
 @example(
-    rows=[row(strategy_id="A", points=p) for p in (-1e300, 1e-300, 1e300)], window=(None, None)
+    rows=[row(strategy_id="A", points=p) for p in (5e-324, 0.0)], window=(None, None), realms=None
 )
-@example(rows=[row(strategy_id="A", points=n / 10) for n in range(11)], window=(None, None))
-@example(rows=[row(strategy_id="A", points=-2.0)] * 3, window=(None, None))
-@example(rows=[row(strategy_id="A", duration_ms=float(e)) for e in EDGES], window=(None, None))
-@example(rows=[row(strategy_id="A", sample_rate=5e-324, points=1e300)] * 2, window=(None, None))
+@example(
+    rows=[row(strategy_id="A", points=p) for p in (-1e300, 1e-300, 1e300)],
+    window=(None, None),
+    realms=None,
+)
+@example(
+    rows=[row(strategy_id="A", points=n / 10) for n in range(11)], window=(None, None), realms=None
+)
+@example(rows=[row(strategy_id="A", points=-2.0)] * 3, window=(None, None), realms=None)
+@example(
+    rows=[row(strategy_id="A", duration_ms=float(e)) for e in EDGES],
+    window=(None, None),
+    realms=None,
+)
+@example(
+    rows=[row(strategy_id="A", sample_rate=5e-324, points=1e300)] * 2,
+    window=(None, None),
+    realms=None,
+)
 async def test_metrics_and_compare(
-    repository: StrategyExecutionLogRepository, rows: list[StrategyExecutionLog], window: Window
+    repository: StrategyExecutionLogRepository,
+    rows: list[StrategyExecutionLog],
+    window: Window,
+    realms: Realms,
 ) -> None:
     prefix, own = await stored(repository, rows)
-    scope: dict[str, Any] = {"since": window[0], "until": window[1]}
+    asked = own_realms(realms, prefix)
+    scope: dict[str, Any] = {"since": window[0], "until": window[1], "realm_id": asked}
     both = await repository.compare(a=prefix + "A", b=prefix + "B", **scope)
-    inside = within(own, window)
+    inside = of_realms(within(own, window), asked)
     for card, name in ((both.a, prefix + "A"), (both.b, prefix + "B")):
         assert_card(card, name, [one for one in inside if one.strategy_id == name], window)
         assert await repository.metrics(strategy_id=name, **scope) == card
@@ -176,6 +208,7 @@ _timed = st.lists(
     begin=st.integers(-1, 8),
     length=st.integers(0, 9),
     width=st.sampled_from([0.25, 0.5, 0.7, 1, 3, 60]),
+    realms=realm_choices,
 )
 async def test_timeseries(
     repository: StrategyExecutionLogRepository,
@@ -183,15 +216,18 @@ async def test_timeseries(
     begin: int,
     length: int,
     width: float,
+    realms: Realms,
 ) -> None:
     prefix, own = await stored(repository, rows)
+    asked = own_realms(realms, prefix)
     since = T0 + begin * SECOND / 2
     until = since + length * SECOND / 2
     bucket = width * SECOND
     found = await repository.timeseries(
-        strategy_id=prefix + "A", since=since, until=until, bucket=bucket
+        strategy_id=prefix + "A", realm_id=asked, since=since, until=until, bucket=bucket
     )
-    mine = [one for one in within(own, (since, until)) if one.strategy_id == prefix + "A"]
+    inside = of_realms(within(own, (since, until)), asked)
+    mine = [one for one in inside if one.strategy_id == prefix + "A"]
     assert len(found) == max(math.ceil((until - since) / bucket), 1)
     for number, got in enumerate(found):
         end = since + (number + 1) * bucket
@@ -209,7 +245,9 @@ async def test_timeseries(
         assert (got.total, got.other) == (len(runs), statuses.total())
         durations = [one.duration_ms for one in runs]
         assert close(got.duration_avg_ms, math.fsum(durations) / max(len(runs), 1))
-        assert close(got.duration_p95_ms, percentile_cont(durations, [0.95])[0])
+        values = (got.duration_p50_ms, got.duration_p95_ms, got.duration_p99_ms)
+        assert all(map(close, values, percentile_cont(durations, (0.5, 0.95, 0.99))))
+        assert close(got.error_rate, error_rate(runs))
         assert got.duration_max_ms == max(durations, default=0)
         points = [one.points or 0.0 for one in runs]
         assert abs(got.points_sum - math.fsum(points)) <= 1e-9 * max(map(abs, [*points, 1.0]))
@@ -222,7 +260,8 @@ async def test_timeseries(
     window=windows,
     by=st.sampled_from(["p99", "failures", "error_rate", "runs"]),
     limit=st.sampled_from([-1, 1, 2, 10]),
-    realm=st.sampled_from(["A", "B"]),
+    realms=realm_choices.filter(lambda realms: realms is not None),
+    some=st.booleans(),
 )
 async def test_rank_strategies(
     repository: StrategyExecutionLogRepository,
@@ -230,17 +269,20 @@ async def test_rank_strategies(
     window: Window,
     by: Any,
     limit: int,
-    realm: str,
+    realms: Realms,
+    some: bool,
 ) -> None:
     prefix, own = await stored(repository, rows)
-    found = await repository.rank_strategies(
-        realm_id=prefix + realm, since=window[0], until=window[1], by=by, limit=limit
-    )
-    inside = [one for one in within(own, window) if one.realm_id == prefix + realm]
+    asked = own_realms(realms, prefix)
+    only = [prefix + "A", prefix + "none"] if some else None
+    scope: dict[str, Any] = {"realm_id": asked, "strategy_id": only, "by": by}
+    scope |= {"since": window[0], "until": window[1]}
+    found = await repository.rank_strategies(**scope, limit=limit)
+    inside = of_realms(within(own, window), asked)
+    if only is not None:
+        inside = [one for one in inside if one.strategy_id in only]
     names = {one.strategy_id for one in inside}
-    everyone = await repository.rank_strategies(
-        realm_id=prefix + realm, since=window[0], until=window[1], by=by
-    )
+    everyone = await repository.rank_strategies(**scope)
     assert {one.strategy_id for one in everyone} == names
     key = {"p99": "p99_ms"}.get(by, by)
     best = sorted(everyone, key=lambda one: (-getattr(one, key), one.strategy_id))
@@ -248,11 +290,9 @@ async def test_rank_strategies(
     for got in everyone:
         runs = [one for one in inside if one.strategy_id == got.strategy_id]
         durations = [one.duration_ms for one in runs]
-        failed = [one for one in runs if one.status in ("error", "timeout", "limit")]
         assert got.runs == len(runs)
         assert got.failures == sum(one.status != "ok" for one in runs)
-        rate = math.fsum(map(weight, failed)) / math.fsum(map(weight, runs))
-        assert close(got.error_rate, rate)
+        assert close(got.error_rate, error_rate(runs))
         assert close(got.avg_ms, math.fsum(durations) / len(runs))
         values = percentile_cont(durations, (0.5, 0.95, 0.99))
         assert all(map(close, (got.p50_ms, got.p95_ms, got.p99_ms), values))
@@ -265,23 +305,350 @@ async def test_rank_strategies(
     rows=_rows,
     window=windows,
     limit=st.sampled_from([-1, 1, 3, 50, 10**9]),
-    realm=st.sampled_from(["A", "B"]),
+    realms=realm_choices.filter(lambda realms: realms is not None),
+    some=st.booleans(),
 )
 async def test_list_failures(
     repository: StrategyExecutionLogRepository,
     rows: list[StrategyExecutionLog],
     window: Window,
     limit: int,
-    realm: str,
+    realms: Realms,
+    some: bool,
 ) -> None:
     prefix, own = await stored(repository, rows)
-    found = await repository.list_failures(
-        realm_id=prefix + realm, since=window[0], until=window[1], limit=limit
+    asked = own_realms(realms, prefix)
+    only = prefix + "A"
+    scope: dict[str, Any] = {"realm_id": asked, "strategy_id": only if some else None}
+    scope |= {"since": window[0], "until": window[1]}
+    failed = newest_first(
+        one
+        for one in of_realms(within(own, window), asked)
+        if one.status != "ok" and (not some or one.strategy_id == only)
     )
-    failed = [
-        one for one in within(own, window) if one.realm_id == prefix + realm and one.status != "ok"
+    assert await repository.list_failures(**scope, limit=limit) == failed[: clamp(limit, 200)]
+    assert await paged(repository.list_failures, **scope) == failed
+
+
+async def test_the_failures_of_everybody_a_page_at_a_time(pool: Pool) -> None:
+    """Ties, and rows without a time, are cut through."""
+    repository = StrategyExecutionLogRepository(pool)
+    rows = [
+        row(
+            strategy_id=f"s{n % 3}",
+            realm_id="ab"[n % 2],
+            status="error" if n % 4 else "ok",
+            created_at=None if n % 5 == 0 else T0 + n // 6 * SECOND,
+        )
+        for n in range(60)
     ]
-    assert found == newest_first(failed)[: clamp(limit, 200)]
+    await repository.insert_rows(rows)
+    failed = newest_first(one for one in rows if one.status != "ok")
+    assert await paged(repository.list_failures) == failed
+    some = ["s1", "s2"]
+    found = await paged(repository.list_failures, strategy_id=some)
+    assert found == [one for one in failed if one.strategy_id in some]
+    timed = await paged(repository.list_failures, since=T0)
+    assert timed == [one for one in failed if one.created_at]
+
+
+async def paged(
+    ask: Callable[..., Awaitable[list[StrategyExecutionLog]]], **scope: Any
+) -> list[StrategyExecutionLog]:
+    """All of a list, in pages so small that ties are cut through."""
+    found: list[StrategyExecutionLog] = []
+    while page := await ask(**scope, limit=2, before=found[-1] if found else None):
+        found += page
+    return found
+
+
+_bounds = st.none() | st.sampled_from([-1.0, 0.0, 0.3, 1.0, 5.0, 250.0, 1e300])
+
+
+@many
+@given(
+    rows=_rows,
+    window=windows,
+    realms=realm_choices,
+    status=st.sampled_from([None, None, "ok", "error", "odd", "failed", "other", ""]),
+    error_code=st.sampled_from([None, None, "E1", ""]),
+    case_name=st.sampled_from([None, None, "a", ""]),
+    bounds=st.fixed_dictionaries(
+        {},
+        optional={
+            f"{name}_{what}": _bounds
+            for name, what in (
+                ("min", "duration_ms"),
+                ("max", "duration_ms"),
+                ("above", "duration_ms"),
+                ("min", "points"),
+                ("max", "points"),
+                ("below", "points"),
+            )
+        },
+    ),
+    limit=st.sampled_from([-1, 1, 3, 10**9]),
+)
+async def test_list_executions(
+    repository: StrategyExecutionLogRepository,
+    rows: list[StrategyExecutionLog],
+    window: Window,
+    realms: Realms,
+    status: str | None,
+    error_code: str | None,
+    case_name: str | None,
+    bounds: dict[str, float | None],
+    limit: int,
+) -> None:
+    prefix, own = await stored(repository, rows)
+    asked = own_realms(realms, prefix)
+    scope: dict[str, Any] = {"strategy_id": prefix + "A", "realm_id": asked, **bounds}
+    scope |= {"status": status, "error_code": error_code, "case_name": case_name}
+    scope |= {"since": window[0], "until": window[1]}
+    expected = newest_first(
+        one
+        for one in of_realms(within(own, window), asked)
+        if one.strategy_id == prefix + "A"
+        and has_status(one, status)
+        and error_code in (None, one.error_code)
+        and (case_name is None or one.case_name == (case_name or None))
+        and all(is_bounded(one, name, bound) for name, bound in bounds.items())
+    )
+    assert await repository.list_executions(**scope, limit=limit) == expected[: clamp(limit, 200)]
+    assert await paged(repository.list_executions, **scope) == expected
+
+
+def has_status(one: StrategyExecutionLog, status: str | None) -> bool:
+    if status == "failed":
+        return one.status != "ok"
+    if status == "other":
+        return one.status not in ("ok", "error", "timeout", "limit")
+    return status in (None, one.status)
+
+
+def is_bounded(one: StrategyExecutionLog, name: str, bound: float | None) -> bool:
+    """Whether a row keeps to `min_duration_ms=bound` and the like."""
+    if bound is None:
+        return True
+    side, what = name.split("_", 1)
+    value: float | None = getattr(one, what)
+    if value is None:
+        return False
+    return {
+        "min": value >= bound,
+        "max": value <= bound,
+        "above": value > bound,
+        "below": value < bound,
+    }[side]
+
+
+async def test_each_bar_of_a_card_leads_to_its_rows(pool: Pool) -> None:
+    repository = StrategyExecutionLogRepository(pool)
+    await repository.insert_rows(
+        row(created_at=T0 + n * SECOND, duration_ms=float(n % 120 * 10), points=float(n % 37))
+        for n in range(150)
+    )
+    card = await repository.metrics(strategy_id=STRATEGY)
+    above: float | None = None
+    for bar in card.duration_histogram:
+        found = await repository.list_executions(
+            strategy_id=STRATEGY,
+            above_duration_ms=above,
+            max_duration_ms=bar.upper_bound,
+            limit=200,
+        )
+        assert len(found) == bar.count
+        above = bar.upper_bound
+    least: float | None = min(n % 37 for n in range(150))
+    *bars, last = card.points_histogram
+    for bar in bars:
+        found = await repository.list_executions(
+            strategy_id=STRATEGY, min_points=least, below_points=bar.upper_bound, limit=200
+        )
+        assert len(found) == bar.count
+        least = bar.upper_bound
+    found = await repository.list_executions(
+        strategy_id=STRATEGY, min_points=least, max_points=last.upper_bound, limit=200
+    )
+    assert len(found) == last.count
+
+
+@many
+@given(
+    rows=_timed,
+    begin=st.integers(-1, 8),
+    length=st.integers(0, 9),
+    buckets=st.sampled_from([1, 2, 3, 30]),
+    realms=realm_choices.filter(lambda realms: realms is not None),
+    some=st.sampled_from([None, "A", ["A", "B"], []]),
+)
+async def test_activity(
+    repository: StrategyExecutionLogRepository,
+    rows: list[StrategyExecutionLog],
+    begin: int,
+    length: int,
+    buckets: int,
+    realms: Realms,
+    some: Realms,
+) -> None:
+    prefix, own = await stored(repository, rows)
+    asked, only = own_realms(realms, prefix), own_realms(some, prefix)
+    since = T0 + begin * SECOND / 2
+    until = since + length * SECOND / 2
+    found = await repository.activity(
+        realm_id=asked, strategy_id=only, since=since, until=until, buckets=buckets
+    )
+    names = [only] if isinstance(only, str) else only
+    mine = [one for one in of_realms(own, asked) if names is None or one.strategy_id in names]
+    assert_activity(found, mine, since, until)
+    assert all(len(one.starts) <= buckets + 1 for one in found)
+
+
+def assert_activity(
+    found: list[StrategyActivity],
+    rows: list[StrategyExecutionLog],
+    since: datetime,
+    until: datetime,
+) -> None:
+    """Every number is that of the rows."""
+    tick = timedelta(microseconds=1)
+    earlier = within(rows, (since - (until - since) - tick, since - tick))
+    inside = within(rows, (since, until))
+    assert [one.strategy_id for one in found] == sorted(
+        {one.strategy_id for one in [*earlier, *inside]}
+    )
+    for one in found:
+        before = [run for run in earlier if run.strategy_id == one.strategy_id]
+        assert one.runs_before == len(before)
+        assert close(one.error_rate_before, error_rate(before))
+        assert one.starts[0] == since
+        assert len(one.starts) == len(one.runs) == len(one.failures)
+        ends = [*(start - tick for start in one.starts[1:]), until]
+        for start, end, runs, failures in zip(
+            one.starts, ends, one.runs, one.failures, strict=True
+        ):
+            here = [
+                run for run in within(inside, (start, end)) if run.strategy_id == one.strategy_id
+            ]
+            assert (runs, failures) == (len(here), sum(run.status != "ok" for run in here))
+
+
+@many
+@given(
+    rows=_timed,
+    begin=st.integers(-1, 8),
+    length=st.integers(0, 9),
+    width=st.sampled_from([0.25, 0.7, 60]),
+    realms=realm_choices,
+)
+async def test_a_report_is_what_the_methods_say_one_by_one(
+    repository: StrategyExecutionLogRepository,
+    rows: list[StrategyExecutionLog],
+    begin: int,
+    length: int,
+    width: float,
+    realms: Realms,
+) -> None:
+    prefix, _ = await stored(repository, rows)
+    since = T0 + begin * SECOND / 2
+    until = since + length * SECOND / 2
+    one: dict[str, Any] = {"strategy_id": prefix + "A", "realm_id": own_realms(realms, prefix)}
+    await assert_report(repository, one, since, until, width)
+
+
+async def assert_report(
+    repository: StrategyExecutionLogRepository,
+    one: dict[str, Any],
+    since: datetime,
+    until: datetime,
+    width: float,
+) -> None:
+    scope: dict[str, Any] = {**one, "since": since, "until": until}
+    found = await repository.report(**scope, bucket=width)
+    assert found.metrics == await repository.metrics(**scope)
+    assert found.timeseries == await repository.timeseries(**scope, bucket=width)
+    tick = timedelta(microseconds=1)
+    window: dict[str, Any] = {"since": since - (until - since) - tick, "until": since - tick}
+    whole = until - since + timedelta(days=1)
+    assert [found.before] == await repository.timeseries(**one, **window, bucket=whole)
+
+
+async def test_a_report_and_what_it_is_as_json(
+    pool: Pool, repository: StrategyExecutionLogRepository
+) -> None:
+    """It defaults to the last day, and is read in a session with its own ways as in any other."""
+    now = datetime.now(UTC)
+    await repository.insert_rows(
+        row(strategy_id="page", created_at=now - n * timedelta(hours=1), status=status)
+        for n, status in ((1, "ok"), (2, "error"), (25, "ok"), (47, "error"), (50, "error"))
+    )
+    found = await repository.report(strategy_id="page")
+    assert (found.metrics.status_breakdown.ok, found.metrics.status_breakdown.total) == (1, 2)
+    assert (found.before.total, found.before.error_rate) == (2, 0.5)
+    assert sum(bucket.total for bucket in found.timeseries) == 2
+    assert found.metrics.window_until is not None
+    assert found.metrics.window_from == found.timeseries[0].start
+    assert list(found.model_dump(by_alias=True)) == ["metrics", "before", "timeseries"]
+    assert type(found).model_validate(found.model_dump(by_alias=True, mode="json")) == found
+    [one] = await repository.activity(strategy_id="page")
+    assert (sum(one.runs), sum(one.failures)) == (2, 1)
+    assert (one.runs_before, one.error_rate_before) == (2, 0.5)
+    assert len(one.runs) in (24, 25)
+    assert {start.minute for start in one.starts[1:]} == {0}
+    assert list(one.model_dump(by_alias=True)) == [
+        "strategyId",
+        "starts",
+        "runs",
+        "failures",
+        "runsBefore",
+        "errorRateBefore",
+    ]
+
+
+@pytest.mark.parametrize("rollups", [True, False])
+@pytest.mark.parametrize(
+    ("since", "until"),
+    [
+        (datetime(1, 1, 1, 0, 0, 0, 1, tzinfo=UTC), datetime(1, 1, 1, 0, 0, 1, tzinfo=UTC)),
+        (datetime(1, 1, 1, 0, 0, 1, tzinfo=UTC), datetime(3, 1, 1, tzinfo=UTC)),
+        (datetime(9999, 12, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)),
+        (datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)),
+    ],
+)
+async def test_the_window_before_at_the_ends_of_the_calendar(
+    pool: Pool, since: datetime, until: datetime, rollups: bool
+) -> None:
+    """It is shorter where the calendar begins, and no time there is infinite."""
+    await pool.execute(
+        "update execlog.rollup_state set exact_runs = -1, complete_from = $1",
+        datetime.min if rollups else datetime.max,
+    )
+    repository = StrategyExecutionLogRepository(pool)
+    rows = [row(created_at=time, status="error") for time in TIMES]
+    await repository.insert_rows(rows)
+    width = max((until - since) / 900, SECOND)
+    one = {"strategy_id": STRATEGY, "since": since, "until": until}
+    report = await repository.report(**one, bucket=width)  # type: ignore[arg-type]
+    first = datetime.min.replace(tzinfo=UTC) + timedelta(microseconds=1)
+    length = until - since + timedelta(microseconds=1)
+    begin = since - length if since - first > length else first
+    earlier = within(rows, (begin, since - timedelta(microseconds=1)))
+    inside = within(rows, (since, until))
+    assert (report.before.start, report.before.total) == (begin, len(earlier))
+    assert report.metrics.status_breakdown.total == len(inside)
+    found = await repository.activity(**one)  # type: ignore[arg-type]
+    assert [(sum(got.runs), got.runs_before) for got in found] == (
+        [(len(inside), len(earlier))] if inside or earlier else []
+    )
+
+
+async def test_what_a_reader_alone_has(pool: Pool) -> None:
+    """All that reads, and nothing that writes."""
+    reader = Dashboard(Store(pool, 5.0), statements(), fallbacks())
+    assert (await reader.health()).missing_migrations == []
+    assert not [name for name in vars(Dashboard) if name.startswith("insert") or name == "erase"]
+    writing = {name for name, statement in statements().items() if statement.writes}
+    assert {name for name in statements() if not hasattr(reader, name)} == writing
 
 
 async def test_all_realms_and_none(pool: Pool) -> None:
@@ -510,8 +877,11 @@ async def test_json_has_the_keys_of_the_contract(
         "timeout": 0,
         "limit": 0,
         "other": 1,
+        "errorRate": pytest.approx(0.2),
         "durationAvgMs": 1753.75,
+        "durationP50Ms": 5.5,
         "durationP95Ms": pytest.approx(5950.9),
+        "durationP99Ms": pytest.approx(6790.18),
         "durationMaxMs": 7000.0,
         "pointsSum": 10.0,
         "method": "exact",

@@ -60,8 +60,12 @@ CALLS: dict[str, Call] = {
     "insert_missing": lambda repo: repo.insert_missing([row()]),
     "stream": lambda repo: all_of(repo.stream()),
     "health": lambda repo: repo.health(),
+    "list_tables": lambda repo: repo.list_tables(),
     "erase": lambda repo: all_of(repo.erase(external_user_id="u")),
     "rank_strategies": lambda repo: repo.rank_strategies(),
+    "list_executions": lambda repo: repo.list_executions(strategy_id=STRATEGY),
+    "activity": lambda repo: repo.activity(),
+    "report": lambda repo: repo.report(strategy_id=STRATEGY),
 }
 every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 
@@ -256,6 +260,29 @@ async def test_cards_out_of_time_are_exact_but_for_the_percentiles(dsn: str, lim
     assert_same_but_sampled(both, exact)
 
 
+@pytest.mark.session
+async def test_a_card_of_a_realm_out_of_time_is_of_that_realm(dsn: str) -> None:
+    async with out_of_time(dsn, "client") as (ask, pool):
+        repository = StrategyExecutionLogRepository(pool)
+        await repository.insert_rows(
+            row(realm_id="ab"[n % 2], duration_ms=float(n % 2 * 100 + 1), created_at=time)
+            for n in range(60)
+            for time in (T0, None)
+        )
+        card = await ask(
+            lambda timeout: repository.metrics(
+                strategy_id=STRATEGY, realm_id=["a", "c"], timeout=timeout
+            )
+        )
+    duration = card.duration
+    assert (duration.method, duration.sample_size, card.status_breakdown.total) == (
+        "sample",
+        60,
+        60,
+    )
+    assert (duration.p50_ms, duration.p99_ms, duration.max_ms) == (1.0, 1.0, 1.0)
+
+
 async def test_a_card_has_no_more_time_than_any_call(dsn: str, pool: Pool) -> None:
     """What is asked for after the budget has what is left of the whole, not all of it anew."""
     repository = StrategyExecutionLogRepository(pool, timeout=2)
@@ -264,6 +291,16 @@ async def test_a_card_has_no_more_time_than_any_call(dsn: str, pool: Pool) -> No
         with pytest.raises(StoreUnavailable):
             await repository.compare(a=STRATEGY, b="another", timeout=2)
         assert 1.9 < time.monotonic() - begin < 2.6
+
+
+async def test_a_report_out_of_its_time_is_an_error(dsn: str, pool: Pool) -> None:
+    repository = StrategyExecutionLogRepository(pool)
+    async with waiting_for_the_table(dsn):
+        begin = time.monotonic()
+        with pytest.raises(StoreUnavailable):
+            await repository.report(strategy_id=STRATEGY, timeout=0.3)
+        assert time.monotonic() - begin < 2
+    await repository.report(strategy_id=STRATEGY)
 
 
 @pytest.mark.parametrize("method", ["metrics", "duration_percentiles"])

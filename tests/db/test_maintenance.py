@@ -706,12 +706,21 @@ async def test_four_hundred_partitions(dsn: str) -> None:
         log = StrategyExecutionLogRepository(pool)
         await log.insert_rows(row(created_at=now + n * timedelta(hours=1)) for n in range(400))
         await pool.execute(f"analyze {TABLE}")
+        window = (now, now + timedelta(hours=2))
+        hours = (None, 3600 * 10**6, 2)
+        asked: dict[str, tuple[object, ...]] = {
+            "count_by_status": ("loyalty", *window),
+            "duration_and_nodes_summary": ("loyalty", *window),
+            "metrics": ("loyalty", *window, None),
+            "timeseries": ("loyalty", *window, *hours),
+            "list_executions": ("loyalty", None, *window, *[None] * 9, 50, None, None),
+            "report": ("loyalty", *window, *hours, now - timedelta(hours=2)),
+        }
         async with pool.acquire() as connection:
-            for name in ("metrics", "count_by_status", "duration_and_nodes_summary"):
+            for name, values in asked.items():
                 for _ in range(12):
                     async with connection.transaction():
-                        sql = statements()[name].sql
-                        await connection.fetch(sql, "loyalty", now, now + timedelta(hours=2))
+                        await connection.fetch(statements()[name].sql, *values)
                         locks = await connection.fetchval(held)
                 assert locks < 60, name
         assert len(await log.list_for_strategy(strategy_id="loyalty", limit=200)) == 200

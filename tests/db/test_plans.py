@@ -111,6 +111,8 @@ async def explain(pool: Pool, name: str, mode: str, *values: object) -> Node:
 def literal(value: object) -> str:
     if value is None:
         return "null"
+    if isinstance(value, list):
+        return f"'{{{','.join(value)}}}'"
     return str(value).lower() if isinstance(value, int) else f"'{value}'"
 
 
@@ -164,11 +166,11 @@ WINDOWED: dict[str, list[object]] = {
     "count_by_error_code": [10],
     "count_by_case_name": [10],
     "duration_and_nodes_summary": [],
-    "sample_durations": [5000],
+    "sample_durations": [5000, None],
     "sample_points": [5000],
     "duration_percentiles": ["{0.5,0.95,0.99}"],
-    "metrics": [],
-    "fallback/metrics": [],
+    "metrics": [None],
+    "fallback/metrics": [None],
 }
 # How often a statement reads what it is asked about: a card's edges of points are known only after
 # its first pass.
@@ -219,7 +221,7 @@ async def test_without_a_window_it_reads_the_strategy_and_no_other(
 
 @pytest.mark.parametrize("mode", MODES)
 async def test_a_comparison_reads_two_strategies_as_a_card_reads_one(pool: Pool, mode: str) -> None:
-    plan = await explain(pool, "compare", mode, STRATEGY, "strategy-2", *WINDOW)
+    plan = await explain(pool, "compare", mode, STRATEGY, "strategy-2", *WINDOW, None)
     read = reading(plan)
     assert await foreign_indexes(pool, "compare", plan) == set()
     assert {node["Relation Name"] for node in read} == {"day_3", "day_4"}
@@ -230,7 +232,7 @@ async def test_a_comparison_reads_two_strategies_as_a_card_reads_one(pool: Pool,
 @pytest.mark.parametrize("mode", MODES)
 async def test_a_time_series_reads_each_row_once(pool: Pool, mode: str) -> None:
     width = int((WINDOW[1] - WINDOW[0]) / timedelta(microseconds=47))
-    plan = await explain(pool, "timeseries", mode, STRATEGY, *WINDOW, width, 47)
+    plan = await explain(pool, "timeseries", mode, STRATEGY, *WINDOW, None, width, 47)
     read = reading(plan)
     assert await foreign_indexes(pool, "timeseries", plan) == set()
     assert {node["Relation Name"] for node in read} == {"day_3", "day_4"}
@@ -241,18 +243,112 @@ async def test_a_time_series_reads_each_row_once(pool: Pool, mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("realm", [None, REALM, "no such"])
+@pytest.mark.parametrize("realms", [[REALM], [REALM, "realm-2"], ["no such"], []])
+@pytest.mark.parametrize("name", ["metrics", "fallback/metrics", "sample_durations", "timeseries"])
+async def test_a_window_of_realms_reads_no_more_than_one_of_all(
+    pool: Pool, name: str, realms: list[str], mode: str
+) -> None:
+    rest = {"sample_durations": (5000, realms), "timeseries": (realms, 7200 * 10**6, 24)}
+    plan = await explain(pool, name, mode, STRATEGY, *WINDOW, *rest.get(name, (realms,)))
+    assert await foreign_indexes(pool, name, plan) == set()
+    assert {node["Relation Name"] for node in reading(plan)} <= {"day_3", "day_4"}
+    assert touched(plan) <= IN_WINDOW * PASSES.get(name, 1) * 1.1
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("realms", [None, [REALM]])
+async def test_a_report_reads_what_its_parts_read(
+    pool: Pool, realms: list[str] | None, mode: str
+) -> None:
+    before = WINDOW[0] - (WINDOW[1] - WINDOW[0])
+    width = int((WINDOW[1] - WINDOW[0]) / timedelta(microseconds=24))
+    plan = await explain(pool, "report", mode, STRATEGY, *WINDOW, realms, width, 24, before)
+    read = reading(plan)
+    assert await foreign_indexes(pool, "report", plan) == set()
+    assert {node["Relation Name"] for node in read} == {"day_1", "day_2", "day_3", "day_4"}
+    if realms is None:
+        assert {node["Node Type"] for node in read} == {"Index Only Scan"}
+    # The card twice, the series once, the window before once.
+    assert touched(plan) == pytest.approx(4 * IN_WINDOW, rel=0.1)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("strategies", [None, [STRATEGY], [STRATEGY, "strategy-2"]])
+@pytest.mark.parametrize("realms", [None, [REALM]])
+async def test_activity_reads_each_row_once(
+    pool: Pool, realms: list[str] | None, strategies: list[str] | None, mode: str
+) -> None:
+    since, until = WINDOW
+    before = since - (until - since)
+    hours = (3600 * 10**6, 3600 * 10**6, 47)
+    # Counts are from rollups where there are any, however few runs there are.
+    await pool.execute("update execlog.rollup_state set complete_from = 'infinity'")
+    try:
+        plan = await explain(pool, "activity", mode, realms, strategies, before, *WINDOW, *hours)
+    finally:
+        await pool.execute("update execlog.rollup_state set complete_from = '-infinity'")
+    read = reading(plan)
+    assert await foreign_indexes(pool, "activity", plan) == set()
+    assert {node["Relation Name"] for node in read} == {"day_1", "day_2", "day_3", "day_4"}
+    if strategies and realms is None:
+        assert {node["Node Type"] for node in read} == {"Index Only Scan"}
+    rows = 2 * IN_WINDOW * (len(strategies) if strategies else STRATEGIES)
+    # The server rounds the rows of a loop.
+    assert touched(plan) == pytest.approx(rows, rel=0.1)
+
+
+EXECUTIONS: dict[str, tuple[tuple[object, ...], float]] = {
+    # What is asked for, and how many rows are passed over for each that is found.
+    "all": ((None,) * 9, 1),
+    "ok": (("ok", *(None,) * 8), 5 / 4),
+    "failed": (("failed", *(None,) * 8), 5),
+    "error": (("error", *(None,) * 8), 5),
+    "code": ((None, "E1", *(None,) * 7), 5),
+    "case": ((None, None, "case-3", *(None,) * 6), 7),
+    "duration": ((None, None, None, None, None, 48.0, None, None, None), 2),
+    "points": ((None,) * 6 + (10.0, 40.0, None), 2),
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("window", [(None, None), WINDOW], ids=["unbounded", "window"])
+@pytest.mark.parametrize("about", EXECUTIONS)
+async def test_executions_are_found_in_the_index(
+    pool: Pool, about: str, window: tuple[datetime | None, ...], mode: str
+) -> None:
+    filters, passed = EXECUTIONS[about]
+    plan = await explain(
+        pool, "list_executions", mode, STRATEGY, None, *window, *filters, PAGE, None, None
+    )
+    assert await foreign_indexes(pool, "list_executions", plan) == set()
+    read = reading(plan)
+    heap = [node for node in read if node["Node Type"] != "Index Only Scan"]
+    assert sum(map(rows_read, heap)) <= PAGE
+    if window == WINDOW:
+        assert {node["Relation Name"] for node in read} <= {"day_3", "day_4"}
+    # The page in the index and in the table, with what is passed over, and one row ahead in each
+    # partition.
+    undated = UNDATED / STRATEGIES if window == (None, None) else 0
+    assert touched(plan) <= PAGE * (passed + 1) * 1.2 + len(read) + 3 * undated
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("realms", [None, [REALM], [REALM, "realm-2"], ["no such"], []])
 @pytest.mark.parametrize("window", [(None, None), WINDOW], ids=["unbounded", "window"])
 async def test_the_failures_of_a_realm_are_a_page_of_an_index(
-    pool: Pool, realm: str | None, window: tuple[datetime | None, ...], mode: str
+    pool: Pool, realms: list[str] | None, window: tuple[datetime | None, ...], mode: str
 ) -> None:
-    plan = await explain(pool, "list_failures", mode, realm, *window, PAGE)
+    plan = await explain(pool, "list_failures", mode, realms, None, *window, PAGE, None, None)
     read = reading(plan)
-    assert await foreign_indexes(pool, "list_failures", plan) == set()
+    assert await foreign_indexes(pool, "list_failures", plan, default=True) == set()
     if window == WINDOW:
         assert {node["Relation Name"] for node in read} <= {"day_3", "day_4"}
     # The page, and one row ahead in each partition; where too few are left, all that are left.
-    assert touched(plan) <= PAGE + len(read) + UNDATED
+    if realms is None or len(realms) < 2:
+        assert touched(plan) <= PAGE + len(read) + UNDATED
+    else:
+        # Two of four realms: every other failure is passed over.
+        assert touched(plan) <= PAGE * 2 * 1.2 + 2 * len(read) + UNDATED
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -332,8 +428,8 @@ async def test_a_ranking_reads_the_pages_of_its_time(dsn: str) -> None:
             for n in range(rows)
         )
         await own.execute("vacuum (analyze) execlog.strategy_execution_log")
-        for mode, realm in itertools.product(MODES, (None, REALM)):
-            plan = await explain(own, "rank_strategies", mode, realm, *window, "p99", 10)
+        for mode, realm in itertools.product(MODES, (None, [REALM])):
+            plan = await explain(own, "rank_strategies", mode, realm, None, *window, "p99", 10)
             assert await foreign_indexes(own, "rank_strategies", plan) == set()
             [read] = reading(plan)
             assert read["Relation Name"] == "month"

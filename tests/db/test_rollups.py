@@ -27,6 +27,7 @@ from execlog import (
     StrategyExecutionLog,
     StrategyExecutionLogRepository,
     StrategyMetrics,
+    TimeseriesBucket,
     maintain,
     migrate,
     rebuild_rollups,
@@ -35,7 +36,7 @@ from execlog import (
 from execlog.ids import uuid7
 from execlog.repository import statements
 from tests import databases
-from tests.oracle import Window, close, many
+from tests.oracle import Realms, Window, close, many, own_realms
 from tests.outage import Outage
 from tests.rows import row
 from tests.types import Pool
@@ -160,11 +161,17 @@ async def stored(pool: Pool, rows: list[StrategyExecutionLog]) -> str:
     return prefix
 
 
+_realms = st.sampled_from([None, "r", ["r"], ["r", "s"], []])
+
+
 @many
-@given(rows=_rows, window=_windows())
-async def test_a_card(shared: Pool, rows: list[StrategyExecutionLog], window: Window) -> None:
+@given(rows=_rows, window=_windows(), realms=_realms)
+async def test_a_card(
+    shared: Pool, rows: list[StrategyExecutionLog], window: Window, realms: Realms
+) -> None:
     prefix = await stored(shared, rows)
     scope: dict[str, Any] = {"since": window[0], "until": window[1]}
+    scope["realm_id"] = own_realms(realms, prefix)
     rolled, exact = await both(shared, lambda log: log.metrics(strategy_id=prefix + "A", **scope))
     assert_same(rolled, exact)
     pair, exact_pair = await both(
@@ -176,15 +183,26 @@ async def test_a_card(shared: Pool, rows: list[StrategyExecutionLog], window: Wi
 
 
 @many
-@given(rows=_rows, window=_windows(), by=st.sampled_from(["p99", "failures", "error_rate", "runs"]))
+@given(
+    rows=_rows,
+    window=_windows(),
+    by=st.sampled_from(["p99", "failures", "error_rate", "runs"]),
+    realms=_realms.filter(lambda realms: realms is not None),
+    some=st.booleans(),
+)
 async def test_a_ranking(
-    shared: Pool, rows: list[StrategyExecutionLog], window: Window, by: Any
+    shared: Pool,
+    rows: list[StrategyExecutionLog],
+    window: Window,
+    by: Any,
+    realms: Realms,
+    some: bool,
 ) -> None:
     prefix = await stored(shared, rows)
     scope: dict[str, Any] = {"since": window[0], "until": window[1], "by": by, "limit": 50}
-    rolled, exact = await both(
-        shared, lambda log: log.rank_strategies(realm_id=prefix + "r", **scope)
-    )
+    scope |= {"realm_id": own_realms(realms, prefix), "strategy_id": prefix + "A" if some else None}
+    rolled, exact = await both(shared, lambda log: log.rank_strategies(**scope))
+    assert {one.strategy_id for one in rolled} <= {prefix + "A", *([] if some else [prefix + "B"])}
     assert {one.strategy_id for one in rolled} == {one.strategy_id for one in exact}
     key = "p99_ms" if by == "p99" else by
     assert [getattr(one, key) for one in rolled] == sorted(
@@ -206,25 +224,99 @@ async def test_a_ranking(
     begin=st.integers(-100, 4 * 3600),
     width=st.sampled_from([0.5, 1, 7.3, 59, 60, 61, 900, 3600, 7201]),
     buckets=st.integers(1, 40),
+    realms=_realms,
 )
 async def test_a_time_series(
-    shared: Pool, rows: list[StrategyExecutionLog], begin: int, width: float, buckets: int
+    shared: Pool,
+    rows: list[StrategyExecutionLog],
+    begin: int,
+    width: float,
+    buckets: int,
+    realms: Realms,
 ) -> None:
     prefix = await stored(shared, rows)
     since = START.replace(second=0) + begin * SECOND
     until = since + buckets * width * SECOND
-    rolled, exact = await both(
-        shared,
-        lambda log: log.timeseries(
-            strategy_id=prefix + "A", since=since, until=until, bucket=width
-        ),
-    )
+    scope: dict[str, Any] = {"strategy_id": prefix + "A", "realm_id": own_realms(realms, prefix)}
+    scope |= {"since": since, "until": until, "bucket": width}
+    rolled, exact = await both(shared, lambda log: log.timeseries(**scope))
     for one, other in zip(rolled, exact, strict=True):
-        assert_bounded(one.duration_p95_ms, other.duration_p95_ms)
-        assert close(one.duration_avg_ms, other.duration_avg_ms)
-        assert close(one.points_sum, other.points_sum)
-        same = ("start", "total", "ok", "error", "timeout", "limit", "other", "duration_max_ms")
-        assert [getattr(one, name) for name in same] == [getattr(other, name) for name in same]
+        assert_same_bucket(one, other)
+
+
+def assert_same_bucket(rolled: TimeseriesBucket, rows: TimeseriesBucket) -> None:
+    for name in ("duration_p50_ms", "duration_p95_ms", "duration_p99_ms"):
+        assert_bounded(getattr(rolled, name), getattr(rows, name))
+    for name in ("duration_avg_ms", "points_sum", "error_rate"):
+        assert close(getattr(rolled, name), getattr(rows, name)), name
+    same = ("start", "total", "ok", "error", "timeout", "limit", "other", "duration_max_ms")
+    assert [getattr(rolled, name) for name in same] == [getattr(rows, name) for name in same]
+
+
+@many
+@given(
+    rows=_rows,
+    begin=st.integers(-100, 4 * 3600),
+    length=st.sampled_from([0, 1, 59, 60, 900, 3600, 7201, 10800, 86400]),
+    realms=_realms,
+)
+async def test_a_report(
+    shared: Pool, rows: list[StrategyExecutionLog], begin: int, length: int, realms: Realms
+) -> None:
+    """What it says is what the methods say one by one, from rollups and from rows."""
+    prefix = await stored(shared, rows)
+    since = START.replace(second=0) + begin * SECOND
+    until = since + length * SECOND
+    one: dict[str, Any] = {"strategy_id": prefix + "A", "realm_id": own_realms(realms, prefix)}
+    scope: dict[str, Any] = {**one, "since": since, "until": until}
+    tick = timedelta(microseconds=1)
+    before: dict[str, Any] = {"since": since - (until - since) - tick, "until": since - tick}
+    rolled, exact = await both(shared, lambda log: log.report(**scope))
+    rolled_card, card = await both(shared, lambda log: log.metrics(**scope))
+    rolled_series, series = await both(shared, lambda log: log.timeseries(**scope))
+    rolled_before, [bucket] = await both(
+        shared, lambda log: log.timeseries(**one, **before, bucket=2 * DAY)
+    )
+    assert (exact.metrics, exact.timeseries, exact.before) == (card, series, bucket)
+    assert (rolled.metrics, rolled.timeseries) == (rolled_card, rolled_series)
+    assert [rolled.before] == rolled_before
+    assert_same_bucket(rolled.before, bucket)
+
+
+@many
+@given(
+    rows=_rows,
+    begin=st.integers(-100, 4 * 3600),
+    length=st.sampled_from([0, 1, 59, 60, 900, 3600, 7201, 10800, 86400, 30 * 86400]),
+    buckets=st.sampled_from([1, 7, 30]),
+    realms=_realms,
+    some=st.booleans(),
+)
+async def test_activity(
+    shared: Pool,
+    rows: list[StrategyExecutionLog],
+    begin: int,
+    length: int,
+    buckets: int,
+    realms: Realms,
+    some: bool,
+) -> None:
+    """From rollups, and from the rows where there are none, the same."""
+    prefix = await stored(shared, rows)
+    since = START.replace(second=0) + begin * SECOND
+    scope: dict[str, Any] = {"since": since, "until": since + length * SECOND, "buckets": buckets}
+    scope["realm_id"] = own_realms(realms, prefix)
+    scope["strategy_id"] = [prefix + "A", prefix + "B"] if some or realms is None else None
+    answers = []
+    for complete_from in ("-infinity", "infinity"):
+        await shared.execute(f"update execlog.rollup_state set complete_from = '{complete_from}'")
+        answers.append(await Log(shared).activity(**scope))
+    await shared.execute("update execlog.rollup_state set complete_from = '-infinity'")
+    for one, other in zip(*answers, strict=True):
+        assert one.model_dump(exclude={"error_rate_before"}) == other.model_dump(
+            exclude={"error_rate_before"}
+        )
+        assert close(one.error_rate_before, other.error_rate_before)
 
 
 def lognormal(chance: random.Random) -> float:
@@ -604,12 +696,17 @@ async def test_only_rollups_and_ragged_ends_are_read(pool: Pool) -> None:
     since, until = begin + 1830 * SECOND, begin + 5 * HOUR + 90 * SECOND
     for name, extra, ends, strategies in (
         # Half a minute at each end, once for each of the card's two passes over rows.
-        ("metrics", (), 2 * 31, 1),
-        ("timeseries", (3600 * 10**6, 5), 5 * 31, 1),
+        ("metrics", (None,), 2 * 31, 1),
+        ("timeseries", (None, 3600 * 10**6, 5), 5 * 31, 1),
         ("rank_strategies", ("p99", 10), 2 * 2 * 31, 2),
+        # The window before is the hour before these runs, and a bucket begins with each hour.
+        ("activity", (1770 * 10**6, 3600 * 10**6, 5), 2 * 2 * 31, 2),
     ):
-        first = None if name == "rank_strategies" else "a"
-        read = await plan_of(pool, name, first, since, until, *extra)
+        first: dict[str, tuple[object, ...]] = {
+            "rank_strategies": (None, None),
+            "activity": (None, None, since - HOUR),
+        }
+        read = await plan_of(pool, name, *first.get(name, ("a",)), since, until, *extra)
         rows = sum(number for table, number in read if table.startswith("strategy_"))
         rolled = sum(number for table, number in read if table == "rollup")
         assert 0 < rows <= ends + 20, name

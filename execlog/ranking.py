@@ -1,0 +1,119 @@
+"""All strategies at once, in an order or over time, each one statement and one round trip."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Literal, get_args
+
+import asyncpg
+
+from execlog import arguments, histogram
+from execlog.activity import StrategyActivity, activity_buckets
+from execlog.errors import InvalidArgument
+from execlog.metrics import FRACTIONS
+from execlog.models import StrategyRank
+from execlog.rows import aware
+from execlog.runbook import Runbook
+
+__all__ = ["RankBy", "Ranking"]
+
+RankBy = Literal["p99", "failures", "error_rate", "runs"]
+_MOST_BUCKETS = 200
+
+
+class Ranking(Runbook):
+    """Compares all strategies: which are the worst, and how often each ran over time."""
+
+    async def rank_strategies(
+        self,
+        *,
+        realm_id: str | Collection[str] | None = None,
+        strategy_id: str | Collection[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        by: RankBy = "p99",
+        limit: int = 10,
+    ) -> list[StrategyRank]:
+        """The strategies of some realms, the slowest or the most failing first, ties by name.
+
+        Percentiles of few runs are exact, of many from rollups. Without rollups all are exact: a
+        server that can't compute them then, or not in time, gives an error.
+
+        Args:
+            realm_id: Only runs of this tenant, or of these; None: of all.
+            strategy_id: Only this strategy, or these; None: all.
+            since: The window's begin.
+            until: The window's end.
+            by: "p99", "failures", "error_rate" or "runs", the largest first.
+            limit: 1 to 50 strategies.
+
+        Raises:
+            InvalidArgument: As for `count_by_status`, `realm_id` or `strategy_id` is no text and no
+                list of texts, `by` is none of these, or `limit` is no integer.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        found = await self._fetch(
+            "rank_strategies",
+            arguments.texts("realm_id", realm_id),
+            arguments.texts("strategy_id", strategy_id),
+            *arguments.window(since, until),
+            arguments.one_of("by", by, get_args(RankBy)),
+            arguments.limit(limit, 50),
+        )
+        ranks = [_rank(record) for record in found]
+        if by == "p99" and any(rank.method == "sketch" for rank in ranks):
+            ranks.sort(key=lambda rank: (-rank.p99_ms, rank.strategy_id.encode()))
+        return ranks[: arguments.limit(limit, 50)]
+
+    async def activity(
+        self,
+        *,
+        realm_id: str | Collection[str] | None = None,
+        strategy_id: str | Collection[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        buckets: int = 30,
+    ) -> list[StrategyActivity]:
+        """How often each strategy ran and failed over time, by its name.
+
+        They are those that ran in the window, or in the one of the same length before it. Buckets
+        begin with whole seconds, minutes, hours or days in UTC, whatever the window is long enough
+        for; its ends cut the first one and the last one.
+
+        Args:
+            realm_id: Only runs of this tenant, or of these; None: of all.
+            strategy_id: Only this strategy, or these; None: all.
+            since: The window's begin; None: a day before the end.
+            until: The window's end; None: now.
+            buckets: 1 to 200: the most, and one more where the ends cut two.
+
+        Raises:
+            InvalidArgument: As for `count_by_status`, `realm_id` or `strategy_id` is no text and no
+                list of texts, `buckets` no integer in its range, or an end of the window is an end
+                of the calendar.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        realms = arguments.texts("realm_id", realm_id)
+        strategies = arguments.texts("strategy_id", strategy_id)
+        most = arguments.count("buckets", buckets)
+        if most > _MOST_BUCKETS:
+            raise InvalidArgument("buckets", f"must be at most {_MOST_BUCKETS}")
+        cuts = activity_buckets(*arguments.window(since, until), most)
+        found = await self._fetch("activity", realms, strategies, *cuts.arguments())
+        return [cuts.filled(record) for record in found]
+
+
+def _rank(record: asyncpg.Record) -> StrategyRank:
+    measures = {**record, "last_run": aware(record["last_run"])}
+    ends = measures.pop("duration_min_ms"), measures.pop("duration_max_ms")
+    durations = measures.pop("durations")
+    if durations is not None:
+        found = histogram.percentiles(histogram.unpacked(durations), FRACTIONS, *ends)
+        measures.update(zip(("p50_ms", "p95_ms", "p99_ms"), found, strict=True))
+        measures.update(method="sketch", relative_error=histogram.RELATIVE_ERROR)
+    return StrategyRank(**measures)

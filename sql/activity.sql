@@ -1,0 +1,201 @@
+-- How often each strategy ran and failed over time, and in the window of the same length before.
+-- $1 realm_ids text[]?
+-- $2 strategy_ids text[]?
+-- $3 before timestamptz
+-- $4 since timestamptz
+-- $5 until timestamptz
+-- $6 first_us bigint
+-- $7 width_us bigint
+-- $8 buckets integer
+-- Columns: strategy_id text, buckets text?, runs_before bigint, error_rate_before double precision
+-- Index: strategy_execution_log_time, strategy_execution_log_newest
+--
+-- Buckets that hold anything, as JSON: number, runs, failures. The window before is bucket -1.
+-- Rollups for the whole hours and minutes of each bucket, rows for its ragged ends: counts are exact either
+-- way. Buckets that begin and end with an hour are a few rollups each, so all but the first, of $6
+-- microseconds, and the last are $7 wide from a multiple of it on.
+-- All strategies of a time are read by the time, some by their names: lists of their own. The index by
+-- name holds no realm, so that runs of some realms are one more.
+-- A row stands for 1/sample_rate executions, and for a thousand million at most.
+with bucket as materialized (
+    select
+        -1 as number,
+        $3::timestamptz as start,
+        $4::timestamptz - interval '1 microsecond' as last
+    union all
+    select
+        number,
+        case
+            when number > 0
+            then $4::timestamptz
+                + ($6::bigint + (number - 1) * $7::bigint) / 1000000 * interval '1 second'
+                + ($6::bigint + (number - 1) * $7::bigint) % 1000000 * interval '1 microsecond'
+            else $4::timestamptz
+        end,
+        case
+            when number < $8::integer - 1
+            then $4::timestamptz
+                + ($6::bigint + number * $7::bigint) / 1000000 * interval '1 second'
+                + ($6::bigint + number * $7::bigint) % 1000000 * interval '1 microsecond'
+                - interval '1 microsecond'
+            else $5::timestamptz
+        end
+    from generate_series(0, $8::integer - 1) as series (number)
+),
+part as materialized (
+    select
+        bucket.number,
+        cut.grain,
+        cut.begins,
+        cut.ends
+    from bucket
+    cross join lateral execlog.rollup_cut(bucket.start, bucket.last, bucket.number >= 0) as cut
+),
+execution as not materialized (
+    select
+        part.number,
+        stored.strategy_id,
+        stored.status,
+        stored.sample_rate
+    from part
+    cross join lateral (
+        select
+            strategy_id,
+            status,
+            sample_rate
+        from execlog.strategy_execution_log
+        where strategy_id is distinct from ''
+            and ($1::text[] is null or realm_id = any($1::text[]))
+            and created_at >= $3::timestamptz
+            and created_at <= $5::timestamptz
+            and created_at >= part.begins
+            and created_at <= part.ends
+    ) as stored
+    where part.grain is null
+        and $2::text[] is null
+    union all
+    select
+        part.number,
+        stored.strategy_id,
+        stored.status,
+        stored.sample_rate
+    from part
+    cross join lateral (
+        select
+            strategy_id,
+            status,
+            sample_rate
+        from execlog.strategy_execution_log
+        where strategy_id = any($2::text[])
+            and created_at >= $3::timestamptz
+            and created_at <= $5::timestamptz
+            and created_at >= part.begins
+            and created_at <= part.ends
+    ) as stored
+    where part.grain is null
+        and $2::text[] is not null
+        and $1::text[] is null
+    union all
+    select
+        part.number,
+        stored.strategy_id,
+        stored.status,
+        stored.sample_rate
+    from part
+    cross join lateral (
+        select
+            strategy_id,
+            status,
+            sample_rate
+        from execlog.strategy_execution_log
+        where strategy_id = any($2::text[])
+            and realm_id = any($1::text[])
+            and created_at >= $3::timestamptz
+            and created_at <= $5::timestamptz
+            and created_at >= part.begins
+            and created_at <= part.ends
+    ) as stored
+    where part.grain is null
+        and $2::text[] is not null
+        and $1::text[] is not null
+),
+counted as (
+    select
+        number,
+        strategy_id,
+        count(*) as runs,
+        count(*) filter (where status <> 'ok') as failures,
+        coalesce(sum(1 / greatest(sample_rate, 1e-9)) filter (where status in ('error', 'timeout', 'limit')), 0) as failed_weight,
+        coalesce(sum(1 / greatest(sample_rate, 1e-9)) filter (where status not in ('error', 'timeout', 'limit')), 0) as other_weight
+    from execution
+    group by number, strategy_id
+    union all
+    select
+        part.number,
+        rolled.strategy_id,
+        rolled.runs,
+        rolled.failures,
+        rolled.failed_weight,
+        rolled.other_weight
+    from part
+    -- Each part by itself, so that it is a range of the index.
+    cross join lateral (
+        select
+            strategy_id,
+            sum(ok + error + timeout + "limit" + other)::bigint as runs,
+            sum(error + timeout + "limit" + other)::bigint as failures,
+            sum(failed_weight) as failed_weight,
+            sum(ok_weight + other_weight) as other_weight
+        from execlog.rollup
+        where grain = part.grain
+            and begins >= part.begins
+            and begins <= part.ends
+            and ($1::text[] is null or realm_id = any($1::text[]))
+        group by strategy_id
+    ) as rolled
+    where $2::text[] is null
+    union all
+    select
+        part.number,
+        rolled.strategy_id,
+        rolled.runs,
+        rolled.failures,
+        rolled.failed_weight,
+        rolled.other_weight
+    from part
+    cross join lateral (
+        select
+            strategy_id,
+            sum(ok + error + timeout + "limit" + other)::bigint as runs,
+            sum(error + timeout + "limit" + other)::bigint as failures,
+            sum(failed_weight) as failed_weight,
+            sum(ok_weight + other_weight) as other_weight
+        from execlog.rollup
+        where grain = part.grain
+            and begins >= part.begins
+            and begins <= part.ends
+            and strategy_id = any($2::text[])
+            and ($1::text[] is null or realm_id = any($1::text[]))
+        group by strategy_id
+    ) as rolled
+    where $2::text[] is not null
+),
+run as (
+    select
+        strategy_id,
+        number,
+        sum(runs)::bigint as runs,
+        sum(failures)::bigint as failures,
+        sum(failed_weight) as failed_weight,
+        sum(other_weight) as other_weight
+    from counted
+    group by strategy_id, number
+)
+select
+    strategy_id,
+    (json_agg(json_build_array(number, runs, failures) order by number) filter (where number >= 0))::text as buckets,
+    coalesce(sum(runs) filter (where number < 0), 0)::bigint as runs_before,
+    coalesce(sum(failed_weight) filter (where number < 0) / (sum(failed_weight + other_weight) filter (where number < 0)), 0) as error_rate_before
+from run
+group by strategy_id
+order by strategy_id

@@ -1,0 +1,41 @@
+-- The tables that hold the log: its partitions, and its rollups, with their sizes.
+-- Columns: name text, kind text, begins timestamptz?, ends timestamptz?, estimated_rows bigint, table_bytes bigint, index_bytes bigint
+-- Index: none
+--
+-- The newest partitions first, then DEFAULT, which takes what no other covers, then the rollups. Rows are
+-- as the server's last ANALYZE saw them; an end of the calendar is no time.
+with stored as (
+    select
+        partition.id,
+        case when partition.is_default then 'default' else 'partition' end as kind,
+        nullif(nullif(partition.begins, '-infinity'), 'infinity') as begins,
+        nullif(nullif(partition.ends, '-infinity'), 'infinity') as ends
+    from execlog.partitions() as partition
+    union all
+    select
+        'execlog.rollup'::regclass::oid,
+        'rollup',
+        null,
+        null
+    union all
+    select
+        'execlog.rollup_name'::regclass::oid,
+        'rollup',
+        null,
+        null
+)
+select
+    class.relname::text as name,
+    stored.kind,
+    stored.begins,
+    stored.ends,
+    greatest(class.reltuples, 0)::bigint as estimated_rows,
+    pg_table_size(class.oid) as table_bytes,
+    pg_indexes_size(class.oid) as index_bytes
+from stored
+join pg_catalog.pg_class as class on class.oid = stored.id
+order by
+    array_position(array['partition', 'default', 'rollup'], stored.kind),
+    stored.begins desc nulls last,
+    class.relname
+limit 1000
