@@ -34,6 +34,7 @@ from execlog.cli import (
     maintaining,
     overview,
     rolling,
+    serving,
 )
 
 __all__ = ["app", "main"]
@@ -60,6 +61,7 @@ for command in (
     importing.import_file,
     erasing.erase,
     explaining.sql,
+    serving.serve,
     administration.migrate,
     maintaining.maintain,
     diagnosis.doctor,

@@ -1,0 +1,67 @@
+"""The command that serves the dashboard."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Annotated
+
+import typer
+
+from execlog.cli.options import Dsn, Schema
+from execlog.cli.server import dsn_of
+from execlog.template import SCHEMA
+
+__all__ = ["serve"]
+
+
+def serve(
+    host: Annotated[str, typer.Option("--host", help="The address to listen at.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="The port; 0: any that is free.")
+    ] = 8000,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            "--token",
+            envvar="EXECLOG_TOKEN",
+            help="What viewers must know: the password that their browser asks for.",
+        ),
+    ] = None,
+    dsn: Dsn = None,
+    schema: Schema = SCHEMA,
+) -> None:
+    """Serve the dashboard: read-only pages and JSON, to this machine unless there is a token.
+
+    Example: execlog serve --port 8000
+    """
+    try:
+        import uvicorn
+
+        from execlog.web import create_app, with_token
+        from execlog.web.access import is_loopback
+    except ImportError:
+        sys.exit("execlog: serving needs its extra: pip install 'execlog[web]'")
+    if token == "":
+        raise typer.BadParameter("is empty (an unset variable?)", param_hint="--token")
+    if token is None and not is_loopback(host):
+        problem = f"{host!r} is not this machine alone: give a token too"
+        raise typer.BadParameter(problem, param_hint="--host")
+    authorize = None if token is None else with_token(token)
+    app = create_app(dsn_of(dsn), authorize=authorize, schema=schema)
+    logging.getLogger("execlog").addHandler(logging.StreamHandler())
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_level="warning",
+        # Who asks is who is connected: what a header says of it, anybody can say.
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=3,
+    )
+    with config.bind_socket() as socket:
+        where = socket.getsockname()
+        shown = f"[{where[0]}]" if ":" in where[0] else where[0]
+        print(f"execlog: http://{shown}:{where[1]}/ (Ctrl-C ends it)", file=sys.stderr)
+        uvicorn.Server(config).run(sockets=[socket])

@@ -1,0 +1,231 @@
+"""Who may see what: a scope for each request, and headers that keep a page to itself.
+
+Without an `authorize` only this machine is served: a request whose peer, or whose name for us, lies
+elsewhere is refused, and so is one that a proxy passes on. (A page of somebody else's that renames
+its own host to 127.0.0.1 could else read us through the viewer's browser.)
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import inspect
+import ipaddress
+import secrets
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from execlog import arguments
+from execlog.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Send
+    from starlette.types import Scope as Connection
+
+__all__ = [
+    "Authorize",
+    "Guard",
+    "Scope",
+    "is_loopback",
+    "loopback_only",
+    "scope_of",
+    "with_token",
+]
+
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self';"
+        " frame-ancestors 'self'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+_PROXIED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+_KEY = "execlog.scope"
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a request may see: executions of these realms, and of these strategies; None: of all.
+
+    Where either is limited, the log itself (sizes, partitions) is not shown.
+
+    Raises:
+        InvalidArgument: One of them is no collection of texts.
+    """
+
+    realms: Collection[str] | None = None
+    strategies: Collection[str] | None = None
+
+    def __post_init__(self) -> None:
+        """Checks and sorts them. Raises: see the class."""
+        for name in ("realms", "strategies"):
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if isinstance(value, str | bytes) or not isinstance(value, Collection):
+                raise InvalidArgument(name, "must be a list of texts, or None")
+            texts = frozenset(arguments.text(name, one) for one in value)
+            object.__setattr__(self, name, tuple(sorted(texts)))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is left out. Never raises."""
+        return self.realms is None and self.strategies is None
+
+    def realm(self, wanted: str | None) -> Collection[str] | None:
+        """The realms to ask for: those of the scope, or the wanted one of them.
+
+        Raises:
+            HTTPException: 403, the wanted one is not among them.
+        """
+        if wanted is None:
+            return self.realms
+        if self.realms is not None and wanted not in self.realms:
+            raise HTTPException(403, "This realm is not yours to see.")
+        return (wanted,)
+
+    def strategy(self, wanted: str) -> str:
+        """The strategy that is asked for. Raises HTTPException: 403, it is not in the scope."""
+        if self.strategies is not None and wanted not in self.strategies:
+            raise HTTPException(403, "This strategy is not yours to see.")
+        return wanted
+
+    def sees(self, strategy_id: str, realm_id: str | None) -> bool:
+        """Whether an execution of these is in the scope. Never raises."""
+        return (self.realms is None or realm_id in self.realms) and (
+            self.strategies is None or strategy_id in self.strategies
+        )
+
+
+Authorize = Callable[[Request], Scope | Awaitable[Scope | None] | None]
+"""Decides what a request may see; None, or an HTTPException of its own: nothing."""
+
+
+def scope_of(request: Request) -> Scope:
+    """What `Guard` found that this request may see. Never raises behind one."""
+    found: Scope = request.scope[_KEY]
+    return found
+
+
+def loopback_only(request: Request) -> Scope | None:
+    """Everything to this machine, nothing to others. Never raises."""
+    headers = request.headers
+    if any(name in headers for name in _PROXIED):
+        return None
+    if request.client is not None and not _is_local_peer(request.client.host):
+        return None
+    return Scope() if _is_local_name(headers.get("host", "")) else None
+
+
+def with_token(token: str) -> Authorize:
+    """Everything to whoever knows the token: as a Bearer, or as the password that browsers ask for.
+
+    Raises:
+        InvalidArgument: It is empty or no text.
+    """
+    known = arguments.name("token", token).encode()
+
+    def authorize(request: Request) -> Scope:
+        given = _given_token(request.headers.get("authorization", ""))
+        if given is None or not secrets.compare_digest(given, known):
+            challenge = {"WWW-Authenticate": 'Basic realm="execlog", charset="UTF-8"'}
+            raise HTTPException(401, "The token is missing or wrong.", challenge)
+        return Scope()
+
+    return authorize
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this is an address, or the name, of this machine alone. Never raises."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
+
+
+class Guard:
+    """Lets a request through with its scope, and gives each answer its headers.
+
+    Args:
+        app: What is guarded.
+        authorize: Decides what a request may see.
+        refuse: Answers a request that may see nothing.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        authorize: Authorize,
+        refuse: Callable[[Request, HTTPException], ASGIApp],
+    ) -> None:
+        """Takes the parts. Never raises."""
+        self._app = app
+        self._authorize = authorize
+        self._refuse = refuse
+
+    async def __call__(self, connection: Connection, receive: Receive, send: Send) -> None:
+        """Answers one request. Raises as the application does."""
+        if connection["type"] != "http":
+            await self._app(connection, receive, send)
+            return
+
+        async def sent(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(_HEADERS)
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        request = Request(connection, receive)
+        try:
+            connection[_KEY] = await self._scope(request)
+            answer = self._app
+        except HTTPException as refusal:
+            answer = self._refuse(request, refusal)
+        await answer(connection, receive, sent)
+
+    async def _scope(self, request: Request) -> Scope:
+        found = self._authorize(request)
+        if inspect.isawaitable(found):
+            found = await found
+        if not isinstance(found, Scope):
+            # Whatever else it may be (True, a user), it does not say what may be seen.
+            raise HTTPException(403, "You may not see this log from here.")
+        return found
+
+
+def _is_local_peer(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return True  # no address: a socket of this machine, or no network at all
+    return is_loopback(host.partition("%")[0])
+
+
+def _is_local_name(host: str) -> bool:
+    name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
+    # A name without a dot is nobody's on the internet.
+    return is_loopback(name.lower()) or not set(".:") & set(name)
+
+
+def _given_token(authorization: str) -> bytes | None:
+    kind, _, value = authorization.partition(" ")
+    if kind.lower() == "bearer":
+        return value.strip().encode()
+    if kind.lower() == "basic":
+        try:
+            return base64.b64decode(value.strip(), validate=True).partition(b":")[2]
+        except (binascii.Error, ValueError):
+            return None
+    return None

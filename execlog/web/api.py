@@ -1,0 +1,220 @@
+"""The JSON of the log: what the repository answers, as its models dump it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from pydantic import TypeAdapter
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from execlog import arguments
+from execlog.healthcheck import Health
+from execlog.metrics import StrategyComparison, StrategyMetrics
+from execlog.models import Model, StrategyExecutionLog, StrategyRank
+from execlog.timeseries import TimeseriesBucket
+from execlog.web import queries
+from execlog.web.access import scope_of
+from execlog.web.queries import Cursor, query
+from execlog.web.reading import Reader
+
+__all__ = ["ENDPOINTS", "Endpoint"]
+
+Read = Callable[[Reader, Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One path of the API.
+
+    Attributes:
+        path: As Starlette matches it, below `/api`.
+        question: What it answers, in a sentence.
+        query: The model of its parameters; None: it has none.
+        answer: The type that it answers with.
+        read: Answers a request.
+        is_paged: Whether a Link header leads on to the next page.
+    """
+
+    path: str
+    question: str
+    query: type[Any] | None
+    answer: Any
+    read: Read
+    is_paged: bool = False
+
+
+async def _strategies(reader: Reader, request: Request) -> Response:
+    asked, scope = query(queries.Ranking, request), scope_of(request)
+    async with reader.snapshot() as log:
+        found = await log.rank_strategies(
+            realm_id=scope.realm(asked.realm),
+            strategy_id=scope.strategies,
+            since=asked.since,
+            until=asked.until,
+            by=asked.by,
+            limit=asked.limit,
+        )
+    return _json(list[StrategyRank], found)
+
+
+async def _metrics(reader: Reader, request: Request) -> Response:
+    asked, scope = query(queries.Metrics, request), scope_of(request)
+    async with reader.snapshot() as log:
+        found = await log.metrics(
+            strategy_id=_strategy(request),
+            realm_id=scope.realm(asked.realm),
+            since=asked.since,
+            until=asked.until,
+        )
+    return _json(StrategyMetrics, found)
+
+
+async def _timeseries(reader: Reader, request: Request) -> Response:
+    asked, scope = query(queries.Series, request), scope_of(request)
+    async with reader.snapshot() as log:
+        found = await log.timeseries(
+            strategy_id=_strategy(request),
+            realm_id=scope.realm(asked.realm),
+            since=asked.since,
+            until=asked.until,
+            bucket=asked.bucket,
+        )
+    return _json(list[TimeseriesBucket], found)
+
+
+async def _executions(reader: Reader, request: Request) -> Response:
+    asked, scope = query(queries.Executions, request), scope_of(request)
+    async with reader.snapshot() as log:
+        found = await log.list_executions(
+            strategy_id=_strategy(request),
+            realm_id=scope.realm(asked.realm),
+            since=asked.since,
+            until=asked.until,
+            **asked.filters(),
+            before=None if asked.before is None else asked.before.row(),
+            limit=asked.limit,
+        )
+    return _page(request, found, arguments.limit(asked.limit, 200))
+
+
+async def _failures(reader: Reader, request: Request) -> Response:
+    asked, scope = query(queries.Failures, request), scope_of(request)
+    async with reader.snapshot() as log:
+        found = await log.list_failures(
+            realm_id=scope.realm(asked.realm),
+            strategy_id=scope.strategies,
+            since=asked.since,
+            until=asked.until,
+            before=None if asked.before is None else asked.before.row(),
+            limit=asked.limit,
+        )
+    return _page(request, found, arguments.limit(asked.limit, 200))
+
+
+async def _compare(reader: Reader, request: Request) -> Response:
+    asked, scope = query(queries.Comparison, request), scope_of(request)
+    async with reader.snapshot() as log:
+        found = await log.compare(
+            a=scope.strategy(asked.a),
+            b=scope.strategy(asked.b),
+            realm_id=scope.realm(asked.realm),
+            since=asked.since,
+            until=asked.until,
+        )
+    return _json(StrategyComparison, found)
+
+
+async def _execution(reader: Reader, request: Request) -> Response:
+    async with reader.snapshot() as log:
+        found = await log.get(id=request.path_params["id"])
+    # What one may not see is as good as not there.
+    if found is None or not scope_of(request).sees(found.strategy_id, found.realm_id):
+        raise HTTPException(404, "No execution has this id.")
+    return _json(StrategyExecutionLog, found)
+
+
+async def _health(reader: Reader, request: Request) -> Response:
+    if not scope_of(request).is_whole:
+        raise HTTPException(403, "The log itself is not yours to see.")
+    async with reader.snapshot() as log:
+        found = await log.health()
+    return _json(Health, found)
+
+
+ENDPOINTS: Sequence[Endpoint] = (
+    Endpoint(
+        "/strategies",
+        "The strategies, ranked.",
+        queries.Ranking,
+        list[StrategyRank],
+        _strategies,
+    ),
+    Endpoint(
+        "/strategies/{id:path}/metrics",
+        "The card of a strategy.",
+        queries.Metrics,
+        StrategyMetrics,
+        _metrics,
+    ),
+    Endpoint(
+        "/strategies/{id:path}/timeseries",
+        "How a strategy ran over time; the last day where no window is given.",
+        queries.Series,
+        list[TimeseriesBucket],
+        _timeseries,
+    ),
+    Endpoint(
+        "/strategies/{id:path}/executions",
+        "The newest executions of a strategy, a page at a time.",
+        queries.Executions,
+        list[StrategyExecutionLog],
+        _executions,
+        is_paged=True,
+    ),
+    Endpoint(
+        "/compare",
+        "Two strategies over the same window.",
+        queries.Comparison,
+        StrategyComparison,
+        _compare,
+    ),
+    Endpoint(
+        "/failures",
+        "The newest failed executions of all strategies, a page at a time.",
+        queries.Failures,
+        list[StrategyExecutionLog],
+        _failures,
+        is_paged=True,
+    ),
+    Endpoint(
+        "/executions/{id}",
+        "One execution whole, with its trace.",
+        None,
+        StrategyExecutionLog,
+        _execution,
+    ),
+    Endpoint("/health", "How the log itself is.", None, Health, _health),
+)
+
+
+def _strategy(request: Request) -> str:
+    return scope_of(request).strategy(request.path_params["id"])
+
+
+def _page(request: Request, rows: list[StrategyExecutionLog], size: int) -> Response:
+    """Rows, and where the next page is: relative, as whoever mounts us knows where that is."""
+    answer = _json(list[StrategyExecutionLog], rows)
+    if len(rows) == size:
+        following = {**request.query_params, "before": Cursor.after(rows[-1])}
+        answer.headers["Link"] = f'<?{urlencode(following)}>; rel="next"'
+    return answer
+
+
+def _json(kind: Any, found: Model | Sequence[Model]) -> Response:
+    body = TypeAdapter(kind).dump_json(found, by_alias=True)
+    return Response(body, media_type="application/json")

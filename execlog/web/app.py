@@ -1,0 +1,135 @@
+"""The ASGI application: which path is answered by what, and how errors are told."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import asyncpg
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from execlog import arguments
+from execlog.errors import InvalidArgument
+from execlog.template import SCHEMA
+from execlog.web import problems
+from execlog.web.access import Authorize, Guard, loopback_only
+from execlog.web.api import ENDPOINTS
+from execlog.web.openapi import document
+from execlog.web.pages import PAGES
+from execlog.web.reading import Reader
+from execlog.web.rendering import render
+
+if TYPE_CHECKING:
+    Pool = asyncpg.Pool[asyncpg.Record]
+
+__all__ = ["create_app"]
+
+_STATIC = Path(__file__).parent / "static"
+
+
+def create_app(
+    pool_or_dsn: Pool | str,
+    *,
+    authorize: Authorize | None = None,
+    prefix: str = "",
+    timeout: float = 5.0,
+    schema: str = SCHEMA,
+) -> Starlette:
+    """The dashboard as an application of its own, to be served or mounted.
+
+        app.mount("/runbook", execlog.web.create_app(pool, authorize=whoever_may))
+
+    It reads in transactions that can't write, with at most half of the pool's connections.
+
+    Args:
+        pool_or_dsn: A pool, which stays the caller's, or a DSN. What is mounted never hears that
+            the service ends: give it a pool, or call `app.state.reader.aclose()` yourself.
+        authorize: Says which realms and strategies a request may see (a `Scope`), or None for
+            nothing; a coroutine function will do. Without one only this machine is served.
+        prefix: The path below which everything lies, for example "/runbook", where it is not
+            mounted there.
+        timeout: Seconds that one statement may take. A page has twice that, and what is not there
+            by then is left out of it.
+        schema: Where the log is.
+
+    Raises:
+        InvalidArgument: An argument is of another type, or `prefix` is no path.
+        QueryFileError: The install lacks SQL files, or has others.
+    """
+    if authorize is not None and not callable(authorize):
+        raise InvalidArgument("authorize", "must be a function of a request")
+    where = arguments.text("prefix", prefix).rstrip("/")
+    if where and (not where.startswith("/") or set(where) & set("{}?#")):
+        raise InvalidArgument("prefix", 'must be a path such as "/runbook"')
+    reader = Reader(pool_or_dsn, timeout, schema)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            await reader.aclose()
+
+    routes = _routes(reader)
+    app = Starlette(
+        routes=[Mount(where, routes=routes)] if where else routes,
+        middleware=[
+            Middleware(Guard, authorize=authorize or loopback_only, refuse=_failed),
+        ],
+        exception_handlers={
+            **dict.fromkeys(problems.ERRORS, _failed),
+            Exception: _failed,
+        },
+        lifespan=lifespan,
+    )
+    app.state.reader = reader
+    return app
+
+
+def _routes(reader: Reader) -> list[BaseRoute]:
+    async def openapi(request: Request) -> Response:
+        root = request.scope.get("root_path", "")
+        return JSONResponse(document(metadata.version("execlog"), root))
+
+    return [
+        *(Route(path, _bound(page, reader), methods=["GET"]) for path, page in PAGES),
+        Route("/api/openapi.json", openapi, methods=["GET"]),
+        *(Route(f"/api{one.path}", _bound(one.read, reader), methods=["GET"]) for one in ENDPOINTS),
+        Mount("/static", StaticFiles(directory=_STATIC)),
+    ]
+
+
+def _bound(
+    answer: Callable[[Reader, Request], Awaitable[Response]], reader: Reader
+) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        return await answer(reader, request)
+
+    return endpoint
+
+
+def _failed(request: Request, error: Exception) -> Response:
+    """A problem, as the one who asks can read it."""
+    path = request.url.path.removeprefix(request.scope.get("root_path", ""))
+    if path.startswith("/api/"):
+        return problems.answer(error)
+    problem = problems.problem_of(error)
+    # Whatever the path was: the style sheet is found.
+    root = "../" * max(path.count("/") - 1, 0)
+    return render(
+        "problem.html",
+        None,
+        problem.status,
+        problems.headers(error, problem),
+        problem=problem,
+        root=root,
+        missing=[],
+    )

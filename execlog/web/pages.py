@@ -1,0 +1,229 @@
+"""The pages: what each asks of the log, and what its template is given.
+
+A page asks for its parts one after the other in one snapshot. A part that is not there in time, or
+that the server refuses, is left out, and the page says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from execlog import arguments
+from execlog.diagnosis import examined
+from execlog.errors import ExeclogError, InvalidArgument
+from execlog.models import StrategyExecutionLog
+from execlog.web import charts, queries
+from execlog.web.problems import problem_of
+from execlog.web.queries import Cursor, query
+from execlog.web.reading import Reader
+from execlog.web.rendering import render
+from execlog.web.view import View
+from execlog.web.waterfall import waterfall
+
+__all__ = ["PAGES", "Page"]
+
+Page = Callable[[Reader, Request], Awaitable[Response]]
+Answer = TypeVar("Answer")
+
+_STRATEGIES = 50
+_NEWEST = 10
+_LINES = (("p50", "duration_p50_ms"), ("p95", "duration_p95_ms"), ("p99", "duration_p99_ms"))
+
+
+@dataclass
+class _Parts:
+    """What a page has got, and what it has not and why."""
+
+    missing: list[str] = field(default_factory=list)
+    errors: list[ExeclogError] = field(default_factory=list)
+    got: int = 0
+
+    async def take(self, name: str, answer: Awaitable[Answer]) -> Answer | None:
+        """The part, or None where it can't be had. Raises InvalidArgument: the viewer can mend."""
+        try:
+            found = await answer
+        except InvalidArgument:
+            raise
+        except ExeclogError as error:
+            self.missing.append(f"{name}: {problem_of(error).detail}")
+            self.errors.append(error)
+            return None
+        self.got += 1
+        return found
+
+    def page(self, template: str, view: View, **given: Any) -> Response:
+        """The page of what there is. Raises the first error, where there is nothing."""
+        if self.errors and not self.got:
+            raise self.errors[0]
+        return render(template, view, missing=self.missing, **given)
+
+
+async def overview(reader: Reader, request: Request) -> Response:
+    """The strategies of the realm, ranked, and what failed last."""
+    asked = query(queries.Ranking, request)
+    view = View.of(request, "", asked.since, asked.until)
+    parts = _Parts()
+    realms = view.scope.realm(asked.realm)
+    window: dict[str, Any] = {"realm_id": realms, "since": view.since, "until": view.until}
+    strategies = view.scope.strategies
+    async with reader.snapshot() as log:
+        failures = await parts.take(
+            "newest failures",
+            log.list_failures(**window, strategy_id=strategies, limit=_NEWEST),
+        )
+        ranks = await parts.take(
+            "strategies",
+            log.rank_strategies(**window, strategy_id=strategies, by=asked.by, limit=_STRATEGIES),
+        )
+        activity = None
+        if ranks:
+            names = [rank.strategy_id for rank in ranks]
+            activity = await parts.take("activity", log.activity(**window, strategy_id=names))
+    return parts.page(
+        "overview.html",
+        view,
+        by=asked.by,
+        ranks=ranks,
+        most=_STRATEGIES,
+        activity={one.strategy_id: one for one in activity or ()},
+        spark=charts.spark,
+        failures=failures,
+    )
+
+
+async def strategy(reader: Reader, request: Request) -> Response:
+    """The card of a strategy, its time series and its newest failures."""
+    asked = query(queries.Page, request)
+    view = View.of(request, "strategy", asked.since, asked.until)
+    parts = _Parts()
+    window: dict[str, Any] = {
+        "strategy_id": view.scope.strategy(asked.id),
+        "realm_id": view.scope.realm(asked.realm),
+        "since": view.since,
+        "until": view.until,
+    }
+    async with reader.snapshot() as log:
+        failures = await parts.take(
+            "newest failures", log.list_executions(**window, status="failed", limit=_NEWEST)
+        )
+        report = await parts.take("numbers", log.report(**window))
+    drawn: dict[str, Any] = {}
+    if report is not None:
+        drawn["volume"] = charts.volume(report.timeseries)
+        drawn["lines"] = charts.durations(
+            [(name, report.timeseries, field) for name, field in _LINES]
+        )
+    return parts.page("strategy.html", view, id=asked.id, report=report, failures=failures, **drawn)
+
+
+async def executions(reader: Reader, request: Request) -> Response:
+    """The executions behind a number."""
+    asked = query(queries.ExecutionsPage, request)
+    view = View.of(request, "executions", asked.since, asked.until, all_times=asked.all_times)
+    parts = _Parts()
+    realms = view.scope.realm(asked.realm)
+    before = None if asked.before is None else asked.before.row()
+    window: dict[str, Any] = {"realm_id": realms, "since": view.since, "until": view.until}
+    size = arguments.limit(asked.limit, 200)
+    async with reader.snapshot() as log:
+        if asked.id is None:
+            found = log.list_failures(
+                **window, strategy_id=view.scope.strategies, before=before, limit=size
+            )
+        else:
+            found = log.list_executions(
+                **window,
+                strategy_id=view.scope.strategy(asked.id),
+                **asked.filters(),
+                before=before,
+                limit=size,
+            )
+        rows = await parts.take("executions", found)
+    filters = {name: asked_for for name, asked_for in asked.filters().items() if asked_for}
+    return parts.page(
+        "executions.html",
+        view,
+        id=asked.id,
+        asked=asked,
+        filters=filters,
+        rows=rows,
+        following=_following(view, rows, size),
+    )
+
+
+async def compare(reader: Reader, request: Request) -> Response:
+    """Two strategies over one another."""
+    asked = query(queries.ComparePage, request)
+    view = View.of(request, "compare", asked.since, asked.until)
+    parts = _Parts()
+    given: dict[str, Any] = {"both": None, "a": asked.a, "b": asked.b}
+    if asked.a is None or asked.b is None:
+        return render("compare.html", view, missing=[], **given)
+    a, b = view.scope.strategy(asked.a), view.scope.strategy(asked.b)
+    window: dict[str, Any] = {
+        "realm_id": view.scope.realm(asked.realm),
+        "since": view.since,
+        "until": view.until,
+    }
+    async with reader.snapshot() as log:
+        both = await parts.take("numbers", log.compare(a=a, b=b, **window))
+        series = [
+            await parts.take(f"time series of {name}", log.timeseries(strategy_id=one, **window))
+            for name, one in (("A", a), ("B", b))
+        ]
+    one, two = series
+    if one is not None and two is not None:
+        given["series"] = list(zip(one, two, strict=True))
+        given["runs"] = charts.counts([("a", one, "total"), ("b", two, "total")])
+        of = "duration_p95_ms"
+        given["p95"] = charts.durations([("a", one, of), ("b", two, of)])
+    return parts.page("compare.html", view, **{**given, "both": both})
+
+
+async def execution(reader: Reader, request: Request) -> Response:
+    """One execution, with the waterfall of its trace."""
+    asked = query(queries.ExecutionPage, request)
+    view = View.of(request, "execution", asked.since, asked.until)
+    async with reader.snapshot() as log:
+        found = await log.get(id=asked.id)
+    # What one may not see is as good as not there.
+    if found is None or not view.scope.sees(found.strategy_id, found.realm_id):
+        raise HTTPException(404, "No execution has this id.")
+    return render("execution.html", view, missing=[], one=found, rows=waterfall(found))
+
+
+async def storage(reader: Reader, request: Request) -> Response:
+    """The log itself: partitions, sizes, health."""
+    asked = query(queries.StoragePage, request)
+    view = View.of(request, "storage", asked.since, asked.until)
+    if not view.scope.is_whole:
+        raise HTTPException(403, "The log itself is not yours to see.")
+    parts = _Parts()
+    async with reader.snapshot() as log:
+        health = await parts.take("health", log.health())
+        tables = await parts.take("tables", log.list_tables())
+    findings = [] if health is None else list(examined(health, schema=reader.schema))
+    return parts.page("storage.html", view, health=health, findings=findings, tables=tables)
+
+
+PAGES: Sequence[tuple[str, Page]] = (
+    ("/", overview),
+    ("/strategy", strategy),
+    ("/executions", executions),
+    ("/compare", compare),
+    ("/execution", execution),
+    ("/storage", storage),
+)
+
+
+def _following(view: View, rows: Sequence[StrategyExecutionLog] | None, size: int) -> str | None:
+    """Where the next page is, if this one is full."""
+    if not rows or len(rows) < size:
+        return None
+    return view.same(before=Cursor.after(rows[-1]))

@@ -1,0 +1,251 @@
+"""What a request asks: its query parameters as models, of which the OpenAPI document is made."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+)
+from starlette.requests import Request
+
+from execlog import moments
+from execlog.dashboard import RankBy
+from execlog.models import StrategyExecutionLog, invalid_argument
+
+__all__ = [
+    "ComparePage",
+    "Comparison",
+    "Cursor",
+    "ExecutionPage",
+    "Executions",
+    "ExecutionsPage",
+    "Failures",
+    "Metrics",
+    "Page",
+    "Ranking",
+    "Series",
+    "StoragePage",
+    "query",
+]
+
+_LENGTH = r"(\d{1,6}(\.\d{1,3})?(ms|s|m|h|d|w)){1,4}"
+_ZONE = re.compile(r" (\d\d:?\d\d)$")  # a + that nobody escaped
+_EXAMPLES = ["15m", "24h", "2026-11-24T13:00:00Z"]
+
+
+def _moment(value: object) -> datetime:
+    # Without a zone it is UTC: the server's own zone is nothing that a viewer sees.
+    return moments.moment(_ZONE.sub(r"+\1", _text(value)), datetime.now(UTC), UTC)
+
+
+def _length(value: object) -> timedelta:
+    return moments.length(_text(value))
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("must be a text")
+    return value
+
+
+_Moment = Annotated[
+    datetime,
+    BeforeValidator(_moment),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": f"^{_LENGTH}$"},
+                {"type": "string", "format": "date-time"},
+                {"type": "string", "format": "date"},
+            ],
+            "examples": _EXAMPLES,
+        }
+    ),
+]
+_Length = Annotated[
+    timedelta,
+    BeforeValidator(_length),
+    WithJsonSchema({"type": "string", "pattern": f"^{_LENGTH}$", "examples": ["5m", "1h"]}),
+]
+_Number = Annotated[float, Field(allow_inf_nan=False)]
+_Name = Annotated[str, Field(min_length=1)]
+Limit = Annotated[int, Field(description="Brought into its range, never refused.")]
+
+
+class Cursor(BaseModel):
+    """Where a page begins: after the execution of this time and id."""
+
+    created_at: datetime | None
+    id: UUID
+
+    @classmethod
+    def after(cls, row: StrategyExecutionLog) -> str:
+        """The cursor of what follows a row, as `before` takes it. Never raises."""
+        return f"{'' if row.created_at is None else row.created_at.isoformat()},{row.id}"
+
+    def row(self) -> StrategyExecutionLog:
+        """A row that stands at this place; nothing else of it is true. Never raises."""
+        return StrategyExecutionLog.model_construct(created_at=self.created_at, id=self.id)
+
+
+def _cursor(value: object) -> Cursor:
+    time, comma, identity = _text(value).rpartition(",")
+    if not comma:
+        raise ValueError("is no cursor: a time, a comma and an id")
+    when = _ZONE.sub(r"+\1", time)
+    try:
+        return Cursor(
+            created_at=moments.moment(when, datetime.now(UTC), UTC) if when else None,
+            id=UUID(identity),
+        )
+    except ValueError:
+        raise ValueError("is no cursor: a time, a comma and an id") from None
+
+
+_Before = Annotated[
+    Cursor,
+    BeforeValidator(_cursor),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "description": "The next page; from the Link header of the page before.",
+            "pattern": "^[^,]*,[0-9a-f-]{36}$",
+        }
+    ),
+]
+
+
+class _Query(BaseModel):
+    # What is not known is passed over: other tools add parameters of their own.
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+
+class _Window(_Query):
+    since: _Moment | None = Field(None, description="From then on, or since so long ago.")
+    until: _Moment | None = Field(None, description="Until then, included.")
+
+
+class _Realm(_Window):
+    realm: str | None = Field(None, description="Only this tenant's executions.")
+
+
+class Ranking(_Realm):
+    """Of `GET /api/strategies`."""
+
+    by: RankBy = Field("p99", description="What the first has most of.")
+    limit: Limit = 10
+
+
+class Metrics(_Realm):
+    """Of `GET /api/strategies/{id}/metrics`."""
+
+
+class Series(_Realm):
+    """Of `GET /api/strategies/{id}/timeseries`."""
+
+    bucket: _Length | None = Field(None, description="The width; at most 1,000 buckets.")
+
+
+class Executions(_Realm):
+    """Of `GET /api/strategies/{id}/executions`."""
+
+    status: str | None = Field(
+        None,
+        description='A status; "failed": any but ok; "other": none of ok, error, timeout, limit.',
+    )
+    error_code: str | None = None
+    case_name: str | None = None
+    no_case: bool = Field(False, description="Only those for which no rule matched.")
+    min_duration_ms: _Number | None = None
+    above_duration_ms: _Number | None = None
+    max_duration_ms: _Number | None = None
+    min_points: _Number | None = None
+    max_points: _Number | None = None
+    below_points: _Number | None = None
+    before: _Before | None = None
+    limit: Limit = 50
+
+    def filters(self) -> dict[str, Any]:
+        """What of the repository's `list_executions` says which rows. Never raises."""
+        return {
+            "status": self.status,
+            "error_code": self.error_code,
+            "case_name": "" if self.no_case else self.case_name,
+            "min_duration_ms": self.min_duration_ms,
+            "above_duration_ms": self.above_duration_ms,
+            "max_duration_ms": self.max_duration_ms,
+            "min_points": self.min_points,
+            "max_points": self.max_points,
+            "below_points": self.below_points,
+        }
+
+
+class Failures(_Realm):
+    """Of `GET /api/failures`."""
+
+    before: _Before | None = None
+    limit: Limit = 50
+
+
+class Comparison(_Realm):
+    """Of `GET /api/compare`."""
+
+    a: _Name = Field(description="A strategy.")
+    b: _Name = Field(description="Another one.")
+
+
+class Page(_Realm):
+    """Of the page of a strategy."""
+
+    id: _Name
+
+
+class ExecutionsPage(Executions):
+    """Of the page of executions; without an `id`, the failures of all strategies."""
+
+    id: _Name | None = None
+    all_times: bool = False
+
+
+class ComparePage(_Realm):
+    """Of the page that compares two; without either it asks which."""
+
+    a: _Name | None = None
+    b: _Name | None = None
+
+
+class ExecutionPage(_Realm):
+    """Of the page of one execution."""
+
+    id: UUID
+
+
+class StoragePage(_Realm):
+    """Of the page of the log itself; what it is given, its links keep."""
+
+
+Asked = TypeVar("Asked", bound=_Query)
+
+
+def query(model: type[Asked], request: Request) -> Asked:
+    """The parameters of a request.
+
+    A name without a value is one that was left out, so that a form may have empty fields.
+
+    Raises:
+        InvalidArgument: One of them is missing or of another form; names it.
+    """
+    given = {name: value for name, value in request.query_params.items() if value}
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise invalid_argument(error) from None

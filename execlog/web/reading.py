@@ -1,0 +1,157 @@
+"""Reads the log for viewers: one snapshot a page, read-only, within its time and its connections.
+
+A page borrows one connection. At most half of the pool is used at once, so that however many look,
+the rest is free for whoever else uses it; those that find no connection wait their turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from execlog import arguments
+from execlog.dashboard import Dashboard, fallbacks
+from execlog.errors import InvalidArgument, QueryRejected, StoreUnavailable, driver_errors
+from execlog.repository import statements
+from execlog.resources import folder
+from execlog.store import Store
+from execlog.template import filled
+
+if TYPE_CHECKING:
+    Pool = asyncpg.Pool[asyncpg.Record]
+    Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+
+__all__ = ["Reader"]
+
+_OWN_CONNECTIONS = 5
+_PATIENCE = 2.0  # times the limit of one statement, for all that a page does
+_END_SECONDS = 1.0
+
+
+class Reader:
+    """Lends snapshots of a log.
+
+    Args:
+        source: A pool, which stays the caller's, or a DSN: then a pool of its own is made when it
+            is first needed, and closed by `aclose`.
+        timeout: Seconds that one statement may take, and that one may wait for a connection.
+        schema: Where the log is.
+
+    Raises:
+        InvalidArgument: `source` is neither, `timeout` is no positive number, or `schema` can't be
+            a name.
+        QueryFileError: The install lacks SQL files, or has others.
+    """
+
+    def __init__(self, source: Pool | str, timeout: float, schema: str) -> None:
+        """Takes the parts and loads the statements. Raises: see the class."""
+        if not isinstance(source, str | asyncpg.Pool):
+            problem = f"must be an asyncpg.Pool or a DSN, not {type(source).__name__}"
+            raise InvalidArgument("pool_or_dsn", problem)
+        self._dsn = arguments.name("pool_or_dsn", source) if isinstance(source, str) else None
+        self._pool = None if isinstance(source, str) else source
+        self._timeout = arguments.seconds("timeout", timeout)
+        self.schema = where = arguments.schema(schema)
+        self._statements, self._fallbacks = statements(where), fallbacks(where)
+        words = {"timeout": arguments.server_timeout("timeout", timeout)}
+        self._begin = filled((folder("sql") / "reading" / "begin.sql").read_text(), where, words)
+        self._end = (folder("sql") / "reading" / "end.sql").read_text()
+        self._turns: asyncio.Semaphore | None = None
+
+    @contextlib.asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Dashboard]:
+        """The log at one moment: its methods read in one transaction that can't write.
+
+        Where one of them fails, the next one has another transaction.
+
+        Raises:
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away, or no connection was free in time.
+            QueryRejected: The server refuses.
+        """
+        async with self._turn() as pool:
+            with driver_errors("connect"):
+                try:
+                    connection = await pool.acquire(timeout=self._timeout)
+                except ValueError as error:
+                    if isinstance(error, OSError):  # a certificate that does not verify is both
+                        raise
+                    # The driver's text would quote it; and whoever looks can't mend it.
+                    problem = "connect: pool_or_dsn is not a connection string that can be used"
+                    raise QueryRejected(problem) from None
+            try:
+                store = _Snapshot(connection, self._timeout, self._begin, self._end)
+                yield Dashboard(store, self._statements, self._fallbacks)
+                await store.end()
+            finally:
+                with contextlib.suppress(Exception):
+                    await pool.release(connection, timeout=_END_SECONDS)
+
+    async def aclose(self) -> None:
+        """Closes a pool of its own. Never raises."""
+        pool, self._pool = self._pool, None if self._dsn is not None else self._pool
+        if self._dsn is not None and pool is not None:
+            pool.terminate()
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[Pool]:
+        """Waits until fewer than half of the pool's connections are used for viewers."""
+        pool = await self._opened()
+        if self._turns is None:
+            self._turns = asyncio.Semaphore(max(pool.get_max_size() // 2, 1))
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise StoreUnavailable(f"no connection was free within {self._timeout:g} s") from None
+        try:
+            yield pool
+        finally:
+            self._turns.release()
+
+    async def _opened(self) -> Pool:
+        if self._pool is None:
+            # Nothing is connected yet, so nothing is waited for, and there is one pool. A pooler
+            # may stand in between.
+            self._pool = asyncpg.create_pool(
+                self._dsn, min_size=0, max_size=_OWN_CONNECTIONS, statement_cache_size=0
+            )
+            await self._pool
+        return self._pool
+
+
+class _Snapshot(Store):
+    """A borrowed connection, in one transaction from its first statement on."""
+
+    def __init__(self, connection: Connection, timeout: float, begin: str, end: str) -> None:
+        self._borrowed = connection
+        self._timeout = timeout
+        self._begin, self._end = begin, end
+        self._until = asyncio.get_running_loop().time() + _PATIENCE * timeout
+
+    def deadline(self) -> float:
+        return min(super().deadline(), self._until)
+
+    async def end(self) -> None:
+        """Ends the transaction; what was read is read, however that goes."""
+        if not self._borrowed.is_closed() and self._borrowed.is_in_transaction():
+            with contextlib.suppress(Exception):
+                await self._borrowed.execute(self._end, timeout=_END_SECONDS)
+
+    @contextlib.asynccontextmanager
+    async def _connection(
+        self, name: str, deadline: float | None = None
+    ) -> AsyncIterator[tuple[Connection, float]]:
+        end = self.deadline() if deadline is None else deadline
+        if not self._borrowed.is_in_transaction():
+            await self._borrowed.execute(self._begin, timeout=self.remaining(end))
+        try:
+            yield self._borrowed, self.remaining(end)
+        except BaseException:
+            # It is aborted: the same ends it.
+            await self.end()
+            raise

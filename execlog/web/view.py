@@ -1,0 +1,124 @@
+"""What every page has: the window that is looked at, the scope, and links that keep both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+
+from execlog.errors import InvalidArgument
+from execlog.web.access import Scope, scope_of
+
+__all__ = ["PRESETS", "View"]
+
+PRESETS: Sequence[tuple[str, str]] = (
+    ("15m", "15 min"),
+    ("1h", "1 h"),
+    ("6h", "6 h"),
+    ("24h", "24 h"),
+    ("7d", "7 days"),
+    ("30d", "30 days"),
+)
+_ENDS: Sequence[str] = ("since", "until")
+_USUAL = "24h"
+_USUAL_LENGTH = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class View:
+    """One look at the log.
+
+    Attributes:
+        page: The page's name, which its path is too; empty for the overview.
+        own: The page's own parameters, as they were given.
+        window: The window's parameters, as they were given: a link keeps "24h".
+        realm: The tenant that is looked at; None: all of the scope.
+        scope: What may be seen.
+        since: The window's begin; None: it has none.
+        until: Its end.
+        now: When it was asked.
+    """
+
+    page: str
+    own: Mapping[str, str]
+    window: Mapping[str, str]
+    realm: str | None
+    scope: Scope
+    since: datetime | None
+    until: datetime | None
+    now: datetime
+
+    @classmethod
+    def of(
+        cls,
+        request: Request,
+        page: str,
+        since: datetime | None,
+        until: datetime | None,
+        *,
+        all_times: bool = False,
+    ) -> View:
+        """The view of a request, its window the last day where it names none.
+
+        Raises:
+            InvalidArgument: The window ends where the calendar begins.
+        """
+        now = datetime.now(UTC)
+        given = {name: text for name, text in request.query_params.items() if text}
+        window = {name: given.pop(name) for name in _ENDS if name in given}
+        realm = given.pop("realm", None)
+        if not all_times:
+            until = now if until is None else until
+            try:
+                since = until - _USUAL_LENGTH if since is None else since
+            except OverflowError:
+                raise InvalidArgument("until", "has no day before it") from None
+        return cls(page, given, window, realm, scope_of(request), since, until, now)
+
+    @property
+    def preset(self) -> str | None:
+        """The preset that the window is; None: it is one of the viewer's own. Never raises."""
+        if "until" in self.window:
+            return None
+        since = self.window.get("since", _USUAL)
+        return since if since in dict(PRESETS) else None
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the window goes on as time does. Never raises."""
+        return "until" not in self.window
+
+    def link(self, page: str, **own: Any) -> str:
+        """Another page, over the same window and realm. Never raises."""
+        return _url(page, {**own, **self.window, "realm": self.realm})
+
+    def same(self, **changed: Any) -> str:
+        """This page with other parameters; None takes one away. Never raises."""
+        kept = {**self.own, **self.window, "realm": self.realm}
+        kept.pop("before", None)  # another question has pages of its own
+        return _url(self.page, {**kept, **changed})
+
+    def within(self, page: str, since: datetime, until: datetime, **own: Any) -> str:
+        """A page over another window. Never raises."""
+        ends = {"since": _compact(since), "until": _compact(until)}
+        return _url(page, {**own, **ends, "realm": self.realm})
+
+
+def _url(page: str, parameters: Mapping[str, Any]) -> str:
+    """Relative: all pages lie beside each other, wherever that is."""
+    given = {
+        name: "true" if value is True else value
+        for name, value in parameters.items()
+        if value is not None and value is not False
+    }
+    return f"{page or './'}?{urlencode(given)}" if given else page or "./"
+
+
+def _compact(time: datetime) -> str:
+    """A time in ISO's basic form, which needs no escaping."""
+    form = "%Y%m%dT%H%M%S.%fZ" if time.microsecond else "%Y%m%dT%H%M%SZ"
+    return time.astimezone(UTC).strftime(form).zfill(len("20260101T000000Z"))

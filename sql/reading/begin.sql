@@ -1,0 +1,10 @@
+-- A viewer's questions are answered from one snapshot, in a transaction that can't write, and none takes
+-- longer than it may. Compiling takes longer than reading; and a plan for any parameters would look into
+-- every partition.
+begin transaction isolation level repeatable read read only;
+
+set local statement_timeout = :'timeout';
+
+set local jit = off;
+
+set local plan_cache_mode = force_custom_plan;

@@ -1,0 +1,2 @@
+-- Nothing was written; what ends well is in the server's statistics.
+commit;

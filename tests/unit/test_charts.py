@@ -1,0 +1,142 @@
+"""The geometry of the charts, and a trace's waterfall."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from execlog import StrategyExecutionLog
+from execlog.nodes import nodes
+from execlog.timeseries import TimeseriesBucket
+from execlog.web import charts
+from execlog.web.waterfall import waterfall
+from tests.rows import row
+
+BEGIN = datetime(2026, 11, 24, 13, 7, tzinfo=UTC)
+
+
+def bucket(place: int = 0, width: timedelta = timedelta(minutes=15), **counts: Any) -> Any:
+    found: dict[str, Any] = dict.fromkeys(TimeseriesBucket.model_fields, 0)
+    statuses = {name: counts.get(name, 0) for name in charts.STATUSES}
+    found |= {"start": BEGIN + place * width, "method": "exact", "total": sum(statuses.values())}
+    return TimeseriesBucket(**{**found, **statuses, **counts})
+
+
+def heights(d: str) -> list[float]:
+    return [float(tall) for tall in re.findall(r"v([\d.]+)", d)]
+
+
+def test_bars_stand_on_one_another() -> None:
+    """What failed stands on the base line, and as tall as it is many."""
+    chart = charts.volume([bucket(0, ok=80, error=20), bucket(1), bucket(2, ok=50)])
+    paths = {path.kind: path.d for path in chart.paths}
+    assert list(paths) == ["error", "ok"]
+    [failed] = heights(paths["error"])
+    ok = heights(paths["ok"])
+    assert ok[0] == pytest.approx(4 * failed, rel=0.02)
+    assert ok[1] == pytest.approx(2.5 * failed, rel=0.02)
+    top = float(re.findall(r"M1 ([\d.]+)", paths["error"])[0])
+    assert top + failed == pytest.approx(charts.HEIGHT, abs=0.1)
+    assert chart.width == 30
+
+
+def test_a_failure_among_a_million_is_seen() -> None:
+    chart = charts.volume([bucket(0, ok=1_000_000, limit=1)])
+    assert heights(chart.paths[0].d)[0] > 1
+
+
+@pytest.mark.parametrize("most", [1, 2, 7, 10, 99, 100, 12_345, 10**9])
+def test_levels_are_round_and_inside(most: int) -> None:
+    chart = charts.volume([bucket(0, ok=most)])
+    assert 1 <= len(chart.levels) <= 5
+    for level in chart.levels:
+        assert 0 < float(level.at) < charts.HEIGHT
+        assert level.label.replace(",", "").rstrip("0") in {
+            "",
+            "1",
+            "2",
+            "3",
+            "4",
+            "5",
+            "6",
+            "8",
+            "15",
+        }
+
+
+def test_lines_are_logarithmic_and_have_gaps() -> None:
+    took = [10.0, 100.0, 1000.0]
+    series = [bucket(n, ok=1, duration_p95_ms=value) for n, value in enumerate(took)]
+    series += [bucket(3), bucket(4, ok=1, duration_p95_ms=0.0)]
+    chart = charts.durations([("p95", series, "duration_p95_ms")])
+    [path] = chart.paths
+    points = [float(y) for _, y in re.findall(r"[ML](\d+) ([\d.]+)", path.d)]
+    assert points[0] - points[1] == pytest.approx(points[1] - points[2], abs=0.2)
+    assert path.d.count("M") == 2
+    assert [level.label for level in chart.levels] == ["10 ms", "100 ms", "1 s"]
+
+
+@pytest.mark.parametrize("values", [[], [0.0], [5e-324], [1e300], [1e-9, 1e300]])
+def test_odd_durations_are_drawn(values: list[float]) -> None:
+    series = [bucket(n, ok=1, duration_p95_ms=value) for n, value in enumerate(values)] or [
+        bucket()
+    ]
+    chart = charts.durations([("p95", series, "duration_p95_ms")])
+    assert "nan" not in chart.paths[0].d
+    assert len(chart.levels) <= 6
+
+
+@pytest.mark.parametrize(
+    ("width", "count", "labels"),
+    [
+        (timedelta(seconds=10), 90, ["13:10", "13:15", "13:20"]),
+        (timedelta(minutes=15), 96, ["18:00", "Nov 25", "06:00", "12:00"]),
+        (timedelta(hours=6), 120, ["Nov 30", "Dec 7", "Dec 14", "Dec 21"]),
+    ],
+)
+def test_times_are_round(width: timedelta, count: int, labels: list[str]) -> None:
+    found = charts.times([bucket(n, width) for n in range(count)])
+    assert [mark.label for mark in found][: len(labels)] == labels or len(found) in range(2, 7)
+    assert all(0 <= float(mark.at.rstrip("%")) <= 100 for mark in found)
+
+
+def run(trace: list[Any] | None, took: float = 10.0) -> StrategyExecutionLog:
+    return row(trace=trace, duration_ms=took)
+
+
+def test_nodes_run_one_after_the_other() -> None:
+    trace = [
+        {"node": "load", "ms": 2.0, "output": {"a": 1}},
+        {"name": "rules", "performance": "5ms", "children": [{"id": 7, "durationMs": 4}]},
+        "just text",
+    ]
+    rows = waterfall(run(trace))
+    assert [(one.depth, one.node.name) for one in rows] == [
+        (0, "load"),
+        (0, "rules"),
+        (1, "7"),
+        (0, None),
+    ]
+    assert [(one.begin, one.width) for one in rows] == [(0, 20), (20, 50), (20, 40), (None, 0)]
+    assert rows[0].node.facts == [("output", '{"a": 1}')]
+
+
+def test_a_trace_that_took_longer_than_its_run_fits() -> None:
+    rows = waterfall(run([{"node": "a", "ms": 30}, {"node": "b", "ms": 10}]))
+    assert [(one.begin, one.width) for one in rows] == [(0, 75), (75, 25)]
+    assert waterfall(run(None)) == []
+    assert waterfall(run([{"node": "a", "ms": 0}], took=0.0))[0].begin is None
+
+
+@pytest.mark.parametrize("time", ["1e400ms", "..ms", -1, True, None, "fast", float("1e308"), [1]])
+def test_odd_times_are_no_times(time: Any) -> None:
+    [node] = nodes([{"node": "a", "ms": time}])
+    assert node.took_ms is None or node.took_ms == 1e308
+
+
+def test_children_that_are_no_nodes_are_facts() -> None:
+    [node] = nodes([{"node": "a", "nodes": 3, "children": ["x"], "steps": []}])
+    assert [name for name, _ in node.facts] == ["nodes", "children", "steps"]

@@ -1,0 +1,250 @@
+"""Who is let in, where it is mounted, and how it reads."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+import asyncpg
+import fastapi
+import httpx2
+import pytest
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.routing import Mount
+
+from execlog import ExecutionRecorder, InvalidArgument, StrategyExecutionLogRepository
+from execlog.embedded import EmbeddedPostgres
+from execlog.web import Scope, create_app, with_token
+from tests.rows import fields
+from tests.types import Pool
+from tests.web.test_api import client, executions
+
+PAGES = ["/", "/strategy?id=loyalty", "/executions?id=loyalty", "/compare", "/storage"]
+
+
+async def asked(
+    app: Any, path: str = "/", peer: str = "127.0.0.1", **headers: str
+) -> httpx2.Response:
+    transport = httpx2.ASGITransport(app=app, client=(peer, 50000))
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    async with httpx2.AsyncClient(transport=transport, base_url="http://localhost:8000") as api:
+        return await api.get(path, headers=names)
+
+
+@pytest.mark.parametrize(
+    ("peer", "headers", "status"),
+    [
+        ("127.0.0.1", {}, 200),
+        ("127.8.8.8", {"host": "127.0.0.1:8000"}, 200),
+        ("::1", {"host": "[::1]:8000"}, 200),
+        ("::ffff:127.0.0.1", {}, 200),
+        ("testclient", {"host": "testserver"}, 200),
+        ("10.0.0.5", {}, 403),
+        ("fe80::1%eth0", {}, 403),
+        ("::ffff:10.0.0.5", {}, 403),
+        # A page of somebody else's whose name leads here.
+        ("127.0.0.1", {"host": "evil.example"}, 403),
+        ("127.0.0.1", {"host": "127.0.0.1.evil.example:8000"}, 403),
+        # Somebody behind a proxy of this machine.
+        ("127.0.0.1", {"x-forwarded-for": "127.0.0.1"}, 403),
+        ("127.0.0.1", {"forwarded": "for=10.0.0.5"}, 403),
+    ],
+)
+async def test_only_this_machine(
+    pool: Pool, peer: str, headers: dict[str, str], status: int
+) -> None:
+    app = create_app(pool)
+    for path in ("/compare", "/api/openapi.json", "/static/execlog.css", "/api/strategies"):
+        assert (await asked(app, path, peer, **headers)).status_code == status, path
+
+
+async def test_a_token(pool: Pool) -> None:
+    app = create_app(pool, authorize=with_token("sésame:1"))
+    without = await asked(app, "/compare", "10.0.0.5")
+    assert without.status_code == 401
+    assert without.headers["www-authenticate"].startswith("Basic ")
+    assert (await asked(app, "/api/health")).headers["content-type"] == "application/problem+json"
+    for auth in (("", "sésame:1"), ("anybody", "sésame:1")):
+        basic = httpx2.BasicAuth(*auth)
+        async with client(app, auth=basic) as api:
+            assert (await api.get("/compare")).status_code == 200
+    for wrong in ("Bearer sesame", "Basic !!!", "Basic", "", "Digest x", "Bearer "):
+        assert (await asked(app, "/compare", authorization=wrong)).status_code == 401
+    bearer = create_app(pool, authorize=with_token("sesame"))
+    assert (await asked(bearer, "/compare", authorization="Bearer sesame")).status_code == 200
+    for token in ("", 1):
+        with pytest.raises(InvalidArgument, match="token"):
+            with_token(token)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("answer", [None, True, "acme", {"realms": None}])
+async def test_what_is_no_scope_sees_nothing(pool: Pool, answer: Any) -> None:
+    for authorize in (lambda request: answer, _later(answer)):
+        app = create_app(pool, authorize=authorize)
+        assert (await asked(app, "/compare")).status_code == 403
+
+
+def _later(answer: Any) -> Any:
+    async def authorize(request: Request) -> Any:
+        return answer
+
+    return authorize
+
+
+async def test_an_authorize_that_refuses_or_fails(pool: Pool) -> None:
+    def refuse(request: Request) -> Scope:
+        raise HTTPException(302, headers={"Location": "/login"})
+
+    found = await asked(create_app(pool, authorize=refuse))
+    assert (found.status_code, found.headers["location"]) == (302, "/login")
+
+    def fail(request: Request) -> Scope:
+        raise RuntimeError("hunter2")
+
+    transport = httpx2.ASGITransport(
+        app=create_app(pool, authorize=fail), raise_app_exceptions=False
+    )
+    async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as api:
+        broken = await api.get("/api/strategies")
+    assert (broken.status_code, "hunter2" in broken.text) == (500, False)
+
+
+@pytest.mark.parametrize("scope", [{"realms": "acme"}, {"strategies": [1]}, {"realms": 3}])
+def test_a_bad_scope(scope: dict[str, Any]) -> None:
+    with pytest.raises(InvalidArgument, match=next(iter(scope))):
+        Scope(**scope)
+
+
+async def test_mounted_anywhere(pool: Pool, repository: StrategyExecutionLogRepository) -> None:
+    """Below FastAPI, below Starlette, below a prefix: every link of every page leads to a page."""
+    await repository.insert_rows(executions(60))
+    inside = create_app(pool)
+    service = fastapi.FastAPI()
+    service.mount("/runbook", inside)
+    outer = Starlette(routes=[Mount("/a/b", inside)])
+    own = create_app(pool, prefix="/runbook/")
+    for app, where in ((service, "/runbook"), (outer, "/a/b"), (own, "/runbook"), (inside, "")):
+        async with client(app, follow_redirects=True) as api:
+            assert (await api.get(where or "/")).status_code == 200
+            for page in PAGES:
+                found = await api.get(f"{where}{page}")
+                links = set(re.findall(r'(?:href|src)="([^"#][^"]*)"', found.text))
+                assert len(links) >= 8
+                for link in links:
+                    target = found.url.join(link.replace("&amp;", "&"))
+                    assert target.path.startswith(where + "/"), link
+                    assert (await api.get(target)).status_code == 200, (page, link)
+            document = (await api.get(f"{where}/api/openapi.json")).json()
+            assert document["servers"] == [{"url": where or "/"}]
+
+
+async def test_each_answer_has_its_headers(pool: Pool) -> None:
+    app = create_app(pool)
+    for path in (*PAGES, "/nothing", "/api/strategies", "/api/nothing", "/static/execlog.js"):
+        headers = (await asked(app, path)).headers
+        assert headers["content-security-policy"].startswith("default-src 'self';")
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["cache-control"] == "no-store"
+
+
+async def test_what_takes_too_long_is_left_out(
+    dsn: str, pool: Pool, repository: StrategyExecutionLogRepository
+) -> None:
+    """Somebody holds the rollups: the numbers do not come, the rows do, and the page says so."""
+    await repository.insert_rows(executions(60))
+    app = create_app(pool, timeout=0.3)
+    holder = await asyncpg.connect(dsn)
+    async with holder.transaction():
+        await holder.execute("lock table execlog.rollup in access exclusive mode")
+        async with asyncio.timeout(10):
+            page = await asked(app, "/strategy?id=loyalty")
+        assert page.status_code == 200
+        assert "Not all is here." in page.text
+        assert "Newest failures" in page.text
+        assert page.text.count("<tr>") > 10
+        assert (await asked(app, "/api/strategies/loyalty/metrics")).status_code == 503
+        await holder.execute("lock table execlog.strategy_execution_log in access exclusive mode")
+        async with asyncio.timeout(10):
+            nothing = await asked(app, "/strategy?id=loyalty")
+        assert nothing.status_code == 503
+    await holder.close()
+    assert "Not all is here." not in (await asked(app, "/strategy?id=loyalty")).text
+    idle = "select count(*) from pg_stat_activity where state like 'idle in%'"
+    assert await pool.fetchval(idle) == 0
+
+
+async def test_many_viewers_leave_a_recorder_its_turn(dsn: str) -> None:
+    """Fifty at once on five connections, which a recorder borrows from too."""
+    async with asyncpg.create_pool(dsn, min_size=1, max_size=5) as pool:
+        log = StrategyExecutionLogRepository(pool)
+        await log.insert_rows(executions(2000))
+        app = create_app(pool)
+        busiest = 0
+
+        async def view() -> None:
+            async with client(app) as api:
+                for path in ("/", "/strategy?id=loyalty"):
+                    found = await api.get(path)
+                    assert found.status_code == 200
+                    assert "Not all is here." not in found.text
+
+        async def watch(viewers: asyncio.Future[Any]) -> None:
+            nonlocal busiest
+            while not viewers.done():
+                busiest = max(busiest, pool.get_size() - pool.get_idle_size())
+                await asyncio.sleep(0)
+
+        async with ExecutionRecorder(pool, linger=0.01) as recorder:
+            viewers = asyncio.gather(*(view() for _ in range(50)))
+            watching = asyncio.ensure_future(watch(viewers))
+            while not viewers.done():
+                for _ in range(5):
+                    recorder.record(**fields(duration_ms=1.0))
+                await asyncio.sleep(0.01)
+            await asyncio.gather(viewers, watching)
+        stats = recorder.stats()
+        assert (stats.dropped, stats.rejected, stats.written) == ({}, {}, stats.offered)
+        assert stats.written > 0
+        # Half of five, rounded down, and the recorder's own.
+        assert busiest <= 3
+
+
+async def test_round_trips_of_a_strategys_page() -> None:
+    """One statement for the numbers, one for the rows, in a transaction that can't write."""
+    settings = {
+        "shared_preload_libraries": "pg_stat_statements",
+        "pg_stat_statements.track_utility": "on",
+    }
+    with EmbeddedPostgres(settings=settings) as server:
+        import execlog
+
+        await execlog.migrate(server.dsn)
+        observer = await asyncpg.connect(server.dsn)
+        await observer.execute("create extension pg_stat_statements")
+        async with asyncpg.create_pool(server.dsn, min_size=1, max_size=1) as pool:
+            await StrategyExecutionLogRepository(pool).insert_rows(executions(60))
+            app = create_app(pool)
+            assert (await asked(app, "/strategy?id=loyalty")).status_code == 200
+            await observer.execute("select pg_stat_statements_reset()")
+            assert (await asked(app, "/strategy?id=loyalty")).status_code == 200
+            found = await observer.fetch("select query, calls from pg_stat_statements")
+        await observer.close()
+    calls = {record["query"]: record["calls"] for record in found}
+    read = [query for query in calls if "strategy_execution_log" in query]
+    assert [calls[query] for query in read] == [1, 1]
+    begin = next(query for query in calls if query.lower().startswith("begin"))
+    assert "read only" in begin.lower()
+    assert sum("statement_timeout" in query.lower() for query in calls) == 1
+
+
+async def test_it_can_not_write(pool: Pool) -> None:
+    app = create_app(pool)
+    async with app.state.reader.snapshot() as log:
+        await log.rank_strategies()
+        connection = log._store._borrowed
+        assert await connection.fetchval("show transaction_read_only") == "on"
+        assert await connection.fetchval("show transaction_isolation") == "repeatable read"
+        assert await connection.fetchval("show statement_timeout") == "5s"
