@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from execlog.cli import serving
 from execlog.cli.cards import summary
 from execlog.cli.options import Dsn, Schema
 from execlog.cli.overview import timeline
@@ -62,10 +63,13 @@ def demo(
     limit: Annotated[
         int | None, typer.Option("--limit", "-n", min=1, help="Score so many modules only.")
     ] = None,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Then serve the dashboard of it, until Ctrl-C.")
+    ] = False,
 ) -> None:
     """Score the standard library with a real rules engine, and show its log.
 
-    Ends with the summary and the time line of what ran.
+    Ends with the summary and the time line of what ran, or with the dashboard.
 
     Example: execlog demo -n 200
     """
@@ -82,6 +86,8 @@ def demo(
         for command in (summary, timeline):
             print(f"\n$ execlog {command.__name__} {STRATEGY}\n")
             command(STRATEGY, since=recorded.since, dsn=server)
+        if serve:
+            serving.serve(dsn=server)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import sys
 from typing import Annotated
 
@@ -13,6 +14,8 @@ from execlog.cli.server import dsn_of
 from execlog.template import SCHEMA
 
 __all__ = ["serve"]
+
+_BACKLOG = 128
 
 
 def serve(
@@ -52,16 +55,15 @@ def serve(
     logging.getLogger("execlog").addHandler(logging.StreamHandler())
     config = uvicorn.Config(
         app,
-        host=host,
-        port=port,
         log_level="warning",
         # Who asks is who is connected: what a header says of it, anybody can say.
         proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=3,
     )
-    with config.bind_socket() as socket:
-        where = socket.getsockname()
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, port), family=family, backlog=_BACKLOG) as listening:
+        where = listening.getsockname()
         shown = f"[{where[0]}]" if ":" in where[0] else where[0]
         print(f"execlog: http://{shown}:{where[1]}/ (Ctrl-C ends it)", file=sys.stderr)
-        uvicorn.Server(config).run(sockets=[socket])
+        uvicorn.Server(config).run(sockets=[listening])

@@ -1,0 +1,94 @@
+"""The command that serves the dashboard, as a process."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx2
+import pytest
+
+from execlog import StrategyExecutionLogRepository
+from tests.web.test_api import executions
+
+CALL = "from execlog.cli import main; main()"
+
+
+@contextmanager
+def serving(dsn: str, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The process, and where it says that it listens."""
+    command = [sys.executable, "-c", CALL, "serve", "--port", "0", "--dsn", dsn, *options]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment()) as process:
+        try:
+            assert process.stderr is not None
+            said = process.stderr.readline()
+            found = re.search(r"http://\S+/", said)
+            assert found, said
+            yield process, found[0]
+        finally:
+            process.kill()
+
+
+def environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("EXECLOG_")}
+
+
+async def test_it_serves_until_it_is_interrupted(
+    dsn: str, repository: StrategyExecutionLogRepository
+) -> None:
+    await repository.insert_rows(executions(20))
+    with serving(dsn) as (process, url):
+        assert url.startswith("http://127.0.0.1:")
+        assert "loyalty" in httpx2.get(url).text
+        assert httpx2.get(f"{url}api/strategies").json()[0]["strategyId"] == "loyalty"
+        refused = httpx2.get(url, headers={"Host": "evil.example"})
+        assert refused.status_code == 403
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) in (0, 130)
+
+
+async def test_with_a_token(dsn: str, repository: StrategyExecutionLogRepository) -> None:
+    await repository.insert_rows(executions(20))
+    with serving(dsn, "--token", "sesame", "--host", "0.0.0.0") as (_, url):
+        port = url.rstrip("/").rsplit(":", 1)[1]
+        here = f"http://127.0.0.1:{port}/"
+        assert httpx2.get(here).status_code == 401
+        assert httpx2.get(here, auth=("me", "wrong")).status_code == 401
+        assert "loyalty" in httpx2.get(here, auth=("me", "sesame")).text
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--host", "0.0.0.0"], "give a token too"),
+        (["--host", "::"], "give a token too"),
+        (["--host", "example.com"], "give a token too"),
+        (["--token", ""], "is empty"),
+        (["--dsn", ""], "is empty"),
+        (["--port", "70000"], "--port"),
+        (["--schema", "pg_x"], "pg_"),
+    ],
+)
+def test_what_it_refuses(options: list[str], said: str) -> None:
+    command = [sys.executable, "-c", CALL, "serve", *options]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=30)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_port_that_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-c", CALL, "serve", "--port", port]
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=environment(), timeout=30
+        )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(r"execlog: Address already in use.*\n", done.stderr)
