@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib import metadata
 from pathlib import Path
@@ -78,15 +79,16 @@ def create_app(
         finally:
             await reader.aclose()
 
+    failed = functools.partial(_failed, where)
     routes = _routes(reader)
     app = Starlette(
         routes=[Mount(where, routes=routes)] if where else routes,
         middleware=[
-            Middleware(Guard, authorize=authorize or loopback_only, refuse=_failed),
+            Middleware(Guard, authorize=authorize or loopback_only, refuse=failed),
         ],
         exception_handlers={
-            **dict.fromkeys(problems.ERRORS, _failed),
-            Exception: _failed,
+            **dict.fromkeys(problems.ERRORS, failed),
+            Exception: failed,
         },
         lifespan=lifespan,
     )
@@ -116,9 +118,9 @@ def _bound(
     return endpoint
 
 
-def _failed(request: Request, error: Exception) -> Response:
+def _failed(prefix: str, request: Request, error: Exception) -> Response:
     """A problem, as the one who asks can read it."""
-    path = request.url.path.removeprefix(request.scope.get("root_path", ""))
+    path = request.url.path.removeprefix(request.scope.get("root_path", "")).removeprefix(prefix)
     if path.startswith("/api/"):
         return problems.answer(error)
     problem = problems.problem_of(error)

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["Reader"]
 
 _OWN_CONNECTIONS = 5
-_PATIENCE = 2.0  # times the limit of one statement, for all that a page does
+# Times the limit of one statement: for a turn to come, and for all that a page does then.
+_PATIENCE = 2.0
 _END_SECONDS = 1.0
 
 
@@ -38,7 +39,8 @@ class Reader:
     Args:
         source: A pool, which stays the caller's, or a DSN: then a pool of its own is made when it
             is first needed, and closed by `aclose`.
-        timeout: Seconds that one statement may take, and that one may wait for a connection.
+        timeout: Seconds that one statement may take. For a turn one waits twice as long at most,
+            and so long may all of a page take then.
         schema: Where the log is.
 
     Raises:
@@ -103,11 +105,12 @@ class Reader:
         pool = await self._opened()
         if self._turns is None:
             self._turns = asyncio.Semaphore(max(pool.get_max_size() // 2, 1))
+        wait = _PATIENCE * self._timeout
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(wait):
                 await self._turns.acquire()
         except TimeoutError:
-            raise StoreUnavailable(f"no connection was free within {self._timeout:g} s") from None
+            raise StoreUnavailable(f"no connection was free within {wait:g} s") from None
         try:
             yield pool
         finally:

@@ -743,3 +743,24 @@ async def test_clocks_an_hour_ahead_and_behind(dsn: str, pool: Pool) -> None:
     assert {step.outcome for step in steps} == {"done"}
     assert (await StrategyExecutionLogRepository(pool).health()).stray_rows == 0
     await assert_sum(dsn, recorder.stats())
+
+
+async def test_the_tables_are_listed(pool: Pool) -> None:
+    """Partitions newest first, then DEFAULT, then rollups; sizes as the server has them."""
+    log = StrategyExecutionLogRepository(pool)
+    await maintain(pool, interval="day", ahead=3)
+    await log.insert_rows(row(created_at=datetime.now(UTC)) for _ in range(2000))
+    await pool.execute(f"analyze {TABLE}, execlog.rollup")
+    tables = await log.list_tables()
+    kinds = [one.kind for one in tables]
+    assert kinds == sorted(kinds, key=["partition", "default", "rollup"].index)
+    assert set(kinds) == {"partition", "default", "rollup"}
+    parts = [one for one in tables if one.kind == "partition"]
+    begins = [one.begins for one in parts if one.begins is not None]
+    assert len(begins) == len(parts)
+    assert begins == sorted(begins, reverse=True)
+    assert sum(one.estimated_rows for one in parts) == 2000
+    health = await log.health()
+    stored = [one for one in tables if one.kind != "rollup"]
+    assert sum(one.table_bytes for one in stored) == health.table_bytes
+    assert sum(one.index_bytes for one in stored) == health.index_bytes

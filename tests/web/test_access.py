@@ -137,8 +137,24 @@ async def test_mounted_anywhere(pool: Pool, repository: StrategyExecutionLogRepo
                     target = found.url.join(link.replace("&amp;", "&"))
                     assert target.path.startswith(where + "/"), link
                     assert (await api.get(target)).status_code == 200, (page, link)
+            nothing = await api.get(f"{where}/api/nothing")
+            assert nothing.headers["content-type"] == "application/problem+json"
+            lost = await api.get(f"{where}/no/such/page")
+            [sheet] = re.findall(r'href="([^"]*execlog.css)"', lost.text)
+            assert (await api.get(lost.url.join(sheet))).status_code == 200
             document = (await api.get(f"{where}/api/openapi.json")).json()
             assert document["servers"] == [{"url": where or "/"}]
+
+
+@pytest.mark.parametrize("prefix", ["", "/runbook"])
+async def test_a_refusal_is_told_in_the_askers_form(pool: Pool, prefix: str) -> None:
+    app = create_app(pool, prefix=prefix, authorize=with_token("sesame"))
+    outer = Starlette(routes=[Mount("/outer", app)])
+    for served, where in ((app, prefix), (outer, f"/outer{prefix}")):
+        refused = await asked(served, f"{where}/api/health")
+        assert refused.headers["content-type"] == "application/problem+json"
+        page = await asked(served, f"{where}/storage")
+        assert (page.status_code, "text/html" in page.headers["content-type"]) == (401, True)
 
 
 async def test_each_answer_has_its_headers(pool: Pool) -> None:
