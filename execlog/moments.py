@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
 
-__all__ = ["EXAMPLES", "length", "moment"]
+__all__ = ["EXAMPLES", "is_length", "length", "moment"]
 
 EXAMPLES = "15m, 2h30m, 1d, 2026-11-24 or 2026-11-24T13:00:00+01:00"
 """What `moment` reads."""
@@ -26,6 +26,11 @@ def length(text: str) -> timedelta:
         raise ValueError("is longer than the calendar") from None
 
 
+def is_length(text: str) -> bool:
+    """Whether it is meant as a length of time, and not as a time. Never raises."""
+    return _PART.match(text) is not None
+
+
 def moment(text: str, now: datetime, zone: tzinfo | None = None) -> datetime:
     """A time, or how long before now.
 
@@ -38,7 +43,7 @@ def moment(text: str, now: datetime, zone: tzinfo | None = None) -> datetime:
         ValueError: It is neither; says so.
     """
     try:
-        if _PART.match(text):
+        if is_length(text):
             return now - length(text)
         found = datetime.fromisoformat(text)
         return found.astimezone() if zone is None else _in_zone(found, zone)

@@ -162,15 +162,21 @@ async def compare(reader: Reader, request: Request) -> Response:
     asked = query(queries.ComparePage, request)
     view = View.of(request, "compare", asked.since, asked.until)
     parts = _Parts()
-    given: dict[str, Any] = {"both": None, "a": asked.a, "b": asked.b}
-    if asked.a is None or asked.b is None:
-        return render("compare.html", view, missing=[], **given)
-    a, b = view.scope.strategy(asked.a), view.scope.strategy(asked.b)
     window: dict[str, Any] = {
         "realm_id": view.scope.realm(asked.realm),
         "since": view.since,
         "until": view.until,
     }
+    given: dict[str, Any] = {"a": asked.a, "b": asked.b, "both": None, "known": None}
+    if asked.a is None or asked.b is None:
+        async with reader.snapshot() as log:
+            strategies = view.scope.strategies
+            known = log.rank_strategies(
+                **window, strategy_id=strategies, by="runs", limit=_STRATEGIES
+            )
+            given["known"] = await parts.take("names", known)
+        return parts.page("compare.html", view, **given)
+    a, b = view.scope.strategy(asked.a), view.scope.strategy(asked.b)
     async with reader.snapshot() as log:
         both = await parts.take("numbers", log.compare(a=a, b=b, **window))
         series = [

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from http import HTTPStatus
 from typing import Any
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from execlog.errors import (
@@ -19,13 +17,12 @@ from execlog.errors import (
 )
 from execlog.models import Model
 
-__all__ = ["ERRORS", "Problem", "answer", "problem_of"]
+__all__ = ["ERRORS", "Problem", "answer", "headers", "problem_of"]
 
 ERRORS = (ExeclogError, HTTPException)
 """What `problem_of` takes."""
 
 _RETRY_SECONDS = 5
-_log = logging.getLogger(__name__)
 
 
 class Problem(Model):
@@ -78,11 +75,6 @@ def headers(error: Exception, problem: Problem) -> dict[str, str]:
     if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
         found["Retry-After"] = str(_RETRY_SECONDS)
     return found
-
-
-def unexpected(request: Request, error: Exception) -> None:
-    """Writes down what should not have happened, without what was asked. Never raises."""
-    _log.error("execlog: a page failed", exc_info=error)
 
 
 def _problem(status: int, detail: str, **more: Any) -> Problem:

@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 
 from execlog.errors import InvalidArgument
+from execlog.moments import is_length
 from execlog.web.access import Scope, scope_of
 
 __all__ = ["PRESETS", "View"]
@@ -64,6 +65,8 @@ class View:
     ) -> View:
         """The view of a request, its window the last day where it names none.
 
+        A window that began so long ago begins with that minute.
+
         Raises:
             InvalidArgument: The window ends where the calendar begins.
         """
@@ -77,6 +80,9 @@ class View:
                 since = until - _USUAL_LENGTH if since is None else since
             except OverflowError:
                 raise InvalidArgument("until", "has no day before it") from None
+            if is_length(window.get("since", _USUAL)):
+                # To the minute: then all buckets are whole in the rollups.
+                since = since.replace(second=0, microsecond=0)
         return cls(page, given, window, realm, scope_of(request), since, until, now)
 
     @property
