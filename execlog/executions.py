@@ -140,8 +140,8 @@ class Executions:
             realm_id: Only those of this tenant, or of these; None: of all.
             since: The window's begin.
             until: The window's end.
-            status: Only this status; "failed": whatever is not ok; "other": whatever is none of
-                ok, error, timeout and limit.
+            status: Only this status; "failed": whatever is not ok; "errors": error, timeout and
+                limit, which an error rate counts; "other": whatever is none of these and not ok.
             error_code: Only this code.
             case_name: Only this rule case; "": no rule matched.
             min_duration_ms: The least duration, in milliseconds.

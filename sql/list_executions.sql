@@ -84,7 +84,7 @@ from (
             where strategy_id = $1::text
                 and $2::text[] is null
                 and status <> 'ok'
-                and ($5::text = 'failed' or status = $5::text or ($5::text = 'other' and status not in ('ok', 'error', 'timeout', 'limit')))
+                and ($5::text = 'failed' or status = $5::text or ($5::text = 'errors' and status in ('error', 'timeout', 'limit')) or ($5::text = 'other' and status not in ('ok', 'error', 'timeout', 'limit')))
                 and created_at >= coalesce($3::timestamptz, '-infinity')
                 and created_at <= case
                     when $5::text <> 'ok' and ($16::uuid is null or $15::timestamptz is not null)
@@ -143,7 +143,7 @@ from (
                 and realm_id = any($2::text[])
                 and $2::text[] is not null
                 and status <> 'ok'
-                and ($5::text = 'failed' or status = $5::text or ($5::text = 'other' and status not in ('ok', 'error', 'timeout', 'limit')))
+                and ($5::text = 'failed' or status = $5::text or ($5::text = 'errors' and status in ('error', 'timeout', 'limit')) or ($5::text = 'other' and status not in ('ok', 'error', 'timeout', 'limit')))
                 and created_at >= coalesce($3::timestamptz, '-infinity')
                 and created_at <= case
                     when $5::text <> 'ok' and ($16::uuid is null or $15::timestamptz is not null)
@@ -174,7 +174,7 @@ from (
                 and created_at is null
                 and $3::timestamptz is null
                 and $4::timestamptz is null
-                and ($5::text is null or status = $5::text or ($5::text = 'failed' and status <> 'ok') or ($5::text = 'other' and status not in ('ok', 'error', 'timeout', 'limit')))
+                and ($5::text is null or status = $5::text or ($5::text = 'failed' and status <> 'ok') or ($5::text = 'errors' and status in ('error', 'timeout', 'limit')) or ($5::text = 'other' and status not in ('ok', 'error', 'timeout', 'limit')))
                 and id <= coalesce(case when $15::timestamptz is null then $16::uuid end, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
                 and ($15::timestamptz is not null or $16::uuid is null or id <> $16::uuid)
                 and ($6::text is null or error_code = $6::text)
@@ -198,7 +198,7 @@ from (
                 and created_at is null
                 and $3::timestamptz is null
                 and $4::timestamptz is null
-                and ($5::text is null or status = $5::text or ($5::text = 'failed' and status <> 'ok') or ($5::text = 'other' and status not in ('ok', 'error', 'timeout', 'limit')))
+                and ($5::text is null or status = $5::text or ($5::text = 'failed' and status <> 'ok') or ($5::text = 'errors' and status in ('error', 'timeout', 'limit')) or ($5::text = 'other' and status not in ('ok', 'error', 'timeout', 'limit')))
                 and id <= coalesce(case when $15::timestamptz is null then $16::uuid end, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
                 and ($15::timestamptz is not null or $16::uuid is null or id <> $16::uuid)
                 and ($6::text is null or error_code = $6::text)

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from pydantic import TypeAdapter
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,6 +24,16 @@ from execlog.web.queries import Cursor, query
 from execlog.web.reading import Reader
 
 __all__ = ["ENDPOINTS", "Endpoint"]
+
+
+class _Text(PathConvertor):
+    """Whatever may name a strategy: Starlette's own stops at the end of a line."""
+
+    regex = r"[\s\S]*"
+
+
+# They are known by name to all of a process: the name is one of ours.
+register_url_convertor("execlog_text", _Text())
 
 Read = Callable[[Reader, Request], Awaitable[Response]]
 
@@ -155,21 +166,21 @@ ENDPOINTS: Sequence[Endpoint] = (
         _strategies,
     ),
     Endpoint(
-        "/strategies/{id:path}/metrics",
+        "/strategies/{id:execlog_text}/metrics",
         "The card of a strategy.",
         queries.Metrics,
         StrategyMetrics,
         _metrics,
     ),
     Endpoint(
-        "/strategies/{id:path}/timeseries",
+        "/strategies/{id:execlog_text}/timeseries",
         "How a strategy ran over time; the last day where no window is given.",
         queries.Series,
         list[TimeseriesBucket],
         _timeseries,
     ),
     Endpoint(
-        "/strategies/{id:path}/executions",
+        "/strategies/{id:execlog_text}/executions",
         "The newest executions of a strategy, a page at a time.",
         queries.Executions,
         list[StrategyExecutionLog],

@@ -126,6 +126,8 @@ async def executions(reader: Reader, request: Request) -> Response:
     """The executions behind a number."""
     asked = query(queries.ExecutionsPage, request)
     view = View.of(request, "executions", asked.since, asked.until, all_times=asked.all_times)
+    if asked.id is None and (asked.no_case or any(asked.filters().values())):
+        raise InvalidArgument("id", "is missing: what else is asked for is asked of one strategy")
     parts = _Parts()
     realms = view.scope.realm(asked.realm)
     before = None if asked.before is None else asked.before.row()

@@ -160,7 +160,10 @@ class Executions(_Realm):
 
     status: str | None = Field(
         None,
-        description='A status; "failed": any but ok; "other": none of ok, error, timeout, limit.',
+        description=(
+            'A status; "failed": any but ok; "errors": error, timeout and limit;'
+            ' "other": none of these and not ok.'
+        ),
     )
     error_code: str | None = None
     case_name: str | None = None

@@ -87,8 +87,10 @@ class Reader:
                     raise QueryRejected(problem) from None
             try:
                 store = _Snapshot(connection, self._timeout, self._begin, self._end)
-                yield Dashboard(store, self._statements, self._fallbacks)
-                await store.end()
+                try:
+                    yield Dashboard(store, self._statements, self._fallbacks)
+                finally:
+                    await store.end()
             finally:
                 with contextlib.suppress(Exception):
                     await pool.release(connection, timeout=_END_SECONDS)

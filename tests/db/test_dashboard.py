@@ -370,7 +370,7 @@ _bounds = st.none() | st.sampled_from([-1.0, 0.0, 0.3, 1.0, 5.0, 250.0, 1e300])
     rows=_rows,
     window=windows,
     realms=realm_choices,
-    status=st.sampled_from([None, None, "ok", "error", "odd", "failed", "other", ""]),
+    status=st.sampled_from([None, None, "ok", "error", "odd", "failed", "errors", "other", ""]),
     error_code=st.sampled_from([None, None, "E1", ""]),
     case_name=st.sampled_from([None, None, "a", ""]),
     bounds=st.fixed_dictionaries(
@@ -419,6 +419,8 @@ async def test_list_executions(
 
 
 def has_status(one: StrategyExecutionLog, status: str | None) -> bool:
+    if status == "errors":
+        return one.status in ("error", "timeout", "limit")
     if status == "failed":
         return one.status != "ok"
     if status == "other":

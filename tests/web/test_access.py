@@ -127,6 +127,7 @@ async def test_mounted_anywhere(pool: Pool, repository: StrategyExecutionLogRepo
     outer = Starlette(routes=[Mount("/a/b", inside)])
     own = create_app(pool, prefix="/runbook/")
     for app, where in ((service, "/runbook"), (outer, "/a/b"), (own, "/runbook"), (inside, "")):
+        seen = set()
         async with client(app, follow_redirects=True) as api:
             assert (await api.get(where or "/")).status_code == 200
             for page in PAGES:
@@ -135,6 +136,10 @@ async def test_mounted_anywhere(pool: Pool, repository: StrategyExecutionLogRepo
                 assert len(links) >= 8
                 for link in links:
                     target = found.url.join(link.replace("&amp;", "&"))
+                    kind = (target.path, tuple(sorted(target.params)))
+                    if kind in seen:
+                        continue
+                    seen.add(kind)
                     assert target.path.startswith(where + "/"), link
                     assert (await api.get(target)).status_code == 200, (page, link)
             nothing = await api.get(f"{where}/api/nothing")

@@ -9,8 +9,11 @@ const PAUSED = "execlog-paused";
 
 // Live refresh: the same URL once more, and each section that has changed is put in place.
 
+let asking = false;
+
 async function refresh() {
-  if (paused() || document.hidden) return;
+  if (asking || paused() || document.hidden) return;
+  asking = true;
   try {
     const answer = await fetch(location.href, { signal: AbortSignal.timeout(30000) });
     if (!answer.ok) throw new Error(answer.status);
@@ -19,6 +22,8 @@ async function refresh() {
     if (!paused()) replace(fresh);
   } catch {
     state.textContent = "Not refreshed: no answer";
+  } finally {
+    asking = false;
   }
 }
 
@@ -43,6 +48,7 @@ function replace(fresh) {
     const shown = fresh.querySelector(".window");
     if (shown) document.querySelector(".window").replaceWith(document.adoptNode(shown));
   }
+  hide();
   hover();
   state.textContent = fresh.getElementById("live-state")?.textContent ?? "";
 }
