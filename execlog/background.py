@@ -30,7 +30,7 @@ class Background:
         link: Whose connection dies with a loop.
         delivery: What runs.
         reporter: What runs beside it.
-        upkeep: What runs beside them.
+        upkeep: What runs beside them; None: nothing.
     """
 
     def __init__(
@@ -39,14 +39,16 @@ class Background:
         link: Link,
         delivery: Delivery,
         reporter: Reporter,
-        upkeep: Upkeep,
+        upkeep: Upkeep | None,
     ) -> None:
         """Takes the parts; nothing is started. Never raises."""
         self._buffer = buffer
         self._link = link
         self._delivery = delivery
         self._reporter = reporter
-        self._upkeep = upkeep
+        self._runs = [delivery.run, reporter.run]
+        if upkeep is not None:
+            self._runs.append(upkeep.run)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._closing: asyncio.Future[None] | None = None
@@ -151,11 +153,10 @@ class Background:
         """Begins the tasks that don't run, in the running loop; none where it stopped for good."""
         if self._delivery.stopped is not None:
             return
-        runs = (self._delivery.run, self._reporter.run, self._upkeep.run)
-        tasks: list[asyncio.Task[None] | None] = [*self._tasks] or [None] * len(runs)
+        tasks: list[asyncio.Task[None] | None] = [*self._tasks] or [None] * len(self._runs)
         self._tasks = [
             self._begin(run) if task is None or task.done() else task
-            for run, task in zip(runs, tasks, strict=True)
+            for run, task in zip(self._runs, tasks, strict=True)
         ]
 
     def _begin(self, run: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:

@@ -175,12 +175,11 @@ class ExecutionRecorder:
             schema=self._schema,
         )
         self._reporter = Reporter(self._buffer, self._delivery)
+        upkeep = None
+        if self._maintenance is not None:
+            upkeep = Upkeep(self._link, self._maintenance, self._schema)
         self._background = Background(
-            self._buffer,
-            self._link,
-            self._delivery,
-            self._reporter,
-            Upkeep(self._link, self._maintenance, self._schema),
+            self._buffer, self._link, self._delivery, self._reporter, upkeep
         )
         self._wake = self._background.wake
 

@@ -26,35 +26,35 @@ class Upkeep:
 
     Args:
         link: The recorder's, for where to connect to.
-        maintenance: How the partitions should be; None: this is left to others.
+        maintenance: How the partitions should be.
         schema: Where the log is.
     """
 
-    def __init__(self, link: Link, maintenance: Maintenance | None, schema: str) -> None:
+    def __init__(self, link: Link, maintenance: Maintenance, schema: str) -> None:
         """Takes the wishes down. Never raises."""
         self._link = link
         self._maintenance = maintenance
         self._schema = schema
 
     async def run(self) -> None:
-        """Maintains, again and again, until it is cancelled; nothing where nothing is wanted.
+        """Maintains, again and again, until it is cancelled.
 
         Raises:
             CancelledError: Somebody cancelled its task.
         """
-        while self._maintenance is not None:
-            well = await self._maintained(self._maintenance)
+        while True:
+            well = await self._maintained()
             # Not all processes of an engine at the same moment.
             pause = _EVERY_SECONDS if well else _AGAIN_SECONDS
             await asyncio.sleep(pause * random.uniform(0.9, 1.1))  # noqa: S311
 
-    async def _maintained(self, maintenance: Maintenance) -> bool:
+    async def _maintained(self) -> bool:
         """Whether all is as it should be, as far as we could do it."""
         target = self._link.target()
         if target is None:
             return True
         try:
-            steps = await maintain(target, **asdict(maintenance), schema=self._schema)
+            steps = await maintain(target, **asdict(self._maintenance), schema=self._schema)
         except ExeclogError as error:
             _log.warning("maintenance is not possible: %s", error)
             return False

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ import execlog
 from execlog import (
     ExecutionRecorder,
     InvalidArgument,
+    Maintenance,
     RecorderStats,
     StrategyExecutionLogRepository,
 )
@@ -405,6 +407,29 @@ async def test_a_close_that_is_cancelled_is_a_close() -> None:
         stats = recorder.stats()
         assert (stats.dropped, stats.pending_rows, stats.alive) == ({"closed": 1}, 0, False)
     assert await recorder.aclose() == recorder.stats()
+
+
+@pytest.mark.parametrize("maintenance", [None, Maintenance(interval="day")])
+async def test_whoever_waits_through_an_outage_does_not_spin(
+    maintenance: Maintenance | None,
+) -> None:
+    """Each task is begun once, and not anew in each turn of the loop."""
+    loop = asyncio.get_running_loop()
+    begun = []
+
+    def count(loop: asyncio.AbstractEventLoop, run: Any, **options: Any) -> asyncio.Task[Any]:
+        begun.append(run.__qualname__)
+        return asyncio.Task(run, loop=loop, **options)
+
+    recorder = ExecutionRecorder(AWAY, maintenance=maintenance)
+    record(recorder, 1)
+    loop.set_task_factory(count)
+    try:
+        assert not await recorder.flush(timeout=0.3)
+        await recorder.aclose(timeout=0.3)
+    finally:
+        loop.set_task_factory(None)
+    assert Counter(name for name in begun if name.endswith(".run")).most_common(1)[0][1] == 1
 
 
 async def test_a_flush_that_is_cancelled_loses_nothing(dsn: str) -> None:
