@@ -61,6 +61,7 @@ def serve(
         server_header=False,
         timeout_graceful_shutdown=3,
     )
+    host = host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, port), family=family, backlog=_BACKLOG) as listening:
         where = listening.getsockname()

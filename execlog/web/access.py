@@ -1,8 +1,9 @@
 """Who may see what: a scope for each request, and headers that keep a page to itself.
 
 Without an `authorize` only this machine is served: a request whose peer, or whose name for us, lies
-elsewhere is refused, and so is one that a proxy passes on. (A page of somebody else's that renames
-its own host to 127.0.0.1 could else read us through the viewer's browser.)
+elsewhere is refused. (A page of somebody else's that renames its own host to 127.0.0.1 could else
+read us through the viewer's browser.) So is one that says that a proxy passes it on. One that says
+nothing of it can't be told from one of this machine: behind a proxy there must be an `authorize`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import base64
 import binascii
 import inspect
 import ipaddress
+import re
 import secrets
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
@@ -46,7 +48,18 @@ _HEADERS = {
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-_PROXIED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+_PROXIED = (
+    "cf-connecting-ip",
+    "forwarded",
+    "true-client-ip",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+)
+# A name without a dot is nobody's on the internet.
+_HOST = re.compile(r"(?P<name>[a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d+)?")
 _KEY = "execlog.scope"
 
 
@@ -160,14 +173,14 @@ class Guard:
     Args:
         app: What is guarded.
         authorize: Decides what a request may see.
-        refuse: Answers a request that may see nothing.
+        refuse: Answers a request that may see nothing, or that failed.
     """
 
     def __init__(
         self,
         app: ASGIApp,
         authorize: Authorize,
-        refuse: Callable[[Request, HTTPException], ASGIApp],
+        refuse: Callable[[Request, Exception], ASGIApp],
     ) -> None:
         """Takes the parts. Never raises."""
         self._app = app
@@ -180,8 +193,12 @@ class Guard:
             await self._app(connection, receive, send)
             return
 
+        begun = False
+
         async def sent(message: Message) -> None:
+            nonlocal begun
             if message["type"] == "http.response.start":
+                begun = True
                 headers = MutableHeaders(scope=message)
                 headers.update(_HEADERS)
                 headers.setdefault("Cache-Control", "no-store")
@@ -193,7 +210,15 @@ class Guard:
             answer = self._app
         except HTTPException as refusal:
             answer = self._refuse(request, refusal)
-        await answer(connection, receive, sent)
+        except Exception as error:
+            await self._refuse(request, error)(connection, receive, sent)
+            raise
+        try:
+            await answer(connection, receive, sent)
+        except Exception as error:
+            if not begun:
+                await self._refuse(request, error)(connection, receive, sent)
+            raise
 
     async def _scope(self, request: Request) -> Scope:
         found = self._authorize(request)
@@ -214,15 +239,16 @@ def _is_local_peer(host: str) -> bool:
 
 
 def _is_local_name(host: str) -> bool:
-    name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
-    # A name without a dot is nobody's on the internet.
-    return is_loopback(name.lower()) or not set(".:") & set(name)
+    found = _HOST.fullmatch(host.lower())
+    if found is None:
+        return False
+    return is_loopback(found["name"]) or not set(".[") & set(found["name"])
 
 
 def _given_token(authorization: str) -> bytes | None:
     kind, _, value = authorization.partition(" ")
     if kind.lower() == "bearer":
-        return value.strip().encode()
+        return value.strip().encode("latin-1")  # the bytes that were sent
     if kind.lower() == "basic":
         try:
             return base64.b64decode(value.strip(), validate=True).partition(b":")[2]

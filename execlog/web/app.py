@@ -7,7 +7,7 @@ import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 from starlette.applications import Starlette
@@ -86,10 +86,7 @@ def create_app(
         middleware=[
             Middleware(Guard, authorize=authorize or loopback_only, refuse=failed),
         ],
-        exception_handlers={
-            **dict.fromkeys(problems.ERRORS, failed),
-            Exception: failed,
-        },
+        exception_handlers=dict.fromkeys(problems.ERRORS, failed),
         lifespan=lifespan,
     )
     app.state.reader = reader
@@ -105,8 +102,17 @@ def _routes(reader: Reader) -> list[BaseRoute]:
         *(Route(path, _bound(page, reader), methods=["GET"]) for path, page in PAGES),
         Route("/api/openapi.json", openapi, methods=["GET"]),
         *(Route(f"/api{one.path}", _bound(one.read, reader), methods=["GET"]) for one in ENDPOINTS),
-        Mount("/static", StaticFiles(directory=_STATIC)),
+        Mount("/static", _Static(directory=_STATIC)),
     ]
+
+
+class _Static(StaticFiles):
+    """Files that a browser may keep, and asks about."""
+
+    def file_response(self, *args: Any, **options: Any) -> Response:
+        response = super().file_response(*args, **options)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
 
 
 def _bound(

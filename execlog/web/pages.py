@@ -112,7 +112,7 @@ async def strategy(reader: Reader, request: Request) -> Response:
         failures = await parts.take(
             "newest failures", log.list_executions(**window, status="failed", limit=_NEWEST)
         )
-        report = await parts.take("numbers", log.report(**window))
+        report = await parts.take("numbers", log.report(**window, bucket=view.bucket))
     drawn: dict[str, Any] = {}
     if report is not None:
         drawn["volume"] = charts.volume(report.timeseries)
@@ -126,7 +126,9 @@ async def executions(reader: Reader, request: Request) -> Response:
     """The executions behind a number."""
     asked = query(queries.ExecutionsPage, request)
     view = View.of(request, "executions", asked.since, asked.until, all_times=asked.all_times)
-    if asked.id is None and (asked.no_case or any(asked.filters().values())):
+    if asked.id is None and (
+        asked.no_case or any(one not in (None, "") for one in asked.filters().values())
+    ):
         raise InvalidArgument("id", "is missing: what else is asked for is asked of one strategy")
     parts = _Parts()
     realms = view.scope.realm(asked.realm)
@@ -147,13 +149,12 @@ async def executions(reader: Reader, request: Request) -> Response:
                 limit=size,
             )
         rows = await parts.take("executions", found)
-    filters = {name: asked_for for name, asked_for in asked.filters().items() if asked_for}
     return parts.page(
         "executions.html",
         view,
         id=asked.id,
         asked=asked,
-        filters=filters,
+        filters=asked.given(),
         rows=rows,
         following=_following(view, rows, size),
     )
@@ -182,7 +183,10 @@ async def compare(reader: Reader, request: Request) -> Response:
     async with reader.snapshot() as log:
         both = await parts.take("numbers", log.compare(a=a, b=b, **window))
         series = [
-            await parts.take(f"time series of {name}", log.timeseries(strategy_id=one, **window))
+            await parts.take(
+                f"time series of {name}",
+                log.timeseries(strategy_id=one, **window, bucket=view.bucket),
+            )
             for name, one in (("A", a), ("B", b))
         ]
     one, two = series

@@ -218,6 +218,11 @@ class ExecutionsPage(Executions):
     id: _Name | None = None
     all_times: bool = False
 
+    def given(self) -> dict[str, Any]:
+        """The filters that are given, `no_case` as itself. Never raises."""
+        found = {**self.filters(), "no_case": self.no_case or None}
+        return {name: value for name, value in found.items() if value not in (None, "")}
+
 
 class ComparePage(_Realm):
     """Of the page that compares two; without either it asks which."""

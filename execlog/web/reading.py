@@ -62,6 +62,7 @@ class Reader:
         words = {"timeout": arguments.server_timeout("timeout", timeout)}
         self._begin = filled((folder("sql") / "reading" / "begin.sql").read_text(), where, words)
         self._end = (folder("sql") / "reading" / "end.sql").read_text()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._turns: asyncio.Semaphore | None = None
 
     @contextlib.asynccontextmanager
@@ -104,19 +105,25 @@ class Reader:
     @contextlib.asynccontextmanager
     async def _turn(self) -> AsyncIterator[Pool]:
         """Waits until fewer than half of the pool's connections are used for viewers."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            # What belongs to another loop is of no use here.
+            self._loop, self._turns = loop, None
+            self._pool = self._pool if self._dsn is None else None
         pool = await self._opened()
         if self._turns is None:
             self._turns = asyncio.Semaphore(max(pool.get_max_size() // 2, 1))
+        turns = self._turns
         wait = _PATIENCE * self._timeout
         try:
             async with asyncio.timeout(wait):
-                await self._turns.acquire()
+                await turns.acquire()
         except TimeoutError:
             raise StoreUnavailable(f"no connection was free within {wait:g} s") from None
         try:
             yield pool
         finally:
-            self._turns.release()
+            turns.release()
 
     async def _opened(self) -> Pool:
         if self._pool is None:

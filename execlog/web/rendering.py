@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from execlog.figures import milliseconds, number, percent, shown, size
-from execlog.models import StrategyExecutionLog
 from execlog.web import charts
 from execlog.web.view import PRESETS, View
 
@@ -65,7 +63,6 @@ def _environment() -> Environment:
         machine=_machine,
         kind=_kind,
         plain=_plain,
-        pretty=_pretty,
     )
     environment.globals.update(
         HEIGHT=charts.HEIGHT,
@@ -116,7 +113,3 @@ def _plain(value: float) -> str:
 def _lines(value: object) -> str:
     """A stored text whose lines are kept."""
     return "\n".join(shown(line) for line in str(value).split("\n"))
-
-
-def _pretty(one: StrategyExecutionLog) -> str:
-    return json.dumps(one.model_dump(by_alias=True, mode="json"), indent=2, ensure_ascii=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -27,6 +28,8 @@ PRESETS: Sequence[tuple[str, str]] = (
 _ENDS: Sequence[str] = ("since", "until")
 _USUAL = "24h"
 _USUAL_LENGTH = timedelta(hours=24)
+_SHORT = timedelta(minutes=15)
+_DAY, _BUCKETS = timedelta(days=1), 120
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class View:
     ) -> View:
         """The view of a request, its window the last day where it names none.
 
-        A window that began so long ago begins with that minute.
+        A window that began so long ago, but for a short one, begins with that minute.
 
         Raises:
             InvalidArgument: The window ends where the calendar begins.
@@ -80,7 +83,7 @@ class View:
                 since = until - _USUAL_LENGTH if since is None else since
             except OverflowError:
                 raise InvalidArgument("until", "has no day before it") from None
-            if is_length(window.get("since", _USUAL)):
+            if is_length(window.get("since", _USUAL)) and until - since >= _SHORT:
                 # To the minute: then all buckets are whole in the rollups.
                 since = since.replace(second=0, microsecond=0)
         return cls(page, given, window, realm, scope_of(request), since, until, now)
@@ -97,6 +100,17 @@ class View:
     def is_live(self) -> bool:
         """Whether the window goes on as time does. Never raises."""
         return "until" not in self.window
+
+    @property
+    def bucket(self) -> timedelta | None:
+        """The width of the buckets of a chart; None: the usual one. Never raises.
+
+        Longer windows than the usual widths are for are cut into so many days each.
+        """
+        if self.since is None or self.until is None:
+            return None
+        days = (self.until - self.since) / _DAY
+        return None if days <= _BUCKETS else math.ceil(days / _BUCKETS) * _DAY
 
     def link(self, page: str, **own: Any) -> str:
         """Another page, over the same window and realm. Never raises."""
@@ -126,5 +140,6 @@ def _url(page: str, parameters: Mapping[str, Any]) -> str:
 
 def _compact(time: datetime) -> str:
     """A time in ISO's basic form, which needs no escaping."""
-    form = "%Y%m%dT%H%M%S.%fZ" if time.microsecond else "%Y%m%dT%H%M%SZ"
-    return time.astimezone(UTC).strftime(form).zfill(len("20260101T000000Z"))
+    utc = time.astimezone(UTC)
+    form = "%m%dT%H%M%S.%fZ" if utc.microsecond else "%m%dT%H%M%SZ"
+    return f"{utc.year:04}{utc.strftime(form)}"

@@ -6,8 +6,9 @@ const every = Number(document.body.dataset.live) * 1000;
 const pause = document.getElementById("live-pause");
 const state = document.getElementById("live-state");
 const PAUSED = "execlog-paused";
+const PARTS = "main section[id], #notices";
 
-// Live refresh: the same URL once more, and each section that has changed is put in place.
+// Live refresh: the same URL once more, and each part that has changed is put in place.
 
 let asking = false;
 
@@ -28,8 +29,8 @@ async function refresh() {
 }
 
 function replace(fresh) {
-  const ids = [...fresh.querySelectorAll("main section[id]")].map((section) => section.id);
-  const here = [...document.querySelectorAll("main section[id]")].map((section) => section.id);
+  const ids = [...fresh.querySelectorAll(PARTS)].map((section) => section.id);
+  const here = [...document.querySelectorAll(PARTS)].map((section) => section.id);
   if (ids.join() !== here.join()) {
     // Other sections than before: all of it, unless somebody is in there.
     if (document.querySelector("main").contains(document.activeElement)) return;
