@@ -73,6 +73,20 @@ async def empty_dsn(template: str) -> AsyncIterator[str]:
         yield own
 
 
+@pytest.fixture(scope="module")
+async def shared_dsn(template: str, request: pytest.FixtureRequest) -> AsyncIterator[str]:
+    """A migrated database of a module, for tests that don't mind what others leave there."""
+    async with databases.clone(template) as own:
+        yield request.getfixturevalue("pooled").dsn(own) if _POOLED else own
+
+
+@pytest.fixture
+async def shared_pool(shared_dsn: str) -> AsyncIterator[Pool]:
+    """A pool of this test's own on the module's database."""
+    async with asyncpg.create_pool(shared_dsn, min_size=1, max_size=4) as own:
+        yield own
+
+
 @pytest.fixture
 async def pool(dsn: str) -> AsyncIterator[Pool]:
     """A pool on this test's database."""

@@ -67,7 +67,9 @@ _KEY = "execlog.scope"
 class Scope:
     """What a request may see: executions of these realms, and of these strategies; None: of all.
 
-    Where either is limited, the log itself (sizes, partitions) is not shown.
+    Where either is limited, the log itself (sizes, partitions) is not shown. One thing remains to
+    be seen of others: percentiles are exact where all tenants together have few runs in a window,
+    and sketched where they have many.
 
     Raises:
         InvalidArgument: One of them is no collection of texts.

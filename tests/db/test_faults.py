@@ -26,6 +26,7 @@ from execlog import (
 )
 from execlog.embedded import EmbeddedPostgres
 from execlog.repository import statements
+from tests import databases
 from tests.rows import STRATEGY, T0, row
 from tests.types import Connection, Pool
 
@@ -84,9 +85,16 @@ async def waiting_for_the_table(dsn: str) -> AsyncIterator[None]:
         await connection.close()
 
 
+@pytest.fixture(scope="module")
+async def bare_dsn(template: str) -> AsyncIterator[str]:
+    """A database without any migration, in which nothing is made."""
+    async with databases.clone(template, template="template0") as own:
+        yield own
+
+
 @every_call
-async def test_a_database_without_migrations(empty_dsn: str, call: Call) -> None:
-    async with asyncpg.create_pool(empty_dsn, min_size=1, max_size=1) as pool:
+async def test_a_database_without_migrations(bare_dsn: str, call: Call) -> None:
+    async with asyncpg.create_pool(bare_dsn, min_size=1, max_size=1) as pool:
         with pytest.raises(SchemaOutdated, match="run `execlog migrate`") as caught:
             await call(StrategyExecutionLogRepository(pool))
     assert caught.value.sqlstate in {"42P01", "3F000"}
@@ -107,41 +115,43 @@ async def test_a_server_that_is_away(call: Call) -> None:
 
 
 @every_call
-async def test_a_query_that_waits_too_long(dsn: str, pool: Pool, call: Call) -> None:
+async def test_a_query_that_waits_too_long(shared_dsn: str, shared_pool: Pool, call: Call) -> None:
     """Neither the caller waits for longer, nor does anything go on on the server."""
-    repository = StrategyExecutionLogRepository(pool, timeout=0.3)
-    async with waiting_for_the_table(dsn):
+    repository = StrategyExecutionLogRepository(shared_pool, timeout=0.3)
+    async with waiting_for_the_table(shared_dsn):
         begin = time.monotonic()
         with pytest.raises(StoreUnavailable):
             await call(repository)
         assert time.monotonic() - begin < 5
         assert (
-            await pool.fetchval(
+            await shared_pool.fetchval(
                 "select count(*) from pg_stat_activity where datname = current_database()"
                 " and wait_event_type = 'Lock'"
             )
             == 0
         )
-    await call(StrategyExecutionLogRepository(pool))
+    await call(StrategyExecutionLogRepository(shared_pool))
 
 
 @every_call
-async def test_a_caller_that_gives_up(dsn: str, pool: Pool, call: Call) -> None:
-    repository = StrategyExecutionLogRepository(pool)
-    async with waiting_for_the_table(dsn):
+async def test_a_caller_that_gives_up(shared_dsn: str, shared_pool: Pool, call: Call) -> None:
+    repository = StrategyExecutionLogRepository(shared_pool)
+    async with waiting_for_the_table(shared_dsn):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
                 await call(repository)
-    assert pool.get_idle_size() == pool.get_size()
+    assert shared_pool.get_idle_size() == shared_pool.get_size()
     await call(repository)
 
 
 @every_call
-async def test_a_backend_that_is_killed_meanwhile(dsn: str, pool: Pool, call: Call) -> None:
-    repository = StrategyExecutionLogRepository(pool)
-    async with waiting_for_the_table(dsn):
+async def test_a_backend_that_is_killed_meanwhile(
+    shared_dsn: str, shared_pool: Pool, call: Call
+) -> None:
+    repository = StrategyExecutionLogRepository(shared_pool)
+    async with waiting_for_the_table(shared_dsn):
         waiting = asyncio.ensure_future(call(repository))
-        await terminate_waiting_backends(dsn)
+        await terminate_waiting_backends(shared_dsn)
         with pytest.raises(StoreUnavailable):
             await waiting
     await call(repository)
@@ -164,8 +174,8 @@ async def terminate_waiting_backends(dsn: str) -> None:
 
 
 @every_call
-async def test_an_exhausted_pool(dsn: str, call: Call) -> None:
-    async with asyncpg.create_pool(dsn, min_size=1, max_size=1) as pool, pool.acquire():
+async def test_an_exhausted_pool(shared_dsn: str, call: Call) -> None:
+    async with asyncpg.create_pool(shared_dsn, min_size=1, max_size=1) as pool, pool.acquire():
         with pytest.raises(StoreUnavailable, match="no connection within"):
             await call(StrategyExecutionLogRepository(pool, timeout=0.1))
 

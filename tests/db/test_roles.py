@@ -122,16 +122,20 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(
-    ("role", "sql"), [(role, sql) for role, refused in REFUSED.items() for sql in refused]
-)
-async def test_what_a_role_can_not_do(roles: dict[str, Pool], role: str, sql: str) -> None:
-    async with roles[role].acquire() as connection:
-        # A setting is no protection: the role can take it back.
-        await connection.execute("set default_transaction_read_only = off")
-        with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await connection.execute(sql)
-        await connection.execute("rollback")
+@pytest.mark.parametrize("role", REFUSED)
+async def test_what_a_role_can_not_do(roles: dict[str, Pool], role: str) -> None:
+    done = []
+    for sql in REFUSED[role]:
+        async with roles[role].acquire() as connection:
+            # A setting is no protection: the role can take it back.
+            await connection.execute("set default_transaction_read_only = off")
+            try:
+                await connection.execute(sql)
+                done.append(sql)
+            except asyncpg.InsufficientPrivilegeError:
+                pass
+            await connection.execute("rollback")
+    assert done == []
 
 
 async def test_the_writer_records(roles: dict[str, Pool], dsn: str, prefix: str) -> None:

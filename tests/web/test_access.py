@@ -59,15 +59,15 @@ async def asked(
     ],
 )
 async def test_only_this_machine(
-    pool: Pool, peer: str, headers: dict[str, str], status: int
+    shared_pool: Pool, peer: str, headers: dict[str, str], status: int
 ) -> None:
-    app = create_app(pool)
+    app = create_app(shared_pool)
     for path in ("/compare", "/api/openapi.json", "/static/execlog.css", "/api/strategies"):
         assert (await asked(app, path, peer, **headers)).status_code == status, path
 
 
-async def test_a_token(pool: Pool) -> None:
-    app = create_app(pool, authorize=with_token("sésame:1"))
+async def test_a_token(shared_pool: Pool) -> None:
+    app = create_app(shared_pool, authorize=with_token("sésame:1"))
     without = await asked(app, "/compare", "10.0.0.5")
     assert without.status_code == 401
     assert without.headers["www-authenticate"].startswith("Basic ")
@@ -88,9 +88,9 @@ async def test_a_token(pool: Pool) -> None:
 
 
 @pytest.mark.parametrize("answer", [None, True, "acme", {"realms": None}])
-async def test_what_is_no_scope_sees_nothing(pool: Pool, answer: Any) -> None:
+async def test_what_is_no_scope_sees_nothing(shared_pool: Pool, answer: Any) -> None:
     for authorize in (lambda request: answer, _later(answer)):
-        app = create_app(pool, authorize=authorize)
+        app = create_app(shared_pool, authorize=authorize)
         assert (await asked(app, "/compare")).status_code == 403
 
 
@@ -101,18 +101,18 @@ def _later(answer: Any) -> Any:
     return authorize
 
 
-async def test_an_authorize_that_refuses_or_fails(pool: Pool) -> None:
+async def test_an_authorize_that_refuses_or_fails(shared_pool: Pool) -> None:
     def refuse(request: Request) -> Scope:
         raise HTTPException(302, headers={"Location": "/login"})
 
-    found = await asked(create_app(pool, authorize=refuse))
+    found = await asked(create_app(shared_pool, authorize=refuse))
     assert (found.status_code, found.headers["location"]) == (302, "/login")
 
     def fail(request: Request) -> Scope:
         raise RuntimeError("hunter2")
 
     transport = httpx2.ASGITransport(
-        app=create_app(pool, authorize=fail), raise_app_exceptions=False
+        app=create_app(shared_pool, authorize=fail), raise_app_exceptions=False
     )
     async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as api:
         broken = await api.get("/api/strategies")
@@ -161,8 +161,8 @@ async def test_mounted_anywhere(pool: Pool, repository: StrategyExecutionLogRepo
 
 
 @pytest.mark.parametrize("prefix", ["", "/runbook"])
-async def test_a_refusal_is_told_in_the_askers_form(pool: Pool, prefix: str) -> None:
-    app = create_app(pool, prefix=prefix, authorize=with_token("sesame"))
+async def test_a_refusal_is_told_in_the_askers_form(shared_pool: Pool, prefix: str) -> None:
+    app = create_app(shared_pool, prefix=prefix, authorize=with_token("sesame"))
     outer = Starlette(routes=[Mount("/outer", app)])
     for served, where in ((app, prefix), (outer, f"/outer{prefix}")):
         refused = await asked(served, f"{where}/api/health")
@@ -171,8 +171,8 @@ async def test_a_refusal_is_told_in_the_askers_form(pool: Pool, prefix: str) -> 
         assert (page.status_code, "text/html" in page.headers["content-type"]) == (401, True)
 
 
-async def test_each_answer_has_its_headers(pool: Pool) -> None:
-    app = create_app(pool)
+async def test_each_answer_has_its_headers(shared_pool: Pool) -> None:
+    app = create_app(shared_pool)
     for path in (*PAGES, "/nothing", "/api/strategies", "/api/nothing", "/static/execlog.js"):
         headers = (await asked(app, path)).headers
         assert headers["content-security-policy"].startswith("default-src 'self';")
@@ -291,11 +291,11 @@ def test_one_application_and_many_event_loops(dsn: str) -> None:
 
 
 @pytest.mark.parametrize("since", ["1095d", "0033-01-01T00:00:00.5", "30s", "0001-01-01"])
-async def test_long_windows_and_short_ones_have_pages(pool: Pool, since: str) -> None:
+async def test_long_windows_and_short_ones_have_pages(shared_pool: Pool, since: str) -> None:
     """Whatever the overview shows, its links show too, and theirs."""
-    log = StrategyExecutionLogRepository(pool)
+    log = StrategyExecutionLogRepository(shared_pool)
     await log.insert_rows(executions(10))
-    app = create_app(pool)
+    app = create_app(shared_pool)
     for page in ("/", "/strategy?id=loyalty", "/compare?a=loyalty&b=x", "/executions?id=loyalty"):
         found = await asked(app, f"{page}{'&' if '?' in page else '?'}since={since}")
         if since == "0001-01-01":
@@ -309,13 +309,13 @@ async def test_long_windows_and_short_ones_have_pages(pool: Pool, since: str) ->
             assert (await asked(app, str(target.raw_path, "ascii"))).status_code == 200, link
 
 
-async def test_a_filter_of_zero_is_told(pool: Pool) -> None:
-    page = await asked(create_app(pool), "/executions?id=loyalty&max_points=0")
+async def test_a_filter_of_zero_is_told(shared_pool: Pool) -> None:
+    page = await asked(create_app(shared_pool), "/executions?id=loyalty&max_points=0")
     assert re.search(r"max points <b><bdi>0</bdi></b>", page.text)
 
 
-async def test_it_can_not_write(pool: Pool) -> None:
-    app = create_app(pool)
+async def test_it_can_not_write(shared_pool: Pool) -> None:
+    app = create_app(shared_pool)
     async with app.state.reader.snapshot() as log:
         await log.rank_strategies()
         connection = log._store._borrowed

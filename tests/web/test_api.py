@@ -166,10 +166,9 @@ async def test_times_are_read_as_on_the_command_line(
         ("executions/no-uuid", "id"),
     ],
 )
-async def test_a_wrong_parameter_is_named(
-    api: httpx2.AsyncClient, path: str, argument: str
-) -> None:
-    found = await api.get(f"/api/{path}")
+async def test_a_wrong_parameter_is_named(shared_pool: Pool, path: str, argument: str) -> None:
+    async with client(create_app(shared_pool)) as api:
+        found = await api.get(f"/api/{path}")
     assert found.status_code == 400
     assert found.headers["content-type"] == "application/problem+json"
     problem = found.json()
@@ -367,7 +366,7 @@ async def test_a_dsn_is_enough(dsn: str, log: object) -> None:
         {"schema": "pg_x"},
     ],
 )
-async def test_bad_arguments(pool: Pool, arguments: dict[str, Any]) -> None:
+async def test_bad_arguments(shared_pool: Pool, arguments: dict[str, Any]) -> None:
     [name] = arguments
     with pytest.raises(ExeclogError, match=name):
-        create_app(**{"pool_or_dsn": pool, **arguments})
+        create_app(**{"pool_or_dsn": shared_pool, **arguments})
