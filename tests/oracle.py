@@ -16,7 +16,7 @@ from execlog import StrategyExecutionLog
 from tests.rows import TIMES
 
 many = settings(
-    max_examples=int(os.environ.get("EXECLOG_TEST_EXAMPLES", "40")),
+    max_examples=int(os.environ.get("EXECLOG_TEST_EXAMPLES", "25")),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )

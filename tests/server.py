@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 _REAPER = "testcontainers/ryuk"
+_ROOM = 8 * 1024**3
 
 
 @dataclass(frozen=True)
@@ -94,10 +98,24 @@ def _embedded(stack: ExitStack) -> Server:
     from execlog.errors import StoreUnavailable
 
     try:
-        server = stack.enter_context(EmbeddedPostgres())
+        with _in_memory():
+            server = stack.enter_context(EmbeddedPostgres())
     except StoreUnavailable as error:
         raise Unavailable(str(error)) from error
     return Server(server.dsn, "embedded server")
+
+
+@contextmanager
+def _in_memory() -> Iterator[None]:
+    """The server's folder is in memory, if there is room: databases take half the time there."""
+    before = tempfile.tempdir
+    folder = Path("/dev/shm")
+    if folder.is_dir() and shutil.disk_usage(folder).free > _ROOM:
+        tempfile.tempdir = str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 _KINDS: dict[str, Callable[[ExitStack], Server]] = {

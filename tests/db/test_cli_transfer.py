@@ -248,7 +248,8 @@ async def test_bad_lines_are_skipped_or_stop_it(dsn: str, pool: Pool) -> None:
     assert {str(one.id) for one in await everything(dsn)} == {one["id"] for one in good.values()}
 
     await pool.execute(f"delete from {TABLE}")
-    for number, (wrong, why) in bad.items():
+    for number in (2, 5, 9, 12):  # as it is read, as it is checked, as it is stored
+        wrong, why = bad[number]
         await pool.execute(f"delete from {TABLE}")
         stopped = imported(as_lines(good[1], good[4], wrong, good[8]), dsn)
         assert stopped.returncode == 1

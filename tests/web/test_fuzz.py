@@ -24,7 +24,7 @@ from tests.rows import row
 from tests.web.served import served
 
 _MISSING = importlib.util.find_spec("schemathesis") is None
-_EXAMPLES = int(os.environ.get("EXECLOG_TEST_EXAMPLES", "40"))
+_EXAMPLES = int(os.environ.get("EXECLOG_TEST_EXAMPLES", "25"))
 NOW = datetime.now(UTC)
 SCRIPT = "<script>taken</script>"
 STATUSES = ["ok", "error", "timeout", "limit", SCRIPT]
