@@ -266,9 +266,9 @@ async def test_round_trips_of_a_strategys_page() -> None:
     calls = {record["query"]: record["calls"] for record in found}
     read = [query for query in calls if "strategy_execution_log" in query]
     assert [calls[query] for query in read] == [1, 1]
-    begin = next(query for query in calls if query.lower().startswith("begin"))
-    assert "read only" in begin.lower()
-    assert sum("statement_timeout" in query.lower() for query in calls) == 1
+    # (Some versions tell of the whole message for each statement of it.)
+    assert any("begin" in query.lower() and "read only" in query.lower() for query in calls)
+    assert any("statement_timeout" in query.lower() for query in calls)
 
 
 def test_one_application_and_many_event_loops(dsn: str) -> None:
