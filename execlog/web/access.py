@@ -208,19 +208,20 @@ class Guard:
 
         request = Request(connection, receive)
         try:
-            connection[_KEY] = await self._scope(request)
-            answer = self._app
-        except HTTPException as refusal:
-            answer = self._refuse(request, refusal)
-        except Exception as error:
-            await self._refuse(request, error)(connection, receive, sent)
-            raise
-        try:
+            answer = await self._answer(request)
             await answer(connection, receive, sent)
         except Exception as error:
             if not begun:
                 await self._refuse(request, error)(connection, receive, sent)
             raise
+
+    async def _answer(self, request: Request) -> ASGIApp:
+        """Who answers: the application, or a refusal."""
+        try:
+            request.scope[_KEY] = await self._scope(request)
+        except HTTPException as refusal:
+            return self._refuse(request, refusal)
+        return self._app
 
     async def _scope(self, request: Request) -> Scope:
         found = self._authorize(request)

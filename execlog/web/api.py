@@ -107,7 +107,7 @@ async def _executions(reader: Reader, request: Request) -> Response:
             since=asked.since,
             until=asked.until,
             **asked.filters(),
-            before=None if asked.before is None else asked.before.row(),
+            before=asked.after(),
             limit=asked.limit,
         )
     return _page(request, found, arguments.limit(asked.limit, 200))
@@ -121,7 +121,7 @@ async def _failures(reader: Reader, request: Request) -> Response:
             strategy_id=scope.strategies,
             since=asked.since,
             until=asked.until,
-            before=None if asked.before is None else asked.before.row(),
+            before=asked.after(),
             limit=asked.limit,
         )
     return _page(request, found, arguments.limit(asked.limit, 200))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,8 +94,7 @@ def create_app(
 
 def _routes(reader: Reader) -> list[BaseRoute]:
     async def openapi(request: Request) -> Response:
-        root = request.scope.get("root_path", "")
-        return JSONResponse(document(metadata.version("execlog"), root))
+        return JSONResponse(document(request.scope.get("root_path", "")))
 
     return [
         *(Route(path, _bound(page, reader), methods=["GET"]) for path, page in PAGES),

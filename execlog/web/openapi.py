@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator, Sequence
+from importlib import metadata
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -26,11 +27,10 @@ _PROBLEMS = {
 
 
 @functools.cache
-def document(version: str, root: str) -> dict[str, Any]:
+def document(root: str) -> dict[str, Any]:
     """The document, as OpenAPI 3.1. Never raises.
 
     Args:
-        version: Of this package.
         root: The path that we are mounted at; empty where at none.
     """
     _, schemas = models_json_schema([(Problem, "serialization")], ref_template=_REFERENCE)
@@ -43,7 +43,7 @@ def document(version: str, root: str) -> dict[str, Any]:
         paths["/api" + re.sub(r":\w+}", "}", endpoint.path)] = {"get": _operation(endpoint, answer)}
     return {
         "openapi": "3.1.0",
-        "info": {"title": "execlog", "version": version},
+        "info": {"title": "execlog", "version": metadata.version("execlog")},
         "servers": [{"url": root or "/"}],
         "paths": paths,
         "components": {"schemas": schemas["$defs"]},

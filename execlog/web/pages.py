@@ -69,8 +69,7 @@ async def overview(reader: Reader, request: Request) -> Response:
     asked = query(queries.Ranking, request)
     view = View.of(request, "", asked.since, asked.until)
     parts = _Parts()
-    realms = view.scope.realm(asked.realm)
-    window: dict[str, Any] = {"realm_id": realms, "since": view.since, "until": view.until}
+    window = view.narrowed()
     strategies = view.scope.strategies
     async with reader.snapshot() as log:
         failures = await parts.take(
@@ -102,12 +101,7 @@ async def strategy(reader: Reader, request: Request) -> Response:
     asked = query(queries.Page, request)
     view = View.of(request, "strategy", asked.since, asked.until)
     parts = _Parts()
-    window: dict[str, Any] = {
-        "strategy_id": view.scope.strategy(asked.id),
-        "realm_id": view.scope.realm(asked.realm),
-        "since": view.since,
-        "until": view.until,
-    }
+    window = {"strategy_id": view.scope.strategy(asked.id), **view.narrowed()}
     async with reader.snapshot() as log:
         failures = await parts.take(
             "newest failures", log.list_executions(**window, status="failed", limit=_NEWEST)
@@ -126,26 +120,23 @@ async def executions(reader: Reader, request: Request) -> Response:
     """The executions behind a number."""
     asked = query(queries.ExecutionsPage, request)
     view = View.of(request, "executions", asked.since, asked.until, all_times=asked.all_times)
-    if asked.id is None and (
-        asked.no_case or any(one not in (None, "") for one in asked.filters().values())
-    ):
+    filters = asked.given()
+    if asked.id is None and filters:
         raise InvalidArgument("id", "is missing: what else is asked for is asked of one strategy")
     parts = _Parts()
-    realms = view.scope.realm(asked.realm)
-    before = None if asked.before is None else asked.before.row()
-    window: dict[str, Any] = {"realm_id": realms, "since": view.since, "until": view.until}
+    window = view.narrowed()
     size = arguments.limit(asked.limit, 200)
     async with reader.snapshot() as log:
         if asked.id is None:
             found = log.list_failures(
-                **window, strategy_id=view.scope.strategies, before=before, limit=size
+                **window, strategy_id=view.scope.strategies, before=asked.after(), limit=size
             )
         else:
             found = log.list_executions(
                 **window,
                 strategy_id=view.scope.strategy(asked.id),
                 **asked.filters(),
-                before=before,
+                before=asked.after(),
                 limit=size,
             )
         rows = await parts.take("executions", found)
@@ -154,7 +145,7 @@ async def executions(reader: Reader, request: Request) -> Response:
         view,
         id=asked.id,
         asked=asked,
-        filters=asked.given(),
+        filters=filters,
         rows=rows,
         following=_following(view, rows, size),
     )
@@ -165,11 +156,7 @@ async def compare(reader: Reader, request: Request) -> Response:
     asked = query(queries.ComparePage, request)
     view = View.of(request, "compare", asked.since, asked.until)
     parts = _Parts()
-    window: dict[str, Any] = {
-        "realm_id": view.scope.realm(asked.realm),
-        "since": view.since,
-        "until": view.until,
-    }
+    window = view.narrowed()
     given: dict[str, Any] = {"a": asked.a, "b": asked.b, "both": None, "known": None}
     if asked.a is None or asked.b is None:
         async with reader.snapshot() as log:

@@ -78,7 +78,7 @@ _Length = Annotated[
 ]
 _Number = Annotated[float, Field(allow_inf_nan=False)]
 _Name = Annotated[str, Field(min_length=1)]
-Limit = Annotated[int, Field(description="Brought into its range, never refused.")]
+_Limit = Annotated[int, Field(description="Brought into its range, never refused.")]
 
 
 class Cursor(BaseModel):
@@ -142,7 +142,7 @@ class Ranking(_Realm):
     """Of `GET /api/strategies`."""
 
     by: RankBy = Field("p99", description="What the first has most of.")
-    limit: Limit = 10
+    limit: _Limit = 10
 
 
 class Metrics(_Realm):
@@ -155,7 +155,16 @@ class Series(_Realm):
     bucket: _Length | None = Field(None, description="The width; at most 1,000 buckets.")
 
 
-class Executions(_Realm):
+class _Paged(_Realm):
+    before: _Before | None = None
+    limit: _Limit = 50
+
+    def after(self) -> StrategyExecutionLog | None:
+        """The last row of the page before, as far as its place goes. Never raises."""
+        return None if self.before is None else self.before.row()
+
+
+class Executions(_Paged):
     """Of `GET /api/strategies/{id}/executions`."""
 
     status: str | None = Field(
@@ -174,8 +183,6 @@ class Executions(_Realm):
     min_points: _Number | None = None
     max_points: _Number | None = None
     below_points: _Number | None = None
-    before: _Before | None = None
-    limit: Limit = 50
 
     def filters(self) -> dict[str, Any]:
         """What of the repository's `list_executions` says which rows. Never raises."""
@@ -192,11 +199,8 @@ class Executions(_Realm):
         }
 
 
-class Failures(_Realm):
+class Failures(_Paged):
     """Of `GET /api/failures`."""
-
-    before: _Before | None = None
-    limit: Limit = 50
 
 
 class Comparison(_Realm):

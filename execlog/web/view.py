@@ -112,6 +112,15 @@ class View:
         days = (self.until - self.since) / _DAY
         return None if days <= _BUCKETS else math.ceil(days / _BUCKETS) * _DAY
 
+    def narrowed(self) -> dict[str, Any]:
+        """Realms and window, as the methods of the log take them.
+
+        Raises:
+            HTTPException: 403, the realm is not in the scope.
+        """
+        realms = self.scope.realm(self.realm)
+        return {"realm_id": realms, "since": self.since, "until": self.until}
+
     def link(self, page: str, **own: Any) -> str:
         """Another page, over the same window and realm. Never raises."""
         return _url(page, {**own, **self.window, "realm": self.realm})
