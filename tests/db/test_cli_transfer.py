@@ -455,7 +455,7 @@ def test_what_is_no_file_of_lines(dsn: str) -> None:
 
 
 async def test_a_server_that_dies(tmp_path: Path) -> None:
-    """One line, whatever the driver logs."""
+    """What was stored till then, and one line, whatever the driver logs."""
     with EmbeddedPostgres() as server:
         await execlog.migrate(server.dsn)
         process = await asyncio.create_subprocess_exec(
@@ -464,13 +464,11 @@ async def test_a_server_that_dies(tmp_path: Path) -> None:
             stderr=asyncio.subprocess.PIPE,
             env={**os.environ, "EXECLOG_DSN": server.dsn},
         )  # fmt: skip
+        assert process.stdin is not None
+        process.stdin.write(as_lines(*[exported() for _ in range(5000)]).encode())
         observer = await asyncpg.connect(server.dsn)
-        await until(
-            lambda: observer.fetchval(
-                "select count(*) = 2 from pg_stat_activity where backend_type = 'client backend'"
-            ),
-            30,
-        )
+        stored = "select count(*) = 5000 from execlog.strategy_execution_log"
+        await until(lambda: observer.fetchval(stored), 30)
         assert server.pid is not None
         os.kill(server.pid, signal.SIGQUIT)
         await until(observer.is_closed, 30)
