@@ -169,6 +169,7 @@ async def one_more_client(dsn: str) -> AsyncIterator[None]:
     async def clients() -> int:
         found: int = await observer.fetchval(
             "select count(*) from pg_stat_activity where datname = current_database()"
+            " and backend_type = 'client backend'"
         )
         return found
 

@@ -126,7 +126,7 @@ async def test_a_query_that_waits_too_long(shared_dsn: str, shared_pool: Pool, c
         assert (
             await shared_pool.fetchval(
                 "select count(*) from pg_stat_activity where datname = current_database()"
-                " and wait_event_type = 'Lock'"
+                " and wait_event_type = 'Lock' and backend_type = 'client backend'"
             )
             == 0
         )

@@ -173,7 +173,7 @@ async def test_one_frozen_backend_is_given_up(dsn: str, postgres: Any) -> None:
         connection = await asyncpg.connect(dsn)
         pid = await connection.fetchval(
             "select pid from pg_stat_activity where pid <> pg_backend_pid()"
-            " and datname = current_database()"
+            " and datname = current_database() and backend_type = 'client backend'"
         )
         os.kill(pid, signal.SIGSTOP)
         try:
@@ -413,7 +413,7 @@ async def test_kill_9_of_the_process(dsn: str, pool: Pool) -> None:
     written, offered = map(int, whole[-1].split())
     busy = (
         "select count(*) = 0 from pg_stat_activity where datname = current_database()"
-        " and state <> 'idle' and pid <> pg_backend_pid()"
+        " and state <> 'idle' and pid <> pg_backend_pid() and backend_type = 'client backend'"
     )
     await until(lambda: pool.fetchval(busy))
     stored = await pool.fetch(f"select notes::integer as n from {TABLE} order by 1")
