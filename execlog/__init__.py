@@ -17,7 +17,7 @@ from execlog.errors import (
     SchemaOutdated,
     StoreUnavailable,
 )
-from execlog.healthcheck import Health, StoredTable
+from execlog.healthcheck import Health, RollupState, StoredTable
 from execlog.maintenance import Maintenance, MaintenanceStep, maintain
 from execlog.metrics import (
     DurationMetrics,
@@ -68,6 +68,7 @@ __all__ = [
     "RecorderStats",
     "RejectedExecution",
     "RollupDifference",
+    "RollupState",
     "SchemaOutdated",
     "StatusBreakdown",
     "StoreUnavailable",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from execlog.figures import local, number, size
-from execlog.healthcheck import Health
+from execlog.healthcheck import Health, RollupState
 from execlog.template import SCHEMA, filled
 
 __all__ = ["Finding", "examined"]
@@ -23,6 +23,10 @@ _END = (
 )
 
 
+_REBUILD = "run `execlog rollup rebuild`"
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+
+
 @dataclass(frozen=True)
 class Finding:
     """One thing that was looked at; where it is not well, what to do."""
@@ -34,6 +38,7 @@ class Finding:
 
 def examined(
     health: Health,
+    rollups: RollupState | None,
     *,
     ahead: timedelta = timedelta(days=7),
     skew: timedelta = timedelta(seconds=2),
@@ -44,6 +49,7 @@ def examined(
 
     Args:
         health: What was found.
+        rollups: What was found of them; None where that is not known.
         ahead: For how long partitions must be there already.
         skew: By how much the clocks may differ.
         utc: Show times in UTC, not in the local zone.
@@ -80,6 +86,9 @@ def examined(
         missing = "is not there: what no partition covers is refused"
         yield Finding("DEFAULT", missing, filled(_ATTACH, schema))
 
+    if rollups is not None:
+        yield _of_rollups(rollups, utc)
+
     seconds = health.clock_skew_seconds
     which = "ahead of" if seconds > 0 else "behind"
     apart = abs(seconds) > skew.total_seconds()
@@ -93,6 +102,18 @@ def examined(
         begun = health.oldest_write
         old_write = health.server_time - begun > timedelta(hours=1)
         yield Finding("oldest write", f"began {local(begun, utc)}", _END if old_write else None)
+
+
+def _of_rollups(rollups: RollupState, utc: bool) -> Finding:
+    """Where they lack runs, answers are right all the same, and slower."""
+    if not rollups.enabled:
+        return Finding("rollups", "are switched off: all is read from rows")
+    if rollups.complete_from <= max(rollups.rows_from, _FIRST):
+        return Finding("rollups", "hold every run")
+    if rollups.complete_from == _LAST:
+        return Finding("rollups", "are not built yet: all is read from rows", _REBUILD)
+    since = local(rollups.complete_from, utc)
+    return Finding("rollups", f"hold the runs since {since}: others are read from rows", _REBUILD)
 
 
 def _at_most(rows: int) -> str:

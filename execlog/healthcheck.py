@@ -11,7 +11,7 @@ import asyncpg
 from execlog.models import Model
 from execlog.rows import aware
 
-__all__ = ["Health", "StoredTable", "health_of"]
+__all__ = ["Health", "RollupState", "StoredTable", "health_of", "rollup_state_of"]
 
 _DAY = timedelta(days=1)
 
@@ -63,6 +63,26 @@ class Health(Model):
     oldest_write: datetime | None
 
 
+class RollupState(Model):
+    """What the rollups hold, and what the rows do.
+
+    A time at the calendar's beginning: from the first run on; at its end: of none.
+
+    Attributes:
+        enabled: Whether rows are added to them as they are stored.
+        complete_from: They hold every run from then on; earlier ones are read from rows.
+        rows_from: Rows before this were removed, all or some.
+        minutes_from: Rollups of minutes before this were removed.
+        hours_from: Rollups of hours before this were removed.
+    """
+
+    enabled: bool
+    complete_from: datetime
+    rows_from: datetime
+    minutes_from: datetime
+    hours_from: datetime
+
+
 class StoredTable(Model):
     """A table that holds a part of the log.
 
@@ -96,10 +116,7 @@ def health_of(
         answered: This machine's clock afterwards.
         migrations: The names of those that this version needs.
     """
-    fields: dict[str, Any] = {
-        name: aware(value) if isinstance(value, datetime) else value
-        for name, value in found.items()
-    }
+    fields = _fields(found)
     now, stored = fields["server_time"], fields["last_stored"]
     covered_until = fields.pop("covered_until")
     applied = set(fields.pop("migrations"))
@@ -110,3 +127,15 @@ def health_of(
         lag_seconds=None if stored is None else (now - stored) / timedelta(seconds=1),
         **fields,
     )
+
+
+def rollup_state_of(found: asyncpg.Record) -> RollupState:
+    """The model of the row that `rollup_state.sql` answers. Never raises."""
+    return RollupState(**_fields(found))
+
+
+def _fields(found: asyncpg.Record) -> dict[str, Any]:
+    return {
+        name: aware(value) if isinstance(value, datetime) else value
+        for name, value in found.items()
+    }

@@ -19,7 +19,9 @@ import asyncpg
 from execlog import arguments
 from execlog.copytext import timestamp
 from execlog.errors import InvalidArgument, driver_errors
+from execlog.healthcheck import RollupState, rollup_state_of
 from execlog.models import Model
+from execlog.repository import statements
 from execlog.resources import folder
 from execlog.statements import Statement, load_statements
 from execlog.target import connection_to
@@ -28,7 +30,7 @@ from execlog.template import SCHEMA, filled, pieces
 if TYPE_CHECKING:
     from execlog.target import Connection, Target
 
-__all__ = ["RebuiltPart", "RollupDifference", "rebuild_rollups", "switch", "verify_rollups"]
+__all__ = ["RebuiltPart", "RollupDifference", "rebuild_rollups", "verify_rollups"]
 
 _BEGIN, _END = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _HOUR = timedelta(hours=1)
@@ -40,7 +42,7 @@ _AT_IT = (
     asyncpg.LockNotAvailableError,
     asyncpg.DeadlockDetectedError,
 )
-_STATEMENTS = frozenset({"difference", "newest_before", "state"})
+_STATEMENTS = frozenset({"difference", "newest_before"})
 
 
 class RebuiltPart(Model):
@@ -70,12 +72,6 @@ class RollupDifference(Model):
     begins: datetime
     kept: int
     counted: int
-
-
-async def switch(connection: Connection, schema: str, *, enabled: bool) -> None:
-    """Has rollups kept from now on, or not any more. Raises as the driver does."""
-    for sql in pieces(_script("enable" if enabled else "disable")):
-        await connection.execute(filled(sql, schema), timeout=_LONGEST_SECONDS)
 
 
 async def rebuild_rollups(
@@ -113,21 +109,21 @@ async def rebuild_rollups(
             _outside(connection)
             log = _Log(connection, where)
             state = await log.state()
-            if not state["enabled"]:
+            if not state.enabled:
                 raise InvalidArgument(
                     "target", "keeps no rollups; `execlog migrate --rollups` first"
                 )
-            floor = max(_up(_time(state["rows_from"])), _down(first or _BEGIN))
+            floor = max(_up(state.rows_from), _down(first or _BEGIN))
             ends = _END if last is None else _down(last) + _HOUR
-            if first is None and last is None and _time(state["complete_from"]) > floor:
-                ends = _time(state["complete_from"])
+            if first is None and last is None and state.complete_from > floor:
+                ends = state.complete_from
             while ends > floor:
                 newest = await log.newest_before(ends)
                 begins = floor if newest is None else max(_down(newest), floor)
                 await log.replayed(begins, ends, replace=True)
                 ends = begins
                 # They may go meanwhile.
-                floor = max(floor, _up(_time((await log.state())["rows_from"])))
+                floor = max(floor, _up((await log.state()).rows_from))
                 yield RebuiltPart(reached=None if ends <= floor else begins)
 
 
@@ -163,11 +159,11 @@ async def verify_rollups(
             log = _Log(connection, where)
             state = await log.state()
             floor = max(
-                _up(_time(state["complete_from"])),
-                _up(_time(state["rows_from"])),
+                _up(state.complete_from),
+                _up(state.rows_from),
                 # Of what is older, half is forgotten.
-                _time(state["minutes_from"]),
-                _time(state["hours_from"]),
+                state.minutes_from,
+                state.hours_from,
                 _down(first or _BEGIN),
             )
             ends = _END if last is None else _down(last) + _HOUR
@@ -187,9 +183,9 @@ class _Log:
         self._schema = schema
         self._statements = _statements(schema)
 
-    async def state(self) -> asyncpg.Record:
-        [state] = await self._connection.fetch(self._statements["state"].sql)
-        return state
+    async def state(self) -> RollupState:
+        [found] = await self._connection.fetch(statements(self._schema)["rollup_state"].sql)
+        return rollup_state_of(found)
 
     async def newest_before(self, ends: datetime) -> datetime | None:
         """When the newest run finished whose time is finite."""
@@ -220,7 +216,7 @@ class _Log:
             if wait:
                 await self._run("wait", {})
             # They may have gone since we looked.
-            begins = max(begins, _up(_time((await self.state())["rows_from"])))
+            begins = max(begins, _up((await self.state()).rows_from))
             if begins >= ends:
                 await transaction.rollback()
                 return []

@@ -10,7 +10,13 @@ import asyncpg
 from execlog import arguments
 from execlog.errors import QueryRejected, StoreUnavailable
 from execlog.executions import Executions
-from execlog.healthcheck import Health, StoredTable, health_of
+from execlog.healthcheck import (
+    Health,
+    RollupState,
+    StoredTable,
+    health_of,
+    rollup_state_of,
+)
 from execlog.models import (
     CaseNameCount,
     DurationAndNodesSummary,
@@ -201,6 +207,17 @@ class Runbook(Executions):
         asked = datetime.now(UTC)
         [record] = await self._fetch("health")
         return health_of(record, asked, datetime.now(UTC), migration_names())
+
+    async def rollup_state(self) -> RollupState:
+        """Since when the rollups hold every run, and since when the rows do.
+
+        Raises:
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        [record] = await self._fetch("rollup_state")
+        return rollup_state_of(record)
 
     async def list_tables(self) -> list[StoredTable]:
         """The tables that hold the log, with their sizes: partitions, newest first, and rollups.

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Literal
 import asyncpg
 
 from execlog import arguments
-from execlog import rollups as rollups_module
 from execlog.errors import MigrationError, StoreUnavailable, driver_errors
 from execlog.resources import folder
 from execlog.statements import Statement, load_statements
@@ -30,6 +29,7 @@ __all__ = ["check_migrations", "dump_migrations", "migrate", "migration_names"]
 
 _NAME = re.compile(r"(\d{4})_[a-z0-9_]+")
 _QUICK_SECONDS = 30.0  # for what takes a millisecond on a server that is well
+_LONGEST_SECONDS = 86_400.0  # locks have a limit of their own
 _STATEMENTS = frozenset({"applied", "limit_lock_wait", "lock", "lock_wait", "record"})
 
 
@@ -165,11 +165,14 @@ def _statements(schema: str) -> Mapping[str, Statement]:
 
 
 async def _switch(connection: Connection, schema: str, lock: str, *, enabled: bool) -> None:
+    """Has rollups kept from now on, or not any more."""
+    script = folder("sql") / "schema" / "step" / f"{'enable' if enabled else 'disable'}_rollups.sql"
     statements = _statements(schema)
     async with connection.transaction():
         before = await connection.fetchval(statements["lock_wait"].sql, timeout=_QUICK_SECONDS)
         await connection.fetch(statements["limit_lock_wait"].sql, lock, timeout=_QUICK_SECONDS)
-        await rollups_module.switch(connection, schema, enabled=enabled)
+        for sql in pieces(script.read_text()):
+            await connection.execute(filled(sql, schema), timeout=_LONGEST_SECONDS)
         # The transaction may be the caller's, and goes on.
         await connection.fetch(statements["limit_lock_wait"].sql, before, timeout=_QUICK_SECONDS)
 

@@ -12,9 +12,12 @@ from rich.text import Text
 
 from execlog import (
     ExeclogError,
+    Health,
     InvalidArgument,
+    RollupState,
     SchemaOutdated,
     StoreUnavailable,
+    StrategyExecutionLogRepository,
     check_migrations,
 )
 from execlog.cli.forms import print_model
@@ -63,20 +66,32 @@ def doctor(
     skew = timedelta(seconds=2) if skew is None else skew
     output = form(output, as_json)
     try:
-        found = ask(dsn, schema, lambda log: log.health())
+        found = ask(dsn, schema, _looked)
     except InvalidArgument:
         raise
     except ExeclogError as error:
         finding = _why_not(error, dsn, schema)
         _print([finding], sys.stdout if output is Output.table else sys.stderr)
         raise typer.Exit(1) from None
-    findings = list(examined(found, ahead=ahead, skew=skew, utc=utc, schema=schema))
+    findings = list(examined(found, found.rollups, ahead=ahead, skew=skew, utc=utc, schema=schema))
     if output is Output.table:
         _print(findings, sys.stdout)
     else:
         print_model(found, output)
     if any(finding.remedy for finding in findings):
         raise typer.Exit(1)
+
+
+class _Looked(Health):
+    """The log and its rollups; None where they are still to be made."""
+
+    rollups: RollupState | None
+
+
+async def _looked(log: StrategyExecutionLogRepository) -> _Looked:
+    health = await log.health()
+    rollups = None if health.missing_migrations else await log.rollup_state()
+    return _Looked(**dict(health), rollups=rollups)
 
 
 def _why_not(error: ExeclogError, dsn: str | None, schema: str) -> Finding:

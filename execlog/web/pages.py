@@ -206,8 +206,9 @@ async def storage(reader: Reader, request: Request) -> Response:
     parts = _Parts()
     async with reader.snapshot() as log:
         health = await parts.take("health", log.health())
+        rollups = await parts.take("rollups", log.rollup_state())
         tables = await parts.take("tables", log.list_tables())
-    findings = [] if health is None else list(examined(health, schema=reader.schema))
+    findings = [] if health is None else list(examined(health, rollups, schema=reader.schema))
     return parts.page("storage.html", view, health=health, findings=findings, tables=tables)
 
 

@@ -334,8 +334,32 @@ async def test_doctor(dsn: str, repository: StrategyExecutionLogRepository) -> N
     assert found["migrations"] == "ok all are applied"
     assert found["partitions"].startswith("ok 4, for the next ")
     dump = json.loads(run("doctor", "--json", EXECLOG_DSN=dsn).stdout)
-    assert dump.keys() == {field.alias for field in execlog.Health.model_fields.values()}
+    health = {field.alias for field in execlog.Health.model_fields.values()}
+    assert dump.keys() == health | {"rollups"}
     assert dump["missingMigrations"] == []
+    assert dump["rollups"]["enabled"] is True
+
+
+async def test_doctor_looks_at_the_rollups(dsn: str, pool: Pool) -> None:
+    assert diagnosis(dsn, code=0)["rollups"] == "ok hold every run"
+    await execlog.migrate(pool, rollups=False)
+    assert diagnosis(dsn, code=0)["rollups"] == "ok are switched off: all is read from rows"
+    times = [datetime.now(UTC) - timedelta(hours=n) for n in range(3)]
+    await StrategyExecutionLogRepository(pool).insert_rows(row(created_at=time) for time in times)
+    await execlog.migrate(pool, rollups=True)
+    remedy = " -> run `execlog rollup rebuild`"
+    found = diagnosis(dsn, code=1)
+    assert found["rollups"] == f"!! are not built yet: all is read from rows{remedy}"
+    parts = execlog.rebuild_rollups(pool)
+    part = await anext(parts)
+    await parts.aclose()
+    assert part.reached is not None
+    found = diagnosis(dsn, "--utc", code=1)
+    since = part.reached.strftime("%Y-%m-%d %H:%M:%S")
+    assert found["rollups"].startswith(f"!! hold the runs since {since}")
+    assert found["rollups"].endswith(f": others are read from rows{remedy}")
+    assert run("rollup", "rebuild", EXECLOG_DSN=dsn).returncode == 0
+    assert diagnosis(dsn, code=0)["rollups"] == "ok hold every run"
 
 
 async def test_doctor_finds_what_is_not_well(dsn: str, pool: Pool) -> None:

@@ -33,7 +33,7 @@ MAINTENANCE = load_statements(
     folder("sql") / "maintenance",
     {"expired", "forgettable", "partitions", "rollback", "shape", "strays", "try_lock", "unlock"},
 )
-ROLLUP = load_statements(folder("sql") / "rollup", {"difference", "newest_before", "state"})
+ROLLUP = load_statements(folder("sql") / "rollup", {"difference", "newest_before"})
 ALL = {**statements(), **RECORDER, **FALLBACKS, **MAINTENANCE, **ROLLUP}
 NAMES = sorted(ALL)
 

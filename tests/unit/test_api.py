@@ -35,6 +35,7 @@ PUBLIC = [
     "RecorderStats",
     "RejectedExecution",
     "RollupDifference",
+    "RollupState",
     "SchemaOutdated",
     "StatusBreakdown",
     "StoreUnavailable",
