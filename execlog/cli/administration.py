@@ -6,17 +6,18 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from execlog.cli import serving
 from execlog.cli.cards import summary
 from execlog.cli.options import Dsn, Schema
 from execlog.cli.overview import timeline
 from execlog.cli.progress import progress
 from execlog.cli.server import dsn_of
+from execlog.cli.serving import PORT, Port, serve_pages
 from execlog.schema import check_migrations, dump_migrations
 from execlog.schema import migrate as apply_migrations
 from execlog.template import SCHEMA
@@ -66,6 +67,7 @@ def demo(
     serve: Annotated[
         bool, typer.Option("--serve", help="Then serve the dashboard of it, until Ctrl-C.")
     ] = False,
+    port: Port = PORT,
 ) -> None:
     """Score the standard library with a real rules engine, and show its log.
 
@@ -87,7 +89,13 @@ def demo(
             print(f"\n$ execlog {command.__name__} {STRATEGY}\n")
             command(STRATEGY, since=recorded.since, dsn=server)
         if serve:
-            serving.serve(dsn=server)
+            window = f"since={_second(recorded.since)}&until={_second(datetime.now(UTC), 1)}"
+            serve_pages(server, port=port, first=f"strategy?id={STRATEGY}&{window}")
+
+
+def _second(time: datetime, after: int = 0) -> str:
+    """A whole second, in a form that a URL takes as it is."""
+    return f"{time.astimezone(UTC) + timedelta(seconds=after):%Y%m%dT%H%M%SZ}"
 
 
 @contextlib.contextmanager

@@ -13,16 +13,22 @@ from execlog.cli.options import Dsn, Schema
 from execlog.cli.server import dsn_of
 from execlog.template import SCHEMA
 
-__all__ = ["serve"]
+__all__ = ["PORT", "Port", "serve", "serve_pages"]
+
+PORT = 8000
+"""Where it listens, unless it is told."""
+
+Port = Annotated[
+    int, typer.Option("--port", min=0, max=65535, help="The port; 0: any that is free.")
+]
+"""The option of a command that serves."""
 
 _BACKLOG = 128
 
 
 def serve(
     host: Annotated[str, typer.Option("--host", help="The address to listen at.")] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, help="The port; 0: any that is free.")
-    ] = 8000,
+    port: Port = PORT,
     token: Annotated[
         str | None,
         typer.Option(
@@ -37,6 +43,25 @@ def serve(
     """Serve the dashboard: read-only pages and JSON, to this machine unless there is a token.
 
     Example: execlog serve --port 8000
+    """
+    serve_pages(dsn, schema, host=host, port=port, token=token)
+
+
+def serve_pages(
+    dsn: str | None,
+    schema: str = SCHEMA,
+    *,
+    host: str = "127.0.0.1",
+    port: int = PORT,
+    token: str | None = None,
+    first: str = "",
+) -> None:
+    """Serves them until Ctrl-C, and says where `first` is, the page to begin with.
+
+    Raises:
+        typer.BadParameter: The token is empty, or missing for an address that others reach.
+        ExeclogError: The DSN or the schema's name is none.
+        OSError: It can't listen there.
     """
     try:
         import uvicorn
@@ -66,5 +91,5 @@ def serve(
     with socket.create_server((host, port), family=family, backlog=_BACKLOG) as listening:
         where = listening.getsockname()
         shown = f"[{where[0]}]" if ":" in where[0] else where[0]
-        print(f"execlog: http://{shown}:{where[1]}/ (Ctrl-C ends it)", file=sys.stderr)
+        print(f"execlog: http://{shown}:{where[1]}/{first} (Ctrl-C ends it)", file=sys.stderr)
         uvicorn.Server(config).run(sockets=[listening])

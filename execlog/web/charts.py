@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 
 from execlog.figures import number
 from execlog.timeseries import TimeseriesBucket
@@ -208,17 +209,20 @@ def _round_step(highest: float) -> float:
 
 
 def _line(buckets: Sequence[TimeseriesBucket], field: str, above: Callable[[float], float]) -> str:
-    """One line; a bucket alone is a dot, which a round end makes of no length."""
+    """One line, from middle to middle of the buckets; one alone is as wide as its bucket."""
 
     def steps() -> Iterator[str]:
-        pen = "M"
-        for place, one in enumerate(buckets):
-            if not one.total:
-                pen = "M"
-                continue
-            y = _short(HEIGHT - above(getattr(one, field)))
-            yield f"{pen}{place * _UNIT + _UNIT // 2} {y}" + ("h0" if pen == "M" else "")
-            pen = "L"
+        for _, run in groupby(enumerate(buckets), key=lambda found: found[1].total > 0):
+            points = [
+                (place * _UNIT + _UNIT // 2, _short(HEIGHT - above(getattr(one, field))))
+                for place, one in run
+                if one.total
+            ]
+            if len(points) == 1:
+                [(x, y)] = points
+                yield f"M{x - _UNIT // 2} {y}h{_UNIT}"
+            else:
+                yield "".join(f"{'L' if n else 'M'}{x} {y}" for n, (x, y) in enumerate(points))
 
     return "".join(steps())
 

@@ -76,6 +76,7 @@ def test_lines_are_logarithmic_and_have_gaps() -> None:
     points = [float(y) for _, y in re.findall(r"[ML](\d+) ([\d.]+)", path.d)]
     assert points[0] - points[1] == pytest.approx(points[1] - points[2], abs=0.2)
     assert path.d.count("M") == 2
+    assert path.d.endswith(f"M40 {points[-1]:g}h10")  # alone, and as wide as its bucket
     assert [level.label for level in chart.levels] == ["10 ms", "100 ms", "1 s"]
 
 

@@ -23,12 +23,24 @@ CALL = "from execlog.cli import main; main()"
 @contextmanager
 def serving(dsn: str, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The process, and where it says that it listens."""
-    command = [sys.executable, "-c", CALL, "serve", "--port", "0", "--dsn", dsn, *options]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment()) as process:
+    with listening("serve", "--dsn", dsn, *options) as found:
+        yield found
+
+
+@contextmanager
+def listening(*words: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    command = [sys.executable, "-c", CALL, *words, "--port", "0"]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    ) as process:
         try:
             assert process.stderr is not None
             said = process.stderr.readline()
-            found = re.search(r"http://\S+/", said)
+            found = re.search(r"http://\S+", said)
             assert found, said
             yield process, found[0]
         finally:
@@ -51,6 +63,19 @@ async def test_it_serves_until_it_is_interrupted(
         assert refused.status_code == 403
         process.send_signal(signal.SIGINT)
         assert process.wait(10) in (0, 130)
+
+
+@pytest.mark.timeout(150)
+async def test_what_the_demo_serves(empty_dsn: str) -> None:
+    """The page that it names shows what has just run, and no time when nothing did."""
+    with listening("demo", "-n", "120", "--serve", "--dsn", empty_dsn) as (process, url):
+        page = httpx2.get(url)
+        assert page.status_code == 200
+        assert re.search(r"<dt>Runs</dt><dd><b><a href=[^>]*>120</a>", page.text)
+        dates = re.findall(r"(\d\d:\d\d:\d\d)</a><td>(\d+)", page.text)
+        assert sum(int(count) for _, count in dates) == 120
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) in (0, 130)
 
 
 async def test_with_a_token(dsn: str, repository: StrategyExecutionLogRepository) -> None:
