@@ -29,7 +29,7 @@ class Health(Model):
         has_default: Whether there is a partition for what no other covers; else it is refused.
         partitions: How many there are, without DEFAULT.
         days_ahead: Days from now on for which partitions exist, without a gap.
-        estimated_rows: As the server's last ANALYZE saw them.
+        estimated_rows: As the server's last ANALYZE saw them, or as it counts till then.
         table_bytes: Rows and their large values on disk.
         index_bytes: The indexes on disk.
         oldest: The first time of any row; None where no row has one.
@@ -91,7 +91,7 @@ class StoredTable(Model):
         kind: A partition of the log, its DEFAULT partition, or a table of rollups.
         begins: The first time that it holds; None where it has no such bound.
         ends: The first time after it.
-        estimated_rows: As the server's last ANALYZE saw them.
+        estimated_rows: As the server's last ANALYZE saw them, or as it counts till then.
         table_bytes: Rows and their large values on disk.
         index_bytes: The indexes on disk.
     """

@@ -16,7 +16,7 @@ with partition as materialized (
 ),
 leaf as materialized (
     select
-        greatest(child.reltuples, 0) as estimated_rows,
+        case when child.reltuples < 0 then pg_stat_get_live_tuples(child.oid) else child.reltuples end as estimated_rows,
         pg_table_size(child.oid) as table_bytes,
         pg_indexes_size(child.oid) as index_bytes
     from pg_partition_tree('execlog.strategy_execution_log') as tree

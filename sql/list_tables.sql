@@ -3,7 +3,8 @@
 -- Index: none
 --
 -- The newest partitions first, then DEFAULT, which takes what no other covers, then the rollups. Rows are
--- as the server's last ANALYZE saw them; an end of the calendar is no time.
+-- as the server's last ANALYZE saw them, or its statistics before the first; an end of the calendar is no
+-- time.
 with stored as (
     select
         partition.id,
@@ -29,7 +30,7 @@ select
     stored.kind,
     stored.begins,
     stored.ends,
-    greatest(class.reltuples, 0)::bigint as estimated_rows,
+    case when class.reltuples < 0 then pg_stat_get_live_tuples(class.oid) else class.reltuples end::bigint as estimated_rows,
     pg_table_size(class.oid) as table_bytes,
     pg_indexes_size(class.oid) as index_bytes
 from stored

@@ -29,6 +29,7 @@ from execlog.healthcheck import health_of
 from execlog.schema import migration_names
 from tests import databases
 from tests.oracle import Window, clamp, many, newest_first, windows, within
+from tests.recording import until
 from tests.rows import T0, any_row, fields, row
 from tests.types import Pool
 
@@ -221,6 +222,7 @@ async def test_health(dsn: str, pool: Pool, repository: StrategyExecutionLogRepo
             row(created_at=datetime.max.replace(tzinfo=UTC)),
         ]
     )
+    await until(lambda: estimated(repository, 4), 30)  # as counted: told within ten seconds
     await pool.execute(f"analyze {TABLE}")
     found = await repository.health()
     assert (found.oldest, found.newest) == (old, NEVER)
@@ -230,6 +232,10 @@ async def test_health(dsn: str, pool: Pool, repository: StrategyExecutionLogRepo
     assert found.last_stored is not None
     assert 0 <= (found.lag_seconds or -1) < 60
     assert type(found).model_validate(found.model_dump(by_alias=True, mode="json")) == found
+
+
+async def estimated(repository: StrategyExecutionLogRepository, rows: int) -> bool:
+    return (await repository.health()).estimated_rows == rows
 
 
 @pytest.mark.session
