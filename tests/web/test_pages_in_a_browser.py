@@ -321,6 +321,14 @@ async def assert_shows(page: Page, one: StrategyExecutionLog) -> None:
     assert await page.locator(".notes").inner_text() == one.notes
 
 
+async def test_a_strategy_is_opened_by_its_name(page: Page, site: Site) -> None:
+    await page.goto(site.page(since="6h"))
+    await page.get_by_label("Strategy", exact=True).fill("loyalty-2")
+    await follow(page, page.get_by_role("button", name="Open"))
+    assert re.search(r"/strategy\?id=loyalty-2&since=6h$", page.url), page.url
+    assert await heading(page) == "loyalty-2"
+
+
 async def test_two_strategies_are_compared(page: Page, site: Site) -> None:
     await page.goto(site.page(since="6h"))
     await follow(page, page.get_by_role("link", name="Compare", exact=True))
