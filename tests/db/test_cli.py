@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -125,14 +126,21 @@ def test_the_demo_on_a_server_of_its_own() -> None:
 
 
 def test_ctrl_c_in_the_demo() -> None:
-    process = subprocess.Popen(
-        [COMMAND, "demo"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    time.sleep(2)
-    os.killpg(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=20)
+    with tempfile.TemporaryDirectory(dir="/tmp", ignore_cleanup_errors=True) as folder:
+        os.chmod(folder, 0o755)  # the server's own user looks in
+        process = subprocess.Popen(
+            [COMMAND, "demo"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            env={**os.environ, "TMPDIR": folder},
+        )
+        deadline = time.monotonic() + 30
+        while not any(Path(folder).glob("execlog-pg-*")):  # it is past its imports
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(1)
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=20)
     assert (process.returncode, "Traceback" in err) == (130, False)

@@ -250,7 +250,7 @@ def test_a_strategy_that_nobody_knows(dsn: str, command: str) -> None:
 
 
 def test_timeline(dsn: str, rows: list[StrategyExecutionLog]) -> None:
-    header, *buckets = lines("timeline", STRATEGY, "--since", "20m", "--bucket", "5m", dsn=dsn)
+    header, *buckets = lines("timeline", STRATEGY, "--since", "1h", "--bucket", "5m", dsn=dsn)
     assert header == ["from", "runs", "not ok", "p95", ""]
     assert sum(int(bucket[1]) for bucket in buckets) == 10
     assert [int(bucket[2]) for bucket in buckets if int(bucket[1])][-1] == 1

@@ -359,6 +359,7 @@ async def test_doctor_looks_at_the_rollups(dsn: str, pool: Pool) -> None:
     assert found["rollups"].startswith(f"!! hold the runs since {since}")
     assert found["rollups"].endswith(f": others are read from rows{remedy}")
     assert run("rollup", "rebuild", EXECLOG_DSN=dsn).returncode == 0
+    await execlog.maintain(pool)  # the month may be younger than the runs
     assert diagnosis(dsn, code=0)["rollups"] == "ok hold every run"
 
 
@@ -448,8 +449,13 @@ async def test_two_imports_of_the_same_rows_in_another_order(
                 env={**os.environ, "EXECLOG_DSN": dsn},
             )
         )  # fmt: skip
-    async with asyncio.timeout(50):
-        said = [(await process.communicate())[1] for process in processes]
+    try:
+        async with asyncio.timeout(50):
+            said = [(await process.communicate())[1] for process in processes]
+    finally:
+        for process in processes:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
     assert [process.returncode for process in processes] == [0, 0], said
     assert sum((await repository.count_by_status(strategy_id=STRATEGY)).values()) == 12_000
 

@@ -303,7 +303,7 @@ async def test_writers_whose_partition_is_made_meanwhile(
     steps = await maintain(pool, interval="hour", ahead=2)
     done.set()
     await asyncio.gather(*writers)
-    assert told(steps)["attach done"] == 3
+    assert told(steps)["attach done"] in {3, 4}  # an hour may have begun
     assert await pool.fetchval(f"select count(*) from {TABLE}") == 100_000 + stored
 
 
@@ -317,7 +317,11 @@ async def test_a_partition_that_is_attached_by_hand(
     await other.execute(f"begin; lock table {DEFAULT} in access exclusive mode")
     rows = [day(0)]
     waiting = asyncio.ensure_future(repository.insert_rows(rows))
-    await asyncio.sleep(0.3)
+    blocked = (
+        "select count(*) > 0 from pg_locks where not granted and relation = $1::regclass"
+        " and database = (select oid from pg_database where datname = current_database())"
+    )
+    await until(lambda: pool.fetchval(blocked, DEFAULT))
     await other.execute(
         f"create table execlog.own (like {TABLE} including all);"
         f"alter table {TABLE} attach partition execlog.own"
@@ -452,7 +456,8 @@ async def test_time_limits_of_others(dsn: str, pool: Pool) -> None:
         dsn, min_size=1, max_size=1, command_timeout=0.2, server_settings=hasty
     ) as own:
         outcomes = told(await maintain(own, interval="hour", ahead=0))
-    assert outcomes["attach done"] == 1
+    assert outcomes["attach done"] in {1, 2}  # an hour may have begun
+    assert not [outcome for outcome in outcomes if "failed" in outcome]
 
 
 async def test_columns_in_another_order_and_of_ones_own(
@@ -726,8 +731,9 @@ async def test_four_hundred_partitions(dsn: str) -> None:
         assert len(await log.list_for_strategy(strategy_id="loyalty", limit=200)) == 200
         assert (await log.metrics(strategy_id="loyalty")).status_breakdown.total == 400
         assert (await log.health()).partitions == 401
-    steps = await maintain(dsn, interval="hour", ahead=400)
-    assert steps == []
+    # An hour may have begun.
+    again = told(await maintain(dsn, interval="hour", ahead=400))
+    assert again <= Counter({"attach done": 1, "vacuum done": 1})
 
 
 async def test_clocks_an_hour_ahead_and_behind(dsn: str, pool: Pool) -> None:
@@ -738,7 +744,8 @@ async def test_clocks_an_hour_ahead_and_behind(dsn: str, pool: Pool) -> None:
         for n, skew in enumerate((-hour, timedelta(), hour, 90 * timedelta(days=1))):
             record(recorder, n, created_at=datetime.now(UTC) + skew)
     health = await StrategyExecutionLogRepository(pool).health()
-    assert health.stray_rows == 2  # an hour ago had no partition, and a quarter ahead has none
+    # A quarter ahead has no partition, and an hour ago has none, unless that hour has just ended.
+    assert health.stray_rows in {1, 2}
     steps = await maintain(pool, interval="hour", ahead=2, retain=30 * DAY)
     assert {step.outcome for step in steps} == {"done"}
     assert (await StrategyExecutionLogRepository(pool).health()).stray_rows == 0

@@ -517,7 +517,8 @@ async def test_a_table_that_is_locked_for_a_while(dsn: str) -> None:
             assert recorder.stats().written == 0
             # Each try is given up on the server too, or they would pile up there.
             waiting = await holder.fetchval(
-                "select count(*) from pg_locks where not granted and relation = $1::regclass",
+                "select count(*) from pg_locks where not granted and relation = $1::regclass and"
+                " database = (select oid from pg_database where datname = current_database())",
                 TABLE,
             )
             assert waiting <= 1
@@ -541,7 +542,10 @@ async def test_an_earlier_try_that_hangs_on_the_server(dsn: str) -> None:
     async with recorder:
         record(recorder, 1)
         await until(lambda: recorder.stats().retries >= 4)
-        waiting = await ghost.fetchval("select count(*) from pg_locks where not granted")
+        waiting = await ghost.fetchval(
+            "select count(*) from pg_stat_activity where datname = current_database()"
+            " and wait_event_type = 'Lock' and backend_type = 'client backend'"
+        )
         assert waiting <= 1
         await transaction.rollback()
         assert await ghost.fetchval("show lock_timeout") == "0"

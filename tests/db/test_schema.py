@@ -205,7 +205,7 @@ async def test_every_time_is_stored_somewhere(
     pool: Pool, repository: execlog.StrategyExecutionLogRepository
 ) -> None:
     now = datetime.now(UTC)
-    times = [now, None, now.replace(year=1990), now.replace(year=2990)]
+    times = [now, None, *(datetime(year, 1, 1, tzinfo=UTC) for year in (1990, 2990))]
     await repository.insert_rows(row(created_at=time) for time in times)
     found = await pool.fetch(
         "select tableoid::regclass::text as home from execlog.strategy_execution_log"

@@ -257,6 +257,7 @@ async def test_a_migration_whose_client_dies(dsn: str, migrations: Path) -> None
     connection = await asyncpg.connect(dsn)
     busy = (
         "select pid from pg_stat_activity where query like '%pg_sleep%'"
+        " and datname = current_database()"
         " and state = 'active' and pid <> pg_backend_pid()"
     )
     await until(lambda: connection.fetchval(busy))

@@ -203,7 +203,10 @@ async def test_what_takes_too_long_is_left_out(
         assert nothing.status_code == 503
     await holder.close()
     assert "Not all is here." not in (await asked(app, "/strategy?id=loyalty")).text
-    idle = "select count(*) from pg_stat_activity where state like 'idle in%'"
+    idle = (
+        "select count(*) from pg_stat_activity where state like 'idle in%'"
+        " and datname = current_database()"
+    )
     assert await pool.fetchval(idle) == 0
 
 

@@ -98,7 +98,7 @@ def seeds(now: datetime) -> Iterator[StrategyExecutionLog]:
     for name, count in (("loyalty", 1500), ("loyalty-2", 700), (EVIL, 40)):
         for n in range(count):
             age = MINUTE + n * 20 * HOUR / count
-            if abs(age - 6 * HOUR) < 10 * MINUTE:
+            if any(abs(age - hours * HOUR) < 10 * MINUTE for hours in (2, 6)):
                 continue
             status = STATUSES[n * 7 % len(STATUSES)]
             yield row(
@@ -752,6 +752,7 @@ async def test_a_lost_server_is_told(chrome: Browser, site: Site) -> None:
 
 async def test_the_pointer_shows_the_numbers_of_a_bucket(page: Page, site: Site) -> None:
     await page.goto(site.page("strategy", id="loyalty", since="6h"))
+    await page.get_by_role("button", name="Pause").click()  # a refresh takes the numbers away
     heads = await page.locator("table.series thead th").all_text_contents()
     rows = page.locator("table.series tbody tr")
     count = await rows.count()
