@@ -481,6 +481,15 @@ async def test_each_bucket_is_as_many_rows(
     assert await page.locator("#cards dd b").first.inner_text() == busiest[0]
 
 
+async def test_buckets_of_a_second_are_told_apart(site: Site, client: httpx2.AsyncClient) -> None:
+    """Also in a window that begins with a minute."""
+    begin = (site.now - MINUTE).replace(second=0, microsecond=0)
+    ends = {"since": begin.isoformat(), "until": (begin + MINUTE).isoformat()}
+    found = await client.get("/strategy", params={"id": "loyalty", **ends})
+    labels = re.findall(r"(\d\d:\d\d:\d\d)</a><td>", found.text)
+    assert len(labels) == len(set(labels)) > 50
+
+
 async def test_a_number_of_the_overview_is_as_many_rows(
     page: Page, site: Site, client: httpx2.AsyncClient
 ) -> None:

@@ -72,8 +72,8 @@ async def test_what_the_demo_serves(empty_dsn: str) -> None:
         page = httpx2.get(url)
         assert page.status_code == 200
         assert re.search(r"<dt>Runs</dt><dd><b><a href=[^>]*>120</a>", page.text)
-        dates = re.findall(r"(\d\d:\d\d:\d\d)</a><td>(\d+)", page.text)
-        assert sum(int(count) for _, count in dates) == 120
+        counts = re.findall(r":\d\d</a><td>(\d+)", page.text)
+        assert sum(map(int, counts)) == 120
         process.send_signal(signal.SIGINT)
         assert process.wait(20) in (0, 130)
 
