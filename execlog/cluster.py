@@ -10,7 +10,7 @@ from execlog import arguments
 from execlog.errors import InvalidArgument, driver_errors
 from execlog.resources import folder
 from execlog.statements import Statement, load_statements
-from execlog.target import connection_to
+from execlog.target import LONGEST_SECONDS, connection_to
 from execlog.template import SCHEMA, filled, pieces
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["distribute", "dump_distribution", "sizes"]
 
 _QUICK_SECONDS = 30.0
-_LONGEST_SECONDS = 86_400.0
 _MOST_SHARDS = 64_000  # as Citus has it
 
 
@@ -51,7 +50,7 @@ async def distribute(
                 problem = "has no Citus: `create extension citus` in it, on each machine"
                 raise InvalidArgument("target", problem)
             for statement in pieces(_script()):
-                await connection.execute(filled(statement, where, words), timeout=_LONGEST_SECONDS)
+                await connection.execute(filled(statement, where, words), timeout=LONGEST_SECONDS)
 
 
 def dump_distribution(*, shard_count: int | None = None, schema: str = SCHEMA) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
 import asyncpg
 
 from execlog.models import Model
-from execlog.rows import aware
+from execlog.rows import aware_fields
 
-__all__ = ["Health", "RollupState", "StoredTable", "health_of", "rollup_state_of"]
+__all__ = ["Health", "RollupState", "StoredTable", "health_of"]
 
 _DAY = timedelta(days=1)
 
@@ -116,7 +116,7 @@ def health_of(
         answered: This machine's clock afterwards.
         migrations: The names of those that this version needs.
     """
-    fields = _fields(found)
+    fields = aware_fields(found)
     now, stored = fields["server_time"], fields["last_stored"]
     covered_until = fields.pop("covered_until")
     applied = set(fields.pop("migrations"))
@@ -127,15 +127,3 @@ def health_of(
         lag_seconds=None if stored is None else (now - stored) / timedelta(seconds=1),
         **fields,
     )
-
-
-def rollup_state_of(found: asyncpg.Record) -> RollupState:
-    """The model of the row that `rollup_state.sql` answers. Never raises."""
-    return RollupState(**_fields(found))
-
-
-def _fields(found: asyncpg.Record) -> dict[str, Any]:
-    return {
-        name: aware(value) if isinstance(value, datetime) else value
-        for name, value in found.items()
-    }

@@ -24,9 +24,9 @@ from execlog.errors import InvalidArgument, condition, driver_errors
 from execlog.models import Model
 from execlog.partitions import DEFAULT, ROLLUP, Action, Interval, Partition, Step, Wish, plan
 from execlog.resources import folder
-from execlog.rows import aware
+from execlog.rows import aware, aware_fields
 from execlog.statements import Statement, load_statements
-from execlog.target import connection_to
+from execlog.target import LONGEST_SECONDS, connection_to
 from execlog.template import SCHEMA, filled, pieces
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ _STATEMENTS = frozenset(
     {"expired", "forgettable", "partitions", "rollback", "shape", "strays", "try_lock", "unlock"}
 )
 _QUICK_SECONDS = 30.0
-_LONGEST_SECONDS = 86_400.0  # whatever a caller's pool allows its queries
 _MOST_AHEAD = 1000
 _BEGIN, _END = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _REMOVING = ("drop", "purge", "thin")
@@ -238,10 +237,7 @@ class _Log:
 
     async def steps(self, wish: Wish, now: datetime, shape: _Shape) -> list[Step]:
         """What is to be done, in order."""
-        partitions = [
-            Partition(**{**found, "begins": aware(found["begins"]), "ends": aware(found["ends"])})
-            for found in await self._fetch("partitions")
-        ]
+        partitions = [Partition(**aware_fields(found)) for found in await self._fetch("partitions")]
         if shape.is_cluster:
             # The rows lie elsewhere: here all look empty, and nobody knows when VACUUM was there.
             sizes = await cluster.sizes(self._connection, self._schema)
@@ -249,12 +245,12 @@ class _Log:
                 replace(one, bytes=sizes.get(one.name, one.bytes), vacuumed_at=_END)
                 for one in partitions
             ]
-        strays = await self._fetch("strays", wish.interval, limit=_LONGEST_SECONDS)
+        strays = await self._fetch("strays", wish.interval, limit=LONGEST_SECONDS)
         steps = plan(partitions, [record["begins"] for record in strays], wish, now)
         emptied = bool(strays)
         ok_from, failures_from = wish.kept_from(now)
         if ok_from is not None and failures_from is not None:
-            [found] = await self._fetch("expired", ok_from, failures_from, limit=_LONGEST_SECONDS)
+            [found] = await self._fetch("expired", ok_from, failures_from, limit=LONGEST_SECONDS)
             if found["expired"]:
                 # First: what goes need not be moved before.
                 steps.insert(0, Step("purge", DEFAULT, failures_from, ok_from))
@@ -289,7 +285,7 @@ class _Log:
             # Only a cluster wants the statements one by one.
             for sql in pieces(script) if shape.is_cluster else [script]:
                 sent = filled(sql, self._schema, words)
-                await self._connection.execute(sent, timeout=_LONGEST_SECONDS)
+                await self._connection.execute(sent, timeout=LONGEST_SECONDS)
         except BaseException as error:
             await self._last("rollback")
             if self._connection.is_closed() or not isinstance(error, asyncpg.PostgresError):

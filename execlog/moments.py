@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
 
-__all__ = ["EXAMPLES", "is_length", "length", "moment"]
+__all__ = ["EXAMPLES", "compact", "is_length", "length", "moment"]
 
 EXAMPLES = "15m, 2h30m, 1d, 2026-11-24 or 2026-11-24T13:00:00+01:00"
 """What `moment` reads."""
@@ -55,3 +55,10 @@ def moment(text: str, now: datetime, zone: tzinfo | None = None) -> datetime:
 
 def _in_zone(time: datetime, zone: tzinfo) -> datetime:
     return time.replace(tzinfo=zone) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def compact(time: datetime) -> str:
+    """A time in ISO's basic form, which a URL takes as it is. Never raises."""
+    utc = time.astimezone(UTC)
+    form = "%m%dT%H%M%S.%fZ" if utc.microsecond else "%m%dT%H%M%SZ"
+    return f"{utc.year:04}{utc.strftime(form)}"

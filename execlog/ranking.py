@@ -13,7 +13,7 @@ from execlog.activity import StrategyActivity, activity_buckets
 from execlog.errors import InvalidArgument
 from execlog.metrics import FRACTIONS
 from execlog.models import StrategyRank
-from execlog.rows import aware
+from execlog.rows import aware_fields
 from execlog.runbook import Runbook
 
 __all__ = ["RankBy", "Ranking"]
@@ -109,7 +109,7 @@ class Ranking(Runbook):
 
 
 def _rank(record: asyncpg.Record) -> StrategyRank:
-    measures = {**record, "last_run": aware(record["last_run"])}
+    measures = aware_fields(record)
     ends = measures.pop("duration_min_ms"), measures.pop("duration_max_ms")
     durations = measures.pop("durations")
     if durations is not None:

@@ -19,12 +19,13 @@ import asyncpg
 from execlog import arguments
 from execlog.copytext import timestamp
 from execlog.errors import InvalidArgument, driver_errors
-from execlog.healthcheck import RollupState, rollup_state_of
+from execlog.healthcheck import RollupState
 from execlog.models import Model
 from execlog.repository import statements
 from execlog.resources import folder
+from execlog.rows import aware, aware_fields
 from execlog.statements import Statement, load_statements
-from execlog.target import connection_to
+from execlog.target import LONGEST_SECONDS, connection_to
 from execlog.template import SCHEMA, filled, pieces
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ __all__ = ["RebuiltPart", "RollupDifference", "rebuild_rollups", "verify_rollups
 
 _BEGIN, _END = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _HOUR = timedelta(hours=1)
-_LONGEST_SECONDS = 86_400.0
 _TRIES = 4
 # A writer is at the same rows.
 _AT_IT = (
@@ -185,13 +185,13 @@ class _Log:
 
     async def state(self) -> RollupState:
         [found] = await self._connection.fetch(statements(self._schema)["rollup_state"].sql)
-        return rollup_state_of(found)
+        return RollupState(**aware_fields(found))
 
     async def newest_before(self, ends: datetime) -> datetime | None:
         """When the newest run finished whose time is finite."""
         sql = self._statements["newest_before"].sql
-        found = await self._connection.fetchval(sql, ends, timeout=_LONGEST_SECONDS)
-        return None if found is None else _time(found)
+        found = await self._connection.fetchval(sql, ends, timeout=LONGEST_SECONDS)
+        return aware(found)
 
     async def replayed(
         self, begins: datetime, ends: datetime, *, replace: bool
@@ -243,24 +243,18 @@ class _Log:
     async def _differences(self, begins: datetime, ends: datetime) -> list[RollupDifference]:
         sql = self._statements["difference"].sql
         last = ends if ends == _END else ends - timedelta(microseconds=1)
-        found = await self._connection.fetch(sql, begins, last, timeout=_LONGEST_SECONDS)
-        return [
-            RollupDifference(**{**record, "begins": _time(record["begins"])}) for record in found
-        ]
+        found = await self._connection.fetch(sql, begins, last, timeout=LONGEST_SECONDS)
+        return [RollupDifference(**aware_fields(record)) for record in found]
 
     async def _run(self, script: str, words: Mapping[str, str]) -> None:
         for sql in pieces(_script(script)):
             sent = filled(sql, self._schema, words)
-            await self._connection.execute(sent, timeout=_LONGEST_SECONDS)
+            await self._connection.execute(sent, timeout=LONGEST_SECONDS)
 
 
 def _outside(connection: Connection) -> None:
     if connection.is_in_transaction():
         raise InvalidArgument("target", "is a connection in a transaction")
-
-
-def _time(time: datetime) -> datetime:
-    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
 
 
 def _down(time: datetime) -> datetime:

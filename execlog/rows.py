@@ -19,6 +19,7 @@ from execlog.models import StrategyExecutionLog, invalid_argument
 __all__ = [
     "Row",
     "aware",
+    "aware_fields",
     "copy_lines",
     "from_record",
     "json_objects",
@@ -102,6 +103,14 @@ def aware(time: datetime | None) -> datetime | None:
     The driver reads the infinities as the calendar's ends, and these without a zone.
     """
     return time if time is None or time.tzinfo is not None else time.replace(tzinfo=UTC)
+
+
+def aware_fields(found: asyncpg.Record) -> dict[str, Any]:
+    """The fields of a row, times in UTC. Never raises."""
+    return {
+        name: aware(value) if isinstance(value, datetime) else value
+        for name, value in found.items()
+    }
 
 
 def validated(row: object) -> tuple[Any, ...]:

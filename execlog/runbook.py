@@ -10,13 +10,7 @@ import asyncpg
 from execlog import arguments
 from execlog.errors import QueryRejected, StoreUnavailable
 from execlog.executions import Executions
-from execlog.healthcheck import (
-    Health,
-    RollupState,
-    StoredTable,
-    health_of,
-    rollup_state_of,
-)
+from execlog.healthcheck import Health, RollupState, StoredTable, health_of
 from execlog.models import (
     CaseNameCount,
     DurationAndNodesSummary,
@@ -24,7 +18,7 @@ from execlog.models import (
     ErrorCodeCount,
 )
 from execlog.percentiles import percentile_cont
-from execlog.rows import aware
+from execlog.rows import aware_fields
 from execlog.schema import migration_names
 
 __all__ = ["Runbook"]
@@ -217,7 +211,7 @@ class Runbook(Executions):
             QueryRejected: The server refuses.
         """
         [record] = await self._fetch("rollup_state")
-        return rollup_state_of(record)
+        return RollupState(**aware_fields(record))
 
     async def list_tables(self) -> list[StoredTable]:
         """The tables that hold the log, with their sizes: partitions, newest first, and rollups.
@@ -228,12 +222,7 @@ class Runbook(Executions):
             QueryRejected: The server refuses.
         """
         found = await self._fetch("list_tables")
-        return [
-            StoredTable(
-                **{**record, "begins": aware(record["begins"]), "ends": aware(record["ends"])}
-            )
-            for record in found
-        ]
+        return [StoredTable(**aware_fields(record)) for record in found]
 
     async def _fetch_timely(
         self, name: str, *values: object, budget: float, deadline: float

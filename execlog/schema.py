@@ -19,7 +19,7 @@ from execlog import arguments
 from execlog.errors import MigrationError, StoreUnavailable, driver_errors
 from execlog.resources import folder
 from execlog.statements import Statement, load_statements
-from execlog.target import connection_to
+from execlog.target import LONGEST_SECONDS, connection_to
 from execlog.template import SCHEMA, filled, pieces
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ __all__ = ["check_migrations", "dump_migrations", "migrate", "migration_names"]
 
 _NAME = re.compile(r"(\d{4})_[a-z0-9_]+")
 _QUICK_SECONDS = 30.0  # for what takes a millisecond on a server that is well
-_LONGEST_SECONDS = 86_400.0  # locks have a limit of their own
 _STATEMENTS = frozenset({"applied", "limit_lock_wait", "lock", "lock_wait", "record"})
 
 
@@ -172,7 +171,7 @@ async def _switch(connection: Connection, schema: str, lock: str, *, enabled: bo
         before = await connection.fetchval(statements["lock_wait"].sql, timeout=_QUICK_SECONDS)
         await connection.fetch(statements["limit_lock_wait"].sql, lock, timeout=_QUICK_SECONDS)
         for sql in pieces(script.read_text()):
-            await connection.execute(filled(sql, schema), timeout=_LONGEST_SECONDS)
+            await connection.execute(filled(sql, schema), timeout=LONGEST_SECONDS)
         # The transaction may be the caller's, and goes on.
         await connection.fetch(statements["limit_lock_wait"].sql, before, timeout=_QUICK_SECONDS)
 

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     )
     Target = str | Connection | asyncpg.Pool[asyncpg.Record]
 
-__all__ = ["connection_to"]
+__all__ = ["LONGEST_SECONDS", "connection_to"]
+
+LONGEST_SECONDS = 86_400.0
+"""For what takes as long as it takes, whatever a caller's pool allows its queries."""
 
 _CONNECT_SECONDS = 10.0
 

@@ -18,6 +18,7 @@ from execlog.cli.overview import timeline
 from execlog.cli.progress import progress
 from execlog.cli.server import dsn_of
 from execlog.cli.serving import PORT, Port, serve_pages
+from execlog.moments import compact
 from execlog.schema import check_migrations, dump_migrations
 from execlog.schema import migrate as apply_migrations
 from execlog.template import SCHEMA
@@ -89,13 +90,10 @@ def demo(
             print(f"\n$ execlog {command.__name__} {STRATEGY}\n")
             command(STRATEGY, since=recorded.since, dsn=server)
         if serve:
-            window = f"since={_second(recorded.since)}&until={_second(datetime.now(UTC), 1)}"
+            began = recorded.since.replace(microsecond=0)
+            ended = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
+            window = f"since={compact(began)}&until={compact(ended)}"
             serve_pages(server, port=port, first=f"strategy?id={STRATEGY}&{window}")
-
-
-def _second(time: datetime, after: int = 0) -> str:
-    """A whole second, in a form that a URL takes as it is."""
-    return f"{time.astimezone(UTC) + timedelta(seconds=after):%Y%m%dT%H%M%SZ}"
 
 
 @contextlib.contextmanager

@@ -212,11 +212,12 @@ def _line(buckets: Sequence[TimeseriesBucket], field: str, above: Callable[[floa
     """One line, from middle to middle of the buckets; one alone is as wide as its bucket."""
 
     def steps() -> Iterator[str]:
-        for _, run in groupby(enumerate(buckets), key=lambda found: found[1].total > 0):
+        for ran, found in groupby(enumerate(buckets), key=lambda found: found[1].total > 0):
+            if not ran:
+                continue
             points = [
                 (place * _UNIT + _UNIT // 2, _short(HEIGHT - above(getattr(one, field))))
-                for place, one in run
-                if one.total
+                for place, one in found
             ]
             if len(points) == 1:
                 [(x, y)] = points

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 
 from execlog.errors import InvalidArgument
-from execlog.moments import is_length
+from execlog.moments import compact, is_length
 from execlog.web.access import Scope, scope_of
 
 __all__ = ["PRESETS", "View"]
@@ -133,7 +133,7 @@ class View:
 
     def within(self, page: str, since: datetime, until: datetime, **own: Any) -> str:
         """A page over another window. Never raises."""
-        ends = {"since": _compact(since), "until": _compact(until)}
+        ends = {"since": compact(since), "until": compact(until)}
         return _url(page, {**own, **ends, "realm": self.realm})
 
 
@@ -145,10 +145,3 @@ def _url(page: str, parameters: Mapping[str, Any]) -> str:
         if value is not None and value is not False
     }
     return f"{page or './'}?{urlencode(given)}" if given else page or "./"
-
-
-def _compact(time: datetime) -> str:
-    """A time in ISO's basic form, which needs no escaping."""
-    utc = time.astimezone(UTC)
-    form = "%m%dT%H%M%S.%fZ" if utc.microsecond else "%m%dT%H%M%SZ"
-    return f"{utc.year:04}{utc.strftime(form)}"
