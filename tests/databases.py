@@ -14,6 +14,9 @@ import execlog
 
 TABLE = "execlog.strategy_execution_log"
 TEMPLATE = f"execlog_test_{os.getpid()}"
+CLIENTS = "pg_stat_activity where datname = current_database() and backend_type = 'client backend'"
+"""Whoever is connected to the database that is asked; a vacuum of the server's own is no client."""
+WAITING = f"{CLIENTS} and wait_event_type = 'Lock'"
 _numbers = itertools.count(1)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 
 from execlog import ExecutionRecorder, RecorderStats
-from tests.databases import TABLE
+from tests.databases import CLIENTS, TABLE
 from tests.rows import fields
 from tests.types import Connection
 
@@ -29,9 +29,7 @@ async def terminate_others(connection: Connection) -> int:
     """Ends every other client's backend; how many there were."""
     return len(
         await connection.fetch(
-            "select pg_terminate_backend(pid) from pg_stat_activity"
-            " where backend_type = 'client backend' and pid <> pg_backend_pid()"
-            " and datname = current_database()"
+            f"select pg_terminate_backend(pid) from {CLIENTS} and pid <> pg_backend_pid()"
         )
     )
 

@@ -25,7 +25,7 @@ import pytest
 import execlog
 from execlog import StrategyExecutionLog, StrategyExecutionLogRepository
 from execlog.embedded import EmbeddedPostgres
-from tests.databases import TABLE, in_database
+from tests.databases import CLIENTS, TABLE, in_database
 from tests.db.test_cli import COMMAND, run
 from tests.db.test_cli_reading import NASTY, in_shell, on_terminal
 from tests.oracle import newest_first
@@ -167,10 +167,7 @@ async def one_more_client(dsn: str) -> AsyncIterator[None]:
     observer = await asyncpg.connect(dsn)
 
     async def clients() -> int:
-        found: int = await observer.fetchval(
-            "select count(*) from pg_stat_activity where datname = current_database()"
-            " and backend_type = 'client backend'"
-        )
+        found: int = await observer.fetchval(f"select count(*) from {CLIENTS}")
         return found
 
     async def more() -> bool:
@@ -249,8 +246,7 @@ async def test_bad_lines_are_skipped_or_stop_it(dsn: str, pool: Pool) -> None:
     assert {str(one.id) for one in await everything(dsn)} == {one["id"] for one in good.values()}
 
     await pool.execute(f"delete from {TABLE}")
-    for number in (2, 5, 9, 12):  # as it is read, as it is checked, as it is stored
-        wrong, why = bad[number]
+    for number, (wrong, why) in bad.items():
         await pool.execute(f"delete from {TABLE}")
         stopped = imported(as_lines(good[1], good[4], wrong, good[8]), dsn)
         assert stopped.returncode == 1

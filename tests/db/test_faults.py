@@ -27,6 +27,7 @@ from execlog import (
 from execlog.embedded import EmbeddedPostgres
 from execlog.repository import statements
 from tests import databases
+from tests.databases import WAITING
 from tests.recording import until
 from tests.rows import STRATEGY, T0, row
 from tests.types import Connection, Pool
@@ -126,13 +127,7 @@ async def test_a_query_that_waits_too_long(shared_dsn: str, shared_pool: Pool, c
         with pytest.raises(StoreUnavailable):
             await call(repository)
         assert time.monotonic() - begin < 5
-        assert (
-            await shared_pool.fetchval(
-                "select count(*) from pg_stat_activity where datname = current_database()"
-                " and wait_event_type = 'Lock' and backend_type = 'client backend'"
-            )
-            == 0
-        )
+        assert await shared_pool.fetchval(f"select count(*) from {WAITING}") == 0
     await call(StrategyExecutionLogRepository(shared_pool))
 
 
@@ -164,11 +159,7 @@ async def terminate_waiting_backends(dsn: str) -> None:
     connection = await asyncpg.connect(dsn)
     try:
         for _ in range(200):
-            ended = await connection.fetch(
-                "select pg_terminate_backend(pid) from pg_stat_activity"
-                " where datname = current_database() and wait_event_type = 'Lock'"
-                " and backend_type = 'client backend'"
-            )
+            ended = await connection.fetch(f"select pg_terminate_backend(pid) from {WAITING}")
             if ended:
                 return
             await asyncio.sleep(0.01)
@@ -228,10 +219,7 @@ async def backend_pid(pool: Pool) -> int:
 
 async def another_query_waits(dsn: str) -> None:
     """Returns when the first one that waits for a lock was given up, and the next one waits."""
-    waits = (
-        "select count(*) > 0 from pg_stat_activity where datname = current_database()"
-        " and wait_event_type = 'Lock' and backend_type = 'client backend'"
-    )
+    waits = f"select count(*) > 0 from {WAITING}"
     observer = await asyncpg.connect(dsn)
     await until(lambda: observer.fetchval(waits))
     moment = await observer.fetchval("select clock_timestamp()")

@@ -18,7 +18,7 @@ import pytest
 import execlog
 from execlog import ExecutionRecorder, RejectedExecution
 from execlog.delivery import Delivery
-from tests.databases import TABLE
+from tests.databases import CLIENTS, TABLE, WAITING
 from tests.outage import Outage
 from tests.recording import (
     assert_sum,
@@ -171,10 +171,7 @@ async def test_one_frozen_backend_is_given_up(dsn: str, postgres: Any) -> None:
         record(recorder, 0)
         assert await recorder.flush()
         connection = await asyncpg.connect(dsn)
-        pid = await connection.fetchval(
-            "select pid from pg_stat_activity where pid <> pg_backend_pid()"
-            " and datname = current_database() and backend_type = 'client backend'"
-        )
+        pid = await connection.fetchval(f"select pid from {CLIENTS} and pid <> pg_backend_pid()")
         os.kill(pid, signal.SIGSTOP)
         try:
             for n in range(100):
@@ -411,10 +408,7 @@ async def test_kill_9_of_the_process(dsn: str, pool: Pool) -> None:
     await process.wait()
     whole = [line for line in said if line.endswith(b"\n")]
     written, offered = map(int, whole[-1].split())
-    busy = (
-        "select count(*) = 0 from pg_stat_activity where datname = current_database()"
-        " and state <> 'idle' and pid <> pg_backend_pid() and backend_type = 'client backend'"
-    )
+    busy = f"select count(*) = 0 from {CLIENTS} and state <> 'idle' and pid <> pg_backend_pid()"
     await until(lambda: pool.fetchval(busy))
     stored = await pool.fetch(f"select notes::integer as n from {TABLE} order by 1")
     numbers = [found["n"] for found in stored]
@@ -542,10 +536,7 @@ async def test_an_earlier_try_that_hangs_on_the_server(dsn: str) -> None:
     async with recorder:
         record(recorder, 1)
         await until(lambda: recorder.stats().retries >= 4)
-        waiting = await ghost.fetchval(
-            "select count(*) from pg_stat_activity where datname = current_database()"
-            " and wait_event_type = 'Lock' and backend_type = 'client backend'"
-        )
+        waiting = await ghost.fetchval(f"select count(*) from {WAITING}")
         assert waiting <= 1
         await transaction.rollback()
         assert await ghost.fetchval("show lock_timeout") == "0"
