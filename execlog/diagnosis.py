@@ -21,10 +21,8 @@ _END = (
     "VACUUM waits for it: find it in pg_stat_activity by its xact_start,"
     " end it by pg_terminate_backend"
 )
-
-
 _REBUILD = "run `execlog rollup rebuild`"
-_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+_HOUR, _LAST = timedelta(hours=1), datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -108,7 +106,8 @@ def _of_rollups(rollups: RollupState, utc: bool) -> Finding:
     """Where they lack runs, answers are right all the same, and slower."""
     if not rollups.enabled:
         return Finding("rollups", "are switched off: all is read from rows")
-    if rollups.complete_from <= max(rollups.rows_from, _FIRST):
+    if rollups.complete_from - rollups.rows_from < _HOUR:
+        # They hold whole hours: one whose rows are gone in part can't be had any more.
         return Finding("rollups", "hold every run")
     if rollups.complete_from == _LAST:
         return Finding("rollups", "are not built yet: all is read from rows", _REBUILD)

@@ -357,6 +357,14 @@ async def test_doctor_looks_at_the_rollups(dsn: str, pool: Pool) -> None:
     assert run("rollup", "rebuild", EXECLOG_DSN=dsn).returncode == 0
     await execlog.maintain(pool)  # the month may be younger than the runs
     assert diagnosis(dsn, code=0)["rollups"] == "ok hold every run"
+    # Rows went in the middle of an hour, after which all was built that can be.
+    await pool.execute(
+        "update execlog.rollup_state set complete_from = '2026-01-01 13:00Z',"
+        " rows_from = '2026-01-01 12:30Z'"
+    )
+    assert diagnosis(dsn, code=0)["rollups"] == "ok hold every run"
+    await pool.execute("update execlog.rollup_state set rows_from = '2026-01-01 12:00Z'")
+    assert diagnosis(dsn, code=1)["rollups"].startswith("!! hold the runs since ")
 
 
 async def test_doctor_finds_what_is_not_well(dsn: str, pool: Pool) -> None:
