@@ -1,0 +1,84 @@
+"""A log of the first wave is brought up to date, and stays what it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import asyncpg
+import pytest
+
+import execlog
+from execlog import StrategyExecutionLogRepository
+from tests import first_wave
+from tests.databases import TABLE
+from tests.types import Pool
+
+STRATEGIES = ("loyalty", "referral", "all of it\t\\ 'quoted' \N{SNOWMAN}")
+
+
+@pytest.fixture
+async def old_dsn(empty_dsn: str) -> str:
+    """A database that holds the log as the first wave left it."""
+    await first_wave.restore(empty_dsn)
+    return empty_dsn
+
+
+async def told(pool: Pool) -> dict[str, Any]:
+    """All that the log answers: its rows, what is made of them and of their rollups."""
+    log = StrategyExecutionLogRepository(pool)
+    answers: dict[str, Any] = {"rows": [row async for row in log.stream()]}
+    for strategy in STRATEGIES:
+        answers[strategy] = [
+            await log.metrics(strategy_id=strategy),
+            await log.count_by_status(strategy_id=strategy),
+            await log.count_by_case_name(strategy_id=strategy),
+        ]
+    answers["ranking"] = await log.rank_strategies()
+    answers["failures"] = await log.list_failures(limit=200)
+    answers["rollups"] = await log.rollup_state()
+    answers["tables"] = [(one.name, one.begins, one.ends) for one in await log.list_tables()]
+    return answers
+
+
+async def test_the_fixture_is_what_it_says(old_dsn: str) -> None:
+    connection = await asyncpg.connect(old_dsn)
+    [rows, without_time, far_off] = await connection.fetchrow(
+        "select count(*), count(*) filter (where created_at is null),"
+        " count(*) filter (where not isfinite(created_at) or created_at > '2200-01-01')"
+        f" from {TABLE}"
+    ) or [0, 0, 0]
+    assert (rows, without_time, far_off) == (first_wave.ROWS, 2, 4)
+    runs = (
+        'select sum(ok + error + timeout + "limit" + other) from execlog.rollup where grain <> 60'
+    )
+    assert await connection.fetchval(runs) == first_wave.RUNS
+    thinned = (
+        "select count(*) from execlog.partitions() where obj_description(id) = 'Failures only.'"
+    )
+    assert await connection.fetchval(thinned) == 2
+    tenants = f"set local role {first_wave.ROLES[3]}; select count(distinct realm_id) from {TABLE}"
+    async with connection.transaction():
+        await connection.execute(tenants.partition("; ")[0])
+        assert await connection.fetchval(tenants.partition("; ")[2]) == 1
+    await connection.close()
+
+
+async def test_an_upgrade_leaves_it_as_it_was(old_dsn: str) -> None:
+    fields = "id, created_at, strategy_id, status, trace::text, notes, sample_rate"
+    rows = f"select {fields} from {TABLE} order by created_at, id"
+    rollups = "select * from execlog.rollup order by strategy_id, realm_id, grain, begins, slot"
+    connection = await asyncpg.connect(old_dsn)
+    before = [await connection.fetch(rows), await connection.fetch(rollups)]
+    await execlog.migrate(old_dsn)
+    assert await execlog.check_migrations(old_dsn) == []
+    assert [await connection.fetch(rows), await connection.fetch(rollups)] == before
+    await connection.close()
+    assert not [one async for one in execlog.verify_rollups(old_dsn)]
+    async with asyncpg.create_pool(old_dsn, min_size=1, max_size=1) as pool:
+        upgraded = await told(pool)
+        assert len(upgraded["rows"]) == first_wave.ROWS
+        assert upgraded["rollups"].rows_from.year == 2026
+        await execlog.maintain(old_dsn, interval="day", ahead=2)
+        assert (await told(pool))["rows"] == upgraded["rows"]
+    async with asyncpg.create_pool(old_dsn, min_size=1, max_size=1) as pool:
+        assert (await told(pool))["ranking"] == upgraded["ranking"]
