@@ -15,9 +15,10 @@ import asyncpg
 import pytest
 
 import execlog
+from execlog.schema import migration_names
 
 COMMAND = Path(sys.executable).with_name("execlog")
-ALL = "0001_strategy_execution_log\n0002_recorder_progress\n0003_rollup\n"
+ALL = "".join(f"{name}\n" for name in migration_names())
 
 
 def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -12,11 +12,13 @@ import pytest
 
 import execlog
 from execlog import InvalidArgument, MigrationError, StoreUnavailable, schema
+from execlog.schema import migration_names
 from tests.rows import row
 from tests.types import Pool
 
 FIRST = "0001_strategy_execution_log"
-ALL = [FIRST, "0002_recorder_progress", "0003_rollup"]
+ALL = migration_names()
+NEXT, AFTER_NEXT = (f"{len(ALL) + n:04d}" for n in (1, 2))
 
 
 async def test_twice_is_once(empty_dsn: str) -> None:
@@ -90,13 +92,13 @@ async def test_many_processes_at_once(empty_dsn: str) -> None:
 
 
 async def test_a_file_that_fails_leaves_nothing(empty_dsn: str, migrations: Path) -> None:
-    (migrations / "0004_broken.sql").write_text(
+    (migrations / f"{NEXT}_broken.sql").write_text(
         "create table execlog.half (n integer);\nselect nonsense;\n"
     )
-    with pytest.raises(MigrationError, match="0004_broken: failed") as caught:
+    with pytest.raises(MigrationError, match=f"{NEXT}_broken: failed") as caught:
         await execlog.migrate(empty_dsn)
     assert caught.value.sqlstate == "42703"
-    assert await execlog.check_migrations(empty_dsn) == ["0004_broken"]
+    assert await execlog.check_migrations(empty_dsn) == [f"{NEXT}_broken"]
     connection = await asyncpg.connect(empty_dsn)
     assert await connection.fetchval("select to_regclass('execlog.half')") is None
     await connection.close()
@@ -123,11 +125,11 @@ async def test_a_history_that_is_not_ours(dsn: str, pool: Pool) -> None:
 
 
 async def test_a_history_with_a_hole(dsn: str, pool: Pool, migrations: Path) -> None:
-    for name in ("0004_second", "0005_third"):
+    for name in (f"{NEXT}_second", f"{AFTER_NEXT}_third"):
         (migrations / f"{name}.sql").write_text("select 1;\n")
-    assert await execlog.migrate(dsn) == ["0004_second", "0005_third"]
-    await pool.execute("delete from execlog.schema_migration where name = '0004_second'")
-    with pytest.raises(MigrationError, match="0004_second was left out"):
+    assert await execlog.migrate(dsn) == [f"{NEXT}_second", f"{AFTER_NEXT}_third"]
+    await pool.execute(f"delete from execlog.schema_migration where name = '{NEXT}_second'")
+    with pytest.raises(MigrationError, match=f"{NEXT}_second was left out"):
         await execlog.check_migrations(dsn)
 
 
@@ -140,7 +142,9 @@ async def test_the_callers_transaction_keeps_its_lock_timeout(empty_dsn: str) ->
     await connection.close()
 
 
-@pytest.mark.parametrize("name", ["0005_gap.sql", "two.sql", "0004_Odd-Name.sql", "0001_twice.sql"])
+@pytest.mark.parametrize(
+    "name", [f"{AFTER_NEXT}_gap.sql", "two.sql", f"{NEXT}_Odd-Name.sql", "0001_twice.sql"]
+)
 async def test_numbers_without_a_gap(dsn: str, migrations: Path, name: str) -> None:
     (migrations / name).write_text("select 1;\n")
     with pytest.raises(MigrationError, match=name):
@@ -148,28 +152,28 @@ async def test_numbers_without_a_gap(dsn: str, migrations: Path, name: str) -> N
 
 
 async def test_a_lock_that_is_not_to_be_had(dsn: str, migrations: Path) -> None:
-    (migrations / "0004_alter.sql").write_text(
+    (migrations / f"{NEXT}_alter.sql").write_text(
         "alter table execlog.strategy_execution_log add column extra integer;\n"
     )
     holder = await asyncpg.connect(dsn)
     async with holder.transaction():
         await holder.execute("select 1 from execlog.strategy_execution_log")
         with pytest.raises(
-            StoreUnavailable, match="0004_alter: a lock was not to be had"
+            StoreUnavailable, match=f"{NEXT}_alter: a lock was not to be had"
         ) as caught:
             await execlog.migrate(dsn, lock_timeout=0.1)
     assert caught.value.sqlstate == "55P03"
     await holder.close()
-    assert await execlog.migrate(dsn) == ["0004_alter"]
+    assert await execlog.migrate(dsn) == [f"{NEXT}_alter"]
 
 
 async def test_another_process_that_never_ends(dsn: str, migrations: Path) -> None:
-    (migrations / "0004_more.sql").write_text("create table execlog.more (n integer);\n")
+    (migrations / f"{NEXT}_more.sql").write_text("create table execlog.more (n integer);\n")
     lock = schema._statements("execlog")["lock"].sql
     holder = await asyncpg.connect(dsn)
     async with holder.transaction():
         await holder.execute(lock)
-        with pytest.raises(StoreUnavailable, match="0004_more"):
+        with pytest.raises(StoreUnavailable, match=f"{NEXT}_more"):
             await execlog.migrate(dsn, wait_timeout=0.0001)
     await holder.close()
 

@@ -25,6 +25,7 @@ from tests.rows import row
 from tests.types import Connection, Pool
 
 PROGRESS = "execlog.recorder_progress"
+NEXT, AFTER_NEXT = (f"{len(migration_names()) + n:04d}" for n in (1, 2))
 # What a later version may do to a log in use, and some that none should.
 LATER = {
     "a column": f"alter table {TABLE} add column region text collate \"C\" default 'here';",
@@ -221,8 +222,8 @@ async def test_nobody_notices_a_migration(
 
 async def test_one_that_fails_halfway(dsn: str, empty_dsn: str, migrations: Path) -> None:
     """Those before it stay, nothing of it does, and the log goes on."""
-    (migrations / "0004_well.sql").write_text("create table execlog.well (n integer);\n")
-    (migrations / "0005_fails.sql").write_text(
+    (migrations / f"{NEXT}_well.sql").write_text("create table execlog.well (n integer);\n")
+    (migrations / f"{AFTER_NEXT}_fails.sql").write_text(
         f"create table execlog.halfway (n integer);\n\nalter table {TABLE} add column x text;\n\n"
         "do $$ begin raise exception 'no'; end $$;\n\ncreate table execlog.never (n integer);\n"
     )
@@ -231,7 +232,7 @@ async def test_one_that_fails_halfway(dsn: str, empty_dsn: str, migrations: Path
         async with ExecutionRecorder(dsn, linger=0.01) as recorder:
             loading = asyncio.create_task(load(recorder, 1, 500))
             await until(lambda: recorder.stats().batches > 2)
-            with pytest.raises(MigrationError, match="0005_fails: failed"):
+            with pytest.raises(MigrationError, match=f"{AFTER_NEXT}_fails: failed"):
                 await execlog.migrate(dsn)
             await loading
             assert await recorder.flush()
@@ -242,15 +243,17 @@ async def test_one_that_fails_halfway(dsn: str, empty_dsn: str, migrations: Path
             for name in ("well", "halfway", "never")
         }
     assert there == {"well": True, "halfway": False, "never": False}
-    assert await execlog.check_migrations(dsn) == ["0005_fails"]
-    (migrations / "0005_fails.sql").write_text("create table execlog.halfway (n integer);\n")
-    assert await execlog.migrate(dsn) == ["0005_fails"]
+    assert await execlog.check_migrations(dsn) == [f"{AFTER_NEXT}_fails"]
+    (migrations / f"{AFTER_NEXT}_fails.sql").write_text(
+        "create table execlog.halfway (n integer);\n"
+    )
+    assert await execlog.migrate(dsn) == [f"{AFTER_NEXT}_fails"]
     assert await execlog.migrate(empty_dsn)
     assert await what_is_there(dsn) == await what_is_there(empty_dsn)
 
 
 async def test_a_migration_whose_client_dies(dsn: str, migrations: Path) -> None:
-    (migrations / "0004_long.sql").write_text(
+    (migrations / f"{NEXT}_long.sql").write_text(
         f"alter table {TABLE} add column x text;\n\nselect pg_sleep(30);\n"
     )
     migrating = asyncio.create_task(execlog.migrate(dsn))
@@ -264,6 +267,6 @@ async def test_a_migration_whose_client_dies(dsn: str, migrations: Path) -> None
     await connection.execute(f"select pg_terminate_backend(pid) from ({busy}) as one")
     with pytest.raises(StoreUnavailable):
         await migrating
-    (migrations / "0004_long.sql").write_text(f"alter table {TABLE} add column x text;\n")
-    assert await execlog.migrate(dsn) == ["0004_long"]
+    (migrations / f"{NEXT}_long.sql").write_text(f"alter table {TABLE} add column x text;\n")
+    assert await execlog.migrate(dsn) == [f"{NEXT}_long"]
     await connection.close()
