@@ -52,6 +52,10 @@ class Batch:
         """Number of rows."""
         return len(self.ok) + len(self.failed)
 
+    def rows(self) -> list[bytes]:
+        """All of them. Never raises."""
+        return [*self.ok, *self.failed]
+
 
 @dataclass(frozen=True)
 class Account:
@@ -103,7 +107,7 @@ class Buffer:
         self._waiting = OrderedDict({1: self._last})
         self._ok_bytes = self._waiting_bytes = 0  # of the rows that wait, and so may give way
         self._holding_ok: deque[Batch] = deque()  # those among them that hold ok runs
-        self._taken = 0  # number of the batch that is being written, 0 where there is none
+        self._taken = 0  # number of the first batch that is being written, 0 if there is none
         self._closed = ""
         self.uncalled = 0  # offered where the stack was too deep to call any method
         # To wake it costs 50 microseconds: not for each batch's first row, while it is at work.
@@ -204,7 +208,7 @@ class Buffer:
             self._writer_sleeps = True
 
     def take(self, *, full: bool) -> Batch | None:
-        """The oldest batch, which is the caller's until it is settled; None where there is none.
+        """The oldest batch, which is the caller's until it is settled; None if there is none.
 
         Args:
             full: Only one that is full; else the last one too, however few rows it holds.
@@ -222,7 +226,7 @@ class Buffer:
             self._waiting_bytes -= batch.size
             if self._holding_ok and self._holding_ok[0] is batch:
                 self._holding_ok.popleft()
-            self._taken = batch.number
+            self._taken = self._taken or batch.number
             return batch
 
     def settle(

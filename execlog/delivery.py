@@ -1,12 +1,14 @@
 """The recorder's writer: takes batches from the buffer and stores each exactly once.
 
-A batch is one transaction: it claims the batch's number, then copies the rows. Whatever happens to
-the answer, the same rows are tried again under the same number, and a number that is stored already
-can't be claimed again. What the server says decides how it goes on:
+A batch is one transaction: it claims the batch by its number and token, then copies the rows. If
+the answer to its commit got lost, the same rows are tried again under the same claim, and the store
+says whether it has them. What the server says decides how it goes on:
 
-- it is away, busy or read-only: back off, keep the batch, try again;
+- it is away, busy or read-only: keep the batch, back off, try again;
 - it refuses a row (class 22, 23, ...): take that row out, store the others;
-- it refuses all of us (no table, no right, no such user): stop, and say why.
+- it refuses whatever we send (no table, no right, no such user, a queue that is full): keep the
+  batch and try again too, with longer pauses. Somebody migrates, grants or makes room, and nothing
+  has to be started again.
 """
 
 from __future__ import annotations
@@ -16,9 +18,8 @@ import contextlib
 import functools
 import random
 import time
-import uuid
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import asyncpg
 
@@ -27,21 +28,32 @@ from execlog.backoff import Backoff
 from execlog.blame import blamed_row, blames_a_row
 from execlog.buffer import Batch, Buffer
 from execlog.copytext import NULL, fields_of
-from execlog.errors import ExeclogError, QueryRejected, StoreUnavailable, driver_errors
+from execlog.errors import (
+    ExeclogError,
+    InvalidArgument,
+    StoreUnavailable,
+    driver_errors,
+)
+from execlog.identity import Identity
 from execlog.link import Link
 from execlog.repository import statements
 from execlog.resources import folder
+from execlog.shipment import Shipment
 from execlog.statements import Statement, load_statements
 from execlog.store import in_pieces
 
+if TYPE_CHECKING:
+    from execlog.link import Connection
+
 __all__ = ["Delivery", "RejectedExecution"]
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+# Seconds, the first and the longest: for a server that is away, and for one that refuses us, which
+# a person has to mend (and whose log each try fills).
+_PAUSES, _SLOW_PAUSES = (0.1, 5.0), (1.0, 60.0)
 _PAUSE_WHILE_AWAITED = 0.25
-_PRUNE_SECONDS, _PRUNE_DAYS = 3600.0, 30
-# Syntax and access, authorisation, not supported. What blames neither a row nor us is tried again.
-_FINAL_CLASSES = frozenset({"28", "42", "0A"})
+_PRUNE_SECONDS = 3600.0
 _READ_ONLY = "25006"
+_ANOTHER = "record: another process stores as this recorder, which takes a new identity"
 
 
 class RejectedExecution(NamedTuple):
@@ -89,23 +101,24 @@ class Delivery:
         """Takes the parts; nothing is started. Raises QueryFileError: the install lacks SQL."""
         self._buffer = buffer
         self._link = link
-        self._batch_rows = self._rows_at_once = batch_rows
+        self._batch_rows = batch_rows
         self._linger = linger
         self._timeout = timeout
         self._server_timeout = arguments.server_timeout("timeout", timeout)
         self._on_reject = on_reject
         self._statements = _statements(schema)
         self._copy_target = statements(schema)["insert_rows"].copy_target()
-        self._recorder_id = uuid.uuid4()
-        self._claim = 1  # the number that the next transaction claims; the same for each new try
-        self._shipment: list[bytes] | None = None  # what is left of the batch that is being stored
+        self._identity = Identity()
+        self._shipment: Shipment | None = None  # what is left of the batch that is being stored
         self._stored = 0  # rows that the last try stored
         self._blaming = False  # whether the claim stands, so that an error is about the rows
         self._doubtful = False  # whether a commit of the shipment's rows was not answered
-        self._backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE, random.Random())  # noqa: S311
+        dice = random.Random()  # noqa: S311
+        self._backoff, self._slow_backoff = Backoff(*_PAUSES, dice), Backoff(*_SLOW_PAUSES, dice)
         self._next_prune = 0.0
         self.attach()
-        self.batches = self.retries = self.hook_failures = 0
+        self.failing = self._is_read_only = False  # so was the last try, the server
+        self.batches = self.retries = self.hook_failures = self.renewals = 0
         self.hook_error: str | None = None
         self.last_error: str | None = None
         self.last_success: float | None = None
@@ -147,7 +160,7 @@ class Delivery:
             self._awaited = [other for other in self._awaited if other is not entry]
 
     async def run(self) -> None:
-        """Stores batch after batch, until it is cancelled or the store refuses us for good.
+        """Stores batch after batch, until it is cancelled or has no target any more.
 
         Raises:
             CancelledError: Somebody cancelled its task.
@@ -156,7 +169,7 @@ class Delivery:
             while self.stopped is None:
                 if self._shipment is None:
                     batch = await self._next_batch()
-                    self._shipment = [*batch.ok, *batch.failed]
+                    self._shipment = Shipment(batch.rows(), self._batch_rows)
                 await self._store(self._shipment)
                 self._tell_awaiting()
                 await self._prune()
@@ -174,10 +187,11 @@ class Delivery:
         self._link.close()
         if self._shipment is not None:
             why = "unconfirmed" if self._doubtful else reason
-            self._buffer.settle(self._shipment, dropped=why, last=True)
+            self._buffer.settle(self._shipment.rows(), dropped=why, last=True)
+            if self._doubtful:
+                # Which batch was the last one is not known, and so no proof is at hand.
+                self._identity.forget()
             self._shipment, self._doubtful = None, False
-            # Those rows may be stored under this number: others that claimed it would be lost.
-            self._claim += 1
         self._buffer.clear(reason)
         self._tell_awaiting()
 
@@ -197,25 +211,30 @@ class Delivery:
                 async with asyncio.timeout(wait):
                     await self._wake.wait()
 
-    async def _store(self, shipment: list[bytes]) -> None:
-        """Stores what is left of the batch, or stops for good."""
+    async def _store(self, shipment: Shipment) -> None:
+        """Stores what is left of the batch."""
         while shipment:
-            rows = shipment[: self._rows_at_once]
+            rows = shipment.next()
+            if not rows:
+                # Each was refused and none was stored meanwhile: is it them, or the server?
+                await self._pause(slow=True)
+                batch = self._buffer.take(full=False)
+                shipment.begin_again(batch.rows() if batch else ())
+                continue
             try:
                 await self._try(rows)
-            except QueryRejected as error:
-                if self._blaming and blames_a_row(error):
-                    self._take_out(shipment, rows, error)
-                elif (error.sqlstate or "")[:2] in _FINAL_CLASSES:
-                    return self._stop(error)
-                else:
-                    await self._pause(error)
-            except StoreUnavailable as error:
-                await self._pause(error)
-            except ExeclogError as error:  # the schema, or the connection string
+            except InvalidArgument as error:  # there is nothing to connect to
                 return self._stop(error)
+            except ExeclogError as error:
+                self._note(error)
+                if self._blaming and blames_a_row(error):
+                    self._doubtful = False
+                    self._take_out(shipment, rows, error)
+                else:
+                    await self._pause(slow=not isinstance(error, StoreUnavailable))
             except Exception as error:  # whatever it is, the rows are worth another try
-                await self._pause(StoreUnavailable(f"record: {type(error).__name__}"))
+                self._note(StoreUnavailable(f"record: {type(error).__name__}"))
+                await self._pause()
             else:
                 if self._shipment is not shipment:  # given up meanwhile
                     return None
@@ -231,29 +250,16 @@ class Delivery:
                 raise refusal
 
     async def _transaction(self, rows: list[bytes]) -> asyncpg.PostgresError | None:
-        """Claims the number and copies the rows; answers what the server has against it."""
-        claim = self._statements["claim_batch"]
-        schema, table, columns = self._copy_target
+        """Claims the batch and copies the rows; answers what the server has against it."""
         self._blaming, self._stored = False, len(rows)
         async with asyncio.timeout(self._timeout), self._link.connection() as connection:
             # Read committed: after a wait for another transaction, the claim must see its outcome.
             transaction = connection.transaction(isolation="read_committed")
             await transaction.start()
             try:
-                may_store = await connection.fetchval(
-                    claim.sql, self._recorder_id, self._claim, self._server_timeout
-                )
-                if may_store is not None:
-                    self._doubtful, self._blaming = False, True
-                    copied = await connection.copy_to_table(
-                        table,
-                        schema_name=schema,
-                        columns=columns,
-                        source=in_pieces([b"".join(rows)]),
-                        format="text",
-                        null=NULL,
-                    )
-                    self._stored = int(copied.split()[1])
+                if await self._claim(connection):
+                    self._blaming = True
+                    self._stored = await self._copy(connection, rows)
                 self._doubtful = True
                 await transaction.commit()
             except asyncpg.PostgresError as error:
@@ -266,32 +272,52 @@ class Delivery:
                 return error
             return None
 
-    def _settle(self, shipment: list[bytes], rows: list[bytes]) -> None:
-        del shipment[: len(rows)]
-        # A trigger of the table's owner may have swallowed some; which, nobody says.
+    async def _claim(self, connection: Connection) -> bool:
+        """Whether the rows are to be stored; False if the store has them already."""
+        sql = self._statements["claim_batch"].sql
+        claim = self._identity.claim(again=self._doubtful)
+        outcome = await connection.fetchval(sql, *claim, self._server_timeout)
+        if outcome == "another":
+            self._identity.forget()
+            self.renewals += 1
+            self.last_error = _ANOTHER
+            claim = self._identity.claim(again=False)
+            outcome = await connection.fetchval(sql, *claim, self._server_timeout)
+        self._doubtful = outcome == "stored"
+        return not self._doubtful
+
+    async def _copy(self, connection: Connection, rows: list[bytes]) -> int:
+        """How many of the rows the server has taken."""
+        schema, table, columns = self._copy_target
+        copied = await connection.copy_to_table(
+            table,
+            schema_name=schema,
+            columns=columns,
+            source=in_pieces([b"".join(rows)]),
+            format="text",
+            null=NULL,
+        )
+        return int(copied.split()[1])
+
+    def _settle(self, shipment: Shipment, rows: list[bytes]) -> None:
+        # A trigger of the table's owner may have swallowed some; which, the server does not say.
         stored, swallowed = rows[: self._stored], rows[self._stored :]
+        shipment.settle(len(rows), stored=len(stored))
         if swallowed:
             self._buffer.settle(swallowed, rejected="swallowed_by_store")
         self._buffer.settle(stored, last=not shipment)
-        self._doubtful = False
-        self._claim += 1
-        self._rows_at_once = min(self._rows_at_once * 2, self._batch_rows)
+        self._identity.advance()
+        self._doubtful = self.failing = False
         self._backoff.reset()
+        self._slow_backoff.reset()
         self.batches += 1
         self.last_success = time.monotonic()
 
-    def _take_out(self, shipment: list[bytes], rows: list[bytes], error: QueryRejected) -> None:
-        """Rejects the row that the server blames; where it names none, halves until it is alone.
-
-        The halving also bounds the work where every row is refused: then they go one at a time.
-        """
-        self._doubtful = False
-        self.last_error = str(error)
-        self._rows_at_once = max(len(rows) // 2, 1)
-        place = blamed_row(error, len(rows))
-        if place is None:
+    def _take_out(self, shipment: Shipment, rows: list[bytes], error: ExeclogError) -> None:
+        """Rejects the row that is to blame, if that is known."""
+        row = shipment.refuse(len(rows), place=blamed_row(error, len(rows)))
+        if row is None:
             return
-        row = shipment.pop(place)
         self._buffer.settle([row], rejected="refused_by_store", last=not shipment)
         if self._on_reject is not None:
             try:
@@ -303,13 +329,17 @@ class Delivery:
                 # Only its kind: its text may hold the row.
                 self.hook_error = type(failure).__name__
 
-    async def _pause(self, error: ExeclogError) -> None:
-        """Waits before the next try; not as long where somebody awaits the outcome."""
-        self.retries += 1
+    def _note(self, error: ExeclogError) -> None:
         self.last_error = str(error)
-        if error.sqlstate == _READ_ONLY:
+        self._is_read_only = error.sqlstate == _READ_ONLY
+
+    async def _pause(self, *, slow: bool = False) -> None:
+        """Waits before the next try; not as long if the outcome is awaited."""
+        self.failing = True
+        self.retries += 1
+        if self._is_read_only:
             await self._link.renew()
-        seconds = self._backoff.next()
+        seconds = (self._slow_backoff if slow else self._backoff).next()
         if self._awaited:
             seconds = min(seconds, _PAUSE_WHILE_AWAITED)
         self._hurry.clear()
@@ -328,13 +358,13 @@ class Delivery:
                 settled.set_result(None)
 
     async def _prune(self) -> None:
-        """Now and then forgets recorders of long ago; it is nobody's trouble where that fails."""
+        """Now and then forgets recorders of long ago; if that fails, another one will."""
         if time.monotonic() < self._next_prune or self.stopped is not None:
             return
         self._next_prune = time.monotonic() + _PRUNE_SECONDS
         with contextlib.suppress(Exception):
             async with asyncio.timeout(self._timeout), self._link.connection() as connection:
-                await connection.fetch(self._statements["prune_progress"].sql, _PRUNE_DAYS)
+                await connection.fetch(self._statements["prune_progress"].sql)
 
 
 @functools.lru_cache

@@ -85,8 +85,8 @@ class MigrationError(ExeclogError):
     """A migration failed, or the database has another history than these files."""
 
 
-# Undefined table, column, schema.
-_OUTDATED = frozenset({"42P01", "42703", "3F000"})
+# Undefined table, column, function, schema.
+_OUTDATED = frozenset({"42P01", "42703", "42883", "3F000"})
 # A check fails that has no name: the bounds of a partition. (Of the log itself: it has none for the
 # row. Without a table: a trigger says so.)
 _CHECK, _NO_BOUND = "23514", frozenset({None, "strategy_execution_log"})
@@ -155,7 +155,7 @@ def _from_server(error: asyncpg.PostgresError, action: str) -> ExeclogError:
         text = f"{action}: behind a pooler, make the pool with statement_cache_size=0 ({state})"
         return QueryRejected(text, state)
     if state in _OUTDATED:
-        text = f"{action}: the database lacks a table or column of execlog; run `execlog migrate`"
+        text = f"{action}: the database lacks a part of execlog's schema; run `execlog migrate`"
         return SchemaOutdated(text, state)
     if state[:2] in _PASSING_CLASSES or state in _PASSING:
         return StoreUnavailable(f"{action}: {condition(error)} ({state})", state)

@@ -41,7 +41,7 @@ class Reporter:
         self._said_at: dict[str, float] = {}
         self._rejected: Counter[str] = Counter()
         self._dropped: Counter[str] = Counter()
-        self._retries = self._batches = self._hook_failures = 0
+        self._hook_failures = self._renewals = 0
         self._away = False
 
     def explain(self, reason: str, problem: str) -> None:
@@ -66,15 +66,17 @@ class Reporter:
         if delivery.stopped is not None:
             if self._may_say("stopped"):
                 _log.error("stopped, executions are refused from now on: %s", delivery.stopped)
-        elif delivery.retries > self._retries:
+        elif delivery.failing:
             if self._may_say("away"):
-                self._away, self._batches = True, delivery.batches
+                self._away = True
                 waiting = account.pending_rows
                 _log.warning("can't store, %d executions wait: %s", waiting, delivery.last_error)
-        elif self._away and delivery.batches > self._batches:
+        elif self._away:
             self._away = False
             _log.info("stores again")
-        self._retries = delivery.retries
+        if delivery.renewals > self._renewals and self._may_say("renewal"):
+            _log.warning("another process had this recorder's identity; it has a new one")
+            self._renewals = delivery.renewals
         if delivery.hook_failures > self._hook_failures and self._may_say("hook"):
             new = delivery.hook_failures - self._hook_failures
             _log.error("on_reject failed %d times: %s", new, delivery.hook_error)

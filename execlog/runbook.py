@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import asyncpg
 
 from execlog import arguments
-from execlog.errors import QueryRejected, StoreUnavailable
+from execlog.errors import QueryRejected, SchemaOutdated, StoreUnavailable
 from execlog.executions import Executions
 from execlog.healthcheck import Health, RollupState, StoredTable, health_of
 from execlog.models import (
@@ -235,7 +235,7 @@ class Runbook(Executions):
         budget = min(budget, self._store.remaining(deadline) / 2)
         try:
             return await self._store.fetch(statement, *values, budget=budget, deadline=deadline)
-        except (StoreUnavailable, QueryRejected) as error:
+        except (StoreUnavailable, SchemaOutdated, QueryRejected) as error:
             if isinstance(error.__cause__, TimeoutError) or error.sqlstate in _NO_PERCENTILES:
                 return None
             raise

@@ -49,7 +49,7 @@ begin
         select oid
         from pg_catalog.pg_proc
         where pronamespace = 'execlog'::regnamespace
-            and proname in ('partitions', 'roll_up', 'rollup_bar', 'rollup_cut', 'rollup_edge', 'rollup_own_slot', 'rollup_parts')
+            and proname in ('claim_batch', 'partitions', 'prune_recorders', 'roll_up', 'rollup_bar', 'rollup_cut', 'rollup_edge', 'rollup_own_slot', 'rollup_parts')
     loop
         execute format('alter function %s owner to %I', routine, :'owner');
     end loop;
@@ -61,7 +61,12 @@ grant usage, create on schema execlog to :"owner";
 -- The writer: what a recorder does. It can't read what it has stored.
 grant usage on schema execlog to :"writer";
 grant insert on execlog.strategy_execution_log to :"writer";
-grant select, insert, update, delete on execlog.recorder_progress to :"writer";
+grant execute on function execlog.claim_batch(uuid, bigint, uuid, uuid) to :"writer";
+grant execute on function execlog.prune_recorders() to :"writer";
+
+-- It claims its own batches by those, and changes nothing that is another's. (The first wave's recorders
+-- need what is revoked here: run this when all of them are replaced.)
+revoke all on execlog.recorder_progress from :"writer";
 
 -- A process that stands still in the middle of a batch must not be in the way of a migration for ever.
 alter role :"writer" set idle_in_transaction_session_timeout = '60s';

@@ -84,6 +84,10 @@ where not exists (
     where logicalrelid = 'execlog.schema_migration'::regclass
 );
 
+select pg_catalog.create_distributed_function('execlog.claim_batch(uuid, bigint, uuid, uuid)');
+
+select pg_catalog.create_distributed_function('execlog.prune_recorders()');
+
 select pg_catalog.create_distributed_function('execlog.partitions()');
 
 select pg_catalog.create_distributed_function('execlog.rollup_bar(double precision)');
