@@ -15,8 +15,8 @@ from collections.abc import Iterable
 
 __all__ = ["Shipment"]
 
-# Rows that are refused alone before it is taken for certain that none would be stored.
-_MOST_SUSPECTS = 16
+# Rows that are refused alone, and none stored, before it is taken for certain that none would be.
+_MOST_IN_VAIN = 16
 # How far from one suspect the next row is tried, as a share of the rest: neighbours are alike.
 _STRIDE = 0.382
 
@@ -32,7 +32,7 @@ class Shipment:
     def __init__(self, rows: Iterable[bytes], most: int) -> None:
         """Takes the rows. Never raises."""
         self._most = most
-        self._stored = 0
+        self._stored = self._in_vain = 0
         self._suspects: deque[tuple[bytes, int]] = deque()
         self._rows = list(rows)
         self._at_once = most
@@ -72,6 +72,7 @@ class Shipment:
             del self._rows[:count]
             self._refused = max(self._refused - count, 0)
         self._stored += stored
+        self._in_vain = 0 if stored else self._in_vain
         self._at_once = min(self._at_once * 2, self._most)
 
     def refuse(self, count: int, *, place: int | None) -> bytes | None:
@@ -102,19 +103,23 @@ class Shipment:
         if self._stored > self._mark:
             return row
         self._suspects.append((row, self._mark))
+        self._in_vain += 1
         turn = math.ceil(len(self._rows) * _STRIDE)
         self._rows = self._rows[turn:] + self._rows[:turn]
         self._refused = len(self._rows)
         return None
 
     def begin_again(self, others: Iterable[bytes] = ()) -> None:
-        """All rows are tried once more, after these others, of which one may be stored.
+        """Tries these others, which may be stored if the suspects are to blame.
 
-        Never raises.
+        Without any, all rows are tried once more: the server may be well again. Never raises.
         """
-        self._rows = [*others, *self.rows()]
-        self._suspects.clear()
-        self._at_once, self._refused = self._most, 0
+        more = list(others)
+        if not more:
+            more = [row for row, _ in self._suspects]
+            self._suspects.clear()
+        self._rows = [*more, *self._rows]
+        self._at_once, self._refused, self._in_vain = self._most, 0, 0
 
     def _suspects_go_next(self) -> bool:
-        return bool(self._suspects) and (not self._rows or len(self._suspects) == _MOST_SUSPECTS)
+        return bool(self._suspects) and (not self._rows or self._in_vain >= _MOST_IN_VAIN)
