@@ -232,7 +232,9 @@ class RecorderStats(Model):
         retries: Tries that the store did not answer, or put off.
         last_error: What went wrong last, with its SQLSTATE and without row data.
         seconds_since_success: Seconds since the last rows were stored; None where none were yet.
-        alive: Whether it is storing: started, not closed, not stopped for good.
+        alive: Whether it stores or tries to: it was started and not closed. A server that refuses
+            is tried again; only a recorder that has nothing to connect to (a pool in a forked
+            child) is stopped.
     """
 
     offered: int

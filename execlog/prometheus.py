@@ -6,10 +6,11 @@ Each scrape reads `stats()` once, so its figures add up. The names and what to a
 
 - `execlog_executions_total{outcome, reason}`: all that was offered, by what became of it; alert on
   any rate of outcome "dropped" or "rejected";
-- `execlog_pending_executions`, `execlog_pending_bytes`: what waits;
+- `execlog_pending_executions`, `execlog_pending_bytes`: what waits; alert if it grows for minutes:
+  the store is away, or refuses, and is tried again until it takes them;
 - `execlog_altered_total{reason}`, `execlog_batches_total`, `execlog_retries_total`;
 - `execlog_seconds_since_success`: missing until the first rows are stored;
-- `execlog_alive`: alert where it is 0.
+- `execlog_alive`: 0 if it was not started, was closed, or has nothing to connect to; alert on that.
 """
 
 from __future__ import annotations

@@ -202,7 +202,7 @@ class ExecutionRecorder:
     async def start(self) -> None:
         """Begins to store, in the running event loop; the server need not be there yet.
 
-        Again after it has stopped for good (see `stats().last_error`), it tries anew.
+        A server that refuses is tried again until it takes what waits: see `stats().last_error`.
 
         Raises:
             InvalidArgument: It was closed, or it runs in another event loop.

@@ -31,7 +31,11 @@ class Outage:
 
     def __enter__(self) -> Outage:
         Path(self._folder.name).chmod(0o755)
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self._folder.cleanup()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
