@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import random
+import struct
 import threading
 import time
+from collections.abc import Callable
 from uuid import UUID
 
 # The driver's own UUID, as it reads them too: a subclass of the standard one, made in an eighth of
@@ -15,23 +16,41 @@ from asyncpg.pgproto.pgproto import UUID as FastUUID
 __all__ = ["FastUUID", "uuid7", "uuid7_bytes"]
 
 _TICKS_A_MILLISECOND = 4096  # the 12 bits beside the version hold a fraction of the millisecond
-_TAIL_BITS = 62
-_VERSION_AND_VARIANT = 0x7 << 76 | 0b10 << 62
+_VERSION, _VARIANT = 0x7000, 1 << 63
 
 # Reentrant: a signal handler may ask for an identifier while its thread is being given one.
 _lock = threading.RLock()
 _last_tick = 0
-_tail = 0
-# Unique is what they must be, not hard to guess; a generator of one's own is five times as fast as
-# asking the system for each.
-_bits = random.Random().getrandbits  # noqa: S311
+_halves = struct.Struct(">QQ").pack
+_number = int.from_bytes
+
+
+def _source() -> Callable[[int], bytes]:
+    """The system's own random bytes.
+
+    Whatever else is random here - a generator, bytes that were fetched ahead - is in the memory
+    image, and a clone of the process goes on with the same.
+    """
+    try:
+        # It keeps the interpreter's lock. os.urandom lets go of it, and beside a thread that
+        # computes gets it back a hundred times as late.
+        os.getrandom(1)
+    except (AttributeError, OSError):  # not Linux, or a sandbox that refuses it
+        return os.urandom
+    return os.getrandom
+
+
+_random = _source()
 
 
 def uuid7() -> UUID:
     """A new identifier, greater than every one that this process made before.
 
     It holds the clock's time to a quarter of a microsecond. Where the clock stands still or goes
-    back, the last identifier's successor follows. Safe to call from threads. Never raises.
+    back, the identifier is of the quarter of a microsecond after the last one's. Its other 62 bits
+    are fetched from the system for it alone, so two processes that come of one memory image (a fork
+    that Python does not hear of, a snapshot that is resumed twice) make different ones. Safe to
+    call from threads. Never raises.
     """
     return FastUUID(uuid7_bytes(time.time_ns()))
 
@@ -44,27 +63,21 @@ def uuid7_bytes(now: int) -> bytes:
 
     Never raises.
     """
-    global _last_tick, _tail
+    global _last_tick
     tick = now * _TICKS_A_MILLISECOND // 1_000_000
     with _lock:
-        if tick > _last_tick:
-            # Anywhere in its lower half, so that there is room to count on.
-            _last_tick, _tail = tick, _bits(_TAIL_BITS - 1)
-        else:
-            _tail += _bits(32) + 1
-            if _tail >> _TAIL_BITS:
-                _last_tick, _tail = _last_tick + 1, _bits(_TAIL_BITS - 1)
-        millisecond, fraction = divmod(_last_tick, _TICKS_A_MILLISECOND)
-        value = millisecond << 80 | fraction << 64 | _VERSION_AND_VARIANT | _tail
-    return value.to_bytes(16, "big")
+        if tick <= _last_tick:
+            tick = _last_tick + 1
+        _last_tick = tick
+    # The 48 bits of the millisecond, the version, the 12 bits of its fraction.
+    upper = tick >> 12 << 16 | _VERSION | tick & 0xFFF
+    return _halves(upper, _VARIANT | _number(_random(8), "big") >> 2)
 
 
 def _forget() -> None:
-    """A forked child starts a line of its own: its first id must not repeat its parent's next."""
-    global _lock, _last_tick, _bits
+    """A forked child has a lock of its own: who held its parent's is not there."""
+    global _lock
     _lock = threading.RLock()
-    _last_tick = 0
-    _bits = random.Random().getrandbits  # noqa: S311
 
 
 if hasattr(os, "register_at_fork"):
