@@ -1,4 +1,4 @@
-"""Where executions wait to be stored: bounded by rows and by bytes, every one accounted for.
+"""Where executions wait to be stored: bounded by bytes and by rows, every one accounted for.
 
 The buffer is a queue of batches. `add` fills the last one; when it is full, the next one begins.
 The writer takes the first one whole, and its rows stay pending until they are settled, so that
@@ -12,6 +12,7 @@ holds at every moment, because each method changes both of its sides under one l
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections import Counter, OrderedDict, deque
@@ -75,7 +76,7 @@ class Buffer:
     """The waiting executions, and the account of all that were offered.
 
     Args:
-        max_rows: Rows that may be pending, those that are being written included.
+        max_rows: Rows that may be pending, those that are being written included; None: any number.
         max_bytes: Bytes of memory that they may take.
         batch_rows: Rows of a full batch.
         batch_bytes: Bytes of a full batch.
@@ -83,10 +84,16 @@ class Buffer:
     """
 
     def __init__(
-        self, *, max_rows: int, max_bytes: int, batch_rows: int, batch_bytes: int, policy: Policy
+        self,
+        *,
+        max_rows: int | None,
+        max_bytes: int,
+        batch_rows: int,
+        batch_bytes: int,
+        policy: Policy,
     ) -> None:
         """Makes an empty buffer. Never raises."""
-        self._max_rows = max_rows
+        self._max_rows = sys.maxsize if max_rows is None else max_rows
         self._max_bytes = max_bytes
         self._batch_rows = batch_rows
         self._overhead = _ROW_BYTES + _BATCH_BYTES // batch_rows

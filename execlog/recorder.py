@@ -82,7 +82,8 @@ class ExecutionRecorder:
         sample_rate: Share of the ok runs that is kept, in (0, 1]. Failures are always kept.
         trace_limit: Entries that are kept of a trace, from its head; a note says what was cut.
         trace_bytes: Bytes of JSON that are kept of a trace, likewise.
-        max_rows: Executions that may be pending.
+        max_rows: Executions that may be pending; None: as many as `max_bytes` holds (64 MiB hold
+            about 300,000 without a trace, or 70,000 with one of ten entries).
         max_bytes: Bytes of memory that they may take.
         batch_rows: Executions that are stored in one transaction.
         linger: Seconds that an execution waits for others before it is stored.
@@ -109,7 +110,7 @@ class ExecutionRecorder:
         sample_rate: float = 1.0,
         trace_limit: int = 200,
         trace_bytes: int = 1024 * 1024,
-        max_rows: int = 100_000,
+        max_rows: int | None = None,
         max_bytes: int = 64 * 1024 * 1024,
         batch_rows: int = 2000,
         linger: float = 0.2,
@@ -141,8 +142,9 @@ class ExecutionRecorder:
             raise InvalidArgument("on_reject", "must be callable")
         if inspect.iscoroutinefunction(on_reject):
             raise InvalidArgument("on_reject", "must be a plain function: nobody awaits its answer")
-        most = arguments.count("max_rows", max_rows)
-        self._batch_rows = min(arguments.count("batch_rows", batch_rows), most, _MOST_BATCH_ROWS)
+        most = None if max_rows is None else arguments.count("max_rows", max_rows)
+        at_once = arguments.count("batch_rows", batch_rows)
+        self._batch_rows = min(at_once, most or at_once, _MOST_BATCH_ROWS)
         self._buffer = Buffer(
             max_rows=most,
             max_bytes=arguments.count("max_bytes", max_bytes),

@@ -359,6 +359,18 @@ async def test_an_execution_larger_than_the_buffer_is_refused() -> None:
     assert recorder.stats().rejected == {"too_large": 1}
 
 
+def test_by_default_bytes_are_the_bound() -> None:
+    recorder = ExecutionRecorder(AWAY)
+    row = b"x" * 300
+    while recorder._add(row, False)[0]:
+        pass
+    stats = recorder.stats()
+    assert stats.pending_rows > 100_000
+    assert 64 * 2**20 - 400 < stats.pending_bytes <= 64 * 2**20
+    assert stats.dropped == {"full": 1}
+    recorder._buffer.clear("test")
+
+
 async def test_before_start_after_close_and_twice(dsn: str) -> None:
     recorder = ExecutionRecorder(dsn)
     assert recorder.record(**fields()) is not None

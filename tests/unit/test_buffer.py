@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import threading
 import tracemalloc
 from collections.abc import Callable
@@ -193,9 +194,14 @@ def test_what_was_altered_is_counted_once_it_waits() -> None:
 
 
 @pytest.mark.parametrize(
-    "bound", [{"max_rows": 10, "max_bytes": 10**6}, {"max_rows": 100, "max_bytes": 10 * 249}]
+    "bound",
+    [
+        {"max_rows": 10, "max_bytes": 10**6},
+        {"max_rows": 100, "max_bytes": 10 * 249},
+        {"max_rows": None, "max_bytes": 10 * 249},
+    ],
 )
-def test_nearly_full(bound: dict[str, int]) -> None:
+def test_nearly_full(bound: dict[str, int | None]) -> None:
     own = buffer(**bound)
     for _ in range(7):
         own.add(b"x", False)
@@ -242,6 +248,25 @@ def test_the_memory_of_the_smallest_batches_is_counted() -> None:
     finally:
         tracemalloc.stop()
     assert taken < own.account().pending_bytes * 1.1
+
+
+@pytest.mark.parametrize("length", [120, 200, 900])
+def test_a_buffer_that_is_full_takes_the_memory_that_it_may(length: int) -> None:
+    """Rows of the usual sizes, whose number nothing bounds: neither much more nor much less."""
+    own = buffer(max_rows=None, max_bytes=4 * 2**20, batch_rows=2000, batch_bytes=2**20)
+    numbers = itertools.count()
+    gc.collect()
+    tracemalloc.start(1)
+    try:
+        while own.add(b"%0*d" % (length, next(numbers)), False)[0]:
+            pass
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    account = own.account()
+    assert account.pending_bytes > 4 * 2**20 - own.size_of(b"x" * length)
+    assert 0.9 < taken / account.pending_bytes < 1.1
+    assert own.is_nearly_full()
 
 
 def test_emptied_batches_do_not_stay() -> None:
