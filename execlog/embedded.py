@@ -6,7 +6,8 @@ folder that only its owner can enter, and on nothing else.
 
 It lives as long as the process that started it. A watchdog process (`_watchdog.py`) holds the
 server and ends it also after `kill -9` or `os._exit`. Postgres refuses to run as root, so root runs
-it as `nobody`, or as the owner of an existing data folder.
+it as `nobody`, or as the owner of an existing data folder. That user gets PATH, LC_ALL and TZ of
+the environment, and nothing else.
 """
 
 from __future__ import annotations
@@ -29,11 +30,19 @@ from typing import IO, Any, cast
 from urllib.parse import quote
 
 from execlog import arguments
+from execlog._watchdog import LOADER
 from execlog.errors import InvalidArgument, StoreUnavailable
 
 __all__ = ["EmbeddedPostgres"]
 
-_WATCHDOG = Path(__file__).with_name("_watchdog.py")
+# The package's own start would load the driver; its folder alone is enough for the watchdog.
+_WATCHDOG = """
+import sys, types
+package = sys.modules["execlog"] = types.ModuleType("execlog")
+package.__path__ = [sys.argv[1]]
+from execlog._watchdog import main
+main()
+"""
 _SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 _CLOSE_SECONDS = 35.0  # the watchdog tries three ways to stop the server, 10 s each
 _LONGEST_STARTUP = 3600.0
@@ -43,9 +52,9 @@ class EmbeddedPostgres:
     """A Postgres server that exists inside a `with` block, or from `start` to `close`.
 
     Args:
-        data_dir: Folder of the cluster, in a folder that exists. It is made where it is missing,
-            kept afterwards and found again the next time. Without it the cluster is a throwaway:
-            no fsync, removed at the end.
+        data_dir: Folder of the cluster, in a folder that exists; not a symbolic link. It is made if
+            it is missing, kept afterwards and found again the next time. Without it the cluster is
+            a throwaway: no fsync, removed at the end.
         settings: Server settings by name, for example `{"max_connections": "20"}`.
         startup_timeout: Seconds until the server must accept connections, up to an hour.
 
@@ -89,7 +98,7 @@ class EmbeddedPostgres:
         """Starts the server and waits until it accepts connections; about 0.4 s when new.
 
         Raises:
-            InvalidArgument: `data_dir` is neither empty nor a cluster, or can't be used.
+            InvalidArgument: `data_dir` is neither empty nor a cluster, is a link, or can't be used.
             StoreUnavailable: No Postgres binaries are found, or the server does not start.
         """
         if self._watchdog is not None:
@@ -99,20 +108,16 @@ class EmbeddedPostgres:
             "data_dir": self._data_dir,
             "settings": self._settings,
             "startup_timeout": self._startup_timeout,
-            "temporary": tempfile.gettempdir(),
+            "temporary": _temporary(),
         }
-        # -I and -S: the standard library is all it needs, and without site it starts in 15 ms.
         self._owner = os.getpid()
-        self._watchdog = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(_WATCHDOG)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd="/",
-            env={**os.environ, "LC_ALL": "C", "TZ": "UTC"},
-            start_new_session=True,
-        )
         try:
+            self._watchdog = _watch()
             answer = _ask(self._watchdog, order, self._startup_timeout + 60)
+        except OSError as error:
+            self.close()
+            problem = f"the embedded server did not start: {error.strerror or error}"
+            raise StoreUnavailable(problem) from None
         except BaseException:
             self.close()
             raise
@@ -163,7 +168,10 @@ def _data_dir(given: object) -> str:
     if not isinstance(given, str | os.PathLike):
         raise InvalidArgument("data_dir", f"must be a path, not {type(given).__name__}")
     path = arguments.name("data_dir", os.fspath(given))
-    return str(Path(path).absolute())
+    try:
+        return str(Path(path).absolute())
+    except OSError:
+        raise InvalidArgument("data_dir", "is relative to a folder that is gone") from None
 
 
 def _settings(given: object) -> dict[str, str]:
@@ -174,6 +182,29 @@ def _settings(given: object) -> dict[str, str]:
             raise InvalidArgument("settings", "a name is not that of a server setting")
         arguments.text(f"settings[{name}]", value)
     return dict(given)
+
+
+def _temporary() -> str:
+    try:
+        return tempfile.gettempdir()
+    except OSError:  # none that we can write to; the server's user may do better
+        return "/tmp"  # noqa: S108 - the watchdog makes a folder of its own in it
+
+
+def _watch() -> subprocess.Popen[bytes]:
+    """A new watchdog process."""
+    # The server's user gets no more than the watchdog has: none of the caller's secrets.
+    environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
+    environment |= {name: os.environ[name] for name in LOADER if name in os.environ}
+    # -I and -S: the standard library is all it needs, and without site it starts in 15 ms.
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", _WATCHDOG, str(Path(__file__).parent)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd="/",
+        env=environment,
+        start_new_session=True,
+    )
 
 
 def _ask(

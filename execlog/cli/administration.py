@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -81,6 +82,10 @@ def demo(
         from execlog.demo.engine import STRATEGY, modules
     except ImportError:
         sys.exit("execlog: the demo needs its extra: pip install 'execlog[demo]'")
+    try:
+        os.getcwd()
+    except FileNotFoundError:  # somebody removed it, and worker processes want one
+        os.chdir("/")
     paths = modules(limit)
     with _server(dsn) as server:
         with progress("scoring modules", len(paths)) as advance:

