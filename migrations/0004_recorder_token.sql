@@ -54,25 +54,26 @@ $$;
 
 comment on function execlog.prune_recorders() is 'Forgets recorders that have stored nothing for a month.';
 
-revoke execute on function execlog.claim_batch(uuid, bigint, uuid, uuid) from public;
-
-revoke execute on function execlog.prune_recorders() from public;
-
--- Who could claim a batch until now can go on with it.
+-- Only who could claim a batch until now goes on with it. (Citus 14 would pass rights on without quotes
+-- about the schema's name: `execlog distribute` says them to the other machines.)
 do $$
 declare
-    writer regrole;
+    propagation constant text := coalesce(nullif(pg_catalog.current_setting('citus.enable_ddl_propagation', true), ''), 'on');
+    writer text;
 begin
+    perform pg_catalog.set_config('citus.enable_ddl_propagation', 'off', true);
+    revoke execute on function execlog.claim_batch(uuid, bigint, uuid, uuid) from public;
+    revoke execute on function execlog.prune_recorders() from public;
     for writer in
-        select distinct acl.grantee::pg_catalog.regrole
+        select distinct case acl.grantee when 0 then 'public' else acl.grantee::pg_catalog.regrole::text end
         from pg_catalog.pg_class as class
         cross join lateral pg_catalog.aclexplode(class.relacl) as acl
         where class.oid = 'execlog.recorder_progress'::pg_catalog.regclass
             and acl.privilege_type = 'INSERT'
-            and acl.grantee <> 0
     loop
         execute pg_catalog.format('grant execute on function execlog.claim_batch(uuid, bigint, uuid, uuid) to %s', writer);
         execute pg_catalog.format('grant execute on function execlog.prune_recorders() to %s', writer);
     end loop;
+    perform pg_catalog.set_config('citus.enable_ddl_propagation', propagation, true);
 end
 $$;

@@ -84,10 +84,6 @@ where not exists (
     where logicalrelid = 'execlog.schema_migration'::regclass
 );
 
-select pg_catalog.create_distributed_function('execlog.claim_batch(uuid, bigint, uuid, uuid)');
-
-select pg_catalog.create_distributed_function('execlog.prune_recorders()');
-
 select pg_catalog.create_distributed_function('execlog.partitions()');
 
 select pg_catalog.create_distributed_function('execlog.rollup_bar(double precision)');
@@ -95,3 +91,21 @@ select pg_catalog.create_distributed_function('execlog.rollup_bar(double precisi
 select pg_catalog.create_distributed_function('execlog.rollup_cut(timestamptz, timestamptz, boolean)');
 
 select pg_catalog.create_distributed_function('execlog.rollup_parts(text, timestamptz, timestamptz)');
+
+-- What a recorder calls on whichever machine it is connected to. Where the log was migrated on a cluster
+-- they are there, with the rights that everybody has on a function.
+select pg_catalog.create_distributed_function(wanted.name::pg_catalog.regprocedure)
+from (
+    values
+        ('execlog.claim_batch(uuid, bigint, uuid, uuid)'),
+        ('execlog.prune_recorders()')
+) as wanted (name)
+where not exists (
+    select 1
+    from pg_catalog.pg_dist_object
+    where objid operator(pg_catalog.=) wanted.name::pg_catalog.regprocedure::pg_catalog.oid
+);
+
+select pg_catalog.run_command_on_workers(
+    'revoke execute on function execlog.claim_batch(uuid, bigint, uuid, uuid), execlog.prune_recorders() from public'
+);
