@@ -117,7 +117,7 @@ def _prepare(order: dict[str, Any], leftovers: contextlib.ExitStack) -> _Cluster
             binaries = _installation.copy(binaries, folder / "install", user)
         user.give(folder)
         major = found[1] if found else _installation.version(binaries, user)
-    except (Failed, OSError) as failure:
+    except Failed as failure:
         raise user.explained(failure) from None
     cluster = _Cluster(folder, binaries, major, data, descriptor, user, kept is None)
     _init(cluster)
