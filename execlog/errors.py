@@ -141,9 +141,15 @@ def dsn_errors(argument: str) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        if isinstance(error, OSError):  # a certificate that does not verify is both
+        # A certificate that does not verify is both; and what we say ourselves quotes nothing.
+        if isinstance(error, OSError | InvalidArgument):
             raise
-        raise InvalidArgument(argument, "is not a connection string that can be used") from None
+        raise malformed_dsn(argument) from None
+
+
+def malformed_dsn(argument: str) -> InvalidArgument:
+    """The error for a connection string that can't be read, which is not quoted. Never raises."""
+    return InvalidArgument(argument, "is not a connection string that can be used")
 
 
 def _from_server(error: asyncpg.PostgresError, action: str) -> ExeclogError:

@@ -16,9 +16,9 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Protocol
 
 import asyncpg
-from asyncpg.connect_utils import SessionAttribute
 
-from execlog.errors import InvalidArgument, dsn_errors
+from execlog.connecting import Connector
+from execlog.errors import InvalidArgument
 
 if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["Link", "link_to"]
 
 _RELEASE_SECONDS = 1.0
-_SCHEMES = ("postgresql://", "postgres://")
 
 
 class Link(Protocol):
@@ -56,15 +55,13 @@ def link_to(target: object) -> Link:
     """The link to a DSN or a pool.
 
     Raises:
-        InvalidArgument: `target` is neither.
+        InvalidArgument: `target` is neither, or no DSN that can be used.
     """
     if isinstance(target, asyncpg.Pool):
         return _Borrowed(target)
     if not isinstance(target, str):
         problem = f"must be a DSN or a Pool, not {type(target).__name__}"
         raise InvalidArgument("target", problem)
-    if not target.startswith(_SCHEMES):
-        raise InvalidArgument("target", "is not a connection string that can be used")
     return _Owned(target)
 
 
@@ -73,22 +70,15 @@ class _Owned:
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
-        # Of several hosts the one that can be written to, also after a failover. (A host that
-        # takes connections and answers nothing uses up the try: the driver asks them in order.)
-        told = "target_session_attrs" in dsn or "PGTARGETSESSIONATTRS" in os.environ
-        self._wanted = None if told else SessionAttribute.read_write
+        # Of several hosts the one that can be written to, also after a failover.
+        self._connect = Connector(dsn, "target", writes=True)
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
 
     @contextlib.asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         if self._connection is None or self._connection.is_closed():
-            with dsn_errors("target"):
-                self._connection = await asyncpg.connect(
-                    self._dsn,
-                    # No names on the server: behind a pooler the next one would not know them.
-                    statement_cache_size=0,
-                    target_session_attrs=self._wanted,
-                )
+            # No names on the server: behind a pooler the next one would not know them.
+            self._connection = await self._connect(statement_cache_size=0)
         try:
             yield self._connection
         except BaseException:

@@ -45,7 +45,7 @@ async def health(
     limit = arguments.seconds("timeout", timeout)
     sql = statements(arguments.schema(schema))["health"].sql
     with driver_errors("health"):
-        async with connection_to(target) as connection:
+        async with connection_to(target, writes=False) as connection:
             asked = datetime.now(UTC)
             [record] = await connection.fetch(sql, timeout=limit)
             answered = datetime.now(UTC)

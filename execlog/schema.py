@@ -102,7 +102,7 @@ async def check_migrations(target: Target, *, schema: str = SCHEMA) -> list[str]
     where = arguments.schema(schema)
     files = _load()
     with driver_errors("check"):
-        async with connection_to(target) as connection:
+        async with connection_to(target, writes=False) as connection:
             applied = await _applied(connection, where)
     _compare(files, applied)
     return [file.name for file in files if file.name not in applied]

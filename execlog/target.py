@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from execlog.errors import InvalidArgument, dsn_errors
+from execlog.connecting import Connector
+from execlog.errors import InvalidArgument
 
 if TYPE_CHECKING:
     Connection = (
@@ -25,8 +26,12 @@ _CONNECT_SECONDS = 10.0
 
 
 @asynccontextmanager
-async def connection_to(target: Target) -> AsyncIterator[Connection]:
+async def connection_to(target: Target, *, writes: bool = True) -> AsyncIterator[Connection]:
     """A connection: one of its own, that which is given, or one of the pool.
+
+    Args:
+        target: The DSN, connection or pool.
+        writes: Whether it is to be written there: see `Connector`.
 
     Raises:
         InvalidArgument: `target` is none of the three, or is no connection string.
@@ -34,8 +39,8 @@ async def connection_to(target: Target) -> AsyncIterator[Connection]:
     """
     if isinstance(target, str):
         # No statement cache: a name that one server knows, the next one behind a pooler may not.
-        with dsn_errors("target"):
-            own = await asyncpg.connect(target, timeout=_CONNECT_SECONDS, statement_cache_size=0)
+        connect = Connector(target, "target", writes=writes, seconds=_CONNECT_SECONDS)
+        own = await connect(statement_cache_size=0)
         try:
             yield own
         finally:

@@ -42,7 +42,7 @@ def erase(
                 advance(1)
         return count
 
-    found = ask(dsn, schema, run)
+    found = ask(dsn, schema, run, writes=not plan)
     print(found)
     said = "would be erased; nothing was changed" if plan else "erased"
     print(f"execlog: {number(found)} executions {said}", file=sys.stderr)

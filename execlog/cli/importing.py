@@ -91,7 +91,7 @@ def import_file(
                 print(f"execlog: {importer}", file=sys.stderr)
 
     try:
-        ask(dsn, schema, run)
+        ask(dsn, schema, run, writes=True)
     except _Stopped:
         raise typer.Exit(1) from None
 

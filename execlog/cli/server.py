@@ -15,7 +15,8 @@ import asyncpg
 import typer
 
 from execlog import StrategyExecutionLogRepository
-from execlog.errors import driver_errors, dsn_errors
+from execlog.connecting import Connector
+from execlog.errors import driver_errors
 
 if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
@@ -32,15 +33,23 @@ def ask(
     dsn: str | None,
     schema: str,
     question: Callable[[StrategyExecutionLogRepository], Awaitable[Answer]],
+    *,
+    writes: bool = False,
 ) -> Answer:
     """What the repository on this server answers.
+
+    Args:
+        dsn: The server, as it was given.
+        schema: Where the log is.
+        question: What it is asked.
+        writes: Whether that changes rows: see `Connector`.
 
     Raises:
         ExeclogError: The server can't be reached or refuses.
     """
 
     async def asked() -> Answer:
-        async with connected(dsn) as pool:
+        async with connected(dsn, writes=writes) as pool:
             with _interruptible():
                 log = StrategyExecutionLogRepository(pool, timeout=SECONDS, schema=schema)
                 return await question(log)
@@ -78,16 +87,21 @@ def _interruptible() -> Iterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def connected(dsn: str | None) -> AsyncIterator[Pool]:
+async def connected(dsn: str | None, *, writes: bool = False) -> AsyncIterator[Pool]:
     """A pool of one connection to this server.
+
+    Args:
+        dsn: The server, as it was given.
+        writes: Whether it is to be written there: see `Connector`.
 
     Raises:
         ExeclogError: The server can't be reached or refuses.
     """
-    with driver_errors("connect"), dsn_errors("dsn"):
+    connect = Connector(dsn_of(dsn), "dsn", writes=writes, seconds=SECONDS)
+    with driver_errors("connect"):
         # One statement does not repay being kept, and a pooler may stand in between.
         pool = await asyncpg.create_pool(
-            dsn_of(dsn), min_size=1, max_size=1, statement_cache_size=0
+            connect=connect, min_size=1, max_size=1, statement_cache_size=0
         )
     try:
         yield pool

@@ -23,8 +23,9 @@ from execlog import (
     StrategyExecutionLogRepository,
     migrate,
 )
+from execlog.connecting import Connector
 from execlog.demo.engine import STRATEGY, score
-from execlog.errors import driver_errors, dsn_errors
+from execlog.errors import driver_errors
 
 __all__ = ["Answers", "Recorded", "read_answers", "record_executions", "run"]
 
@@ -69,8 +70,10 @@ async def run(dsn: str, paths: Sequence[str], progress: Progress) -> tuple[Recor
     """
     await migrate(dsn)
     recorded = await record_executions(dsn, paths, progress)
-    with driver_errors("demo"), dsn_errors("dsn"):
-        pool = await asyncpg.create_pool(dsn, min_size=1, max_size=4, timeout=10)
+    # Where it was recorded: a standby may not have it yet.
+    connect = Connector(dsn, "dsn", writes=True, seconds=10)
+    with driver_errors("demo"):
+        pool = await asyncpg.create_pool(connect=connect, min_size=1, max_size=4)
     try:
         repository = StrategyExecutionLogRepository(pool)
         return recorded, await read_answers(repository, pool, recorded.since)

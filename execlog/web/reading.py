@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from execlog import arguments
+from execlog.connecting import Connector
 from execlog.dashboard import Dashboard, fallbacks
 from execlog.errors import InvalidArgument, QueryRejected, StoreUnavailable, driver_errors
 from execlog.repository import statements
@@ -54,9 +55,12 @@ class Reader:
         if not isinstance(source, str | asyncpg.Pool):
             problem = f"must be an asyncpg.Pool or a DSN, not {type(source).__name__}"
             raise InvalidArgument("pool_or_dsn", problem)
-        self._dsn = arguments.name("pool_or_dsn", source) if isinstance(source, str) else None
-        self._pool = None if isinstance(source, str) else source
         self._timeout = arguments.seconds("timeout", timeout)
+        self._connect = None
+        if isinstance(source, str):
+            dsn = arguments.name("pool_or_dsn", source)
+            self._connect = Connector(dsn, "pool_or_dsn", writes=False, seconds=self._timeout)
+        self._pool = None if isinstance(source, str) else source
         self.schema = where = arguments.schema(schema)
         self._statements, self._fallbacks = statements(where), fallbacks(where)
         words = {"timeout": arguments.server_timeout("timeout", timeout)}
@@ -98,9 +102,10 @@ class Reader:
 
     async def aclose(self) -> None:
         """Closes a pool of its own. Never raises."""
-        pool, self._pool = self._pool, None if self._dsn is not None else self._pool
-        if self._dsn is not None and pool is not None:
-            pool.terminate()
+        if self._connect is not None:
+            pool, self._pool = self._pool, None
+            if pool is not None:
+                pool.terminate()
 
     @contextlib.asynccontextmanager
     async def _turn(self) -> AsyncIterator[Pool]:
@@ -109,7 +114,7 @@ class Reader:
         if self._loop is not loop:
             # What belongs to another loop is of no use here.
             self._loop, self._turns = loop, None
-            self._pool = self._pool if self._dsn is None else None
+            self._pool = self._pool if self._connect is None else None
         pool = await self._opened()
         if self._turns is None:
             self._turns = asyncio.Semaphore(max(pool.get_max_size() // 2, 1))
@@ -130,7 +135,10 @@ class Reader:
             # Nothing is connected yet, so nothing is waited for, and there is one pool. A pooler
             # may stand in between.
             self._pool = asyncpg.create_pool(
-                self._dsn, min_size=0, max_size=_OWN_CONNECTIONS, statement_cache_size=0
+                connect=self._connect,
+                min_size=0,
+                max_size=_OWN_CONNECTIONS,
+                statement_cache_size=0,
             )
             await self._pool
         return self._pool

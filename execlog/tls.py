@@ -1,0 +1,119 @@
+"""TLS where the driver's own can't be used: the certificate is another host's than the address.
+
+What is read, and from where, is as libpq and asyncpg have it: parameters of the DSN, PGSSL...,
+files in ~/.postgresql. It is used for `hostaddr` and for `sslrootcert=system` only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+
+from execlog.errors import InvalidArgument
+
+__all__ = ["needs_own_tls", "tls_for"]
+
+_MODES = ("require", "verify-ca", "verify-full")
+_SYSTEM = "system"
+
+
+def needs_own_tls(parameters: Mapping[str, str], name: str | None) -> bool:
+    """Whether the driver's own TLS would not do. Never raises.
+
+    Args:
+        parameters: Those of the DSN that begin with ssl.
+        name: Whose certificate it must be; None: that of the host that is connected to.
+    """
+    if parameters.get("sslrootcert") == _SYSTEM:
+        return True
+    # With a weaker mode no certificate is looked at.
+    return name is not None and _mode(parameters) in _MODES
+
+
+def tls_for(parameters: Mapping[str, str], name: str | None, argument: str) -> ssl.SSLContext:
+    """What `asyncpg.connect` takes as `ssl`.
+
+    Args:
+        parameters: Those of the DSN that begin with ssl.
+        name: Whose certificate it must be, whatever address is connected to; None: that of the host
+            that is connected to.
+        argument: The name of the argument that holds the DSN.
+
+    Raises:
+        InvalidArgument: There are no certificates to check with, or a version is none of TLS.
+        OSError: A file can't be read.
+    """
+
+    def said(parameter: str) -> str | None:
+        return parameters.get(parameter) or os.environ.get(f"PG{parameter.upper()}")
+
+    context = _Named(ssl.PROTOCOL_TLS_CLIENT)
+    context.name = name
+    system = parameters.get("sslrootcert") == _SYSTEM
+    mode = "verify-full" if system else _mode(parameters)
+    context.check_hostname = mode == "verify-full"
+    roots = said("sslrootcert") or _in_home("root.crt")
+    if system:
+        context.load_default_certs()
+    elif roots:
+        context.load_verify_locations(cafile=roots)
+    elif mode == "require":
+        context.verify_mode = ssl.CERT_NONE
+    else:
+        raise InvalidArgument(argument, f"sslmode={mode} needs sslrootcert")
+    if revoked := said("sslcrl") or _in_home("root.crl"):
+        context.load_verify_locations(cafile=revoked)
+        context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
+    if own := said("sslcert") or _in_home("postgresql.crt"):
+        key = said("sslkey") or _in_home("postgresql.key")
+        context.load_cert_chain(own, key, password=lambda: parameters.get("sslpassword", ""))
+    least, most = "ssl_min_protocol_version", "ssl_max_protocol_version"
+    context.minimum_version = _version(least, parameters, argument) or ssl.TLSVersion.TLSv1_2
+    if highest := _version(most, parameters, argument):
+        context.maximum_version = highest
+    context.set_alpn_protocols(["postgresql"])
+    return context
+
+
+class _Named(ssl.SSLContext):
+    """Asks for the certificate of a name, and checks it, whatever the caller is connected to."""
+
+    name: str | None = None
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        """As event loops do it. Raises ssl.SSLError."""
+        host = self.name or server_hostname
+        return super().wrap_bio(incoming, outgoing, server_side, host, session)
+
+
+def _mode(parameters: Mapping[str, str]) -> str:
+    mode = parameters.get("sslmode") or os.environ.get("PGSSLMODE") or "prefer"
+    return mode.replace("_", "-")
+
+
+def _in_home(file: str) -> str | None:
+    with contextlib.suppress(RuntimeError, KeyError, OSError):
+        path = Path.home() / ".postgresql" / file
+        if path.exists():
+            return str(path)
+    return None
+
+
+def _version(name: str, parameters: Mapping[str, str], argument: str) -> ssl.TLSVersion | None:
+    said = parameters.get(name) or os.environ.get(f"PG{name.upper().replace('_', '')}")
+    if not said:
+        return None
+    try:
+        return ssl.TLSVersion[said.replace(".", "_")]
+    except KeyError:
+        raise InvalidArgument(argument, f"{name}: is no version of TLS") from None
