@@ -94,8 +94,20 @@ _CHECK, _NO_BOUND = "23514", frozenset({None, "strategy_execution_log"})
 _POOLED = frozenset({"26000", "42P05"})
 # Whole classes that pass by themselves: connection, resources, operator intervention.
 _PASSING_CLASSES = frozenset({"08", "53", "57"})
-# Serialisation failure, deadlock, lock timeout, a primary that became read-only.
-_PASSING = frozenset({"40001", "40P01", "55P03", "25006"})
+# Serialisation failure, deadlock, lock timeout, a primary that became read-only, a transaction that
+# was idle or lasted for longer than its role may.
+_PASSING = frozenset({"40001", "40P01", "55P03", "25006", "25P03", "25P04"})
+# What the class's name does not tell.
+_SAID = {
+    "08003": "the connection was lost",
+    "25006": "the server takes no writes: it is a standby, or default_transaction_read_only is on",
+    "25P03": "the transaction was idle for longer than idle_in_transaction_session_timeout",
+    "25P04": "the transaction lasted for longer than transaction_timeout",
+}
+_CONFLICT = (
+    "a recovery conflict: the standby removed rows that this read still needs; read on the primary,"
+    " or set hot_standby_feedback"
+)
 
 
 @contextmanager
@@ -153,6 +165,13 @@ def malformed_dsn(argument: str) -> InvalidArgument:
 
 
 def _from_server(error: asyncpg.PostgresError, action: str) -> ExeclogError:
+    last_words = error.__cause__
+    if isinstance(error, asyncpg.ConnectionDoesNotExistError) and isinstance(
+        last_words, asyncpg.PostgresError
+    ):
+        # The server said why it ended the connection.
+        state = last_words.sqlstate or "XX000"
+        return StoreUnavailable(f"{action}: {condition(last_words)} ({state})", state)
     state = error.sqlstate or "XX000"
     if isinstance(error, asyncpg.InvalidCachedStatementError):
         # A migration ran meanwhile; the driver forgets the old plan with this very error.
@@ -174,6 +193,11 @@ def _from_server(error: asyncpg.PostgresError, action: str) -> ExeclogError:
 
 
 def condition(error: asyncpg.PostgresError) -> str:
-    """The condition's name in words: the class's name, which carries no data. Never raises."""
+    """What happened, in words that carry no data; else the name of its class. Never raises."""
+    # Of what can't be serialised, this is raised there alone; the text is in the server's language.
+    if error.sqlstate == "40001" and getattr(error, "server_source_filename", "") == "postgres.c":
+        return _CONFLICT
+    if error.sqlstate in _SAID:
+        return _SAID[error.sqlstate]
     name = type(error).__name__.removesuffix("Error")
     return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name).lower()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ import asyncpg
 from execlog import arguments
 from execlog.copytext import NULL
 from execlog.errors import InvalidArgument, StoreUnavailable, driver_errors
+from execlog.farewell import Farewell
+from execlog.resources import folder
 from execlog.statements import Statement
 
 if TYPE_CHECKING:
@@ -83,7 +86,10 @@ class Store:
     async def stream(self, statement: Statement, *values: object) -> AsyncGenerator[asyncpg.Record]:
         """The rows that a statement answers, a few hundred at a time, from one snapshot.
 
-        Each step has the time that a call has. Close it where it is left before its end.
+        Each step has the time that a call has, and all of it as long as it takes: the session's
+        limits for a statement and for a transaction are lifted. That of an idle transaction is not,
+        so a reader that stops does not hold the server up for ever. Close it where it is left
+        before its end.
 
         Raises:
             SchemaOutdated: The database is not migrated.
@@ -95,19 +101,25 @@ class Store:
                 transaction = connection.transaction(readonly=True)
                 async with asyncio.timeout(remaining):
                     await transaction.start()
+                farewell = Farewell(connection)
                 try:
+                    await connection.fetch(_lift_limits(), timeout=remaining)
                     # Prepared anew, whatever the pool keeps: a plan for any parameters would sort
                     # where one for these walks along an index.
                     prepared = await connection.prepare(statement.sql, timeout=remaining)
                     cursor = await prepared.cursor(*values, timeout=remaining)
                     while rows := await cursor.fetch(_STREAMED_AT_ONCE, timeout=self._timeout):
+                        farewell.rest()
                         for row in rows:
                             yield row
+                        await farewell.ask()
                 except BaseException:
                     with contextlib.suppress(Exception):
                         async with asyncio.timeout(_RELEASE_SECONDS):
                             await transaction.rollback()
                     raise
+                finally:
+                    farewell.end()
                 # Nothing was written, but only what ends well is in the server's statistics.
                 async with asyncio.timeout(self._timeout):
                     await transaction.commit()
@@ -173,6 +185,11 @@ class Store:
             # away. How that ends must replace neither the answer nor the error of the query.
             with contextlib.suppress(Exception):
                 await self._pool.release(connection, timeout=_RELEASE_SECONDS)
+
+
+@functools.cache
+def _lift_limits() -> str:
+    return (folder("sql") / "reading" / "lift_limits.sql").read_text()
 
 
 async def in_pieces(texts: Iterable[bytes]) -> AsyncIterator[bytes]:
