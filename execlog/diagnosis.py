@@ -63,11 +63,10 @@ def examined(
         "run `execlog migrate`" if behind else None,
     )
 
-    yield Finding(
-        "size",
-        f"about {number(health.estimated_rows)} rows, {size(health.table_bytes)}"
-        f" and {size(health.index_bytes)} of indexes",
-    )
+    rows = health.estimated_rows
+    about = "an unknown number of rows" if rows is None else f"about {number(rows)} rows"
+    sizes = f"{size(health.table_bytes)} and {size(health.index_bytes)} of indexes"
+    yield Finding("size", f"{about}, {sizes}")
     yield Finding("oldest run", local(health.oldest, utc))
     yield Finding("newest run", local(health.newest, utc))
     yield Finding("last stored", local(health.last_stored, utc))

@@ -29,7 +29,8 @@ class Health(Model):
         has_default: Whether there is a partition for what no other covers; else it is refused.
         partitions: How many there are, without DEFAULT.
         days_ahead: Days from now on for which partitions exist, without a gap.
-        estimated_rows: As the server's last ANALYZE saw them, or as it counts till then.
+        estimated_rows: As the server's last ANALYZE saw them, or as it counts till then; None where
+            it knows neither, as a standby of a log that was never analysed.
         table_bytes: Rows and their large values on disk.
         index_bytes: The indexes on disk.
         oldest: The first time of any row; None where no row has one.
@@ -51,7 +52,7 @@ class Health(Model):
     has_default: bool
     partitions: int
     days_ahead: float
-    estimated_rows: int
+    estimated_rows: int | None
     table_bytes: int
     index_bytes: int
     oldest: datetime | None
@@ -91,7 +92,8 @@ class StoredTable(Model):
         kind: A partition of the log, its DEFAULT partition, or a table of rollups.
         begins: The first time that it holds; None where it has no such bound.
         ends: The first time after it.
-        estimated_rows: As the server's last ANALYZE saw them, or as it counts till then.
+        estimated_rows: As the server's last ANALYZE saw them, or as it counts till then; None where
+            it knows neither.
         table_bytes: Rows and their large values on disk.
         index_bytes: The indexes on disk.
     """
@@ -100,7 +102,7 @@ class StoredTable(Model):
     kind: Literal["partition", "default", "rollup"]
     begins: datetime | None
     ends: datetime | None
-    estimated_rows: int
+    estimated_rows: int | None
     table_bytes: int
     index_bytes: int
 

@@ -1,10 +1,12 @@
 -- How is the log: what is applied, how large is it, where does it begin and end, what lies beside it?
--- Columns: server_version text, server_time timestamptz, writable boolean, migrations text[], has_default boolean, partitions bigint, estimated_rows bigint, table_bytes bigint, index_bytes bigint, oldest timestamptz?, newest timestamptz?, stray_rows bigint, undated_rows bigint, covered_until timestamptz, last_stored timestamptz?, oldest_write timestamptz?
+-- Columns: server_version text, server_time timestamptz, writable boolean, migrations text[], has_default boolean, partitions bigint, estimated_rows bigint?, table_bytes bigint, index_bytes bigint, oldest timestamptz?, newest timestamptz?, stray_rows bigint, undated_rows bigint, covered_until timestamptz, last_stored timestamptz?, oldest_write timestamptz?
 -- Index: strategy_execution_log_time
 --
 -- It reads the catalogue and the ends of an index, and no more than a million entries of the DEFAULT
 -- partition, where what lies at the ends of the calendar belongs. server_time is when the statement
 -- arrived. A gap between partitions ends what is covered.
+-- Of a table that was never analysed, or when it was empty, the server's statistics tell, which a standby
+-- does not have, and no server after a crash: then its rows are unknown, and so is their sum.
 -- (With min and max the planner would take three times as long over hundreds of partitions.)
 -- Of others' transactions only a member of pg_read_all_stats sees the age.
 with partition as materialized (
@@ -16,7 +18,11 @@ with partition as materialized (
 ),
 leaf as materialized (
     select
-        case when child.reltuples < 0 then pg_stat_get_live_tuples(child.oid) else child.reltuples end as estimated_rows,
+        case
+            when child.reltuples > 0 then child.reltuples
+            when pg_stat_get_live_tuples(child.oid) > 0 then pg_stat_get_live_tuples(child.oid)
+            when pg_stat_get_tuples_inserted(child.oid) > 0 or pg_relation_size(child.oid) = 0 then 0
+        end as estimated_rows,
         pg_table_size(child.oid) as table_bytes,
         pg_indexes_size(child.oid) as index_bytes
     from pg_partition_tree('execlog.strategy_execution_log') as tree
@@ -41,7 +47,10 @@ select
     ) as migrations,
     exists (select from partition where is_default) as has_default,
     (select count(*) from own) as partitions,
-    (select coalesce(sum(estimated_rows), 0)::bigint from leaf) as estimated_rows,
+    (
+        select case when count(*) = count(estimated_rows) then coalesce(sum(estimated_rows), 0)::bigint end
+        from leaf
+    ) as estimated_rows,
     (select coalesce(sum(table_bytes), 0)::bigint from leaf) as table_bytes,
     (select coalesce(sum(index_bytes), 0)::bigint from leaf) as index_bytes,
     (

@@ -1,10 +1,10 @@
 -- The tables that hold the log: its partitions, and its rollups, with their sizes.
--- Columns: name text, kind text, begins timestamptz?, ends timestamptz?, estimated_rows bigint, table_bytes bigint, index_bytes bigint
+-- Columns: name text, kind text, begins timestamptz?, ends timestamptz?, estimated_rows bigint?, table_bytes bigint, index_bytes bigint
 -- Index: none
 --
 -- The newest partitions first, then DEFAULT, which takes what no other covers, then the rollups. Rows are
--- as the server's last ANALYZE saw them, or its statistics before the first; an end of the calendar is no
--- time.
+-- as the server's last ANALYZE saw them, or its statistics before the first; where it has none, as on a
+-- standby, they are unknown. An end of the calendar is no time.
 with stored as (
     select
         partition.id,
@@ -30,7 +30,11 @@ select
     stored.kind,
     stored.begins,
     stored.ends,
-    case when class.reltuples < 0 then pg_stat_get_live_tuples(class.oid) else class.reltuples end::bigint as estimated_rows,
+    case
+        when class.reltuples > 0 then class.reltuples
+        when pg_stat_get_live_tuples(class.oid) > 0 then pg_stat_get_live_tuples(class.oid)
+        when pg_stat_get_tuples_inserted(class.oid) > 0 or pg_relation_size(class.oid) = 0 then 0
+    end::bigint as estimated_rows,
     pg_table_size(class.oid) as table_bytes,
     pg_indexes_size(class.oid) as index_bytes
 from stored
