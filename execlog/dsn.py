@@ -107,9 +107,6 @@ def parsed(given: str, argument: str, environ: Mapping[str, str] = os.environ) -
         authority = login + at
     slashes = "" if found["authority"] is None else "//"
     text = f"postgresql:{slashes}{authority}{found['path']}"
-    tls = {name: value for name, value in said.items() if name.startswith("ssl")}
-    if tls.get("sslrootcert") == "system" and tls.get("sslmode", _MODES[-1]) != _MODES[-1]:
-        raise InvalidArgument(argument, "sslrootcert=system needs sslmode=verify-full")
     return Dsn(
         text="?".join(filter(None, (text, "&".join(query.kept)))),
         hosts=hosts,
@@ -118,7 +115,7 @@ def parsed(given: str, argument: str, environ: Mapping[str, str] = os.environ) -
         seconds=_seconds(said.get("connect_timeout"), argument),
         attribute=said.get("target_session_attrs"),
         service_file=said.get("servicefile"),
-        tls=tls,
+        tls=_tls(said, argument),
         not_given=tuple(query.not_given),
     )
 
@@ -264,6 +261,13 @@ def _choice(name: str, said: Mapping[str, str], choices: Sequence[str], argument
     if value not in choices:
         raise InvalidArgument(argument, f"{name}: must be one of {', '.join(choices)}")
     return value
+
+
+def _tls(said: Mapping[str, str], argument: str) -> dict[str, str]:
+    tls = {name: value for name, value in said.items() if name.startswith("ssl")}
+    if tls.get("sslrootcert") == "system" and tls.get("sslmode", _MODES[-1]) != _MODES[-1]:
+        raise InvalidArgument(argument, "sslrootcert=system needs sslmode=verify-full")
+    return tls
 
 
 def _seconds(text: str | None, argument: str) -> float | None:

@@ -46,17 +46,12 @@ def tls_for(parameters: Mapping[str, str], name: str | None, argument: str) -> s
         InvalidArgument: There are no certificates to check with, or a version is none of TLS.
         OSError: A file can't be read.
     """
-
-    def said(parameter: str) -> str | None:
-        return parameters.get(parameter) or os.environ.get(f"PG{parameter.upper()}")
-
     context = _Named(ssl.PROTOCOL_TLS_CLIENT)
     context.name = name
-    system = parameters.get("sslrootcert") == _SYSTEM
-    mode = "verify-full" if system else _mode(parameters)
+    mode = _mode(parameters)
     context.check_hostname = mode == "verify-full"
-    roots = said("sslrootcert") or _in_home("root.crt")
-    if system:
+    roots = _file("sslrootcert", parameters, "root.crt")
+    if parameters.get("sslrootcert") == _SYSTEM:
         context.load_default_certs()
     elif roots:
         context.load_verify_locations(cafile=roots)
@@ -64,11 +59,11 @@ def tls_for(parameters: Mapping[str, str], name: str | None, argument: str) -> s
         context.verify_mode = ssl.CERT_NONE
     else:
         raise InvalidArgument(argument, f"sslmode={mode} needs sslrootcert")
-    if revoked := said("sslcrl") or _in_home("root.crl"):
+    if revoked := _file("sslcrl", parameters, "root.crl"):
         context.load_verify_locations(cafile=revoked)
         context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
-    if own := said("sslcert") or _in_home("postgresql.crt"):
-        key = said("sslkey") or _in_home("postgresql.key")
+    if own := _file("sslcert", parameters, "postgresql.crt"):
+        key = _file("sslkey", parameters, "postgresql.key")
         context.load_cert_chain(own, key, password=lambda: parameters.get("sslpassword", ""))
     least, most = "ssl_min_protocol_version", "ssl_max_protocol_version"
     context.minimum_version = _version(least, parameters, argument) or ssl.TLSVersion.TLSv1_2
@@ -97,13 +92,19 @@ class _Named(ssl.SSLContext):
 
 
 def _mode(parameters: Mapping[str, str]) -> str:
+    if parameters.get("sslrootcert") == _SYSTEM:
+        return "verify-full"
     mode = parameters.get("sslmode") or os.environ.get("PGSSLMODE") or "prefer"
     return mode.replace("_", "-")
 
 
-def _in_home(file: str) -> str | None:
+def _file(name: str, parameters: Mapping[str, str], in_home: str) -> str | None:
+    """The file that is said, else the usual one, if it is there."""
+    said = parameters.get(name) or os.environ.get(f"PG{name.upper()}")
+    if said:
+        return said
     with contextlib.suppress(RuntimeError, KeyError, OSError):
-        path = Path.home() / ".postgresql" / file
+        path = Path.home() / ".postgresql" / in_home
         if path.exists():
             return str(path)
     return None
