@@ -28,12 +28,7 @@ from execlog.backoff import Backoff
 from execlog.blame import blamed_row, blames_a_row
 from execlog.buffer import Batch, Buffer
 from execlog.copytext import NULL, fields_of
-from execlog.errors import (
-    ExeclogError,
-    InvalidArgument,
-    StoreUnavailable,
-    driver_errors,
-)
+from execlog.errors import ExeclogError, StoreUnavailable, driver_errors
 from execlog.identity import Identity
 from execlog.link import Link
 from execlog.repository import statements
@@ -223,9 +218,9 @@ class Delivery:
                 continue
             try:
                 await self._try(rows)
-            except InvalidArgument as error:  # there is nothing to connect to
-                return self._stop(error)
             except ExeclogError as error:
+                if self._link.target() is None:
+                    return self._stop(error)
                 self._note(error)
                 if self._blaming and blames_a_row(error):
                     self._doubtful = False

@@ -192,6 +192,9 @@ def _hosts(
     named = where or said.get("host") or ("" if "service" in said else environ.get("PGHOST", ""))
     addresses = said["hostaddr"].split(",") if "hostaddr" in said else []
     if "," not in named and not addresses:
+        _, colon, port = where.rpartition("]")[2].partition(":")
+        if colon and port:  # a slash in a password, which is not encoded, shows here
+            _port(unquote(port), argument)
         return ()
     places = _places(named, argument, encoded=where != "")
     places = places or [(address, None) for address in addresses]
