@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from execlog import traces
+from execlog import traces, values
 from execlog.copytext import COLUMNS, checked_line, line, timestamp, timestamp_of
 from execlog.ids import FastUUID, uuid7, uuid7_bytes
+from execlog.models import StrategyExecutionLog
 from execlog.rows import validated
 
 __all__ = ["Encoded", "Encoder"]
@@ -22,6 +23,26 @@ _TRACE = COLUMNS.index("trace")
 
 Encoded = tuple[UUID, bytes, tuple[str, ...]]
 """The execution's id, its line with its end, and what was altered, each as a word to count by."""
+
+_TEXTS = (
+    "strategy_id",
+    "realm_id",
+    "external_game_id",
+    "external_task_id",
+    "external_user_id",
+    "error_code",
+    "case_name",
+    "parent_strategy_id",
+)
+_READERS = {
+    **dict.fromkeys(_TEXTS, values.text),
+    **dict.fromkeys(("strategy_version", "nodes_executed"), values.integer),
+    **dict.fromkeys(("duration_ms", "points", "sample_rate"), values.number),
+    "sampled": values.flag,
+}
+_FIELDS = StrategyExecutionLog.model_fields
+# The model takes both names.
+_READERS |= {str(_FIELDS[name].alias): reader for name, reader in _READERS.items()}
 
 _TEXT_REPAIRED = "text_repaired"
 _TRACE_CUT = "trace_cut"
@@ -41,6 +62,7 @@ class Encoder:
         """Takes the limits. Never raises."""
         self._trace_limit = trace_limit
         self._trace_bytes = trace_bytes
+        self._array_room = trace_bytes // 2  # a digit and a comma for each element
 
     def encode(self, now: int, fields: dict[str, Any]) -> Encoded:
         """The line of an execution.
@@ -92,9 +114,14 @@ class Encoder:
             if len(trace) > self._trace_limit:
                 notes = _joined(notes, _cut_note(len(trace), self._trace_limit))
                 trace, altered = trace[: self._trace_limit], (_TRACE_CUT,)
-            text = traces.lenient_text(trace) if isinstance(trace, list) else None
-            if text is None or self._is_too_long(text):
+            if not isinstance(trace, list):
+                raise TypeError
+            text, replaced = traces.lenient_text(trace, self._array_room)
+            # Four bytes at most for a character: most need no closer look.
+            if text is None or (len(text) * 4 > self._trace_bytes and self._is_too_long(text)):
                 raise ValueError
+            if replaced:
+                altered = (*altered, _TRACE_REPAIRED)
         if created_at is None:
             written = timestamp_of(now)
         elif created_at.utcoffset() is not None:
@@ -124,10 +151,9 @@ class Encoder:
             InvalidArgument: It can't be stored, nor repaired; names the field.
         """
         altered = []
-        given = {}
+        given = {name: _plain(name, value) for name, value in fields.items()}
         for name, value in fields.items():
-            given[name] = traces.mended_text(value) if isinstance(value, str) else value
-            if given[name] != value:
+            if issubclass(type(value), str) and str.__ne__(value, given[name]):
                 altered.append(_TEXT_REPAIRED)
         if given.get("id") is None:
             given["id"] = uuid7()
@@ -139,41 +165,49 @@ class Encoder:
             if note and isinstance(given.get("notes"), str | None):
                 given["notes"] = _joined(given.get("notes"), note)
             altered += change
-        values = validated(given | {"trace": None})
-        encoded = checked_line((*values[:_TRACE], trace_text, *values[_TRACE + 1 :]))
-        return values[0], encoded, tuple(dict.fromkeys(altered))
+        row = validated(given | {"trace": None})
+        encoded = checked_line((*row[:_TRACE], trace_text, *row[_TRACE + 1 :]))
+        return row[0], encoded, tuple(dict.fromkeys(altered))
 
     def _careful_trace(self, trace: object) -> tuple[str | None, str, list[str]]:
         """The trace as JSON text, a note on what is missing from it, and what was altered."""
         left_out = None, "trace left out: it is no list of JSON values", [_TRACE_LEFT_OUT]
-        if not isinstance(trace, list | tuple):
+        head, entries = self._head(trace)
+        if head is None:
             return left_out
-        altered = []
-        # The head first: what is cut off is not worth a look.
-        head = trace[: self._trace_limit]
-        entries = head if isinstance(head, list) else None
-        text = traces.lenient_text(entries) if entries is not None else None
+        room = self._array_room
+        text, replaced = traces.lenient_text(head, room) if type(head) is list else (None, True)
         if text is None:
-            altered.append(_TRACE_REPAIRED)
-            entries = traces.mended(head)
-            text = traces.lenient_text(entries) if entries is not None else None
-        if entries is None or text is None:
+            mended = traces.mended(head, room)
+            text = None if mended is None else traces.lenient_text(mended, room)[0]
+        if text is None:
             return left_out
-        kept = self._kept(entries)
-        if kept == len(trace):
+        altered = [_TRACE_REPAIRED] if replaced else []
+        kept = len(head)
+        if self._is_too_long(text):
+            text, kept = traces.shortened(text, self._trace_bytes)
+        if kept == entries:
             return text, "", altered
-        note = _cut_note(len(trace), kept)
-        return traces.lenient_text(entries[:kept]), note, [*altered, _TRACE_CUT]
+        return text, _cut_note(entries, kept), [*altered, _TRACE_CUT]
 
-    def _kept(self, entries: list[Any]) -> int:
-        """How many entries the limit of bytes leaves of a trace, from its head."""
-        size = 1
-        for place, entry in enumerate(entries):
-            # Its brackets stand for the comma and the list's own.
-            size += len((traces.lenient_text([entry]) or "").encode()) - 1
-            if size > self._trace_bytes:
-                return place
-        return len(entries)
+    def _head(self, trace: Any) -> tuple[list[Any] | tuple[Any, ...] | None, int]:
+        """The entries that are worth a look, and how many there are; None of what has none."""
+        try:
+            head = trace[: self._trace_limit]
+            if not isinstance(trace, list | tuple):
+                found = values.array(head, self._array_room)
+                head = None if found is None else found[0]
+            return head, len(trace)
+        except Exception:  # a type of the engine's own may raise anything
+            return None, 0
+
+
+def _plain(name: str, value: Any) -> Any:
+    """The value as the model wants it, if it can be had."""
+    if issubclass(type(value), str):
+        return traces.mended_text(value)
+    reader = _READERS.get(name)
+    return value if reader is None else reader(value)
 
 
 def _cut_note(entries: int, kept: int) -> str:

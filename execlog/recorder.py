@@ -238,9 +238,11 @@ class ExecutionRecorder:
     ) -> UUID | None:
         """Takes an execution down, to be stored soon. No I/O, no waiting; from any thread.
 
-        Text that Postgres can't hold is repaired, NaN in the trace becomes null, a trace that is
-        too long is cut. What can't be stored all the same is refused: counted by reason, and logged
-        at most once a minute.
+        Numbers may be of any library, those in the trace too, and arrays in it become lists; an
+        integer or a UUID may stand for the text of an id or a name. Text that Postgres can't hold
+        is repaired, NaN in the trace becomes null, a trace that is too long is cut, and of what
+        JSON lacks only its type's name is kept. What can't be stored all the same is refused:
+        counted by reason, and logged at most once a minute.
 
         Args:
             unexpected: Nothing; refused.
@@ -264,7 +266,8 @@ class ExecutionRecorder:
             id: Made here, where it is left out.
             created_at: When the run finished, with a time zone. Now, where it is left out.
             sampled: Where this or `sample_rate` is given, the caller has sampled, and it is kept.
-            sample_rate: The share of such runs that the caller keeps.
+            sample_rate: The share of such runs that the caller keeps. Where it is left out, that of
+                the recorder if `sampled` is true, else 1.
             unknown: Nothing; refused.
 
         Returns:
@@ -279,7 +282,9 @@ class ExecutionRecorder:
         try:
             failed = not status == "ok"  # a bool, whatever == answers
             if sampled is not None or sample_rate is not None:
-                sampled, sample_rate = sampled or False, 1.0 if sample_rate is None else sample_rate
+                sampled = sampled or False
+                if sample_rate is None:
+                    sample_rate = self._sample_rate if sampled else 1.0
             elif failed or self._sample_rate == 1.0:
                 sampled, sample_rate = False, 1.0
             elif self._dice.random() < self._sample_rate:

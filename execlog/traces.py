@@ -14,9 +14,10 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
+from execlog import values
 from execlog.errors import InvalidArgument
 
-__all__ = ["lenient_text", "mended", "mended_text", "read", "strict_text"]
+__all__ = ["lenient_text", "mended", "mended_text", "read", "shortened", "strict_text"]
 
 _to_json = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode
 _JSON_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
@@ -43,40 +44,74 @@ def strict_text(trace: list[Any]) -> str:
     return text
 
 
-def lenient_text(trace: list[Any]) -> str | None:
-    """The trace, NaN and infinities as null; None where it must be `mended` first. Never raises.
+def lenient_text(trace: list[Any], room: int) -> tuple[str | None, bool]:
+    """The trace, NaN and infinities as null, and whether anything in it was replaced.
 
-    Times, decimals, sets and the like become text and lists, as pydantic writes them; of an object
-    that it does not know only its type's name is kept.
+    Numbers of any library are written as numbers, arrays as lists. Times, decimals, sets and the
+    like become text and lists, as pydantic writes them. What is unknown even so is replaced by its
+    type's name. The text is None where it must be `mended` first. Never raises.
+
+    Args:
+        trace: The trace.
+        room: How many elements all arrays in it may have together; one with more is replaced.
     """
+    foreign = None
+
+    def stand_in(value: object) -> object:  # made anew only for a trace that needs it
+        nonlocal foreign
+        foreign = foreign or _Foreign(room)
+        return foreign.stand_in(value)
+
     try:
-        text = to_json(trace, inf_nan_mode="null", fallback=_type_name).decode()
+        text = to_json(trace, inf_nan_mode="null", fallback=stand_in).decode()
     except BaseException as error:
-        # The serialiser is Rust: a dict that another thread changes meanwhile makes it panic, which
-        # is no Exception.
-        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
-            return None
+        if _is_of_the_trace(error):
+            return None, True
         raise
-    return None if _holds_nul(text) or not _is_readable(text) else text
+    # A bracket has a partner: most texts are too short to be too deep.
+    if _holds_nul(text) or (len(text) > 2 * _SAFE_DEPTH and not _is_readable(text)):
+        return None, True
+    return text, foreign is not None and foreign.replaced
 
 
-def mended(trace: Sequence[Any]) -> list[Any] | None:
+def mended(trace: Sequence[Any], room: int) -> list[Any] | None:
     """A copy of a trace that `lenient_text` takes; None where it can't be read. Never raises.
 
     NUL and half surrogate pairs become U+FFFD; what is nested in itself or too deeply is cut.
+
+    Args:
+        trace: The trace.
+        room: How many elements all arrays in it may have together; one with more is replaced.
     """
     try:
-        left = [_MENDED_VALUES]
-        return [_mended(entry, (id(trace),), left) for entry in trace]
+        mender = _Mender(room)
+        return [mender.mended(entry, (id(trace),)) for entry in trace]
     except Exception:  # a type of the engine's own may raise anything
         return None
+
+
+def shortened(text: str, limit: int) -> tuple[str, int]:
+    """The head of a trace's text, in whole entries, and how many these are. Never raises.
+
+    Args:
+        text: What `lenient_text` answered.
+        limit: Bytes of UTF-8 that may stay.
+    """
+    entries = read(text)
+    size, kept = 1, 0
+    for entry in entries:
+        size += len(to_json(entry)) + 1  # a comma, and in the end a bracket
+        if size > limit:
+            break
+        kept += 1
+    return to_json(entries[:kept]).decode(), kept
 
 
 def mended_text(text: str) -> str:
     """The text with U+FFFD where it holds what Postgres can't store. Never raises."""
     # Two halves that were written apart are one character; a half alone is replaced.
     return (
-        text.encode("utf-16", "surrogatepass")
+        str.encode(text, "utf-16", "surrogatepass")
         .decode("utf-16", "replace")
         .replace("\0", _REPLACEMENT)
     )
@@ -96,7 +131,8 @@ def read(text: str) -> list[Any]:
 
 
 def _holds_nul(text: str) -> bool:
-    return "\\u0000" in text and _JSON_NUL.search(text) is not None
+    # A single character is found ten times as fast, and most texts hold no backslash.
+    return "\\" in text and "\\u0000" in text and _JSON_NUL.search(text) is not None
 
 
 def _is_readable(text: str) -> bool:
@@ -109,33 +145,76 @@ def _is_readable(text: str) -> bool:
     return True
 
 
-def _mended(value: Any, above: tuple[int, ...], left: list[int]) -> Any:
-    """The value as plain JSON.
-
-    `above` are the ids of the containers that hold it, `left[0]` is how many values may follow.
-    """
-    left[0] -= 1
-    if isinstance(value, str):
-        return mended_text(value)
-    if value is None or isinstance(value, bool | int):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if not isinstance(value, Mapping | list | tuple):
-        return _type_name(value)
-    if id(value) in above or len(above) == _MENDED_DEPTH or left[0] < 0:
-        return "..."
-    inside = (*above, id(value))
-    if isinstance(value, Mapping):
-        return {_mended_key(key): _mended(held, inside, left) for key, held in value.items()}
-    return [_mended(entry, inside, left) for entry in value]
+def _is_of_the_trace(error: BaseException) -> bool:
+    # The serialiser is Rust: a dict that another thread changes meanwhile makes it panic, which is
+    # no Exception.
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
 
 
-def _mended_key(key: object) -> str:
-    if isinstance(key, str):
+class _Foreign:
+    """What stands in a trace for that which JSON has no form for."""
+
+    def __init__(self, room: int) -> None:
+        self._room = room
+        self.replaced = False
+
+    def stand_in(self, value: object) -> object:
+        found = values.array(value, self._room)
+        if found is not None:
+            elements, size = found
+            self._room -= size
+            return elements
+        plain = values.scalar(value)
+        if plain is not None:
+            return plain
+        self.replaced = True
+        return values.type_name(value)
+
+
+class _Mender:
+    """Copies a trace value by value."""
+
+    def __init__(self, room: int) -> None:
+        self._stand_in = _Foreign(room).stand_in
+        self._left = _MENDED_VALUES
+
+    def mended(self, value: Any, above: tuple[int, ...]) -> Any:
+        """The value as plain JSON. `above` are the ids of the containers that hold it."""
+        self._left -= 1
+        try:
+            if isinstance(value, str):
+                return mended_text(value)
+            if isinstance(value, Mapping | list | tuple):
+                return self._container(value, above)
+            if value is None or type(value) in (bool, float):
+                return value if value is None or math.isfinite(value) else None
+            if isinstance(value, int):
+                short = int.bit_length(value) <= values.LONGEST_INTEGER
+                return value if short else values.type_name(value)
+            return self.mended(self._read_back([value])[0], (*above, id(value)))
+        except BaseException as error:
+            if _is_of_the_trace(error):
+                return values.type_name(value)
+            raise
+
+    def _container(self, value: Any, above: tuple[int, ...]) -> Any:
+        if id(value) in above or len(above) >= _MENDED_DEPTH or self._left < 0:
+            return "..."
+        inside = (*above, id(value))
+        if isinstance(value, Mapping):
+            return {self._key(key): self.mended(held, inside) for key, held in value.items()}
+        return [self.mended(entry, inside) for entry in value]
+
+    def _key(self, key: Any) -> str:
+        if not isinstance(key, str):
+            try:
+                [key] = self._read_back({key: None})
+            except BaseException as error:
+                if _is_of_the_trace(error):
+                    return values.type_name(key)
+                raise
         return mended_text(key)
-    return str(key) if key is None or type(key) in (bool, int, float) else _type_name(key)
 
-
-def _type_name(value: object) -> str:
-    return f"<{type(value).__name__}>"
+    def _read_back(self, value: Any) -> Any:
+        """What `lenient_text` makes of it."""
+        return from_json(to_json(value, inf_nan_mode="null", fallback=self._stand_in))

@@ -12,10 +12,14 @@ import threading
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock, Mock
 from uuid import UUID
 
+import numpy as np
 import pytest
 
 import execlog
@@ -131,6 +135,25 @@ async def test_sampling_keeps_failures_and_says_at_which_rate(dsn: str, pool: Po
     await assert_sum(dsn, stats)
 
 
+async def test_the_rate_of_who_says_only_that_it_was_sampled(dsn: str, pool: Pool) -> None:
+    async with ExecutionRecorder(dsn, sample_rate=0.25) as recorder:
+        for sampled in (True, np.True_, False, np.False_):
+            for status in ("ok", "error"):
+                assert recorder.record(**fields(sampled=sampled, status=status)) is not None
+        assert recorder.record(**fields(sampled=True, sample_rate=0.5)) is not None
+        assert await recorder.flush()
+    found = await pool.fetch(
+        f"select status, sampled, sample_rate, count(*) as n from {TABLE} group by 1, 2, 3"
+    )
+    assert {tuple(r) for r in found} == {
+        ("ok", True, 0.25, 2),
+        ("error", True, 0.25, 2),
+        ("ok", False, 1.0, 2),
+        ("error", False, 1.0, 2),
+        ("ok", True, 0.5, 1),
+    }
+
+
 class Hostile:
     """Answers every question with an exception."""
 
@@ -148,13 +171,28 @@ class Hostile:
 REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("strategy_id", {"strategy_id": ""}),
     ("strategy_id", {"strategy_id": None}),
-    ("strategy_id", {"strategy_id": 7}),
+    ("strategy_id", {"strategy_id": 7.5}),
+    ("external_user_id", {"external_user_id": True}),
+    ("external_user_id", {"external_user_id": np.bool_(True)}),
+    ("external_task_id", {"external_task_id": 1 << 20_000}),
     ("strategy_id", {"strategy_id": "x" * 513}),
     ("error_code", {"error_code": "é" * 257}),
     ("status", {"status": None}),
     ("points", {"points": float("nan")}),
     ("points", {"points": "12"}),
     ("points", {"points": 10**400}),
+    ("points", {"points": True}),
+    ("points", {"points": np.bool_(True)}),
+    ("points", {"points": np.float32("nan")}),
+    ("points", {"points": np.complex64(1)}),
+    ("points", {"points": np.array([1.0, 2.0])}),
+    ("points", {"points": np.ma.masked}),
+    ("points", {"points": MagicMock()}),
+    ("duration_ms", {"duration_ms": np.timedelta64(5, "ns")}),
+    ("duration_ms", {"duration_ms": Decimal("Infinity")}),
+    ("nodes_executed", {"nodes_executed": np.float64(4.5)}),
+    ("nodes_executed", {"nodes_executed": float("nan")}),
+    ("strategy_version", {"strategy_version": np.int64(2**31)}),
     ("duration_ms", {"duration_ms": float("inf")}),
     ("duration_ms", {"duration_ms": -0.1}),
     ("duration_ms", {"duration_ms": None}),
@@ -171,8 +209,8 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("notes", {"notes": 7, "trace": [1] * 201}),
     ("unknown_field", {"durationms": 1.0}),
     ("unknown_field", {"self_": 1.0}),
-    ("internal", {"case_name": Hostile()}),
-    ("internal", {"status": Hostile()}),
+    ("case_name", {"case_name": Hostile()}),
+    ("status", {"status": Hostile()}),
 ]
 
 
@@ -213,7 +251,58 @@ REPAIRED: list[tuple[dict[str, Any], dict[str, Any], set[str]]] = [
     ({"trace": ["\udc00"]}, {"trace": ["\ufffd"]}, {"trace_repaired"}),
     ({"trace": ["\\u0000"]}, {"trace": ["\\u0000"]}, set()),
     ({"trace": (1, 2)}, {"trace": [1, 2]}, {"trace_repaired"}),
-    ({"trace": [object()]}, {"trace": ["<object>"]}, set()),
+    ({"nodes_executed": np.int64(4)}, {"nodes_executed": 4}, set()),
+    ({"nodes_executed": 4.0}, {"nodes_executed": 4}, set()),
+    ({"strategy_version": np.float32(7)}, {"strategy_version": 7}, set()),
+    ({"duration_ms": np.float32(0.5)}, {"duration_ms": 0.5}, set()),
+    ({"points": Decimal("1.5")}, {"points": 1.5}, set()),
+    ({"points": Fraction(1, 4)}, {"points": 0.25}, set()),
+    ({"points": np.array([2.5])}, {"points": 2.5}, set()),
+    (
+        {"points": np.array(2), "sample_rate": np.half(0.5)},
+        {"points": 2, "sample_rate": 0.5},
+        set(),
+    ),
+    ({"sampled": np.bool_(True)}, {"sampled": True}, set()),
+    ({"strategy_id": 7, "realm_id": np.int64(8)}, {"strategy_id": "7", "realm_id": "8"}, set()),
+    ({"external_user_id": UUID(int=7)}, {"external_user_id": str(UUID(int=7))}, set()),
+    (
+        {"external_game_id": 10**30, "external_task_id": -1, "parent_strategy_id": 0},
+        {"external_game_id": f"{10**30}", "external_task_id": "-1", "parent_strategy_id": "0"},
+        set(),
+    ),
+    ({"error_code": 404, "case_name": np.uint8(2)}, {"error_code": "404", "case_name": "2"}, set()),
+    (
+        {"trace": [np.float32(1.5), {"a": [np.int64(3), np.bool_(False), {np.int8(7): 1}]}]},
+        {"trace": [1.5, {"a": [3, False, {"7": 1}]}]},
+        set(),
+    ),
+    ({"trace": [np.float32("nan"), np.array([1, nan])]}, {"trace": [None, [1.0, None]]}, set()),
+    ({"trace": [np.eye(2), np.arange(3)]}, {"trace": [[[1.0, 0], [0, 1.0]], [0, 1, 2]]}, set()),
+    ({"trace": np.array([True, False])}, {"trace": [True, False]}, set()),
+    (
+        {"trace": np.zeros(201, np.int8)},
+        {"trace": [0] * 200, "notes": "trace truncated: 201 -> 200 entries"},
+        {"trace_cut"},
+    ),
+    (
+        {"trace": [{"a": np.zeros(10**4), "b": np.zeros(3)}]},
+        {"trace": [{"a": "<ndarray>", "b": [0.0] * 3}]},
+        {"trace_repaired"},
+    ),
+    ({"trace": [object()]}, {"trace": ["<object>"]}, {"trace_repaired"}),
+    ({"trace": [{"a": Mock()}, int]}, {"trace": [{"a": "<Mock>"}, "<type>"]}, {"trace_repaired"}),
+    ({"trace": [Hostile(), 1]}, {"trace": ["<Hostile>", 1]}, {"trace_repaired"}),
+    (
+        {"trace": ["\0", np.float32(1.5), Decimal("1.5"), {np.int8(1): {True}}]},
+        {"trace": ["\ufffd", 1.5, "1.5", {"1": [True]}]},
+        {"trace_repaired"},
+    ),
+    (
+        {"trace": [object()] + [0] * 300},
+        {"trace": ["<object>"] + [0] * 199, "notes": "trace truncated: 301 -> 200 entries"},
+        {"trace_cut", "trace_repaired"},
+    ),
     ({"trace": [{1: 2}]}, {"trace": [{"1": 2}]}, set()),
     ({"trace": [b"\xff"]}, {"trace": ["<bytes>"]}, {"trace_repaired"}),
     ({"trace": circle}, {"trace": [1, [1, "..."]]}, {"trace_repaired"}),

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import time
-from typing import Any
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, cast
+from unittest.mock import MagicMock
 
+import numpy as np
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -74,3 +83,175 @@ def test_whatever_comes_is_a_line_or_is_refused_by_name(changes: dict[str, Any])
             # A trace is a list: a text in its place is left out.
             expected = None if name == "trace" else plain.replace("\0", "\ufffd")
             assert found[name] == expected
+
+
+class Odd:
+    """Answers to everything that a number or an array answers to, in one odd way each."""
+
+    def __init__(self, way: Callable[[Odd], Any]) -> None:
+        self._way = way
+
+    def __index__(self) -> int:
+        return cast(int, self._way(self))
+
+    def __float__(self) -> float:
+        return cast(float, self._way(self))
+
+    def item(self) -> Any:
+        return self._way(self)
+
+    def tolist(self) -> Any:
+        return self._way(self)
+
+    def __len__(self) -> int:
+        return 1
+
+
+class OddArray(Odd):
+    """The same with all that an array has."""
+
+    @property
+    def dtype(self) -> Any:
+        return self._way(self)
+
+    @property
+    def shape(self) -> Any:
+        return self._way(self)
+
+
+def raising(error: BaseException) -> Callable[[Odd], Any]:
+    def way(_: Odd) -> Any:
+        raise error
+
+    return way
+
+
+def forever(odd: Odd) -> Any:
+    return forever(odd)
+
+
+WAYS: dict[str, Callable[[Odd], Any]] = {
+    "raises": raising(ZeroDivisionError("s3cret")),
+    "is cancelled": raising(asyncio.CancelledError()),
+    "ends the process": raising(SystemExit("s3cret")),
+    "recurses": forever,
+    "itself": lambda odd: odd,
+    "another of its kind": lambda odd: type(odd)(odd._way),
+    "itself in a list": lambda odd: [odd],
+    "others in a list": lambda odd: [type(odd)(odd._way), type(odd)(odd._way)],
+    "a text": lambda _: "7",
+    "a huge number": lambda _: 1 << 1_000_000,
+    "nothing": lambda _: None,
+    "a type": lambda _: int,
+    "a tuple": lambda _: (1,),
+    "a mock": lambda _: MagicMock(),
+    "a mock that says it is an int": lambda _: MagicMock(spec=int),
+}
+NUMBERS = ("strategy_version", "nodes_executed", "duration_ms", "points", "sample_rate")
+OTHERS = ("sampled", "strategy_id", "external_user_id")
+
+
+@pytest.mark.parametrize("kind", [Odd, OddArray])
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_what_only_looks_like_a_number(way: Callable[[Odd], Any], kind: type[Odd]) -> None:
+    odd = kind(way)
+    for name in (*NUMBERS, *OTHERS):
+        with pytest.raises(InvalidArgument) as refused:
+            ENCODER.encode(time.time_ns(), fields(**{name: odd}))
+        assert refused.value.argument == name
+    for trace in ([{"a": odd}], [{odd: "a"}], ["\0", [[odd]]]):
+        _, line, altered = ENCODER.encode(time.time_ns(), fields(trace=trace))
+        assert altered == ("trace_repaired",)
+        assert f"<{kind.__name__}>" in str(fields_of(line.decode())["trace"])
+    assert ENCODER.encode(time.time_ns(), fields(trace=odd))[2] == ("trace_left_out",)
+
+
+class WithIndex:
+    def __index__(self) -> int:
+        return 3
+
+
+class WithFloat:
+    def __float__(self) -> float:
+        return 3.0
+
+
+class WithItem:
+    def item(self) -> Any:
+        return 3
+
+
+class WithWholeFloat(WithFloat):
+    def __index__(self) -> int:
+        raise TypeError
+
+
+class Tensor(OddArray):
+    """What torch calls a scalar: it has all of them, and not all of them answer."""
+
+    dtype = "its own"
+    shape = ()
+
+    def __init__(self) -> None:
+        super().__init__(raising(TypeError()))
+
+    def tolist(self) -> Any:
+        return 3
+
+
+@pytest.mark.parametrize("kind", [WithIndex, WithFloat, WithItem, WithWholeFloat, Tensor])
+def test_whatever_says_that_it_is_a_number(kind: Callable[[], Any]) -> None:
+    given = {**dict.fromkeys(NUMBERS[:-1], kind()), "trace": [kind(), {kind(): [kind()]}]}
+    for spoiled in ({}, {"notes": "a\0"}):
+        _, line, _ = ENCODER.encode(time.time_ns(), fields(**given, **spoiled))
+        found = fields_of(line.decode())
+        assert [float(found[name] or "nan") for name in NUMBERS[:-1]] == [3.0] * 4
+        assert found["nodes_executed"] == found["strategy_version"] == "3"
+        assert str(found["trace"]).replace(".0", "") == '[3,{"3":[3]}]'
+
+
+@pytest.mark.parametrize("shape", [(10**12,), (3, 10**12)], ids=str)
+def test_an_array_is_not_unfolded_beyond_what_may_be_kept(shape: tuple[int, ...]) -> None:
+    trace = [np.broadcast_to(0, shape), np.zeros(2, int)]
+    _, line, altered = ENCODER.encode(time.time_ns(), fields(trace=trace))
+    assert fields_of(line.decode())["trace"] == '["<ndarray>",[0,0]]'
+    assert altered == ("trace_repaired",)
+    many = [np.zeros(2**17, np.int8) for _ in range(10)]
+    _, line, altered = ENCODER.encode(time.time_ns(), fields(trace=many))
+    text = str(fields_of(line.decode())["trace"])
+    assert text.count("0") <= 2**19 and len(text) <= 2**20
+    assert set(altered) == {"trace_repaired", "trace_cut"}
+
+
+def test_the_head_of_an_array_of_a_terabyte() -> None:
+    _, line, altered = ENCODER.encode(time.time_ns(), fields(trace=np.broadcast_to(0, 10**12)))
+    found = fields_of(line.decode())
+    assert found["trace"] == str([0] * 200).replace(" ", "")
+    assert found["notes"] == f"trace truncated: {10**12} -> 200 entries"
+    assert altered == ("trace_cut",)
+
+
+def test_what_another_value_of_the_trace_needs_changes_no_other() -> None:
+    """The careful way writes each value as the quick one does."""
+    values = [
+        Decimal("1.50"),
+        datetime(2026, 1, 2, tzinfo=UTC),
+        {"set"},
+        {(1, 2): 3, None: 1, True: 2, 1.5: 4, Decimal("0.5"): 5},
+        np.float32(1.5),
+        np.arange(3),
+        [b"bytes", [np.bool_(True)]],
+        [1e300, float("nan"), 10**30],
+        object(),
+        Path("a/b"),
+    ]
+    _, line, _ = ENCODER.encode(time.time_ns(), fields(trace=values))
+    _, other, _ = ENCODER.encode(time.time_ns(), fields(trace=[*values, "\0"]))
+    quick, careful = (json.loads(str(fields_of(one.decode())["trace"])) for one in (line, other))
+    assert careful == [*quick, "\ufffd"]
+
+
+def test_a_number_without_end_costs_itself_alone() -> None:
+    _, line, altered = ENCODER.encode(time.time_ns(), fields(trace=[10**5000, {"a": 1}, "\0"]))
+    assert fields_of(line.decode())["trace"] == '["<int>",{"a":1},"\ufffd"]'
+    assert altered == ("trace_repaired",)
