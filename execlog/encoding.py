@@ -7,6 +7,7 @@ which ends in the model's own validator.
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -48,6 +49,15 @@ _TEXT_REPAIRED = "text_repaired"
 _TRACE_CUT = "trace_cut"
 _TRACE_REPAIRED = "trace_repaired"
 _TRACE_LEFT_OUT = "trace_left_out"
+
+
+class _Unusual(Exception):
+    """How far `usual` came with the trace. A generator in it was run, and holds nothing more."""
+
+    def __init__(self, text: str | None, replaced: bool) -> None:
+        super().__init__()
+        self.text = text
+        self.replaced = replaced
 
 
 class Encoder:
@@ -119,25 +129,30 @@ class Encoder:
             text, replaced = traces.lenient_text(trace, self._array_room)
             # Four bytes at most for a character: most need no closer look.
             if text is None or (len(text) * 4 > self._trace_bytes and self._is_too_long(text)):
-                raise ValueError
+                raise _Unusual(text, replaced)
             if replaced:
                 altered = (*altered, _TRACE_REPAIRED)
-        if created_at is None:
-            written = timestamp_of(now)
-        elif created_at.utcoffset() is not None:
-            written = timestamp(created_at)
-        else:
-            raise ValueError
-        raw = uuid7_bytes(now) if id is None else id.bytes
-        # fmt: off
-        encoded = line(
-            raw.hex(), written, strategy_id, strategy_version, strategy_type, realm_id,
-            external_game_id, external_task_id, external_user_id, status, error_code, points,
-            case_name, duration_ms, nodes_executed, text, sampled, sample_rate,
-            parent_strategy_id, notes,
-        )
-        # fmt: on
-        return FastUUID(raw), encoded, altered
+        try:
+            if created_at is None:
+                written = timestamp_of(now)
+            elif created_at.utcoffset() is not None:
+                written = timestamp(created_at)
+            else:
+                raise ValueError
+            raw = uuid7_bytes(now) if id is None else id.bytes
+            # fmt: off
+            encoded = line(
+                raw.hex(), written, strategy_id, strategy_version, strategy_type, realm_id,
+                external_game_id, external_task_id, external_user_id, status, error_code, points,
+                case_name, duration_ms, nodes_executed, text, sampled, sample_rate,
+                parent_strategy_id, notes,
+            )
+            # fmt: on
+            return FastUUID(raw), encoded, altered
+        except Exception as error:
+            if text is None:
+                raise
+            raise _Unusual(text, _TRACE_REPAIRED in altered) from error
 
     def _is_too_long(self, text: str) -> bool:
         return len(text) > self._trace_bytes or (
@@ -146,6 +161,8 @@ class Encoder:
 
     def careful(self, now: int, fields: dict[str, Any]) -> Encoded:
         """The line of any execution, repaired where it must be; eight times the work of `usual`.
+
+        If it is called in the handler of what `usual` raised, the trace is not written again.
 
         Raises:
             InvalidArgument: It can't be stored, nor repaired; names the field.
@@ -176,7 +193,11 @@ class Encoder:
         if head is None:
             return left_out
         room = self._array_room
-        text, replaced = traces.lenient_text(head, room) if type(head) is list else (None, True)
+        unusual = sys.exception()
+        if isinstance(unusual, _Unusual):
+            text, replaced = unusual.text, unusual.replaced
+        else:
+            text, replaced = traces.lenient_text(head, room) if type(head) is list else (None, True)
         if text is None:
             mended = traces.mended(head, room)
             text = None if mended is None else traces.lenient_text(mended, room)[0]

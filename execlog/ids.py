@@ -46,7 +46,7 @@ _random = _source()
 def uuid7() -> UUID:
     """A new identifier, greater than every one that this process made before.
 
-    It holds the clock's time to a quarter of a microsecond. Where the clock stands still or goes
+    It holds the clock's time to a quarter of a microsecond. If the clock stands still or goes
     back, the identifier is of the quarter of a microsecond after the last one's. Its other 62 bits
     are fetched from the system for it alone, so two processes that come of one memory image (a fork
     that Python does not hear of, a snapshot that is resumed twice) make different ones. Safe to

@@ -266,8 +266,8 @@ class ExecutionRecorder:
             id: Made here, where it is left out.
             created_at: When the run finished, with a time zone. Now, where it is left out.
             sampled: Where this or `sample_rate` is given, the caller has sampled, and it is kept.
-            sample_rate: The share of such runs that the caller keeps. Where it is left out, that of
-                the recorder if `sampled` is true, else 1.
+            sample_rate: The share of such runs that the caller keeps; if it is left out, the
+                recorder's own for what was sampled, else 1.
             unknown: Nothing; refused.
 
         Returns:

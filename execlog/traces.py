@@ -49,7 +49,7 @@ def lenient_text(trace: list[Any], room: int) -> tuple[str | None, bool]:
 
     Numbers of any library are written as numbers, arrays as lists. Times, decimals, sets and the
     like become text and lists, as pydantic writes them. What is unknown even so is replaced by its
-    type's name. The text is None where it must be `mended` first. Never raises.
+    type's name. The text is None if the trace must be `mended` first. Never raises.
 
     Args:
         trace: The trace.
@@ -75,7 +75,7 @@ def lenient_text(trace: list[Any], room: int) -> tuple[str | None, bool]:
 
 
 def mended(trace: Sequence[Any], room: int) -> list[Any] | None:
-    """A copy of a trace that `lenient_text` takes; None where it can't be read. Never raises.
+    """A copy of a trace that `lenient_text` takes; None if it can't be read. Never raises.
 
     NUL and half surrogate pairs become U+FFFD; what is nested in itself or too deeply is cut.
 
@@ -86,8 +86,10 @@ def mended(trace: Sequence[Any], room: int) -> list[Any] | None:
     try:
         mender = _Mender(room)
         return [mender.mended(entry, (id(trace),)) for entry in trace]
-    except Exception:  # a type of the engine's own may raise anything
-        return None
+    except BaseException as error:
+        if _is_of_the_trace(error):
+            return None
+        raise
 
 
 def shortened(text: str, limit: int) -> tuple[str, int]:
@@ -147,8 +149,8 @@ def _is_readable(text: str) -> bool:
 
 def _is_of_the_trace(error: BaseException) -> bool:
     # The serialiser is Rust: a dict that another thread changes meanwhile makes it panic, which is
-    # no Exception.
-    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
+    # no Exception. These two want the process to end.
+    return not isinstance(error, KeyboardInterrupt | SystemExit)
 
 
 class _Foreign:

@@ -36,15 +36,15 @@ def number(value: object) -> object:
 
 
 def integer(value: object) -> object:
-    """The same where an integer is wanted: a float that is whole is one. Never raises."""
+    """The same for a column of integers: a float that is whole is one. Never raises."""
     found = number(value)
     return int(found) if isinstance(found, float) and found.is_integer() else found
 
 
 def flag(value: object) -> object:
-    """The bool that a value stands for; the value itself where it is none. Never raises."""
+    """The bool that a value stands for; of others, what the model refuses. Never raises."""
     found = scalar(value)
-    return found if isinstance(found, bool) else value
+    return found if type(found) is bool or value is None else type_name(value)
 
 
 def text(value: object) -> object:
@@ -59,7 +59,7 @@ def text(value: object) -> object:
 
 
 def scalar(value: Any) -> bool | int | float | None:
-    """The number or bool that a value stands for; None where it is none. Never raises."""
+    """The number or bool that a value stands for; None if it is neither. Never raises."""
     try:
         if hasattr(type(value), "dtype") and hasattr(type(value), "tolist"):
             value = _only_element(value)
@@ -80,7 +80,7 @@ def scalar(value: Any) -> bool | int | float | None:
 
 
 def array(value: Any, room: int) -> tuple[list[Any], int] | None:
-    """The elements of an array as a list, and how many they are in all; None where it is none.
+    """The elements of an array as a list, and how many they are in all; None if it is none.
 
     Never raises.
 

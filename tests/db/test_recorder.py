@@ -353,6 +353,23 @@ async def test_what_can_be_repaired_is(
     await assert_sum(dsn, recorder.stats())
 
 
+@pytest.mark.parametrize("mask", [(), ["notes"]])
+@pytest.mark.parametrize(
+    "unusual", [{}, {"nodes_executed": np.int64(4)}, {"notes": "a\0"}, {"case_name": 7}]
+)
+async def test_a_generator_in_a_trace_is_run_once(
+    dsn: str, repository: StrategyExecutionLogRepository, mask: Any, unusual: dict[str, Any]
+) -> None:
+    async with ExecutionRecorder(dsn, mask=mask) as recorder:
+        trace = [{"steps": (n for n in range(3))}]
+        id_ = recorder.record(**fields(trace=trace, **unusual))
+        assert id_ is not None
+    stored = await repository.get(id=id_)
+    assert stored is not None
+    assert stored.trace == [{"steps": [0, 1, 2]}]
+    assert "trace_repaired" not in recorder.stats().altered
+
+
 async def test_a_trace_too_deep_to_be_read_again(
     dsn: str, repository: StrategyExecutionLogRepository
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -255,3 +255,39 @@ def test_a_number_without_end_costs_itself_alone() -> None:
     _, line, altered = ENCODER.encode(time.time_ns(), fields(trace=[10**5000, {"a": 1}, "\0"]))
     assert fields_of(line.decode())["trace"] == '["<int>",{"a":1},"\ufffd"]'
     assert altered == ("trace_repaired",)
+
+
+def test_a_generator_is_not_run_again_to_be_cut_or_replaced() -> None:
+    short = Encoder(trace_limit=200, trace_bytes=20)
+    trace = [(n for n in range(3)), "x" * 50]
+    _, line, altered = short.encode(time.time_ns(), fields(trace=trace))
+    assert fields_of(line.decode())["trace"] == "[[0,1,2]]"
+    assert altered == ("trace_cut",)
+
+    def broken() -> Iterator[int]:
+        yield 1
+        raise ZeroDivisionError
+
+    _, line, altered = ENCODER.encode(time.time_ns(), fields(trace=[broken(), 2]))
+    assert fields_of(line.decode())["trace"] == "[[],2]"
+    assert altered == ("trace_repaired",)
+
+
+class Broken(BaseException):
+    """No Exception, as what a library in Rust raises where it panics."""
+
+
+def test_what_raises_wherever_it_is_touched_costs_itself_alone() -> None:
+    class Touchy:
+        def __getattribute__(self, name: str) -> Any:
+            raise Broken
+
+    class TouchyMap(dict[str, int]):
+        def items(self) -> Any:
+            raise Broken
+
+    for trace in ([Touchy(), 1, "\0"], [{"a": Touchy()}, 1, "\0"], [TouchyMap(), 1, "\0"]):
+        _, line, altered = ENCODER.encode(time.time_ns(), fields(trace=trace))
+        text = str(fields_of(line.decode())["trace"])
+        assert "<Touchy" in text and text.endswith(',1,"\ufffd"]')
+        assert altered == ("trace_repaired",)
