@@ -6,7 +6,7 @@ import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from execlog import arguments
+from execlog import arguments, limits
 from execlog.errors import InvalidArgument, driver_errors
 from execlog.resources import folder
 from execlog.statements import Statement, load_statements
@@ -50,7 +50,13 @@ async def distribute(
                 problem = "has no Citus: `create extension citus` in it, on each machine"
                 raise InvalidArgument("target", problem)
             for statement in pieces(_script()):
-                await connection.execute(filled(statement, where, words), timeout=LONGEST_SECONDS)
+                sent = filled(statement, where, words)
+                async with connection.transaction():
+                    kept = await limits.held(connection)
+                    await limits.lift(connection)
+                    await connection.execute(sent, timeout=LONGEST_SECONDS)
+                    # The transaction may be the caller's, and goes on.
+                    await limits.put_back(connection, kept)
 
 
 def dump_distribution(*, shard_count: int | None = None, schema: str = SCHEMA) -> str:

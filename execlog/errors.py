@@ -104,6 +104,9 @@ _SAID = {
     "25P03": "the transaction was idle for longer than idle_in_transaction_session_timeout",
     "25P04": "the transaction lasted for longer than transaction_timeout",
 }
+# Both also have other causes: somebody's cancel, and a lock that is not waited for.
+_LIMITED = frozenset({"57014", "55P03"})
+_LIMIT = re.compile(r"\b(?:statement|lock) timeout\b")
 _CONFLICT = (
     "a recovery conflict: the standby removed rows that this read still needs; read on the primary,"
     " or set hot_standby_feedback"
@@ -199,5 +202,7 @@ def condition(error: asyncpg.PostgresError) -> str:
         return _CONFLICT
     if error.sqlstate in _SAID:
         return _SAID[error.sqlstate]
+    if error.sqlstate in _LIMITED and (limit := _LIMIT.search(str(error))):
+        return limit[0]
     name = type(error).__name__.removesuffix("Error")
     return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name).lower()

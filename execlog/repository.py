@@ -139,7 +139,8 @@ class StrategyExecutionLogRepository(Dashboard):
         counting = arguments.flag("only_count", only_count)
         before, found = None, 0
         while True:
-            [part] = await self._fetch("erase", user, before, _ERASED_AT_ONCE, counting)
+            erase = self._statements["erase"]
+            [part] = await self._store.fetch_long(erase, user, before, _ERASED_AT_ONCE, counting)
             before, found = part["reached"], found + part["found"]
             yield ErasedPart(executions=found, reached=aware(before))
             if before is None:

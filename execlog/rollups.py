@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from execlog import arguments
+from execlog import arguments, limits
 from execlog.copytext import timestamp
 from execlog.errors import InvalidArgument, driver_errors
 from execlog.healthcheck import RollupState
@@ -184,26 +184,32 @@ class _Log:
         self._statements = _statements(schema)
 
     async def state(self) -> RollupState:
-        [found] = await self._connection.fetch(statements(self._schema)["rollup_state"].sql)
+        sql = statements(self._schema)["rollup_state"].sql
+        [found] = await self._connection.fetch(sql, timeout=LONGEST_SECONDS)
         return RollupState(**aware_fields(found))
 
     async def newest_before(self, ends: datetime) -> datetime | None:
         """When the newest run finished whose time is finite."""
         sql = self._statements["newest_before"].sql
-        found = await self._connection.fetchval(sql, ends, timeout=LONGEST_SECONDS)
+        async with self._connection.transaction():
+            await limits.lift(self._connection)
+            found = await self._connection.fetchval(sql, ends, timeout=LONGEST_SECONDS)
         return aware(found)
 
     async def replayed(
         self, begins: datetime, ends: datetime, *, replace: bool
     ) -> list[RollupDifference]:
         """Makes the rollups of a time from its rows; puts them in place, or says what differs."""
-        for attempt in range(_TRIES):
-            try:
-                return await self._replay(begins, ends, replace=replace, wait=attempt == _TRIES - 1)
-            except _AT_IT:
-                if attempt == _TRIES - 1:
-                    raise
-                await asyncio.sleep(0.02 * 2**attempt)
+        action = "rebuild" if replace else "verify"
+        with driver_errors(f"{action}, the hour from {timestamp(begins)}"):
+            for attempt in range(_TRIES):
+                last = attempt == _TRIES - 1
+                try:
+                    return await self._replay(begins, ends, replace=replace, wait=last)
+                except _AT_IT:
+                    if last:
+                        raise
+                    await asyncio.sleep(0.02 * 2**attempt)
         raise AssertionError  # the last try returns or raises
 
     async def _replay(
@@ -212,6 +218,7 @@ class _Log:
         transaction = self._connection.transaction(isolation="repeatable_read")
         await transaction.start()
         try:
+            await limits.lift(self._connection)
             await self._run("begin", {})
             if wait:
                 await self._run("wait", {})

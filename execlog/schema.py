@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 import asyncpg
 
-from execlog import arguments
+from execlog import arguments, limits
 from execlog.errors import MigrationError, StoreUnavailable, driver_errors
 from execlog.resources import folder
 from execlog.statements import Statement, load_statements
@@ -168,12 +168,15 @@ async def _switch(connection: Connection, schema: str, lock: str, *, enabled: bo
     script = folder("sql") / "schema" / "step" / f"{'enable' if enabled else 'disable'}_rollups.sql"
     statements = _statements(schema)
     async with connection.transaction():
+        kept = await limits.held(connection)
+        await limits.lift(connection)
         before = await connection.fetchval(statements["lock_wait"].sql, timeout=_QUICK_SECONDS)
         await connection.fetch(statements["limit_lock_wait"].sql, lock, timeout=_QUICK_SECONDS)
         for sql in pieces(script.read_text()):
             await connection.execute(filled(sql, schema), timeout=LONGEST_SECONDS)
         # The transaction may be the caller's, and goes on.
         await connection.fetch(statements["limit_lock_wait"].sql, before, timeout=_QUICK_SECONDS)
+        await limits.put_back(connection, kept)
 
 
 async def _applied(connection: Connection, schema: str) -> dict[str, str]:
@@ -215,6 +218,8 @@ async def _apply(
     )
     try:
         async with connection.transaction(isolation=isolation):
+            kept = await limits.held(connection)
+            await limits.lift(connection)
             limit = statements["limit_lock_wait"].sql
             before = await connection.fetchval(statements["lock_wait"].sql, timeout=_QUICK_SECONDS)
             await connection.fetch(limit, wait, timeout=_QUICK_SECONDS)
@@ -228,6 +233,7 @@ async def _apply(
                 await connection.fetch(statements["record"].sql, file.name, file.checksum)
             # The transaction may be the caller's, and goes on.
             await connection.fetch(limit, before, timeout=_QUICK_SECONDS)
+            await limits.put_back(connection, kept)
     except asyncpg.LockNotAvailableError as error:
         text = f"{file.name}: a lock was not to be had in time; nothing of it was applied"
         raise StoreUnavailable(text, error.sqlstate) from error

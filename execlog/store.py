@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from execlog import arguments
+from execlog import arguments, limits
 from execlog.copytext import NULL
 from execlog.errors import InvalidArgument, StoreUnavailable, driver_errors
 from execlog.farewell import Farewell
@@ -83,6 +83,31 @@ class Store:
                 limit = remaining if budget is None else min(budget, remaining)
                 return await connection.fetch(statement.sql, *values, timeout=limit)
 
+    async def fetch_long(self, statement: Statement, *values: object) -> list[asyncpg.Record]:
+        """The same as `fetch`, without the server's limits: only the time of a call ends it.
+
+        It takes a transaction of its own, for a limit that ends a statement is set before it.
+
+        Raises:
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        with driver_errors(statement.name):
+            async with self._connection(statement.name) as (connection, remaining):
+                transaction = connection.transaction()
+                try:
+                    async with asyncio.timeout(remaining):
+                        await transaction.start()
+                        await limits.lift(connection)
+                    rows = await connection.fetch(statement.sql, *values, timeout=remaining)
+                except BaseException:
+                    await _roll_back(transaction)
+                    raise
+                async with asyncio.timeout(self._timeout):
+                    await transaction.commit()
+        return rows
+
     async def stream(self, statement: Statement, *values: object) -> AsyncGenerator[asyncpg.Record]:
         """The rows that a statement answers, a few hundred at a time, from one snapshot.
 
@@ -114,9 +139,7 @@ class Store:
                             yield row
                         await farewell.ask()
                 except BaseException:
-                    with contextlib.suppress(Exception):
-                        async with asyncio.timeout(_RELEASE_SECONDS):
-                            await transaction.rollback()
+                    await _roll_back(transaction)
                     raise
                 finally:
                     farewell.end()
@@ -185,6 +208,13 @@ class Store:
             # away. How that ends must replace neither the answer nor the error of the query.
             with contextlib.suppress(Exception):
                 await self._pool.release(connection, timeout=_RELEASE_SECONDS)
+
+
+async def _roll_back(transaction: asyncpg.transaction.Transaction) -> None:
+    """Whatever has happened to its connection."""
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(_RELEASE_SECONDS):
+            await transaction.rollback()
 
 
 @functools.cache

@@ -58,6 +58,9 @@ async def test_one_call_is_one_statement(dsn: str, name: str, cached: bool) -> N
     if name == "stream":  # a cursor needs a transaction around it, in which limits are lifted
         [lifted] = [query for query in calls if "set_config" in query]
         assert [calls.pop(query) for query in ("BEGIN READ ONLY", lifted, "COMMIT")] == [2, 2, 2]
+    if name == "erase":  # no limit of the session may end it: they are lifted in a transaction
+        known = ("BEGIN", "COMMIT", "set ", "SET ")
+        calls = {query: count for query, count in calls.items() if not query.startswith(known)}
     assert list(calls.values()) == [2], calls
 
 
