@@ -18,7 +18,7 @@ from execlog.errors import (
     StoreUnavailable,
 )
 from execlog.healthcheck import Health, RollupState, StoredTable
-from execlog.maintenance import Maintenance, MaintenanceStep, maintain
+from execlog.maintenance import Maintenance, MaintenanceRun, MaintenanceStep, maintain
 from execlog.metrics import (
     DurationMetrics,
     HistogramBucket,
@@ -59,6 +59,7 @@ __all__ = [
     "HistogramBucket",
     "InvalidArgument",
     "Maintenance",
+    "MaintenanceRun",
     "MaintenanceStep",
     "MetricsDelta",
     "MigrationError",

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-__all__ = ["DEFAULT", "ROLLUP", "Action", "Interval", "Partition", "Step", "Wish", "plan", "slot"]
+__all__ = [
+    "DEFAULT",
+    "ROLLUP",
+    "Action",
+    "Interval",
+    "Partition",
+    "Step",
+    "Strays",
+    "Wish",
+    "left_in_default",
+    "plan",
+    "slot",
+]
 
 Interval = Literal["hour", "day", "week", "month"]
 Action = Literal["replace", "attach", "tune", "thin", "drop", "purge", "forget", "vacuum"]
@@ -18,6 +30,10 @@ _TABLE = "strategy_execution_log"
 _DAY = timedelta(days=1)
 _WIDTHS = {"hour": timedelta(hours=1), "day": _DAY, "week": 7 * _DAY}
 _YEARS = range(2, 9998)  # in which each partition begins and ends within the calendar
+_ENOUGH_ROWS = 1000
+_ENOUGH_SHARE = 100  # the hundredth part
+_MOST_PARTITIONS = 2000
+_MOST_AT_ONCE = 100  # partitions for strays: the server looks through all of DEFAULT for each
 
 
 @dataclass(frozen=True)
@@ -40,6 +56,19 @@ class Partition:
     tuned: bool = True
     thinned: bool = False
     vacuumed_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Strays:
+    """Rows in DEFAULT of the years 2 to 9997.
+
+    Attributes:
+        rows: How many, by the begin of the slot in which they lie; those of the fullest slots.
+        total: How many in all slots.
+    """
+
+    rows: Mapping[datetime, int]
+    total: int
 
 
 @dataclass(frozen=True)
@@ -102,16 +131,14 @@ def slot(time: datetime, interval: Interval) -> tuple[datetime, datetime]:
     return begin, begin + _WIDTHS[interval]
 
 
-def plan(
-    partitions: Sequence[Partition], strays: Sequence[datetime], wish: Wish, now: datetime
-) -> list[Step]:
+def plan(partitions: Sequence[Partition], strays: Strays, wish: Wish, now: datetime) -> list[Step]:
     """The steps from what is there to what is wanted, in the order in which they are safe.
 
     Never raises.
 
     Args:
         partitions: Those that are there, beside DEFAULT.
-        strays: Times of rows in DEFAULT, the most urgent first, in the years 2 to 9997.
+        strays: What DEFAULT holds that could have a partition.
         wish: What is wanted.
         now: The server's clock.
     """
@@ -119,10 +146,12 @@ def plan(
     replaced = [one for one in partitions if _is_misfit(one, wish.interval, now)]
     kept = [one for one in partitions if one not in replaced]
     attached: list[Step] = []
-    for begins, ends in _wanted(strays, wish, now):
-        for gap in _gaps(begins, ends, [*kept, *attached]):
-            if not _is_before(gap[1], failures_from):  # it would be dropped at once
-                attached.append(Step("attach", _name(*gap), *gap))
+    for begins in _ahead(wish, now):
+        attached += _attached(begins, wish, failures_from, [*kept, *attached])
+    most = min(_MOST_PARTITIONS - len(kept), len(attached) + _MOST_AT_ONCE)
+    for begins in _movable(strays, wish, now):
+        found = _attached(begins, wish, failures_from, [*kept, *attached])
+        attached += found[: max(most - len(attached), 0)]
     ours = [one for one in kept if one.ours]
     expired = [one for one in ours if _is_before(one.ends, failures_from)]
     thin = [
@@ -144,20 +173,77 @@ def plan(
     ]
 
 
-def _wanted(
-    strays: Sequence[datetime], wish: Wish, now: datetime
-) -> Iterator[tuple[datetime, datetime]]:
-    """The times that need a partition: now, what follows, and where rows strayed."""
-    _, failures_from = wish.kept_from(now)
+def left_in_default(
+    partitions: Sequence[Partition], strays: Strays, wish: Wish, now: datetime
+) -> int:
+    """How many rows stay in DEFAULT, however often the steps of a plan are done.
+
+    They lie too far ahead, or too few of them in one slot: less than a thousand, and less than the
+    hundredth part of what stays. Never raises.
+
+    Args:
+        partitions: Those that are there, beside DEFAULT.
+        strays: What DEFAULT holds that could have a partition.
+        wish: What is wanted.
+        now: The server's clock.
+    """
+    movable = _movable(strays, wish, now)
+    if len(partitions) >= _MOST_PARTITIONS:
+        ahead = set(_ahead(wish, now))
+        movable = [begins for begins in movable if begins in ahead]
+    return strays.total - sum(strays.rows[begins] for begins in movable)
+
+
+def _ahead(wish: Wish, now: datetime) -> list[datetime]:
+    """The begins of the slots that need a partition, strays or not: this one and what follows."""
     begins, ends = slot(now, wish.interval)
-    yield begins, ends
+    found = [begins]
     for _ in range(wish.ahead):
-        begins, ends = slot(ends, wish.interval)
-        yield begins, ends
-    for time in strays:
-        begins, ends = slot(time, wish.interval)
-        if not _is_before(ends, failures_from):
-            yield begins, ends
+        found.append(ends)
+        _, ends = slot(ends, wish.interval)
+    return found
+
+
+def _movable(strays: Strays, wish: Wish, now: datetime) -> list[datetime]:
+    """The begins of the slots whose strays get a partition, the latest first.
+
+    Of the past those with rows enough, one slot after the other, the fullest first; of the future
+    one slot more than the wish asks for, in which a clock that is ahead may be already.
+    """
+    _, failures_from = wish.kept_from(now)
+    _, horizon = slot(slot(_ahead(wish, now)[-1], wish.interval)[1], wish.interval)
+    present, _ = slot(now, wish.interval)
+    found: list[datetime] = []
+    past: list[tuple[int, datetime]] = []
+    left = strays.total
+    for begins, rows in strays.rows.items():
+        if _is_before(slot(begins, wish.interval)[1], failures_from):
+            left -= rows  # it goes
+        elif present <= begins < horizon:
+            found.append(begins)
+            left -= rows
+        elif begins < present:
+            past.append((rows, begins))
+    for rows, begins in sorted(past, reverse=True):
+        if rows < _ENOUGH_ROWS and rows * _ENOUGH_SHARE < left:
+            break
+        found.append(begins)
+        left -= rows
+    return sorted(found, reverse=True)
+
+
+def _attached(
+    begins: datetime,
+    wish: Wish,
+    failures_from: datetime | None,
+    others: Sequence[Partition | Step],
+) -> list[Step]:
+    """The steps that cover a slot as far as nothing does."""
+    gaps = _gaps(*slot(begins, wish.interval), others)
+    # One that is too old would be dropped at once.
+    return [
+        Step("attach", _name(*gap), *gap) for gap in gaps if not _is_before(gap[1], failures_from)
+    ]
 
 
 def _gaps(

@@ -1,13 +1,14 @@
--- In which hours, days, weeks or months of UTC do rows lie that no partition covers?
+-- In which hours, days, weeks or months of UTC do rows lie that no partition covers, and how many?
 -- $1 unit text
--- Columns: begins timestamptz
+-- Columns: begins timestamptz, rows bigint, total bigint
 -- Index: strategy_execution_log_time
 --
--- Newest first, a hundred at most: the others follow when these have their partitions. At the ends of the
--- calendar there are none, for the end of a partition must be a time too.
-select begins
-from (
-    select distinct date_trunc($1::text, created_at, 'UTC') as begins
+-- Those that hold most first, as many as there may be partitions; total counts the others' rows too. At the
+-- ends of the calendar there are none, for the end of a partition must be a time too.
+with stray as materialized (
+    select
+        date_trunc($1::text, created_at, 'UTC') as begins,
+        count(*) as rows
     from execlog.strategy_execution_log_default
     where strategy_id is distinct from ''
         and created_at >= '0002-01-01 00:00:00+00'
@@ -17,6 +18,12 @@ from (
             from pg_catalog.pg_inherits
             where inhrelid = 'execlog.strategy_execution_log_default'::regclass
         )
-) as stray
-order by begins desc
-limit 100
+    group by date_trunc($1::text, created_at, 'UTC')
+)
+select
+    begins,
+    rows,
+    (select sum(rows)::bigint from stray) as total
+from stray
+order by rows desc, begins desc
+limit 2000

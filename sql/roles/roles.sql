@@ -29,6 +29,7 @@ begin
         from pg_catalog.pg_partition_tree('execlog.strategy_execution_log')
         union all
         values
+            ('execlog.maintenance'::regclass),
             ('execlog.recorder_progress'::regclass),
             ('execlog.rollup'::regclass),
             ('execlog.rollup_name'::regclass),
@@ -76,6 +77,7 @@ grant usage on schema execlog to :"reader";
 grant select on
     execlog.strategy_execution_log,
     execlog.strategy_execution_log_default,
+    execlog.maintenance,
     execlog.recorder_progress,
     execlog.rollup,
     execlog.rollup_name,

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,16 +18,20 @@ from execlog import (
     InvalidArgument,
     Maintenance,
     MaintenanceStep,
+    QueryRejected,
     SchemaOutdated,
     StoreUnavailable,
     StrategyExecutionLog,
     StrategyExecutionLogRepository,
+    caretaker,
     maintain,
     migrate,
 )
-from execlog import maintenance as module
+from execlog import lease as leasing
+from execlog.lease import Lease
 from execlog.partitions import Step, slot
 from execlog.repository import statements
+from execlog.session import Session
 from execlog.template import filled, pieces
 from tests.databases import TABLE, WAITING
 from tests.db.test_cli import run
@@ -60,6 +65,17 @@ async def run_out(pool: Pool) -> None:
     for name in await partitions(pool):
         if name != "default":
             await pool.execute(f"drop table {TABLE}_{name}")
+
+
+@contextlib.asynccontextmanager
+async def held(pool: Pool) -> AsyncIterator[tuple[Lease, caretaker.Caretaker]]:
+    """The lease is ours inside the block."""
+    async with Session(pool) as session:
+        lease = Lease(session, "execlog")
+        await lease.look()
+        assert (await lease.take()).is_ours
+        yield lease, caretaker.Caretaker(lease)
+        await lease.release(completed=False, left=None)
 
 
 @pytest.fixture
@@ -169,6 +185,7 @@ async def test_a_plan_changes_nothing(pool: Pool, scattered: list[StrategyExecut
 
 async def test_ten_at_once(dsn: str, pool: Pool, scattered: list[StrategyExecutionLog]) -> None:
     all_steps = await asyncio.gather(*(maintain(dsn, interval="day") for _ in range(10)))
+    assert all(not steps for steps in all_steps if steps.held_by)
     outcomes = {step.outcome for steps in all_steps for step in steps}
     assert outcomes == {"done"}
     attached = [s.partition for steps in all_steps for s in steps if s.action == "attach"]
@@ -222,7 +239,7 @@ async def test_a_reader_in_the_way(
     assert outcomes["thin postponed"] == 1
     assert not any("failed" in outcome for outcome in outcomes)
     assert {step.problem for step in steps if step.outcome == "postponed"} == {
-        "lock not available (55P03)"
+        "lock timeout (55P03)"
     }
     assert longest < 5
     await transaction.rollback()
@@ -260,7 +277,8 @@ async def test_killed_anywhere(
         "select relname from pg_class where relkind = 'r' and not relispartition"
         " and relnamespace = 'execlog'::regnamespace"
     )
-    lasting = {"recorder_progress", "rollup", "rollup_name", "rollup_state", "schema_migration"}
+    lasting = {"maintenance", "recorder_progress", "schema_migration"}
+    lasting |= {"rollup", "rollup_name", "rollup_state"}
     assert {found["relname"] for found in leftovers} == lasting
 
 
@@ -375,15 +393,15 @@ async def test_a_user_who_is_erased_while_a_partition_is_thinned(
     await maintain(pool, interval="day")
     [plan] = [s for s in await maintain(pool, **KEPT, only_plan=True) if s.action == "thin"]
     step = Step("thin", plan.partition, plan.begins, plan.ends)
-    async with pool.acquire() as connection:
-        log = module._Log(connection, "execlog")
-        shape = await log.shape()
-        words = {**shape._asdict(), "lock_timeout": "5s", **module._words(step)}
-        for piece in pieces(filled(module._script("thin"), "execlog", words)):
+    async with held(pool) as (lease, log):
+        shape = (await log.planned(Maintenance(**KEPT).wish())).shape
+        words = {**shape._asdict(), "lock_timeout": "5s", **caretaker._words(step)}
+        script = "\n".join(map(leasing._script, ("begin", "thin", "end")))
+        for piece in pieces(filled(script, "execlog", words)):
             if "lock table only" in piece:
                 erased = [part async for part in repository.erase(external_user_id="gone")]
                 assert erased[-1].executions == 10
-            await connection.execute(piece)
+            await lease.session.connection.execute(piece)
     left = [one async for one in repository.stream()]
     assert Counter(one.external_user_id for one in left) == {"kept": 10, None: 20}
     assert Counter(one.trace is None for one in left) == {True: 10, False: 20}
@@ -406,16 +424,16 @@ async def test_tables_that_are_somebody_elses(pool: Pool) -> None:
     assert {"archive.strategy_execution_log_202401", "execlog.parts"} <= set(await partitions(pool))
     # Detached after it was planned.
     begins, ends = (datetime(2024, n, 1, tzinfo=UTC) for n in (1, 2))
-    async with pool.acquire() as connection:
+    shape = caretaker.Shape("id", "current_user", is_cluster=False, unrolled_before=None)
+    async with held(pool) as (_, log):
         for action in ("drop", "replace", "thin"):
             step = Step(action, "strategy_execution_log_202401", begins, ends)
-            shape = module._Shape("id", "current_user", is_cluster=False, unrolled_before=None)
-            done = await module._Log(connection, "execlog").done(step, shape, "1s")
-            assert done.outcome == "failed"
+            done = await log.done(step, shape, "1s")
+            assert (done.outcome, done.problem != "another process took over") == ("failed", True)
     assert await pool.fetchval(f"select to_regclass('{TABLE}_202401') is not null")
 
 
-async def test_a_cancelled_call_keeps_no_lock(pool: Pool) -> None:
+async def test_a_cancelled_call_keeps_no_lease(pool: Pool) -> None:
     async with pool.acquire() as connection:
         for n in range(40):
             running = asyncio.ensure_future(maintain(connection, interval="day", ahead=n % 4))
@@ -425,11 +443,7 @@ async def test_a_cancelled_call_keeps_no_lock(pool: Pool) -> None:
                 await running
             assert await connection.fetchval("select 1") == 1
             assert not connection.is_in_transaction()
-            held = await connection.fetchval(
-                "select count(*) from pg_locks where locktype = 'advisory'"
-                " and pid = pg_backend_pid()"
-            )
-            assert held == 0
+            assert await connection.fetchval("select token is null from execlog.maintenance")
 
 
 async def test_sessions_of_other_ways(dsn: str, pool: Pool) -> None:
@@ -556,12 +570,14 @@ async def test_who_may_not(dsn: str, pool: Pool, empty_dsn: str) -> None:
     await pool.execute(f"grant select on all tables in schema execlog to {name}")
     try:
         async with asyncpg.create_pool(dsn, min_size=1, max_size=1, init=as_role(name)) as own:
-            steps = await maintain(own, ahead=4)
+            with pytest.raises(QueryRejected) as refused:
+                await maintain(own, ahead=4)
+            plan = await maintain(own, ahead=4, only_plan=True)
     finally:
         await pool.execute(f"drop owned by {name}")
         await pool.execute(f"drop role {name}")
-    assert {step.problem for step in steps} == {"insufficient privilege (42501)"}
-    assert {step.outcome for step in steps} == {"failed"}
+    assert refused.value.sqlstate == "42501"
+    assert told(plan) == {"tune planned": 4, "attach planned": 1}
 
 
 def as_role(name: str) -> Any:
@@ -671,11 +687,7 @@ async def test_a_closed_recorder_maintains_no_more(dsn: str, pool: Pool) -> None
         await recorder.start()
         await asyncio.sleep(0.02)
         await recorder.aclose()
-    held = (
-        "select count(*) from pg_locks where locktype = 'advisory' and database ="
-        " (select oid from pg_database where datname = current_database())"
-    )
-    await until(lambda: nobody(pool, held))
+    await until(lambda: nobody(pool, "select count(token) from execlog.maintenance"))
 
 
 async def nobody(pool: Pool, count: str) -> bool:
@@ -754,7 +766,7 @@ async def test_clocks_an_hour_ahead_and_behind(dsn: str, pool: Pool) -> None:
     assert health.stray_rows == 2  # an hour ago had no partition, and a quarter ahead has none
     steps = await maintain(pool, interval="hour", ahead=2, retain=30 * DAY)
     assert {step.outcome for step in steps} == {"done"}
-    assert (await StrategyExecutionLogRepository(pool).health()).stray_rows == 0
+    assert (await StrategyExecutionLogRepository(pool).health()).stray_rows == 1  # the latter
     await assert_sum(dsn, recorder.stats())
 
 

@@ -10,7 +10,6 @@ import pytest
 
 import execlog
 from execlog import ExecutionRecorder, InvalidArgument, StrategyExecutionLogRepository
-from execlog.template import quoted
 from tests.db.test_cli import ALL, run
 from tests.db.test_faults import CALLS
 from tests.rows import fields, row
@@ -105,13 +104,14 @@ async def test_two_logs_in_one_database(dsn: str, pool: Pool) -> None:
     await theirs.insert_rows([row(status="error")])
     assert await ours.count_by_status(strategy_id="loyalty") == {"ok": 1}
     assert await theirs.count_by_status(strategy_id="loyalty") == {"error": 1}
-    async with pool.acquire() as connection, connection.transaction():
-        # Who maintains the one is not in the way of who maintains the other.
-        await connection.execute(
-            f"select pg_advisory_xact_lock(hashtextextended('{quoted('audit')}.maintain', 0))"
-        )
-        assert await execlog.maintain(dsn, interval="day", schema="audit") == []
-        assert await execlog.maintain(dsn, interval="day")
+    # Who maintains the one is not in the way of who maintains the other.
+    await pool.execute(
+        "update audit.maintenance set holder = 'another', token = gen_random_uuid(),"
+        " held_until = 'infinity'"
+    )
+    held = await execlog.maintain(dsn, interval="day", schema="audit")
+    assert (held, held.held_by) == ([], "another")
+    assert await execlog.maintain(dsn, interval="day")
 
 
 async def test_the_command_line(empty_dsn: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from execlog import lease, limits
 from execlog.copytext import COLUMNS
 from execlog.dashboard import fallbacks
 from execlog.models import DurationAndNodesSummary, StrategyExecutionLog
@@ -29,12 +30,10 @@ MODEL_COLUMNS = {
 }
 RECORDER = load_statements(folder("sql") / "recorder", {"claim_batch", "prune_progress"})
 FALLBACKS = {f"fallback/{name}": statement for name, statement in fallbacks().items()}
-MAINTENANCE = load_statements(
-    folder("sql") / "maintenance",
-    {"expired", "forgettable", "partitions", "rollback", "shape", "strays", "try_lock", "unlock"},
-)
+MAINTENANCE = lease._statements("execlog")
+SESSION = limits._statements()
 ROLLUP = load_statements(folder("sql") / "rollup", {"difference", "newest_before"})
-ALL = {**statements(), **RECORDER, **FALLBACKS, **MAINTENANCE, **ROLLUP}
+ALL = {**statements(), **RECORDER, **FALLBACKS, **MAINTENANCE, **ROLLUP, **SESSION}
 NAMES = sorted(ALL)
 
 

@@ -26,6 +26,7 @@ PUBLIC = [
     "HistogramBucket",
     "InvalidArgument",
     "Maintenance",
+    "MaintenanceRun",
     "MaintenanceStep",
     "MetricsDelta",
     "MigrationError",

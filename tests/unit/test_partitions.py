@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -9,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from execlog.partitions import Interval, Partition, Step, Wish, plan, slot
+from execlog.partitions import Interval, Partition, Step, Strays, Wish, plan, slot
 
 DAY = timedelta(days=1)
 NOW = datetime(2026, 11, 24, 16, 30, tzinfo=UTC)
+NONE = Strays({}, 0)
 INTERVALS: tuple[Interval, ...] = ("hour", "day", "week", "month")
 
 
@@ -22,6 +25,12 @@ def months(first: int, count: int, **state: object) -> list[Partition]:
         Partition(f"m{begin:%Y%m}", begin, end, **state)  # type: ignore[arg-type]
         for begin, end in list(pairwise(begins))[:count]
     ]
+
+
+def strayed(times: Iterable[datetime], interval: Interval) -> Strays:
+    """A row at each of these times."""
+    rows = Counter(slot(time, interval)[0] for time in times)
+    return Strays(rows, rows.total())
 
 
 def after(partitions: list[Partition], steps: list[Step]) -> list[Partition]:
@@ -62,13 +71,13 @@ def test_slots(interval: Interval, begins: str, ends: str) -> None:
 
 
 def test_nothing_to_do() -> None:
-    assert plan(months(11, 4, bytes=1), [], Wish("month", 3), NOW) == []
+    assert plan(months(11, 4, bytes=1), NONE, Wish("month", 3), NOW) == []
     # Wider ones than wanted stay, where something was stored in them.
-    assert plan(months(11, 4, bytes=1), [], Wish("day", 7), NOW) == []
+    assert plan(months(11, 4, bytes=1), NONE, Wish("day", 7), NOW) == []
 
 
 def test_what_follows_is_made() -> None:
-    steps = plan(months(11, 2, bytes=1), [], Wish("month", 3), NOW)
+    steps = plan(months(11, 2, bytes=1), NONE, Wish("month", 3), NOW)
     assert [(one.action, one.partition) for one in steps] == [
         ("attach", "strategy_execution_log_202701"),
         ("attach", "strategy_execution_log_202702"),
@@ -76,12 +85,12 @@ def test_what_follows_is_made() -> None:
 
 
 def test_an_unused_log_takes_another_width_at_once() -> None:
-    steps = plan(months(11, 4), [], Wish("day", 2), NOW)
+    steps = plan(months(11, 4), NONE, Wish("day", 2), NOW)
     assert [one.action for one in steps] == ["replace"] * 4 + ["attach"] * 3
     assert [one.partition[-8:] for one in steps[4:]] == ["20261124", "20261125", "20261126"]
     # The present month was used: it stays until it ends, and days follow.
     used = [*months(11, 1, bytes=1), *months(12, 3)]
-    steps = plan(used, [], Wish("day", 9), NOW)
+    steps = plan(used, NONE, Wish("day", 9), NOW)
     assert [one.partition[-8:] for one in steps if one.action == "attach"] == [
         "20261201",
         "20261202",
@@ -92,7 +101,7 @@ def test_an_unused_log_takes_another_width_at_once() -> None:
 def test_retention() -> None:
     there = months(1, 14, bytes=1)
     wish = Wish("month", 0, retain=60 * DAY, retain_failures=120 * DAY)
-    steps = [(one.action, one.partition) for one in plan(there, [], wish, NOW)]
+    steps = [(one.action, one.partition) for one in plan(there, NONE, wish, NOW)]
     assert steps == [
         ("thin", "m202607"),
         ("thin", "m202608"),
@@ -106,7 +115,7 @@ def test_a_closed_partition_is_vacuumed_once() -> None:
     closed, late = months(9, 1, bytes=1), months(10, 1, bytes=1)
     done = [Partition(**(one.__dict__ | {"vacuumed_at": one.ends})) for one in closed]
     early = [Partition(**(one.__dict__ | {"vacuumed_at": one.begins})) for one in late]
-    steps = plan([*done, *early, *months(11, 1, bytes=1)], [], Wish("month", 0), NOW)
+    steps = plan([*done, *early, *months(11, 1, bytes=1)], NONE, Wish("month", 0), NOW)
     assert [(one.action, one.partition) for one in steps] == [("vacuum", "m202610")]
 
 
@@ -114,7 +123,7 @@ def test_a_gap_that_is_too_old_gets_no_partition() -> None:
     """The present month has one before its only hour: made, it would be dropped in each run."""
     hour = timedelta(hours=1)
     there = [Partition("h", datetime(2026, 11, 1, 1, tzinfo=UTC), NOW - 30 * hour, bytes=1)]
-    steps = plan(there, [], Wish("month", 0, retain=DAY, retain_failures=DAY), NOW)
+    steps = plan(there, NONE, Wish("month", 0, retain=DAY, retain_failures=DAY), NOW)
     assert [(one.action, one.begins) for one in steps] == [
         ("attach", NOW - 30 * hour),
         ("drop", there[0].begins),
@@ -124,7 +133,7 @@ def test_a_gap_that_is_too_old_gets_no_partition() -> None:
 def test_strays_that_are_too_old_get_no_partition() -> None:
     wish = Wish("day", 0, retain=9 * DAY, retain_failures=20 * DAY)
     strays = [NOW - n * DAY for n in (5, 15, 25)]
-    steps = plan(months(12, 1), strays, wish, NOW)
+    steps = plan(months(12, 1), strayed(strays, "day"), wish, NOW)
     assert [one.partition[-8:] for one in steps if one.action == "attach"] == [
         "20261124",
         "20261119",
@@ -164,18 +173,21 @@ def test_one_run_is_enough(
     failures = None if retain is None else max(retain, longer or retain)
     wish = Wish(interval, ahead, retain, failures)
     strays = [time for time in strays if not any(one.begins <= time < one.ends for one in there)]
-    found = after(there, plan(there, strays, wish, NOW))
+    found = after(there, plan(there, strayed(strays, interval), wish, NOW))
     assert all(one.ends <= other.begins for one, other in pairwise(found))
     _, horizon = slot(NOW, interval)
     for _ in range(ahead):
         _, horizon = slot(horizon, interval)
     ok_from, failures_from = wish.kept_from(NOW)
-    needed = [time for time in strays if failures_from is None or time > failures_from]
+    _, beyond = slot(horizon, interval)
+    needed = [
+        time for time in strays if time < beyond and (failures_from is None or time > failures_from)
+    ]
     for time in (NOW, horizon - timedelta(microseconds=1), *needed):
         assert any(one.begins <= time < one.ends for one in found)
     if failures_from is not None and ok_from is not None:
         assert not any(one.ends <= failures_from for one in found)
         assert all(one.thinned for one in found if one.ends <= ok_from and one in there)
     left = [time for time in strays if time not in needed]
-    again = plan(found, left, wish, NOW)
+    again = plan(found, strayed(left, interval), wish, NOW)
     assert [one.action for one in again if one.action != "thin"] == []

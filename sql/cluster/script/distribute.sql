@@ -84,6 +84,14 @@ where not exists (
     where logicalrelid = 'execlog.schema_migration'::regclass
 );
 
+-- One row; whoever maintains does so on the coordinator, and all machines may ask how it stands.
+select pg_catalog.create_reference_table('execlog.maintenance')
+where not exists (
+    select 1
+    from pg_catalog.pg_dist_partition
+    where logicalrelid = 'execlog.maintenance'::regclass
+);
+
 select pg_catalog.create_distributed_function('execlog.partitions()');
 
 select pg_catalog.create_distributed_function('execlog.rollup_bar(double precision)');

@@ -5,11 +5,6 @@
 -- COPY that waits for DEFAULT alone has chosen its partition already, and would be refused. The server
 -- looks through all of DEFAULT as it attaches; through the new table it need not, for its constraint says
 -- the same.
-begin isolation level read committed;
-
-set local statement_timeout = 0;
-set local idle_in_transaction_session_timeout = '30s';
-set local lock_timeout = '30s';
 
 -- Autovacuum gives way after a second, in which nobody else has to wait.
 lock table execlog.strategy_execution_log_default in share update exclusive mode;
@@ -68,5 +63,3 @@ alter table execlog.strategy_execution_log
     attach partition execlog.:"partition" for values from (:'begins') to (:'ends');
 
 alter table execlog.:"partition" drop constraint within_partition;
-
-commit;

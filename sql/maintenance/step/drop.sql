@@ -2,11 +2,6 @@
 --
 -- Where one partition is DEFAULT, Postgres can't detach another one concurrently: for a moment the log is
 -- locked. It is detached first, which fails where it is no partition any more: then it is somebody's.
-begin isolation level read committed;
-
-set local statement_timeout = 0;
-set local idle_in_transaction_session_timeout = '30s';
-set local lock_timeout = '30s';
 
 -- Autovacuum gives way after a second, in which nobody else has to wait.
 lock table execlog.:"partition" in share update exclusive mode;
@@ -26,5 +21,3 @@ drop table execlog.:"partition";
 -- Rollups tell from here on that they know more than the rows.
 update execlog.rollup_state
 set rows_from = greatest(rows_from, :'ends');
-
-commit;

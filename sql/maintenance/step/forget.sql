@@ -1,8 +1,4 @@
 -- Removes rollups that are too old: those of minutes before the one time, those of hours before the other.
-begin isolation level read committed;
-
-set local statement_timeout = 0;
-set local idle_in_transaction_session_timeout = '30s';
 set local lock_timeout = :'lock_timeout';
 
 update execlog.rollup_state
@@ -26,5 +22,3 @@ where ctid in (
         or (grain = 3600 and begins > '-infinity' and begins < :'begins')
     for update skip locked
 );
-
-commit;

@@ -1,7 +1,4 @@
 -- Removes from DEFAULT what is too old, where no partition covers it.
-begin isolation level read committed;
-
-set local statement_timeout = 0;
 set local lock_timeout = :'lock_timeout';
 
 delete from execlog.strategy_execution_log_default
@@ -18,5 +15,3 @@ where strategy_id is distinct from ''
 -- Rollups tell from here on that they know more than the rows.
 update execlog.rollup_state
 set rows_from = greatest(rows_from, :'ends');
-
-commit;

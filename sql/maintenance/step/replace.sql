@@ -1,11 +1,6 @@
 -- Removes a partition of another width in which nothing was ever stored, to make room.
 --
 -- Nobody can store between the look and the end: the log is locked.
-begin isolation level read committed;
-
-set local statement_timeout = 0;
-set local idle_in_transaction_session_timeout = '30s';
-set local lock_timeout = '30s';
 
 -- Autovacuum gives way after a second, in which nobody else has to wait.
 lock table execlog.:"partition" in share update exclusive mode;
@@ -29,5 +24,3 @@ end
 $$;
 
 drop table execlog.:"partition";
-
-commit;

@@ -3,11 +3,6 @@
 -- They are copied into a table that takes its place: to delete the others would read and write all of
 -- it. The copy is made while others store; then the log is locked, and failures that came meanwhile, late
 -- as they are, follow. (Never a partition before the log: a COPY locks them in the other order.)
-begin isolation level read committed;
-
-set local statement_timeout = 0;
-set local idle_in_transaction_session_timeout = '30s';
-set local lock_timeout = '30s';
 
 -- Autovacuum gives way after a second, in which nobody else has to wait.
 lock table execlog.:"partition" in share update exclusive mode;
@@ -122,5 +117,3 @@ comment on table execlog.:"partition" is 'Failures only.';
 -- Rollups tell from here on that they know more than the rows.
 update execlog.rollup_state
 set rows_from = greatest(rows_from, :'ends');
-
-commit;

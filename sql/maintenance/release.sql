@@ -1,0 +1,16 @@
+-- Others may maintain, and know how it went.
+-- $1 token uuid
+-- $2 completed boolean
+-- $3 left_in_default bigint?
+-- Columns: maintained_at timestamptz?
+-- Index: none
+update execlog.maintenance
+set
+    holder = null,
+    token = null,
+    held_since = null,
+    held_until = null,
+    maintained_at = case when $2::boolean then statement_timestamp() else maintained_at end,
+    left_in_default = coalesce($3::bigint, left_in_default)
+where token = $1::uuid
+returning maintained_at
