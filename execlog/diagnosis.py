@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from execlog.figures import local, number, size
+from execlog.figures import local, number, shown, size
 from execlog.healthcheck import Health, RollupState
 from execlog.template import SCHEMA, filled
 
@@ -23,6 +24,8 @@ _END = (
 )
 _REBUILD = "run `execlog rollup rebuild`"
 _HOUR, _LAST = timedelta(hours=1), datetime.max.replace(tzinfo=UTC)
+_DAY = timedelta(days=1)
+_FEWEST_READS = 4
 
 
 @dataclass(frozen=True)
@@ -75,10 +78,10 @@ def examined(
     short = timedelta(days=min(health.days_ahead, 1e6)) < ahead
     yield Finding("partitions", days, _MAINTAIN if short else None)
 
+    yield _of_maintenance(health, utc)
+    yield _of_locks(health)
     if health.has_default:
-        stray = f"rows that no partition covers: {_at_most(health.stray_rows)}"
-        stray += f"; without a time: {_at_most(health.undated_rows)}"
-        yield Finding("DEFAULT", stray, _MAINTAIN if health.stray_rows else None)
+        yield _of_default(health)
     else:
         missing = "is not there: what no partition covers is refused"
         yield Finding("DEFAULT", missing, filled(_ATTACH, schema))
@@ -99,6 +102,50 @@ def examined(
         begun = health.oldest_write
         old_write = health.server_time - begun > timedelta(hours=1)
         yield Finding("oldest write", f"began {local(begun, utc)}", _END if old_write else None)
+
+
+def _of_maintenance(health: Health, utc: bool) -> Finding:
+    """Where none was completed yet, its time counts from when the log began to keep it."""
+    at_it = f"; {shown(health.maintained_by)} is at it" if health.maintained_by else ""
+    since = health.maintained_at or health.tracked_since
+    remedy = None
+    if since is None or health.server_time - since > _DAY:
+        remedy = f"{_MAINTAIN}: what it says names what is in the way"
+    done = local(health.maintained_at, utc) if health.maintained_at else "not yet"
+    return Finding("maintained", f"{done}{at_it}", remedy)
+
+
+def _of_locks(health: Health) -> Finding:
+    """The table of locks holds 3.4 locks a slot, if readers share them, and fewer if it is small.
+
+    That is what servers of 15 and 18 were found to hold, or up to a fifth less.
+    """
+    wanted = max(health.connections, _FEWEST_READS)
+    room = health.lock_slots / health.locks_of_a_read
+    fit = max(int(min(3.4 * room, 4.5 * room - 2)), 0)
+    said = f"a read of all partitions takes {number(health.locks_of_a_read)}"
+    said += f", and the server has room for {number(fit)} at once; connections: "
+    said += number(health.connections)
+    if fit >= wanted:
+        return Finding("locks", said)
+    needed = health.max_locks_per_transaction * max(wanted / 3.4, (wanted + 2) / 4.5) / room
+    setting = f"max_locks_per_transaction = {math.ceil(needed / 64) * 64}"
+    return Finding(
+        "locks", said, f"set {setting} and restart, or have fewer partitions (--interval, --retain)"
+    )
+
+
+def _of_default(health: Health) -> Finding:
+    """Rows that a run of `maintain` leaves there are no reason to run it."""
+    undated = f"without a time: {_at_most(health.undated_rows)}"
+    new = health.stray_rows - health.left_in_default
+    # Fewer get no partition, unless those that were left help them.
+    if new >= 1000 or (new > 0 and new * 100 >= health.stray_rows) or not health.stray_rows:
+        said = f"rows that no partition covers: {_at_most(health.stray_rows)}; {undated}"
+        return Finding("DEFAULT", said, _MAINTAIN if health.stray_rows else None)
+    left = f"{_at_most(health.stray_rows)} rows stay in DEFAULT"
+    why = "too few of one time for a partition, or too far ahead"
+    return Finding("DEFAULT", f"{left}: {why}; {undated}")
 
 
 def _of_rollups(rollups: RollupState, utc: bool) -> Finding:

@@ -54,12 +54,15 @@ class Upkeep:
         if target is None:
             return True
         try:
-            steps = await maintain(target, **asdict(self._maintenance), schema=self._schema)
+            run = await maintain(target, **asdict(self._maintenance), schema=self._schema)
         except ExeclogError as error:
             _log.warning("maintenance is not possible: %s", error)
             return False
-        for step in steps:
+        if run.is_overdue():
+            held = f"{run.held_by} holds it up" if run.held_by else "steps are put off"
+            _log.warning("maintenance is overdue since %s: %s", run.maintained_at or "ever", held)
+        for step in run:
             level = logging.INFO if step.outcome == "done" else logging.WARNING
             problem = f": {step.problem}" if step.problem else ""
             _log.log(level, "%s %s %s%s", step.action, step.partition, step.outcome, problem)
-        return all(step.outcome == "done" for step in steps)
+        return not run.is_overdue() and all(step.outcome == "done" for step in run)

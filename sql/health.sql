@@ -1,5 +1,5 @@
 -- How is the log: what is applied, how large is it, where does it begin and end, what lies beside it?
--- Columns: server_version text, server_time timestamptz, writable boolean, migrations text[], has_default boolean, partitions bigint, estimated_rows bigint?, table_bytes bigint, index_bytes bigint, oldest timestamptz?, newest timestamptz?, stray_rows bigint, undated_rows bigint, covered_until timestamptz, last_stored timestamptz?, oldest_write timestamptz?
+-- Columns: server_version text, server_time timestamptz, writable boolean, migrations text[], has_default boolean, partitions bigint, estimated_rows bigint?, table_bytes bigint, index_bytes bigint, oldest timestamptz?, newest timestamptz?, stray_rows bigint, undated_rows bigint, covered_until timestamptz, last_stored timestamptz?, oldest_write timestamptz?, maintained_at timestamptz?, maintained_by text?, tracked_since timestamptz?, left_in_default bigint, locks_of_a_read bigint, lock_slots bigint, max_locks_per_transaction integer, connections bigint
 -- Index: strategy_execution_log_time
 --
 -- It reads the catalogue and the ends of an index, and no more than a million entries of the DEFAULT
@@ -8,7 +8,8 @@
 -- Of a table that was never analysed, or when it was empty, the server's statistics tell, which a standby
 -- does not have, and no server after a crash: then its rows are unknown, and so is their sum.
 -- (With min and max the planner would take three times as long over hundreds of partitions.)
--- Of others' transactions only a member of pg_read_all_stats sees the age.
+-- Of others' transactions only a member of pg_read_all_stats sees the age. lock_slots is the server's table
+-- of locks, in which a read of everything takes one for each partition and each index of it.
 with partition as materialized (
     select
         is_default,
@@ -106,4 +107,26 @@ select
         from pg_catalog.pg_stat_activity
         where backend_xid is not null
             and datname = current_database()
-    ) as oldest_write
+    ) as oldest_write,
+    (select maintained_at from execlog.maintenance) as maintained_at,
+    (select holder from execlog.maintenance where held_until > statement_timestamp()) as maintained_by,
+    (select tracked_since from execlog.maintenance) as tracked_since,
+    coalesce((select left_in_default from execlog.maintenance), 0) as left_in_default,
+    (
+        select count(*) + count(distinct tree.relid)
+        from pg_partition_tree('execlog.strategy_execution_log') as tree
+        left join pg_catalog.pg_index as held on held.indrelid = tree.relid
+    ) as locks_of_a_read,
+    current_setting('max_locks_per_transaction')::bigint * (
+        current_setting('max_connections')::bigint
+        + current_setting('max_prepared_transactions')::bigint
+        + current_setting('max_worker_processes')::bigint
+        + current_setting('max_wal_senders')::bigint
+        + coalesce(current_setting('autovacuum_worker_slots', true), current_setting('autovacuum_max_workers'))::bigint
+    ) as lock_slots,
+    current_setting('max_locks_per_transaction')::integer as max_locks_per_transaction,
+    (
+        select numbackends::bigint
+        from pg_catalog.pg_stat_database
+        where datname = current_database()
+    ) as connections

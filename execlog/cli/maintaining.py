@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from enum import Enum
 from typing import Annotated
@@ -11,17 +12,19 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from execlog import MaintenanceStep
+from execlog import MaintenanceRun, MaintenanceStep
 from execlog import maintain as maintain_partitions
 from execlog.cli.forms import print_models
 from execlog.cli.options import Dsn, Json, Output, OutputOption, Schema, Utc, form, length
 from execlog.cli.rendering import Column, print_table
 from execlog.cli.server import dsn_of
-from execlog.figures import local, milliseconds
+from execlog.figures import local, milliseconds, shown
 from execlog.template import SCHEMA
 
 __all__ = ["maintain"]
 
+_OVERDUE = 5
+_MOST_NAMED = 10
 _STYLES = {"planned": "cyan", "done": "green", "postponed": "yellow", "failed": "red"}
 
 
@@ -86,6 +89,15 @@ def maintain(
             help="How long a step may hold up others; else 4s.",
         ),
     ] = None,
+    stale: Annotated[
+        timedelta | None,
+        typer.Option(
+            "--stale",
+            parser=length,
+            metavar="LENGTH",
+            help="Held up by others, fail if the last completed run is older; else 1d.",
+        ),
+    ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would be done.")] = False,
     output: OutputOption = Output.table,
     as_json: Json = False,
@@ -95,12 +107,13 @@ def maintain(
 ) -> None:
     """Make partitions ahead, move strays into theirs, remove what is old; for cron.
 
-    Exit 1 where a step failed. What was in the way of others is tried again by the next run.
+    Exit 1 where a step failed. What was in the way of others is tried again by the next run; if
+    they, or another process that is at it, hold it up for longer than --stale, exit 5.
 
     Example: execlog maintain --interval day --ahead 7 --retain 90d --retain-failures 365d --plan
     """
     wait = 4.0 if lock_timeout is None else lock_timeout.total_seconds()
-    steps = asyncio.run(
+    run = asyncio.run(
         maintain_partitions(
             dsn_of(dsn),
             interval=interval.value,
@@ -116,19 +129,37 @@ def maintain(
     )
     output = form(output, as_json)
     if output is not Output.table:
-        print_models(steps, output)
-    elif steps:
-        _print(steps, utc)
-    if not steps:
-        print("execlog: nothing to do, or another process is at it", file=sys.stderr)
-    postponed = sum(step.outcome == "postponed" for step in steps)
-    if postponed:
-        print(f"execlog: {postponed} steps were put off; the next run tries again", file=sys.stderr)
-    if any(step.outcome == "failed" for step in steps):
+        print_models(run, output)
+    elif run:
+        _print(run, utc)
+    overdue = not plan and run.is_overdue(timedelta(days=1) if stale is None else stale)
+    for line in _messages(run, overdue, utc):
+        print(f"execlog: {line}", file=sys.stderr)
+    if any(step.outcome == "failed" for step in run):
         raise typer.Exit(1)
+    if overdue:
+        raise typer.Exit(_OVERDUE)
 
 
-def _print(steps: list[MaintenanceStep], utc: bool) -> None:
+def _messages(run: MaintenanceRun, overdue: bool, utc: bool) -> Iterator[str]:
+    """What a cron job should say."""
+    last = f"last completed: {local(run.maintained_at, utc) if run.maintained_at else 'never'}"
+    late = f"overdue, {last}" if overdue else last
+    if run.held_by is not None:
+        yield f"{shown(run.held_by)} maintains this log since {local(run.held_since, utc)}; {late}"
+    elif not run:
+        yield "nothing to do"
+    halted = [step for step in run if step.problem]
+    for step in halted[:_MOST_NAMED]:
+        yield str(step)
+    if len(halted) > _MOST_NAMED:
+        yield f"and {len(halted) - _MOST_NAMED} more"
+    postponed = sum(step.outcome == "postponed" for step in run)
+    if postponed:
+        yield f"{postponed} steps were put off; the next run tries again; {late}"
+
+
+def _print(steps: Sequence[MaintenanceStep], utc: bool) -> None:
     columns = [
         Column("step"),
         Column("partition"),
