@@ -6,6 +6,7 @@ Each function answers the value to send and raises `InvalidArgument`, which name
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -107,8 +108,8 @@ def object_name(argument: str, value: object) -> str:
     if "\\" in found:
         # What it means in a text depends on a setting of the server.
         raise InvalidArgument(argument, "holds a backslash")
-    if "$$" in found:
-        raise InvalidArgument(argument, "holds $$, which ends a function in SQL")
+    if re.search(r"\$\w*\$", found):
+        raise InvalidArgument(argument, "holds $$ or the like, which ends a function in SQL")
     return found
 
 

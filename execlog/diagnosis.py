@@ -23,6 +23,8 @@ _END = (
     " end it by pg_terminate_backend"
 )
 _REBUILD = "run `execlog rollup rebuild`"
+_IDENTIFY = "alter table {} replica identity full"
+_SHOWN = 3  # tables, the others as a number
 _HOUR, _LAST = timedelta(hours=1), datetime.max.replace(tzinfo=UTC)
 _DAY = timedelta(days=1)
 _FEWEST_READS = 4
@@ -85,6 +87,12 @@ def examined(
     else:
         missing = "is not there: what no partition covers is refused"
         yield Finding("DEFAULT", missing, filled(_ATTACH, schema))
+
+    if unknown := health.without_replica_identity:
+        named = ", ".join([*unknown[:_SHOWN], *(["..."] if len(unknown) > _SHOWN else [])])
+        said = f"{number(len(unknown))} lack one ({named}): a publication of all would stop them"
+        remedy = "; ".join(_IDENTIFY.format(name) for name in unknown[:_SHOWN])
+        yield Finding("identity", said, remedy)
 
     if rollups is not None:
         yield _of_rollups(rollups, utc)
@@ -150,6 +158,11 @@ def _of_default(health: Health) -> Finding:
 
 def _of_rollups(rollups: RollupState, utc: bool) -> Finding:
     """Where they lack runs, answers are right all the same, and slower."""
+    if rollups.missing:
+        said = "the row of rollup_state is missing: all is read from rows"
+        return Finding(
+            "rollups", said, "run `execlog migrate --rollups`, then `execlog rollup rebuild`"
+        )
     if not rollups.enabled:
         return Finding("rollups", "are switched off: all is read from rows")
     if rollups.complete_from - rollups.rows_from < _HOUR:

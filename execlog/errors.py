@@ -66,7 +66,7 @@ class InvalidArgument(ExeclogError, ValueError):
 
 
 class SchemaOutdated(ExeclogError):
-    """The database lacks a table, a column or a partition that this version needs."""
+    """The database lacks a table, a column, a function or a row that this version needs."""
 
 
 class StoreUnavailable(ExeclogError):
@@ -85,8 +85,8 @@ class MigrationError(ExeclogError):
     """A migration failed, or the database has another history than these files."""
 
 
-# Undefined table, column, function, schema.
-_OUTDATED = frozenset({"42P01", "42703", "42883", "3F000"})
+# Undefined table, column, schema, function; no index that an ON CONFLICT could mean.
+_OUTDATED = frozenset({"42P01", "42703", "3F000", "42883", "42P10"})
 # A check fails that has no name: the bounds of a partition. (Of the log itself: it has none for the
 # row. Without a table: a trigger says so.)
 _CHECK, _NO_BOUND = "23514", frozenset({None, "strategy_execution_log"})

@@ -51,6 +51,8 @@ class Health(Model):
         lock_slots: How many locks the server has room for, at least.
         max_locks_per_transaction: The setting that makes this room.
         connections: How many there are to this database.
+        without_replica_identity: Tables, each with its schema as SQL names it, that a publication
+            of all tables would keep from being written to.
     """
 
     server_version: str
@@ -79,6 +81,7 @@ class Health(Model):
     lock_slots: int
     max_locks_per_transaction: int
     connections: int
+    without_replica_identity: list[str]
 
 
 class RollupState(Model):
@@ -92,6 +95,7 @@ class RollupState(Model):
         rows_from: Rows before this were removed, all or some.
         minutes_from: Rollups of minutes before this were removed.
         hours_from: Rollups of hours before this were removed.
+        missing: Whether the row that says so is missing: then all is read from rows.
     """
 
     enabled: bool
@@ -99,6 +103,7 @@ class RollupState(Model):
     rows_from: datetime
     minutes_from: datetime
     hours_from: datetime
+    missing: bool = False
 
 
 class StoredTable(Model):

@@ -21,10 +21,11 @@ def dump_roles(*, schema: str = SCHEMA, prefix: str | None = None) -> str:
         prefix: What the roles' names begin with; the schema's name where it is left out.
 
     Raises:
-        InvalidArgument: One of them can't be a name, or is too long for it.
+        InvalidArgument: One of them can't be a name, or is too long for it; or the log is in the
+            schema `public`, where any role may have objects.
         QueryFileError: The install lacks the file.
     """
-    where = arguments.schema(schema)
+    where = _schema(schema)
     return filled(_file("roles"), where, _names(where, prefix))
 
 
@@ -41,10 +42,10 @@ def dump_realm_reader(
 
     Raises:
         InvalidArgument: As for `dump_roles`; or `realm_id` is empty, or holds a
-            backslash, or `role` is one of the three.
+            backslash or $$, or `role` is one of the three.
         QueryFileError: The install lacks the file.
     """
-    where = arguments.schema(schema)
+    where = _schema(schema)
     names = _names(where, prefix)
     tenant = arguments.object_name("role", role)
     if tenant in names.values():
@@ -53,7 +54,16 @@ def dump_realm_reader(
     if "\\" in realm:
         # What it means in a text depends on a setting of the server.
         raise InvalidArgument("realm_id", "holds a backslash")
+    if "$$" in realm:
+        raise InvalidArgument("realm_id", "holds $$, which ends a function in SQL")
     return filled(_file("realm_reader"), where, {**names, "role": tenant, "realm_id": realm})
+
+
+def _schema(given: object) -> str:
+    found = arguments.schema(given)
+    if found == "public":
+        raise InvalidArgument("schema", "is public, where any role may have made objects")
+    return found
 
 
 def _names(schema: str, prefix: str | None) -> dict[str, str]:

@@ -1,15 +1,18 @@
 """Applies, checks and prints the migrations: plain SQL files, in order, each exactly once.
 
-Each file and the record of it are one transaction, under an advisory lock, so any number of
-processes may migrate at once: one applies, the others wait and find nothing left to do.
+Each file and the record of it are one transaction, under a lock on the table of these records, so
+any number of processes may migrate at once: one applies, the others wait and find nothing left to
+do. (The first file, which makes that table, is under an advisory lock.) What it sends finds names
+in pg_catalog alone: a superuser may run it where others may make functions.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -29,7 +32,17 @@ __all__ = ["check_migrations", "dump_migrations", "migrate", "migration_names"]
 
 _NAME = re.compile(r"(\d{4})_[a-z0-9_]+")
 _QUICK_SECONDS = 30.0  # for what takes a millisecond on a server that is well
-_STATEMENTS = frozenset({"applied", "limit_lock_wait", "lock", "lock_wait", "record"})
+_STATEMENTS = frozenset(
+    {"applied", "is_there", "limit_lock_wait", "lock", "lock_history", "record"}
+)
+# What 0001 says of the schema itself; a script that asks for fewer rights is sent instead.
+_OF_SCHEMA = re.compile(rf"^create schema [^;]+;\n\ncomment on schema {SCHEMA} is '[^']+';\n", re.M)
+# An object of this name is there: table, schema, column, function, anything else.
+_THERE = frozenset({"42P07", "42P06", "42701", "42723", "42710"})
+_REMEDY = (
+    "if the objects of a migration are there and its record is not, restore the rows of"
+    " schema_migration, or insert those that `execlog migrate --sql` prints for it"
+)
 
 
 @dataclass(frozen=True)
@@ -63,8 +76,8 @@ async def migrate(
         InvalidArgument: `target` is none of the three, a timeout is no positive number, `rollups`
             is no bool, or `schema` can't be a name.
         QueryRejected: Rollups can't be switched on, for example on a cluster.
-        MigrationError: A file failed, was changed after it was applied, or is not known here. What
-            was applied before it stays.
+        MigrationError: A file failed, was changed after it was applied, or is not known here; or
+            there is a log without a record of its migrations. What was applied before it stays.
         StoreUnavailable: The server is away, or a lock was not to be had in time.
         QueryFileError: The install lacks the migrations.
     """
@@ -76,7 +89,7 @@ async def migrate(
     applied_now = []
     with driver_errors("migrate"):
         async with connection_to(target) as connection:
-            applied = await _applied(connection, where)
+            applied = await _history(connection, where)
             _compare(files, applied)
             for file in files:
                 if file.name not in applied and await _apply(connection, file, where, lock, wait):
@@ -95,7 +108,8 @@ async def check_migrations(target: Target, *, schema: str = SCHEMA) -> list[str]
 
     Raises:
         InvalidArgument: `target` is none of the three, or `schema` can't be a name.
-        MigrationError: A file was changed after it was applied, or is not known here.
+        MigrationError: A file was changed after it was applied, or is not known here; or there is
+            a log without a record of its migrations.
         StoreUnavailable: The server is away.
         QueryFileError: The install lacks the migrations.
     """
@@ -103,7 +117,7 @@ async def check_migrations(target: Target, *, schema: str = SCHEMA) -> list[str]
     files = _load()
     with driver_errors("check"):
         async with connection_to(target, writes=False) as connection:
-            applied = await _applied(connection, where)
+            applied = await _history(connection, where)
     _compare(files, applied)
     return [file.name for file in files if file.name not in applied]
 
@@ -111,7 +125,8 @@ async def check_migrations(target: Target, *, schema: str = SCHEMA) -> list[str]
 def dump_migrations(*, schema: str = SCHEMA) -> str:
     """All migrations as one plain SQL text, records included, for psql, Flyway or Alembic.
 
-    Run it in one transaction on a database that has none of them.
+    Run it in one transaction on a database that has none of them. It looks names up in pg_catalog
+    alone, and the transaction then goes on with the search_path that it had.
 
     Args:
         schema: Where the log is to be.
@@ -123,14 +138,14 @@ def dump_migrations(*, schema: str = SCHEMA) -> str:
     """
     where = arguments.schema(schema)
     record = _statements(SCHEMA)["record"].sql
-    parts = []
+    parts = [_script("pin")]
     for file in _load():
         # Neither a name nor a checksum holds a quote: see _NAME.
         literal = record.replace("$1::text", f"'{file.name}'")
         literal = literal.replace("$2::text", f"'{file.checksum}'")
-        sql = filled(f"{file.sql}\n{literal.rstrip()};\n", where)
+        sql = filled(f"{_sent(file)}\n{literal.rstrip()};\n", where)
         parts.append(f"-- migrations/{file.name}.sql\n\n{sql}")
-    return "\n".join(parts)
+    return "\n".join([*parts, _script("unpin")])
 
 
 def migration_names() -> list[str]:
@@ -163,20 +178,51 @@ def _statements(schema: str) -> Mapping[str, Statement]:
     return load_statements(folder("sql") / "schema", _STATEMENTS, schema)
 
 
+@functools.cache
+def _script(name: str) -> str:
+    return (folder("sql") / "schema" / "step" / f"{name}.sql").read_text()
+
+
+def _sent(file: _Migration) -> str:
+    """The file as it is sent. Its checksum stays that of the file."""
+    return _OF_SCHEMA.sub(lambda _: _script("create_schema"), file.sql)
+
+
 async def _switch(connection: Connection, schema: str, lock: str, *, enabled: bool) -> None:
     """Has rollups kept from now on, or not any more."""
-    script = folder("sql") / "schema" / "step" / f"{'enable' if enabled else 'disable'}_rollups.sql"
-    statements = _statements(schema)
-    async with connection.transaction():
-        kept = await limits.held(connection)
-        await limits.lift(connection)
-        before = await connection.fetchval(statements["lock_wait"].sql, timeout=_QUICK_SECONDS)
-        await connection.fetch(statements["limit_lock_wait"].sql, lock, timeout=_QUICK_SECONDS)
-        for sql in pieces(script.read_text()):
+    script = _script(f"{'enable' if enabled else 'disable'}_rollups")
+    async with connection.transaction(), _settings(connection):
+        await _limit(connection, schema, lock)
+        for sql in pieces(script):
             await connection.execute(filled(sql, schema), timeout=LONGEST_SECONDS)
-        # The transaction may be the caller's, and goes on.
-        await connection.fetch(statements["limit_lock_wait"].sql, before, timeout=_QUICK_SECONDS)
-        await limits.put_back(connection, kept)
+
+
+@contextlib.asynccontextmanager
+async def _settings(connection: Connection) -> AsyncIterator[None]:
+    """Nothing ends what is long, and names are found in pg_catalog alone, until the block ends."""
+    kept = await limits.held(connection)
+    await limits.lift(connection)
+    await connection.execute(_script("pin"), timeout=_QUICK_SECONDS)
+    yield
+    # The transaction may be the caller's, and goes on.
+    await limits.put_back(connection, kept)
+    await connection.execute(_script("unpin"), timeout=_QUICK_SECONDS)
+
+
+async def _limit(connection: Connection, schema: str, wait: str) -> None:
+    sql = _statements(schema)["limit_lock_wait"].sql
+    await connection.fetch(sql, wait, timeout=_QUICK_SECONDS)
+
+
+async def _history(connection: Connection, schema: str) -> dict[str, str]:
+    """As `_applied`. Raises MigrationError where there is a log, and no record of it."""
+    # In this order: a log and its record come in one transaction, maybe in between.
+    sql = _statements(schema)["is_there"].sql
+    is_there = await connection.fetchval(sql, timeout=_QUICK_SECONDS)
+    applied = await _applied(connection, schema)
+    if is_there and not applied:
+        raise MigrationError(f"there is a log, and no record of its migrations: {_REMEDY}")
+    return applied
 
 
 async def _applied(connection: Connection, schema: str) -> dict[str, str]:
@@ -196,7 +242,8 @@ def _compare(files: Sequence[_Migration], applied: Mapping[str, str]) -> None:
     known = {file.name: file for file in files}
     missing = [file.name for file in files if file.name not in applied]
     if missing and max(known.keys() & applied.keys(), default="") > missing[0]:
-        raise MigrationError(f"{missing[0]} was left out where later ones were applied")
+        text = f"{missing[0]} was left out where later ones were applied; {_REMEDY}"
+        raise MigrationError(text)
     for name, checksum in applied.items():
         if name not in known:
             # A later version migrated already, and this one is about to be replaced: fine.
@@ -212,32 +259,29 @@ async def _apply(
 ) -> bool:
     """Applies one file and its record in one transaction; False where another process has."""
     statements = _statements(schema)
+    # The first file makes the table of the others' lock.
+    alone = statements["lock" if file.name.startswith("0001_") else "lock_history"].sql
     # Read committed: after the wait for the lock, the next statement must see the other's record.
     isolation: Literal["read_committed"] | None = (
         None if connection.is_in_transaction() else "read_committed"
     )
     try:
-        async with connection.transaction(isolation=isolation):
-            kept = await limits.held(connection)
-            await limits.lift(connection)
-            limit = statements["limit_lock_wait"].sql
-            before = await connection.fetchval(statements["lock_wait"].sql, timeout=_QUICK_SECONDS)
-            await connection.fetch(limit, wait, timeout=_QUICK_SECONDS)
-            await connection.fetch(statements["lock"].sql)
+        async with connection.transaction(isolation=isolation), _settings(connection):
+            await _limit(connection, schema, wait)
+            await connection.execute(alone)
             applied = file.name in await _applied(connection, schema)
             if not applied:
-                await connection.fetch(limit, lock, timeout=_QUICK_SECONDS)
+                await _limit(connection, schema, lock)
                 # One by one: Citus passes them on to its machines so.
-                for statement in pieces(file.sql):
+                for statement in pieces(_sent(file)):
                     await connection.execute(filled(statement, schema))
                 await connection.fetch(statements["record"].sql, file.name, file.checksum)
-            # The transaction may be the caller's, and goes on.
-            await connection.fetch(limit, before, timeout=_QUICK_SECONDS)
-            await limits.put_back(connection, kept)
     except asyncpg.LockNotAvailableError as error:
         text = f"{file.name}: a lock was not to be had in time; nothing of it was applied"
         raise StoreUnavailable(text, error.sqlstate) from error
     except (asyncpg.SyntaxOrAccessError, asyncpg.PLPGSQLError) as error:
         text = f"{file.name}: failed ({error.sqlstate}); nothing of it was applied"
+        if error.sqlstate in _THERE:
+            text += f"; {_REMEDY}"
         raise MigrationError(text, error.sqlstate) from error
     return not applied

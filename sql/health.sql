@@ -1,5 +1,5 @@
 -- How is the log: what is applied, how large is it, where does it begin and end, what lies beside it?
--- Columns: server_version text, server_time timestamptz, writable boolean, migrations text[], has_default boolean, partitions bigint, estimated_rows bigint?, table_bytes bigint, index_bytes bigint, oldest timestamptz?, newest timestamptz?, stray_rows bigint, undated_rows bigint, covered_until timestamptz, last_stored timestamptz?, oldest_write timestamptz?, maintained_at timestamptz?, maintained_by text?, tracked_since timestamptz?, left_in_default bigint, locks_of_a_read bigint, lock_slots bigint, max_locks_per_transaction integer, connections bigint
+-- Columns: server_version text, server_time timestamptz, writable boolean, migrations text[], has_default boolean, partitions bigint, estimated_rows bigint?, table_bytes bigint, index_bytes bigint, oldest timestamptz?, newest timestamptz?, stray_rows bigint, undated_rows bigint, covered_until timestamptz, last_stored timestamptz?, oldest_write timestamptz?, maintained_at timestamptz?, maintained_by text?, tracked_since timestamptz?, left_in_default bigint, locks_of_a_read bigint, lock_slots bigint, max_locks_per_transaction integer, connections bigint, without_replica_identity text[]
 -- Index: strategy_execution_log_time
 --
 -- It reads the catalogue and the ends of an index, and no more than a million entries of the DEFAULT
@@ -129,4 +129,22 @@ select
         select numbackends::bigint
         from pg_catalog.pg_stat_database
         where datname = current_database()
-    ) as connections
+    ) as connections,
+    (
+        select coalesce(array_agg(format('%I.%I', namespace.nspname, class.relname) order by class.oid), '{}')
+        from pg_catalog.pg_class as class
+        join pg_catalog.pg_namespace as namespace on namespace.oid = class.relnamespace
+        where class.relkind in ('r', 'p')
+            and (
+                class.oid in (select relid from pg_partition_tree('execlog.strategy_execution_log'))
+                or class.relnamespace = 'execlog'::regnamespace
+                    and class.relname in ('recorder_progress', 'rollup', 'rollup_name', 'rollup_slot', 'rollup_state', 'schema_migration')
+            )
+            and class.relreplident <> 'f'
+            and not exists (
+                select from pg_catalog.pg_index as index
+                where index.indrelid = class.oid
+                    and index.indimmediate
+                    and case class.relreplident when 'd' then index.indisprimary when 'i' then index.indisreplident end
+            )
+    ) as without_replica_identity

@@ -1,12 +1,15 @@
 -- What do the rollups hold, and what do the rows?
--- Columns: enabled boolean, complete_from timestamptz, rows_from timestamptz, minutes_from timestamptz, hours_from timestamptz
+-- Columns: enabled boolean, complete_from timestamptz, rows_from timestamptz, minutes_from timestamptz, hours_from timestamptz, missing boolean
 -- Index: none
 --
--- One row. -infinity: from the first run on; infinity: of none.
+-- One row. -infinity: from the first run on; infinity: of none. If the table's row is missing, for example
+-- after a restore of the schema alone, nothing is known of the rollups and all is read from rows.
 select
-    enabled,
-    complete_from,
-    rows_from,
-    minutes_from,
-    hours_from
-from execlog.rollup_state
+    coalesce(state.enabled, false) as enabled,
+    coalesce(state.complete_from, 'infinity') as complete_from,
+    coalesce(state.rows_from, '-infinity') as rows_from,
+    coalesce(state.minutes_from, '-infinity') as minutes_from,
+    coalesce(state.hours_from, '-infinity') as hours_from,
+    state.enabled is null as missing
+from (values (true)) as answer (only_row)
+left join execlog.rollup_state as state on state.only_row = answer.only_row

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +112,21 @@ def migrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         schema, "folder", lambda name: own if name == "migrations" else packaged(name)
     )
     return own
+
+
+@pytest.fixture
+def later(migrations: Path) -> Callable[[], list[str]]:
+    """Only migrations of the first wave are there until this is called: it names the others."""
+    taken = {path: path.read_text() for path in migrations.glob("*.sql") if path.name >= "0004"}
+    for path in taken:
+        path.unlink()
+
+    def given_back() -> list[str]:
+        for path, text in taken.items():
+            path.write_text(text)
+        return sorted(path.stem for path in taken)
+
+    return given_back
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -14,6 +14,7 @@ from execlog import (
     ExeclogError,
     Health,
     InvalidArgument,
+    MigrationError,
     RollupState,
     SchemaOutdated,
     StoreUnavailable,
@@ -97,7 +98,10 @@ async def _looked(log: StrategyExecutionLogRepository) -> _Looked:
 def _why_not(error: ExeclogError, dsn: str | None, schema: str) -> Finding:
     """Why nothing could be looked at."""
     if isinstance(error, SchemaOutdated):
-        missing = asyncio.run(check_migrations(dsn_of(dsn), schema=schema))
+        try:
+            missing = asyncio.run(check_migrations(dsn_of(dsn), schema=schema))
+        except MigrationError as problem:
+            return Finding("migrations", str(problem), "`execlog migrate --sql` prints all of them")
         if missing:
             return Finding("migrations", f"missing: {', '.join(missing)}", "run `execlog migrate`")
         remedy = "restore it from a backup; `execlog migrate --sql` shows how it is made"

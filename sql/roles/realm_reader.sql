@@ -7,7 +7,12 @@
 -- sees by other rights is looked at now; who gives it more of them later must look himself.
 begin;
 
+set local search_path = pg_catalog, pg_temp;
+
 set local lock_timeout = '10s';
+
+-- On a cluster of Citus; elsewhere it means nothing. Functions can't be changed after tables otherwise.
+set local citus.multi_shard_modify_mode = 'sequential';
 set local client_min_messages = warning;
 
 do $$
@@ -30,6 +35,7 @@ begin
     then
         raise insufficient_privilege using message = 'this role may see all realms already';
     end if;
+    execute format('grant connect on database %I to %I', current_database(), :'role');
 end
 $$;
 
@@ -75,7 +81,14 @@ $$;
 
 grant usage on schema execlog to :"role";
 grant select on execlog.rollup_state to :"role";
+grant execute on function
+    execlog.partitions(),
+    execlog.rollup_bar(double precision),
+    execlog.rollup_cut(timestamptz, timestamptz, boolean),
+    execlog.rollup_parts(text, timestamptz, timestamptz)
+to :"role";
 
+alter role :"role" set search_path = pg_catalog, pg_temp;
 alter role :"role" set default_transaction_read_only = on;
 alter role :"role" set statement_timeout = '30s';
 alter role :"role" set idle_in_transaction_session_timeout = '60s';

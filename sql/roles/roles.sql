@@ -3,9 +3,18 @@
 -- Run it as a superuser, after `execlog migrate` and again after each later one; it may run any number of
 -- times. The roles may log in once you have given them a password (\password) or a line in pg_hba.conf.
 -- Others can be made members of them; what is set here for sessions is then theirs to set.
+--
+-- What every role has may have been taken from PUBLIC: each right that a role needs is granted to it by
+-- name. Names are looked up in pg_catalog alone, here and in the sessions of the roles: in another schema
+-- anybody may have made a function or an operator that fits better, and it would run with their rights.
 begin;
 
+set local search_path = pg_catalog, pg_temp;
+
 set local lock_timeout = '10s';
+
+-- On a cluster of Citus; elsewhere it means nothing. Functions can't be changed after tables otherwise.
+set local citus.multi_shard_modify_mode = 'sequential';
 
 do $$
 declare
@@ -15,7 +24,12 @@ begin
         if not exists (select from pg_catalog.pg_roles where rolname = role) then
             execute format('create role %I login', role);
         end if;
+        execute format('grant connect on database %I to %I', current_database(), role);
+        execute format('grant usage on schema execlog to %I', role);
+        execute format('alter role %I set search_path = pg_catalog, pg_temp', role);
     end loop;
+    -- The owner rebuilds rollups in a temporary table.
+    execute format('grant temporary on database %I to %I', current_database(), :'owner');
 end
 $$;
 
@@ -33,6 +47,7 @@ begin
             ('execlog.recorder_progress'::regclass),
             ('execlog.rollup'::regclass),
             ('execlog.rollup_name'::regclass),
+            ('execlog.rollup_slot'::regclass),
             ('execlog.rollup_state'::regclass),
             ('execlog.schema_migration'::regclass)
     loop
@@ -57,10 +72,10 @@ begin
 end
 $$;
 
-grant usage, create on schema execlog to :"owner";
+grant create on schema execlog to :"owner";
+grant usage on language plpgsql, sql to :"owner";
 
 -- The writer: what a recorder does. It can't read what it has stored.
-grant usage on schema execlog to :"writer";
 grant insert on execlog.strategy_execution_log to :"writer";
 grant execute on function execlog.claim_batch(uuid, bigint, uuid, uuid) to :"writer";
 grant execute on function execlog.prune_recorders() to :"writer";
@@ -73,7 +88,6 @@ revoke all on execlog.recorder_progress from :"writer";
 alter role :"writer" set idle_in_transaction_session_timeout = '60s';
 
 -- The reader: all questions, none that runs for ever, and none that keeps a partition from going.
-grant usage on schema execlog to :"reader";
 grant select on
     execlog.strategy_execution_log,
     execlog.strategy_execution_log_default,
@@ -83,6 +97,12 @@ grant select on
     execlog.rollup_name,
     execlog.rollup_state,
     execlog.schema_migration
+to :"reader";
+grant execute on function
+    execlog.partitions(),
+    execlog.rollup_bar(double precision),
+    execlog.rollup_cut(timestamptz, timestamptz, boolean),
+    execlog.rollup_parts(text, timestamptz, timestamptz)
 to :"reader";
 
 alter role :"reader" set default_transaction_read_only = on;

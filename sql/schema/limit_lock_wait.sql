@@ -2,4 +2,4 @@
 -- $1 lock_timeout text
 -- Columns: set_config text
 -- Index: none
-select set_config('lock_timeout', $1::text, true)
+select pg_catalog.set_config('lock_timeout', $1::text, true)

@@ -322,6 +322,34 @@ async def test_rows_that_were_there_before(pool: Pool, plain: Log) -> None:
 
 
 @cluster
+async def test_a_distributed_log_of_the_first_wave_is_upgraded(
+    pool: Pool, plain: Log, later: Callable[[], list[str]]
+) -> None:
+    """Its statements are sent to one machine as before, and all its tables can be published."""
+    name = f"execlog test {os.getpid()} {next(_numbers)}"
+    await execlog.migrate(pool, schema=name)
+    await execlog.distribute(pool, shard_count=4, schema=name)
+    log = StrategyExecutionLogRepository(pool, schema=name)
+    rows = executions(200)
+    await log.insert_rows(rows[:100])
+    names = later()
+    assert await execlog.migrate(pool, schema=name) == names
+    await log.insert_rows(rows[100:])
+    await plain.insert_rows(rows)
+    for about, ask in questions(WINDOWS[3], rows[0]).items():
+        assert await ask(log) == await ask(plain), about
+    await test_one_strategy_is_one_shard(pool, log, name)
+    assert (await log.health()).without_replica_identity == []
+    shards = await pool.fetch(
+        "select result from run_command_on_shards($1::text::regclass, $$"
+        " select relreplident::text from pg_class where oid = '%s'::regclass $$)",
+        f'"{name}".strategy_execution_log_default',
+    )
+    assert {record["result"] for record in shards} == {"f"}
+    await pool.execute(f'drop schema "{name}" cascade')
+
+
+@cluster
 async def test_the_command(pool: Pool) -> None:
     name = f"execlog test {os.getpid()} {next(_numbers)}"
     await execlog.migrate(pool, schema=name)

@@ -104,6 +104,8 @@ REFUSED = {
         f"create index on {TABLE} (points)",
         "create table execlog.intruder (n integer)",
         "select from execlog.schema_migration",
+        "select from execlog.rollup_slot for share",
+        "begin; lock table execlog.schema_migration in row share mode",
         "truncate execlog.recorder_progress",
         "select from execlog.recorder_progress",
         "insert into execlog.recorder_progress (recorder_id, batch) values (gen_random_uuid(), 1)",
@@ -124,6 +126,9 @@ REFUSED = {
         "select execlog.prune_recorders()",
         "update execlog.schema_migration set checksum = ''",
         f"begin; lock table {TABLE} in access exclusive mode",
+        "begin; lock table execlog.schema_migration in share row exclusive mode",
+        "begin; lock table execlog.rollup_slot in access share mode",
+        "select from execlog.rollup_slot for no key update",
     ],
 }
 
@@ -201,6 +206,20 @@ async def test_the_owner_migrates_maintains_and_erases(
     )
 
 
+async def test_a_member_of_the_owner_rebuilds(
+    roles: dict[str, Pool], dsn: str, prefix: str
+) -> None:
+    """What it makes is its own, and the log's owner trusts it."""
+    member = f"{prefix} member"
+    await roles["admin"].execute(
+        f"create role {quoted(member)} login; grant {quoted(prefix + '_owner')} to {quoted(member)}"
+    )
+    await StrategyExecutionLogRepository(roles["writer"]).insert_rows([row(), row()])
+    own = await login(roles["admin"], dsn, member)
+    assert [part async for part in execlog.rebuild_rollups(own)]
+    assert [one async for one in execlog.verify_rollups(own)] == []
+
+
 async def test_the_sql_may_run_again(roles: dict[str, Pool], prefix: str) -> None:
     await execlog.maintain(roles["admin"], interval="day", ahead=9)
     await roles["admin"].execute(execlog.dump_roles(prefix=prefix))
@@ -269,6 +288,7 @@ async def test_a_tenant_sees_its_realm_and_no_other(roles: dict[str, Pool], tena
         "set role pg_read_all_data",
         "set session authorization pg_read_all_data",
         "select from execlog.recorder_progress",
+        "select from execlog.rollup_slot for key share",
         "create table execlog.intruder (n integer)",
     ],
 )
@@ -378,7 +398,9 @@ async def test_whoever_could_not_store_any_more_is_named(
         ({"realm_id": ""}, "realm_id"),
         ({"realm_id": None}, "realm_id"),
         ({"realm_id": "a\\"}, "realm_id"),
+        ({"realm_id": "a$$; alter role t superuser; do $$"}, "realm_id"),
         ({"schema": "pg_x"}, "schema"),
+        ({"schema": "public"}, "schema"),
         ({"schema": "x" * 60}, "schema"),
         ({"prefix": "x" * 60}, "prefix"),
     ],

@@ -36,6 +36,8 @@ from execlog import (
 from execlog.ids import uuid7
 from execlog.repository import statements
 from tests import databases
+from tests.db.test_cli import run
+from tests.db.test_faults import CALLS
 from tests.oracle import Realms, Window, close, many, own_realms
 from tests.outage import Outage
 from tests.rows import row
@@ -749,18 +751,118 @@ async def test_nobody_else_makes_a_trigger_of_it(dsn: str) -> None:
     role = f"tenant_{uuid7().hex}"
     await connection.execute(f"create role {role}; grant usage on schema execlog to {role}")
     try:
-        await connection.execute(f"set session authorization {role}")
-        await connection.execute(
+        made = (
             "create temporary table stored (strategy_id text, realm_id text);"
             "create trigger roll_up after insert on stored referencing new table as stored"
             " for each statement execute function execlog.roll_up()"
         )
-        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="only the owner of the log"):
-            await connection.execute("insert into stored values ('a', 'b')")
+        # Whoever it was that took the role.
+        for become in (f"set role {role}", f"set session authorization {role}"):
+            await connection.execute(become)
+            with pytest.raises(asyncpg.InsufficientPrivilegeError, match="roll_up"):
+                await connection.execute(made)
+            await connection.execute("reset session authorization; reset role")
+            await connection.execute(f"grant execute on function execlog.roll_up() to {role}")
+            await connection.execute(f"{become}; {made}")
+            with pytest.raises(asyncpg.InsufficientPrivilegeError, match="only the owner of"):
+                await connection.execute("insert into stored values ('a', 'b')")
+            await connection.execute("drop table stored; reset session authorization; reset role")
+            await connection.execute(f"revoke execute on function execlog.roll_up() from {role}")
     finally:
-        await connection.execute("reset session authorization")
+        await connection.execute("reset session authorization; reset role")
         await connection.execute(f"drop owned by {role}; drop role {role}")
         await connection.close()
+
+
+async def kept(pool: Pool) -> list[tuple[int, int]]:
+    """How many rollups there are of each grain, and whether slots of one transaction alone."""
+    found = await pool.fetch("select slot, count(*) from execlog.rollup group by 1 order by 1")
+    return [tuple(record) for record in found]
+
+
+async def test_slots_are_held_by_who_may_store_alone(dsn: str, pool: Pool) -> None:
+    """Advisory locks, which any role can hold, don't make a rollup of each transaction."""
+    holder = await asyncpg.connect(dsn)
+    await holder.execute(
+        "select pg_advisory_lock('execlog.rollup'::regclass::oid::bigint::bit(32)::integer, slot)"
+        " from generate_series(0, 63) as slot"
+    )
+    for _ in range(20):
+        await Log(pool).insert_row(row(created_at=START))
+    assert await kept(pool) == [(0, 2)]  # a minute and an hour
+    await holder.close()
+
+
+async def test_a_slot_is_taken_by_one_transaction_at_a_time(dsn: str, pool: Pool) -> None:
+    insert = (
+        "insert into execlog.strategy_execution_log (id, created_at, strategy_id, strategy_version,"
+        " strategy_type, status, duration_ms, nodes_executed)"
+        " values (gen_random_uuid(), $1, 'loyalty', 1, 'x', 'ok', 1, 1)"
+    )
+    first, second = await asyncpg.connect(dsn), await asyncpg.connect(dsn)
+    one, two = first.transaction(), second.transaction()
+    await one.start()
+    for _ in range(2):
+        await first.execute(insert, START)
+    await two.start()
+    await second.execute(insert, START)
+    await one.commit()
+    await two.commit()
+    assert await kept(pool) == [(0, 2), (1, 2)]
+    await first.close()
+    await second.close()
+
+
+@pytest.mark.parametrize("missing", [True, False], ids=["missing", "taken"])
+async def test_without_a_slot_a_transaction_has_its_own(
+    dsn: str, pool: Pool, missing: bool
+) -> None:
+    holder = await asyncpg.connect(dsn)
+    if missing:
+        await holder.execute("delete from execlog.rollup_slot")
+    else:
+        await holder.execute("begin; select from execlog.rollup_slot for update")
+    for _ in range(3):
+        await Log(pool).insert_rows([row(created_at=START)])
+    await holder.close()
+    assert [(slot >= 64, number) for slot, number in await kept(pool)] == [(True, 2)] * 3
+    rolled, exact = await both(pool, lambda log: log.metrics(strategy_id="loyalty"))
+    assert_same(rolled, exact)
+    await verified(pool)
+
+
+async def test_the_row_of_the_state_is_missing(dsn: str, pool: Pool) -> None:
+    """As after a restore of the schema alone: all is read from rows, until it is put back."""
+    log = Log(pool)
+    await log.insert_rows(many_rows(200))
+    await pool.execute("update execlog.rollup_state set exact_runs = -1")
+    card = await log.metrics(strategy_id="a")
+    assert card.duration.method == "sketch"
+    await pool.execute("delete from execlog.rollup_state")
+    assert (await log.metrics(strategy_id="a")).status_breakdown == card.status_breakdown
+    for call in CALLS.values():
+        await call(log)
+    assert (await log.metrics(strategy_id="a")).duration.method == "exact"
+    state = await log.rollup_state()
+    assert (state.missing, state.enabled) == (True, False)
+    with pytest.raises(InvalidArgument, match="migrate --rollups"):
+        await rebuilt(pool)
+    await verified(pool)
+    doctor = await asyncio.to_thread(run, "doctor", "--dsn", dsn)
+    assert doctor.returncode == 1
+    assert "the row of rollup_state is missing" in doctor.stdout
+    assert "run `execlog migrate --rollups`, then `execlog rollup rebuild`" in doctor.stdout
+    assert await migrate(pool, rollups=True) == []
+    state = await log.rollup_state()
+    assert (state.missing, state.enabled) == (False, True)
+    assert state.complete_from == datetime.max.replace(tzinfo=UTC)
+    await rebuilt(pool)
+    await verified(pool)
+    await pool.execute("update execlog.rollup_state set exact_runs = -1")
+    assert (await log.metrics(strategy_id="a")).duration.method == "sketch"
+    await pool.execute("delete from execlog.rollup_state")
+    await migrate(pool, rollups=False)
+    assert not (await log.rollup_state()).missing
 
 
 async def test_rows_that_go_while_rollups_are_rebuilt(pool: Pool) -> None:

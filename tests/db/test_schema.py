@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,9 @@ import pytest
 
 import execlog
 from execlog import InvalidArgument, MigrationError, StoreUnavailable, schema
+from execlog.ids import uuid7
 from execlog.schema import migration_names
+from tests.db.test_cli import run
 from tests.rows import row
 from tests.types import Pool
 
@@ -169,13 +172,72 @@ async def test_a_lock_that_is_not_to_be_had(dsn: str, migrations: Path) -> None:
 
 async def test_another_process_that_never_ends(dsn: str, migrations: Path) -> None:
     (migrations / f"{NEXT}_more.sql").write_text("create table execlog.more (n integer);\n")
-    lock = schema._statements("execlog")["lock"].sql
+    lock = schema._statements("execlog")["lock_history"].sql
     holder = await asyncpg.connect(dsn)
     async with holder.transaction():
         await holder.execute(lock)
         with pytest.raises(StoreUnavailable, match=f"{NEXT}_more"):
             await execlog.migrate(dsn, wait_timeout=0.0001)
     await holder.close()
+
+
+async def test_who_may_only_read_is_in_nobodys_way(dsn: str, pool: Pool, migrations: Path) -> None:
+    """A tenant can hold advisory locks, and none that a migration waits for."""
+    role = f"guest_{uuid7().hex}"
+    await pool.execute(
+        f"create role {role}; grant usage on schema execlog to {role};"
+        f"grant select on execlog.schema_migration to {role}"
+    )
+    holder = await asyncpg.connect(dsn)
+    await holder.execute(f"set role {role}")
+    transaction = holder.transaction()
+    await transaction.start()
+    await holder.execute(
+        "select pg_advisory_lock(hashtextextended('execlog.migrate', 0));"
+        "lock table execlog.schema_migration in access share mode"
+    )
+    for name in (f"{NEXT}_more", f"{AFTER_NEXT}_again"):
+        (migrations / f"{name}.sql").write_text(f"create table execlog.t{name[:4]} ();\n")
+        assert await execlog.migrate(dsn, wait_timeout=2) == [name]
+    for mode in ("row share", "share row exclusive", "access exclusive"):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            async with holder.transaction():
+                await holder.execute(f"lock table execlog.schema_migration in {mode} mode")
+    await holder.close()
+    await pool.execute(f"drop owned by {role}; drop role {role}")
+
+
+@pytest.mark.parametrize("how", ["drop table", "truncate"])
+async def test_a_log_without_a_record_of_its_migrations(dsn: str, pool: Pool, how: str) -> None:
+    """For example after a restore of the schema alone: it says what to do, and that works."""
+    records = await pool.fetch("select name, checksum from execlog.schema_migration")
+    await pool.execute(f"{how} execlog.schema_migration")
+    for call in (execlog.migrate, execlog.check_migrations):
+        with pytest.raises(MigrationError, match=r"no record of its migrations: .*--sql"):
+            await call(dsn)
+    doctor = await asyncio.to_thread(run, "doctor", "--dsn", dsn)
+    assert (doctor.returncode, doctor.stderr) == (1, "")
+    printed = execlog.dump_migrations()
+    if how == "drop table":
+        [made] = re.findall(r"(?s)create table execlog\.schema_migration \(.+?\n\);", printed)
+        await pool.execute(made)
+    inserts = re.findall(r"insert into execlog\.schema_migration .+?\nvalues .+?;", printed)
+    await pool.execute("".join(inserts))
+    assert await execlog.migrate(dsn) == await execlog.check_migrations(dsn) == []
+    assert await pool.fetch("select name, checksum from execlog.schema_migration") == records
+
+
+async def test_a_record_that_is_missing(dsn: str, pool: Pool) -> None:
+    """The last one, or one in between."""
+    for name, problem in ((ALL[-1], "failed"), (ALL[1], "was left out")):
+        await pool.execute("delete from execlog.schema_migration where name = $1", name)
+        with pytest.raises(MigrationError, match=f"{name}:? {problem}.*migrate --sql"):
+            await execlog.migrate(dsn)
+        [record] = re.findall(
+            rf"insert into .+\nvalues \('{name}', .+?;", execlog.dump_migrations()
+        )
+        await pool.execute(record)
+        assert await execlog.migrate(dsn) == []
 
 
 async def test_the_table_as_it_must_be(pool: Pool) -> None:

@@ -49,7 +49,7 @@ def test_what_is_filled_in_is_not_looked_through(word: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "pg_audit", "a\0b", "x" * 64, "é" * 32, "a$$b", "a\\b", None, 3]
+    "name", ["", "pg_audit", "a\0b", "x" * 64, "é" * 32, "a$$b", "a$migration$b", "a\\b", None, 3]
 )
 def test_what_can_not_be_a_schema(name: object) -> None:
     with pytest.raises(InvalidArgument, match=r"^schema: "):

@@ -1,7 +1,8 @@
 -- Spreads a log over the machines of a Citus cluster: all executions of a strategy lie on one of them.
 --
 -- Safe to run again: what is distributed already stays as it is. Rows that are there move, and nobody can
--- store meanwhile, so it is best done while the log is small. Each statement stands by itself.
+-- store meanwhile, so it is best done while the log is small. Each statement stands by itself, and so names
+-- the schema of all that it calls: in another one anybody may have made a function that fits better.
 
 -- A distributed table has no trigger that sees what a statement stored: no rollups are kept there, and all
 -- is read from the rows.
@@ -9,8 +10,8 @@ do $$
 begin
     if exists (
         select from pg_catalog.pg_trigger
-        where tgrelid = 'execlog.strategy_execution_log'::regclass
-            and tgname = 'roll_up'
+        where tgrelid operator(pg_catalog.=) 'execlog.strategy_execution_log'::pg_catalog.regclass
+            and tgname operator(pg_catalog.=) 'roll_up'
     ) then
         drop trigger roll_up on execlog.strategy_execution_log;
     end if;
@@ -43,7 +44,7 @@ select pg_catalog.create_distributed_table(
 where not exists (
     select 1
     from pg_catalog.pg_dist_partition
-    where logicalrelid = 'execlog.strategy_execution_log'::regclass
+    where logicalrelid operator(pg_catalog.=) 'execlog.strategy_execution_log'::pg_catalog.regclass
 );
 
 -- With its rows on all machines a recorder can connect to any of them.
@@ -53,35 +54,35 @@ select pg_catalog.create_distributed_table(
 where not exists (
     select 1
     from pg_catalog.pg_dist_partition
-    where logicalrelid = 'execlog.recorder_progress'::regclass
+    where logicalrelid operator(pg_catalog.=) 'execlog.recorder_progress'::pg_catalog.regclass
 );
 
 select pg_catalog.create_distributed_table('execlog.rollup', 'strategy_id', colocate_with => 'execlog.strategy_execution_log')
 where not exists (
     select 1
     from pg_catalog.pg_dist_partition
-    where logicalrelid = 'execlog.rollup'::regclass
+    where logicalrelid operator(pg_catalog.=) 'execlog.rollup'::pg_catalog.regclass
 );
 
 select pg_catalog.create_distributed_table('execlog.rollup_name', 'strategy_id', colocate_with => 'execlog.strategy_execution_log')
 where not exists (
     select 1
     from pg_catalog.pg_dist_partition
-    where logicalrelid = 'execlog.rollup_name'::regclass
+    where logicalrelid operator(pg_catalog.=) 'execlog.rollup_name'::pg_catalog.regclass
 );
 
 select pg_catalog.create_reference_table('execlog.rollup_state')
 where not exists (
     select 1
     from pg_catalog.pg_dist_partition
-    where logicalrelid = 'execlog.rollup_state'::regclass
+    where logicalrelid operator(pg_catalog.=) 'execlog.rollup_state'::pg_catalog.regclass
 );
 
 select pg_catalog.create_reference_table('execlog.schema_migration')
 where not exists (
     select 1
     from pg_catalog.pg_dist_partition
-    where logicalrelid = 'execlog.schema_migration'::regclass
+    where logicalrelid operator(pg_catalog.=) 'execlog.schema_migration'::pg_catalog.regclass
 );
 
 -- One row; whoever maintains does so on the coordinator, and all machines may ask how it stands.

@@ -20,6 +20,8 @@ create table execlog.:"partition" (
     autovacuum_analyze_scale_factor = 0.02
 );
 
+alter table execlog.:"partition" replica identity full;
+
 alter table execlog.:"partition" owner to :"owner";
 
 with moved as (

@@ -18,6 +18,8 @@ create table execlog.:"thinned" (
     autovacuum_analyze_scale_factor = 0.02
 );
 
+alter table execlog.:"thinned" replica identity full;
+
 alter table execlog.:"thinned" owner to :"owner";
 
 insert into execlog.:"thinned" (:columns)

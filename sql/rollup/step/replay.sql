@@ -1,14 +1,14 @@
 -- Makes the rollups of a time from its rows once more, beside those that are there.
 --
 -- The rows are stored once more, in a table of the transaction's own, and the log's trigger sees them.
-create temporary table execlog_replay (like execlog.strategy_execution_log) on commit drop;
+create temporary table pg_temp.execlog_replay (like execlog.strategy_execution_log) on commit drop;
 
 create trigger roll_up
-    after insert on execlog_replay
+    after insert on pg_temp.execlog_replay
     referencing new table as stored
     for each statement execute function execlog.roll_up();
 
-insert into execlog_replay (
+insert into pg_temp.execlog_replay (
     id,
     created_at,
     strategy_id,

@@ -1,5 +1,5 @@
 -- The same for rows without a time.
-insert into execlog_replay (
+insert into pg_temp.execlog_replay (
     id,
     created_at,
     strategy_id,

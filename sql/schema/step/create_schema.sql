@@ -1,0 +1,16 @@
+-- What 0001 says of the schema, where it asks for no more rights than it needs: an existing one may be
+-- another role's.
+do $$
+begin
+    if to_regnamespace('execlog') is null then
+        create schema execlog;
+    end if;
+    if exists (
+        select from pg_catalog.pg_namespace
+        where oid = 'execlog'::regnamespace
+            and pg_has_role(nspowner, 'usage')
+    ) then
+        comment on schema execlog is 'Execution log of a scoring engine.';
+    end if;
+end
+$$;
