@@ -17,7 +17,7 @@ from execlog.errors import (
     SchemaOutdated,
     StoreUnavailable,
 )
-from execlog.healthcheck import Health, RollupState, StoredTable
+from execlog.healthcheck import Health, MaintenanceState, RollupState, StoredTable
 from execlog.maintenance import Maintenance, MaintenanceRun, MaintenanceStep, maintain
 from execlog.metrics import (
     DurationMetrics,
@@ -60,6 +60,7 @@ __all__ = [
     "InvalidArgument",
     "Maintenance",
     "MaintenanceRun",
+    "MaintenanceState",
     "MaintenanceStep",
     "MetricsDelta",
     "MigrationError",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from execlog.figures import local, number, shown, size
-from execlog.healthcheck import Health, RollupState
+from execlog.healthcheck import Health, MaintenanceState, RollupState
 from execlog.template import SCHEMA, filled
 
 __all__ = ["Finding", "examined"]
@@ -42,6 +42,7 @@ class Finding:
 def examined(
     health: Health,
     rollups: RollupState | None,
+    maintenance: MaintenanceState | None,
     *,
     ahead: timedelta = timedelta(days=7),
     skew: timedelta = timedelta(seconds=2),
@@ -53,6 +54,7 @@ def examined(
     Args:
         health: What was found.
         rollups: What was found of them; None where that is not known.
+        maintenance: What was found of it; None where that is not known.
         ahead: For how long partitions must be there already.
         skew: By how much the clocks may differ.
         utc: Show times in UTC, not in the local zone.
@@ -80,10 +82,11 @@ def examined(
     short = timedelta(days=min(health.days_ahead, 1e6)) < ahead
     yield Finding("partitions", days, _MAINTAIN if short else None)
 
-    yield _of_maintenance(health, utc)
+    if maintenance is not None:
+        yield _of_maintenance(maintenance, health.server_time, utc)
     yield _of_locks(health)
     if health.has_default:
-        yield _of_default(health)
+        yield _of_default(health, 0 if maintenance is None else maintenance.left_in_default)
     else:
         missing = "is not there: what no partition covers is refused"
         yield Finding("DEFAULT", missing, filled(_ATTACH, schema))
@@ -112,14 +115,14 @@ def examined(
         yield Finding("oldest write", f"began {local(begun, utc)}", _END if old_write else None)
 
 
-def _of_maintenance(health: Health, utc: bool) -> Finding:
+def _of_maintenance(state: MaintenanceState, now: datetime, utc: bool) -> Finding:
     """Where none was completed yet, its time counts from when the log began to keep it."""
-    at_it = f"; {shown(health.maintained_by)} is at it" if health.maintained_by else ""
-    since = health.maintained_at or health.tracked_since
+    at_it = f"; {shown(state.maintained_by)} is at it" if state.maintained_by else ""
+    since = state.maintained_at or state.tracked_since
     remedy = None
-    if since is None or health.server_time - since > _DAY:
+    if since is None or now - since > _DAY:
         remedy = f"{_MAINTAIN}: what it says names what is in the way"
-    done = local(health.maintained_at, utc) if health.maintained_at else "not yet"
+    done = local(state.maintained_at, utc) if state.maintained_at else "not yet"
     return Finding("maintained", f"{done}{at_it}", remedy)
 
 
@@ -143,17 +146,17 @@ def _of_locks(health: Health) -> Finding:
     )
 
 
-def _of_default(health: Health) -> Finding:
+def _of_default(health: Health, left: int) -> Finding:
     """Rows that a run of `maintain` leaves there are no reason to run it."""
     undated = f"without a time: {_at_most(health.undated_rows)}"
-    new = health.stray_rows - health.left_in_default
+    new = health.stray_rows - left
     # Fewer get no partition, unless those that were left help them.
     if new >= 1000 or (new > 0 and new * 100 >= health.stray_rows) or not health.stray_rows:
         said = f"rows that no partition covers: {_at_most(health.stray_rows)}; {undated}"
         return Finding("DEFAULT", said, _MAINTAIN if health.stray_rows else None)
-    left = f"{_at_most(health.stray_rows)} rows stay in DEFAULT"
+    stay = f"{_at_most(health.stray_rows)} rows stay in DEFAULT"
     why = "too few of one time for a partition, or too far ahead"
-    return Finding("DEFAULT", f"{left}: {why}; {undated}")
+    return Finding("DEFAULT", f"{stay}: {why}; {undated}")
 
 
 def _of_rollups(rollups: RollupState, utc: bool) -> Finding:

@@ -11,7 +11,7 @@ import asyncpg
 from execlog.models import Model
 from execlog.rows import aware_fields
 
-__all__ = ["Health", "RollupState", "StoredTable", "health_of"]
+__all__ = ["Health", "MaintenanceState", "RollupState", "StoredTable", "health_of"]
 
 _DAY = timedelta(days=1)
 
@@ -42,11 +42,6 @@ class Health(Model):
         lag_seconds: How long ago that is.
         oldest_write: When the oldest transaction that has written something began; None where
             there is none, or where we may not see it.
-        maintained_at: When the last `maintain` ended that left nothing postponed or failed.
-        maintained_by: Who maintains now, host and process; None: as far as is seen nobody does.
-        tracked_since: Since when maintained_at is kept; None where its row is missing.
-        left_in_default: How many stray rows the last `maintain` left in DEFAULT, as no run would
-            move them.
         locks_of_a_read: How many locks a read of all partitions takes.
         lock_slots: How many locks the server has room for, at least.
         max_locks_per_transaction: The setting that makes this room.
@@ -73,15 +68,28 @@ class Health(Model):
     last_stored: datetime | None
     lag_seconds: float | None
     oldest_write: datetime | None
-    maintained_at: datetime | None
-    maintained_by: str | None
-    tracked_since: datetime | None
-    left_in_default: int
     locks_of_a_read: int
     lock_slots: int
     max_locks_per_transaction: int
     connections: int
     without_replica_identity: list[str]
+
+
+class MaintenanceState(Model):
+    """Who maintains the log, and when it was last done.
+
+    Attributes:
+        maintained_at: When the last `maintain` ended that left nothing postponed or failed.
+        maintained_by: Who maintains now, host and process; None: as far as is seen nobody does.
+        tracked_since: Since when maintained_at is kept; None where its row is missing.
+        left_in_default: How many stray rows the last `maintain` left in DEFAULT, as no run would
+            move them.
+    """
+
+    maintained_at: datetime | None
+    maintained_by: str | None
+    tracked_since: datetime | None
+    left_in_default: int
 
 
 class RollupState(Model):

@@ -10,7 +10,7 @@ import asyncpg
 from execlog import arguments
 from execlog.errors import QueryRejected, SchemaOutdated, StoreUnavailable
 from execlog.executions import Executions
-from execlog.healthcheck import Health, RollupState, StoredTable, health_of
+from execlog.healthcheck import Health, MaintenanceState, RollupState, StoredTable, health_of
 from execlog.models import (
     CaseNameCount,
     DurationAndNodesSummary,
@@ -212,6 +212,17 @@ class Runbook(Executions):
         """
         [record] = await self._fetch("rollup_state")
         return RollupState(**aware_fields(record))
+
+    async def maintenance_state(self) -> MaintenanceState:
+        """Who maintains the log, when that was last completed, and what it left in DEFAULT.
+
+        Raises:
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        [record] = await self._fetch("maintenance_state")
+        return MaintenanceState(**aware_fields(record))
 
     async def list_tables(self) -> list[StoredTable]:
         """The tables that hold the log, with their sizes: partitions, newest first, and rollups.

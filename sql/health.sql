@@ -1,7 +1,8 @@
 -- How is the log: what is applied, how large is it, where does it begin and end, what lies beside it?
--- Columns: server_version text, server_time timestamptz, writable boolean, migrations text[], has_default boolean, partitions bigint, estimated_rows bigint?, table_bytes bigint, index_bytes bigint, oldest timestamptz?, newest timestamptz?, stray_rows bigint, undated_rows bigint, covered_until timestamptz, last_stored timestamptz?, oldest_write timestamptz?, maintained_at timestamptz?, maintained_by text?, tracked_since timestamptz?, left_in_default bigint, locks_of_a_read bigint, lock_slots bigint, max_locks_per_transaction integer, connections bigint, without_replica_identity text[]
+-- Columns: server_version text, server_time timestamptz, writable boolean, migrations text[], has_default boolean, partitions bigint, estimated_rows bigint?, table_bytes bigint, index_bytes bigint, oldest timestamptz?, newest timestamptz?, stray_rows bigint, undated_rows bigint, covered_until timestamptz, last_stored timestamptz?, oldest_write timestamptz?, locks_of_a_read bigint, lock_slots bigint, max_locks_per_transaction integer, connections bigint, without_replica_identity text[]
 -- Index: strategy_execution_log_time
 --
+-- All of it is there since the first migration: a service that is deployed before `migrate` gets its answer.
 -- It reads the catalogue and the ends of an index, and no more than a million entries of the DEFAULT
 -- partition, where what lies at the ends of the calendar belongs. server_time is when the statement
 -- arrived. A gap between partitions ends what is covered.
@@ -108,10 +109,6 @@ select
         where backend_xid is not null
             and datname = current_database()
     ) as oldest_write,
-    (select maintained_at from execlog.maintenance) as maintained_at,
-    (select holder from execlog.maintenance where held_until > statement_timestamp()) as maintained_by,
-    (select tracked_since from execlog.maintenance) as tracked_since,
-    coalesce((select left_in_default from execlog.maintenance), 0) as left_in_default,
     (
         select count(*) + count(distinct tree.relid)
         from pg_partition_tree('execlog.strategy_execution_log') as tree
@@ -138,7 +135,7 @@ select
             and (
                 class.oid in (select relid from pg_partition_tree('execlog.strategy_execution_log'))
                 or class.relnamespace = 'execlog'::regnamespace
-                    and class.relname in ('recorder_progress', 'rollup', 'rollup_name', 'rollup_slot', 'rollup_state', 'schema_migration')
+                    and class.relname in ('maintenance', 'recorder_progress', 'rollup', 'rollup_name', 'rollup_slot', 'rollup_state', 'schema_migration')
             )
             and class.relreplident <> 'f'
             and not exists (

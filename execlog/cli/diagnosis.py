@@ -14,6 +14,7 @@ from execlog import (
     ExeclogError,
     Health,
     InvalidArgument,
+    MaintenanceState,
     MigrationError,
     RollupState,
     SchemaOutdated,
@@ -74,7 +75,11 @@ def doctor(
         finding = _why_not(error, dsn, schema)
         _print([finding], sys.stdout if output is Output.table else sys.stderr)
         raise typer.Exit(1) from None
-    findings = list(examined(found, found.rollups, ahead=ahead, skew=skew, utc=utc, schema=schema))
+    findings = list(
+        examined(
+            found, found.rollups, found.maintenance, ahead=ahead, skew=skew, utc=utc, schema=schema
+        )
+    )
     if output is Output.table:
         _print(findings, sys.stdout)
     else:
@@ -84,15 +89,18 @@ def doctor(
 
 
 class _Looked(Health):
-    """The log and its rollups; None where they are still to be made."""
+    """The log, its rollups and its maintenance; None while a migration of them is missing."""
 
     rollups: RollupState | None
+    maintenance: MaintenanceState | None
 
 
 async def _looked(log: StrategyExecutionLogRepository) -> _Looked:
     health = await log.health()
-    rollups = None if health.missing_migrations else await log.rollup_state()
-    return _Looked(**dict(health), rollups=rollups)
+    if health.missing_migrations:
+        return _Looked(**dict(health), rollups=None, maintenance=None)
+    rollups, maintenance = await log.rollup_state(), await log.maintenance_state()
+    return _Looked(**dict(health), rollups=rollups, maintenance=maintenance)
 
 
 def _why_not(error: ExeclogError, dsn: str | None, schema: str) -> Finding:

@@ -207,8 +207,10 @@ async def storage(reader: Reader, request: Request) -> Response:
     async with reader.snapshot() as log:
         health = await parts.take("health", log.health())
         rollups = await parts.take("rollups", log.rollup_state())
+        upkeep = await parts.take("maintenance", log.maintenance_state())
         tables = await parts.take("tables", log.list_tables())
-    findings = [] if health is None else list(examined(health, rollups, schema=reader.schema))
+    found = [] if health is None else examined(health, rollups, upkeep, schema=reader.schema)
+    findings = list(found)
     return parts.page("storage.html", view, health=health, findings=findings, tables=tables)
 
 

@@ -309,11 +309,19 @@ def interpreter_of(uid: int) -> str | None:
     return None
 
 
-def run_as(uid: int, code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs this code as another user, in an environment that has only what is given and PATH."""
-    python = interpreter_of(uid)
-    if python is None:
+@pytest.fixture(scope="module")
+def python() -> str:
+    """What `run_as` starts. A checkout in root's home, for one, is closed to other users."""
+    found = interpreter_of(65534)
+    if found is None:
         pytest.skip("no interpreter of this version, with our packages, is open to other users")
+    return found
+
+
+def run_as(
+    uid: int, python: str, code: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Runs this code as another user, in an environment that has only what is given and PATH."""
     return subprocess.run(
         [python, "-c", "import os\nfrom execlog.embedded import EmbeddedPostgres\n" + code],
         capture_output=True,
@@ -333,9 +341,10 @@ def nameless() -> int:
 
 
 @as_root
-def test_an_ordinary_user() -> None:
+def test_an_ordinary_user(python: str) -> None:
     done = run_as(
         65534,
+        python,
         "with EmbeddedPostgres() as server: print(os.stat(f'/proc/{server.pid}').st_uid)\n",
         TMPDIR="/tmp",
     )
@@ -344,13 +353,14 @@ def test_an_ordinary_user() -> None:
 
 @as_root
 @pytest.mark.parametrize("folder", ["/missing", "long"])
-def test_a_user_without_a_name(temporary: Path, folder: str) -> None:
+def test_a_user_without_a_name(python: str, temporary: Path, folder: str) -> None:
     uid = nameless()
     home = temporary / ("x" * 100)
     home.mkdir()
     os.chown(home, uid, uid)
     done = run_as(
         uid,
+        python,
         "for data in ('cluster', 'cluster', None):\n"
         "    with EmbeddedPostgres(data and f'{HOME}/{data}') as server:\n"
         "        print(os.stat(f'/proc/{server.pid}').st_uid)\n".replace("{HOME}", str(home)),
@@ -495,12 +505,12 @@ def test_the_server_gets_nothing_of_the_callers_environment(
 
 
 @as_root
-def test_an_ordinary_users_server_gets_nothing_of_its_environment() -> None:
+def test_an_ordinary_users_server_gets_nothing_of_its_environment(python: str) -> None:
     code = (
         "with EmbeddedPostgres() as server:\n"
         "    print(open(f'/proc/{server.pid}/environ').read().count('='))\n"
     )
-    done = run_as(65534, code, EXECLOG_DSN="postgresql://me:secret@database/log", HOME="/")
+    done = run_as(65534, python, code, EXECLOG_DSN="postgresql://me:secret@database/log", HOME="/")
     assert (done.stdout, done.stderr, done.returncode) == ("3\n", "", 0)
 
 

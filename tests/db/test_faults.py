@@ -66,6 +66,7 @@ CALLS: dict[str, Call] = {
     "health": lambda repo: repo.health(),
     "list_tables": lambda repo: repo.list_tables(),
     "rollup_state": lambda repo: repo.rollup_state(),
+    "maintenance_state": lambda repo: repo.maintenance_state(),
     "erase": lambda repo: all_of(repo.erase(external_user_id="u")),
     "rank_strategies": lambda repo: repo.rank_strategies(),
     "list_executions": lambda repo: repo.list_executions(strategy_id=STRATEGY),
@@ -82,7 +83,8 @@ async def waiting_for_the_table(dsn: str) -> AsyncIterator[None]:
     try:
         async with connection.transaction():
             await connection.execute(
-                "lock table execlog.strategy_execution_log, execlog.rollup_state"
+                "lock table execlog.strategy_execution_log, execlog.rollup_state,"
+                " execlog.maintenance"
                 " in access exclusive mode"
             )
             yield

@@ -147,7 +147,7 @@ def outcomes_as_done(plan: list[execlog.MaintenanceStep]) -> Counter[str]:
 async def test_without_the_row(pool: Pool, strays: int) -> None:
     """As after a restore without data: the first one that comes makes it."""
     await pool.execute(f"delete from {LEASE}")
-    assert (await StrategyExecutionLogRepository(pool).health()).tracked_since is None
+    assert (await StrategyExecutionLogRepository(pool).maintenance_state()).tracked_since is None
     runs = await asyncio.gather(*(maintain(pool, **KEPT) for _ in range(3)))
     attached = [step.partition for one in runs for step in one if step.action == "attach"]
     assert len(attached) == len(set(attached)) >= strays

@@ -27,6 +27,7 @@ PUBLIC = [
     "InvalidArgument",
     "Maintenance",
     "MaintenanceRun",
+    "MaintenanceState",
     "MaintenanceStep",
     "MetricsDelta",
     "MigrationError",
