@@ -102,15 +102,17 @@ def listening(stack: ExitStack, found: Path, data: Path, owner: os.stat_result) 
         cwd="/",
         user=user,
     )
+    stack.callback(server.wait, 30)
+    stack.callback(server.terminate)
     for _ in range(3000):
         if server.poll() is not None:
             return None
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                break
+        # Its own word that it accepts connections; before, it listens and refuses.
+        state = data / "postmaster.pid"
+        lines = state.read_text().splitlines() if state.exists() else []
+        if len(lines) > 7 and lines[7].strip() == "ready":
+            break
         time.sleep(0.01)
-    stack.callback(server.wait, 30)
-    stack.callback(server.terminate)
     return port
 
 
