@@ -12,7 +12,7 @@ import asyncpg
 
 from execlog import cluster, limits
 from execlog.copytext import timestamp
-from execlog.errors import condition
+from execlog.errors import condition, last_words
 from execlog.lease import TAKEN_OVER, Lease, finished
 from execlog.partitions import (
     DEFAULT,
@@ -39,7 +39,6 @@ _IN_THE_WAY = (
     asyncpg.DeadlockDetectedError,
     asyncpg.QueryCanceledError,
 )
-_LOST = ("08003", "08006")  # what the driver says of a connection that is gone
 
 
 class Shape(NamedTuple):
@@ -167,12 +166,13 @@ class Caretaker:
 
     def _judged(self, error: BaseException) -> tuple[Literal["postponed", "failed"], str]:
         """What an error says of a step."""
-        if not isinstance(error, asyncpg.PostgresError) or error.sqlstate in _LOST:
+        if not isinstance(error, asyncpg.PostgresError):
             return "failed", "the connection was lost"
         if error.sqlstate == TAKEN_OVER:
             self._is_taken_over = True
             return "postponed", "another process took over"
-        problem = f"{condition(error)} ({error.sqlstate})"
+        said = last_words(error)
+        problem = f"{condition(said)} ({said.sqlstate})"
         return "postponed" if isinstance(error, _IN_THE_WAY) else "failed", problem
 
     async def _partitions(self, shape: Shape) -> list[Partition]:

@@ -168,13 +168,10 @@ def malformed_dsn(argument: str) -> InvalidArgument:
 
 
 def _from_server(error: asyncpg.PostgresError, action: str) -> ExeclogError:
-    last_words = error.__cause__
-    if isinstance(error, asyncpg.ConnectionDoesNotExistError) and isinstance(
-        last_words, asyncpg.PostgresError
-    ):
-        # The server said why it ended the connection.
-        state = last_words.sqlstate or "XX000"
-        return StoreUnavailable(f"{action}: {condition(last_words)} ({state})", state)
+    said = last_words(error)
+    if said is not error:
+        state = said.sqlstate or "XX000"
+        return StoreUnavailable(f"{action}: {condition(said)} ({state})", state)
     state = error.sqlstate or "XX000"
     if isinstance(error, asyncpg.InvalidCachedStatementError):
         # A migration ran meanwhile; the driver forgets the old plan with this very error.
@@ -193,6 +190,13 @@ def _from_server(error: asyncpg.PostgresError, action: str) -> ExeclogError:
         return StoreUnavailable(f"{action}: the partitions have just changed ({state})", state)
     by = f", constraint {constraint}" if constraint else ""
     return QueryRejected(f"{action}: {condition(error)} ({state}{by})", state)
+
+
+def last_words(error: asyncpg.PostgresError) -> asyncpg.PostgresError:
+    """Why the server ended the connection, if it said so; else the error. Never raises."""
+    words = error.__cause__
+    lost = isinstance(error, asyncpg.ConnectionDoesNotExistError)
+    return words if lost and isinstance(words, asyncpg.PostgresError) else error
 
 
 def condition(error: asyncpg.PostgresError) -> str:

@@ -200,9 +200,9 @@ async def test_a_connection_that_is_lost_in_a_step(
         await in_the_way.close()
         steps = await running
     failed, *others = sorted(steps, key=lambda step: step.outcome != "failed")
-    assert (failed.outcome, failed.problem) == ("failed", "the connection was lost")
+    assert (failed.outcome, failed.problem) == ("failed", "admin shutdown (57P01)")
     assert {step.outcome for step in others} == {"done"}
-    assert str(failed) == f"{failed.action} {failed.partition}: the connection was lost"
+    assert str(failed) == f"{failed.action} {failed.partition}: admin shutdown (57P01)"
     assert not [key for key, value in (await lease(pool)).items() if key == "token" and value]
     assert {step.outcome for step in await maintain(dsn, **KEPT)} == {"done"}
     assert await pool.fetchval(f"select count(*) from {TABLE}") == strays
