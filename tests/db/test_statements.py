@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from execlog import lease, limits
+from execlog import lease, limits, schema
 from execlog.copytext import COLUMNS
 from execlog.dashboard import fallbacks
 from execlog.models import DurationAndNodesSummary, StrategyExecutionLog
@@ -33,7 +33,8 @@ FALLBACKS = {f"fallback/{name}": statement for name, statement in fallbacks().it
 MAINTENANCE = lease._statements("execlog")
 SESSION = limits._statements()
 ROLLUP = load_statements(folder("sql") / "rollup", {"difference", "newest_before"})
-ALL = {**statements(), **RECORDER, **FALLBACKS, **MAINTENANCE, **ROLLUP, **SESSION}
+SCHEMA = schema._statements("execlog")
+ALL = {**statements(), **RECORDER, **FALLBACKS, **MAINTENANCE, **ROLLUP, **SESSION, **SCHEMA}
 NAMES = sorted(ALL)
 
 

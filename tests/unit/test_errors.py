@@ -33,6 +33,8 @@ def test_pickle(error: execlog.ExeclogError) -> None:
         ("42P01", execlog.SchemaOutdated),
         ("42703", execlog.SchemaOutdated),
         ("3F000", execlog.SchemaOutdated),
+        ("42883", execlog.SchemaOutdated),
+        ("42P10", execlog.SchemaOutdated),
         ("08006", execlog.StoreUnavailable),
         ("53300", execlog.StoreUnavailable),
         ("57P01", execlog.StoreUnavailable),
