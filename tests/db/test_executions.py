@@ -279,6 +279,7 @@ def test_clocks_that_differ() -> None:
     found: dict[str, Any] = dict.fromkeys(Health.model_fields, 0)
     found |= {"server_version": "18.6", "migrations": [], "oldest": None, "newest": None}
     found |= {"last_stored": None, "oldest_write": None, "covered_until": asked}
+    found |= {"without_replica_identity": []}
     found.pop("clock_skew_seconds"), found.pop("missing_migrations"), found.pop("days_ahead")
     found.pop("lag_seconds")
     for moved, skew in ((-3, -3.0), (0, 0.0), (5, 0.0), (10, 0.0), (12, 2.0)):

@@ -90,7 +90,7 @@ select pg_catalog.create_reference_table('execlog.maintenance')
 where not exists (
     select 1
     from pg_catalog.pg_dist_partition
-    where logicalrelid = 'execlog.maintenance'::regclass
+    where logicalrelid operator(pg_catalog.=) 'execlog.maintenance'::pg_catalog.regclass
 );
 
 select pg_catalog.create_distributed_function('execlog.partitions()');
@@ -103,16 +103,18 @@ select pg_catalog.create_distributed_function('execlog.rollup_parts(text, timest
 
 -- What a recorder calls on whichever machine it is connected to. Where the log was migrated on a cluster
 -- they are there, with the rights that everybody has on a function.
-select pg_catalog.create_distributed_function(wanted.name::pg_catalog.regprocedure)
-from (
-    values
-        ('execlog.claim_batch(uuid, bigint, uuid, uuid)'),
-        ('execlog.prune_recorders()')
-) as wanted (name)
+select pg_catalog.create_distributed_function('execlog.claim_batch(uuid, bigint, uuid, uuid)')
 where not exists (
     select 1
     from pg_catalog.pg_dist_object
-    where objid operator(pg_catalog.=) wanted.name::pg_catalog.regprocedure::pg_catalog.oid
+    where objid operator(pg_catalog.=) 'execlog.claim_batch(uuid, bigint, uuid, uuid)'::pg_catalog.regprocedure
+);
+
+select pg_catalog.create_distributed_function('execlog.prune_recorders()')
+where not exists (
+    select 1
+    from pg_catalog.pg_dist_object
+    where objid operator(pg_catalog.=) 'execlog.prune_recorders()'::pg_catalog.regprocedure
 );
 
 select pg_catalog.run_command_on_workers(
