@@ -78,7 +78,9 @@ async def test_the_writer_stores(roles: dict[str, str], admin: Connection) -> No
     assert await admin.fetchval("select sum(ok) from execlog.rollup where grain = 60") == 6 + 5
 
 
-@pytest.mark.parametrize(("kind", "left_out"), [("reader", set()), ("tenant", {"health"})])
+@pytest.mark.parametrize(
+    ("kind", "left_out"), [("reader", set()), ("tenant", {"health", "maintenance_state"})]
+)
 async def test_who_reads_reads_all_answers(
     roles: dict[str, str], admin: Connection, kind: str, left_out: set[str]
 ) -> None:

@@ -278,7 +278,7 @@ async def test_killed_anywhere(
         " and relnamespace = 'execlog'::regnamespace"
     )
     lasting = {"maintenance", "recorder_progress", "schema_migration"}
-    lasting |= {"rollup", "rollup_name", "rollup_state"}
+    lasting |= {"rollup", "rollup_name", "rollup_slot", "rollup_state"}
     assert {found["relname"] for found in leftovers} == lasting
 
 
