@@ -162,7 +162,8 @@ class Caretaker:
             await limits.lift(connection, session=True)
             await lease.send(["vacuum"], words)
         finally:
-            await finished(limits.put_back(connection, before, session=True))
+            if not lease.session.is_lost:
+                await finished(limits.put_back(connection, before, session=True))
 
     def _judged(self, error: BaseException) -> tuple[Literal["postponed", "failed"], str]:
         """What an error says of a step."""

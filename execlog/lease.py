@@ -22,7 +22,7 @@ from execlog import limits
 from execlog.errors import InvalidArgument
 from execlog.resources import folder
 from execlog.rows import aware, aware_fields
-from execlog.session import Session
+from execlog.session import DRIVER_ERRORS, Session
 from execlog.statements import Statement, load_statements
 from execlog.target import LONGEST_SECONDS
 from execlog.template import filled, pieces
@@ -120,7 +120,7 @@ class Lease:
     async def release(self, *, completed: bool, left: int | None) -> datetime | None:
         """Gives it back, also if we are cancelled; answers when a run was completed last.
 
-        Raises CancelledError only.
+        Raises as the driver does.
 
         Args:
             completed: Whether all is as it should be.
@@ -130,8 +130,11 @@ class Lease:
         async def released() -> datetime | None:
             if self.session.is_lost:
                 await self.session.reopen()
+            if completed:
+                await self.look()
             async with self.transaction():
-                found = await self.fetch("release", self._token, completed, left)
+                values = self._token, self.now if completed else None, left
+                found = await self.fetch("release", *values)
             return aware(found[0]["maintained_at"]) if found else None
 
         return await finished(released())
@@ -185,20 +188,19 @@ class Lease:
         """Also if we are cancelled. Raises CancelledError only."""
         if not self.session.is_lost:
             sql = self._statements["rollback"].sql
-            await finished(self.session.connection.execute(sql, timeout=_QUICK_SECONDS))
+            with contextlib.suppress(*DRIVER_ERRORS):
+                await finished(self.session.connection.execute(sql, timeout=_QUICK_SECONDS))
 
 
-async def finished(sent: Coroutine[Any, Any, Answer]) -> Answer | None:
-    """Carried out even if we are cancelled; None if it failed. Raises CancelledError only."""
+async def finished(sent: Coroutine[Any, Any, Answer]) -> Answer:
+    """Carried out to its end even if we are cancelled meanwhile. Raises what it raises."""
     task = asyncio.ensure_future(sent)
     try:
-        with contextlib.suppress(Exception):
-            return await asyncio.shield(task)
+        return await asyncio.shield(task)
     except asyncio.CancelledError:
         # The connection is the caller's again.
         await asyncio.gather(task, return_exceptions=True)
         raise
-    return None
 
 
 @functools.cache

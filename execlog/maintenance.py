@@ -7,6 +7,7 @@ later the next call goes on from what is there.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -15,10 +16,10 @@ from typing import TYPE_CHECKING, Literal, get_args
 from execlog import arguments
 from execlog.caretaker import Caretaker
 from execlog.errors import InvalidArgument, driver_errors
-from execlog.lease import Lease, Standing
+from execlog.lease import Lease
 from execlog.models import Model
 from execlog.partitions import Action, Interval, Step, Wish
-from execlog.session import Session
+from execlog.session import DRIVER_ERRORS, Session
 from execlog.template import SCHEMA
 
 if TYPE_CHECKING:
@@ -220,8 +221,6 @@ async def maintain(
 async def _maintained(lease: Lease, wanted: Maintenance) -> MaintenanceRun:
     """Does what is to be done, if nobody else is at it."""
     log = Caretaker(lease)
-    standing: Standing | None = None
-    completed, left = False, None
     try:
         standing = await lease.take()
         if not standing.is_ours:
@@ -236,11 +235,13 @@ async def _maintained(lease: Lease, wanted: Maintenance) -> MaintenanceRun:
         planned = await log.planned(wanted.wish())
         steps = [_told(step, *await log.done(step, planned.shape, limit)) for step in planned.steps]
         left = await log.left(wanted.wish(), planned)
-        completed = all(step.outcome == "done" for step in steps)
-    finally:
+    except BaseException:
         # Also if it is not known whose it is, because we were cancelled.
-        if standing is None or standing.is_ours:
-            ended = await lease.release(completed=completed, left=left)
+        with contextlib.suppress(*DRIVER_ERRORS):
+            await lease.release(completed=False, left=None)
+        raise
+    completed = all(step.outcome == "done" for step in steps)
+    ended = await lease.release(completed=completed, left=left)
     if completed and ended is not None:
         return MaintenanceRun(steps, maintained_at=ended)
     return MaintenanceRun(steps, maintained_at=standing.maintained_at, behind=standing.behind)

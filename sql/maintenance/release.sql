@@ -1,6 +1,6 @@
 -- Others may maintain, and know how it went.
 -- $1 token uuid
--- $2 completed boolean
+-- $2 completed_at timestamptz?
 -- $3 left_in_default bigint?
 -- Columns: maintained_at timestamptz?
 -- Index: none
@@ -10,7 +10,7 @@ set
     token = null,
     held_since = null,
     held_until = null,
-    maintained_at = case when $2::boolean then statement_timestamp() else maintained_at end,
+    maintained_at = coalesce($2::timestamptz, maintained_at),
     left_in_default = coalesce($3::bigint, left_in_default)
 where token = $1::uuid
 returning maintained_at
