@@ -90,3 +90,21 @@ def test_a_dsn_is_not_quoted() -> None:
         raise ValueError("postgresql://secret")
     assert caught.value.__cause__ is None
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "message", "said"),
+    [
+        ("57014", "canceling statement due to statement timeout", "statement timeout"),
+        ("57014", "canceling statement due to user request", "query canceled"),
+        ("57014", "breche Anweisung wegen Zeitüberschreitung ab", "query canceled"),
+        ("55P03", "canceling statement due to lock timeout", "lock timeout"),
+        ("55P03", "could not obtain lock on row in relation secret", "lock not available"),
+    ],
+)
+def test_a_limit_is_named(sqlstate: str, message: str, said: str) -> None:
+    """As far as the server's language lets it be known."""
+    error = asyncpg.PostgresError.new({"C": sqlstate, "M": message, "S": "ERROR"})
+    with pytest.raises(execlog.StoreUnavailable) as caught, driver_errors("get"):
+        raise error
+    assert str(caught.value) == f"get: {said} ({sqlstate})"

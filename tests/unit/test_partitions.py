@@ -11,7 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from execlog.partitions import Interval, Partition, Step, Strays, Wish, plan, slot
+from execlog.partitions import (
+    Interval,
+    Partition,
+    Step,
+    Strays,
+    Wish,
+    left_in_default,
+    plan,
+    slot,
+)
 
 DAY = timedelta(days=1)
 NOW = datetime(2026, 11, 24, 16, 30, tzinfo=UTC)
@@ -191,3 +200,75 @@ def test_one_run_is_enough(
     left = [time for time in strays if time not in needed]
     again = plan(found, strayed(left, interval), wish, NOW)
     assert [one.action for one in again if one.action != "thin"] == []
+
+
+HOUR = timedelta(hours=1)
+
+
+def hours(first: int, last: int) -> list[Partition]:
+    """The partitions of some hours before now."""
+    begins, _ = slot(NOW, "hour")
+    return [
+        Partition(f"h{n}", begins - n * HOUR, begins - (n - 1) * HOUR, bytes=1, vacuumed_at=NOW)
+        for n in range(last, first - 1, -1)
+    ]
+
+
+def test_strays_get_no_partition_beyond_two_thousand() -> None:
+    """What is asked for comes all the same, and a log that has more already goes on."""
+    begins, _ = slot(NOW, "hour")
+    strays = Strays({begins - n * HOUR: 1000 for n in range(3000, 3100)}, 100_000)
+    wish = Wish("hour", 24)
+    for there, attached in ((0, 25 + 100), (1960, 40), (1975, 25), (2500, 25)):
+        steps = plan(hours(1, there), strays, wish, NOW)
+        assert [one.action for one in steps] == ["attach"] * attached
+    assert left_in_default(hours(1, 1960), strays, wish, NOW) == 0
+    assert left_in_default(hours(1, 2000), strays, wish, NOW) == 100_000
+
+
+def test_a_hundred_slots_at_once_and_the_latest_first() -> None:
+    begins, _ = slot(NOW, "hour")
+    strays = Strays({begins - n * HOUR: 1000 for n in range(1, 251)}, 250_000)
+    there: list[Partition] = hours(0, 0)
+    for rest in (150, 50, 0):
+        steps = plan(there, strays, Wish("hour", 0), NOW)
+        assert max(one.begins for one in steps) == max(strays.rows)
+        there = after(there, steps)
+        gone = {one.begins for one in there}
+        rows = {time: count for time, count in strays.rows.items() if time not in gone}
+        strays = Strays(rows, sum(rows.values()))
+        assert len(rows) == rest
+
+
+@given(
+    rows=st.dictionaries(
+        st.integers(-4000, 40).map(lambda n: slot(NOW + n * DAY, "day")[0]),
+        st.sampled_from([1, 1, 2, 9, 10, 11, 99, 100, 999, 1000, 5000]),
+        max_size=130,
+    ),
+    unlisted=st.sampled_from([0, 3, 700]),
+    ahead=st.integers(0, 8),
+    retain=_lengths,
+)
+def test_what_stays_in_default(
+    rows: dict[datetime, int], unlisted: int, ahead: int, retain: timedelta | None
+) -> None:
+    """Slots too far ahead, and those of the past that are poor, alone and among all that stay."""
+    wish = Wish("day", ahead, retain, retain)
+    today, _ = slot(NOW, "day")
+    gone: set[datetime] = set()
+    strays = Strays(rows, sum(rows.values()) + unlisted)
+    there: list[Partition] = []
+    for _ in range(2):  # a hundred at once
+        there = after(there, plan(there, strays, wish, NOW))
+        gone |= {one.begins for one in there}
+        left = {time: count for time, count in rows.items() if time not in gone}
+        strays = Strays(left, sum(left.values()) + unlisted)
+    assert [one for one in plan(there, strays, wish, NOW) if one.action == "attach"] == []
+    assert max(one.begins for one in there) <= today + (ahead + 1) * DAY
+    old = [time for time in left if retain is not None and time + DAY <= NOW - retain]
+    assert left_in_default(there, strays, wish, NOW) == strays.total
+    rest = strays.total - sum(left[time] for time in old)
+    for time, count in left.items():
+        if time not in old:
+            assert time > today + (ahead + 1) * DAY or (count < 1000 and count * 100 < rest)
