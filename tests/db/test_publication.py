@@ -200,7 +200,8 @@ async def test_the_upgrade_under_load(empty_dsn: str, later: Callable[[], list[s
             nonlocal asked
             while not stop.is_set():
                 for name, call in CALLS.items():
-                    if not name.startswith("insert"):
+                    # What maintenance keeps is not there before one of the migrations.
+                    if not name.startswith("insert") and name != "maintenance_state":
                         await call(log)
                         asked += 1
 
