@@ -94,8 +94,9 @@ async def test_what_holds_a_hundredth(pool: Pool) -> None:
         " where begins between '1800-01-01' and '2000-01-01'"
     )
     assert [one["name"].removeprefix(f"{TABLE}_") for one in made] == ["188101"]
-    health = await StrategyExecutionLogRepository(pool).health()
-    assert (health.stray_rows, health.left_in_default) == (898, 898)
+    log = StrategyExecutionLogRepository(pool)
+    assert (await log.health()).stray_rows == 898
+    assert (await log.maintenance_state()).left_in_default == 898
 
 
 async def test_many_months_come_in_several_runs(pool: Pool) -> None:
@@ -106,7 +107,8 @@ async def test_many_months_come_in_several_runs(pool: Pool) -> None:
     for _ in range(3):
         steps = await maintain(pool)
         assert {step.outcome for step in steps} == {"done"}
-        remedies.append(about(list(examined(await log.health(), None)), "DEFAULT").remedy)
+        found = examined(await log.health(), None, await log.maintenance_state())
+        remedies.append(about(list(found), "DEFAULT").remedy)
     assert [remedy is not None for remedy in remedies] == [True, False, False]
     assert await pool.fetchval(f"select count(*) from {DEFAULT}") == 0
 
@@ -122,7 +124,7 @@ async def reading(server: EmbeddedPostgres, clients: int) -> AsyncIterator[tuple
         for _ in range(clients):
             connections.append(await asyncpg.connect(server.dsn))
             stack.push_async_callback(connections[-1].close)
-        found = about(list(examined(await execlog.health(server.dsn), None)), "locks")
+        found = about(list(examined(await execlog.health(server.dsn), None, None)), "locks")
         done = 0
         for connection in connections:
             await connection.execute("begin")
