@@ -826,6 +826,9 @@ async def test_without_a_slot_a_transaction_has_its_own(
         await Log(pool).insert_rows([row(created_at=START)])
     await holder.close()
     assert [(slot >= 64, number) for slot, number in await kept(pool)] == [(True, 2)] * 3
+    await migrate(pool, rollups=True)
+    await Log(pool).insert_rows([row(created_at=START)])
+    assert (await kept(pool))[0] == (0, 2)
     rolled, exact = await both(pool, lambda log: log.metrics(strategy_id="loyalty"))
     assert_same(rolled, exact)
     await verified(pool)

@@ -1,10 +1,15 @@
 -- Rows are added to the rollups from now on. What a log holds already is not in them.
 --
--- The row of the state is put back where it is missing: as of rollups that were off.
+-- Rows of a migration that are missing are put back: of the state, as of rollups that were off, and slots.
 alter table execlog.strategy_execution_log enable trigger roll_up;
 
 insert into execlog.rollup_state (enabled, complete_from)
 values (false, 'infinity')
+on conflict do nothing;
+
+insert into execlog.rollup_slot (slot)
+select slot
+from generate_series(0, 63) as slot
 on conflict do nothing;
 
 delete from execlog.rollup
