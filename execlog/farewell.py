@@ -2,7 +2,8 @@
 
 It says so before it hangs up: an operator ends it, a transaction was idle for too long, a standby
 must remove what its snapshot still sees. asyncpg throws away what comes between two questions, and
-later knows only that the connection is gone. So while nothing is asked, this reads along.
+later knows only that the connection is gone. So this reads along, and keeps what came after the
+last answer, with which it may have come together.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import asyncpg
 
 __all__ = ["Farewell"]
 
-_MOST_BYTES = 64 * 1024
+_MOST_BYTES = 16 * 1024
 _TURNS = 3
+_ANSWERED = b"Z\0\0\0\5T"  # the end of an answer, in a transaction
 
 
 class Farewell(asyncio.Protocol):
@@ -39,7 +41,7 @@ class Farewell(asyncio.Protocol):
 
     def rest(self) -> None:
         """From now on nothing is asked. Never raises."""
-        self._heard, self._quiet = b"", True
+        self._heard, self._quiet = self._heard.rpartition(_ANSWERED)[2], True
 
     async def ask(self) -> None:
         """From now on something is asked.
@@ -58,7 +60,9 @@ class Farewell(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Reads along. Raises as the driver does."""
-        if self._quiet and len(self._heard) < _MOST_BYTES:
+        if not self._quiet:
+            self._heard = (self._heard + data[-_MOST_BYTES:])[-_MOST_BYTES:]
+        elif len(self._heard) < _MOST_BYTES:
             self._heard += data
         self._driver.data_received(data)
 

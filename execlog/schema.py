@@ -3,7 +3,8 @@
 Each file and the record of it are one transaction, under a lock on the table of these records, so
 any number of processes may migrate at once: one applies, the others wait and find nothing left to
 do. (The first file, which makes that table, is under an advisory lock.) What it sends finds names
-in pg_catalog alone: a superuser may run it where others may make functions.
+in pg_catalog alone and runs as the log's owner: a superuser may apply it where others may make
+functions, and nothing of the log becomes the superuser's.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ _STATEMENTS = frozenset(
 _OF_SCHEMA = re.compile(rf"^create schema [^;]+;\n\ncomment on schema {SCHEMA} is '[^']+';\n", re.M)
 # An object of this name is there: table, schema, column, function, anything else.
 _THERE = frozenset({"42P07", "42P06", "42701", "42723", "42710"})
+_NO_RIGHT = "42501"
 _REMEDY = (
     "if the objects of a migration are there and its record is not, restore the rows of"
     " schema_migration, or insert those that `execlog migrate --sql` prints for it"
@@ -138,7 +140,7 @@ def dump_migrations(*, schema: str = SCHEMA) -> str:
     """
     where = arguments.schema(schema)
     record = _statements(SCHEMA)["record"].sql
-    parts = [_script("pin")]
+    parts = [filled(_script("pin"), where)]
     for file in _load():
         # Neither a name nor a checksum holds a quote: see _NAME.
         literal = record.replace("$1::text", f"'{file.name}'")
@@ -191,18 +193,18 @@ def _sent(file: _Migration) -> str:
 async def _switch(connection: Connection, schema: str, lock: str, *, enabled: bool) -> None:
     """Has rollups kept from now on, or not any more."""
     script = _script(f"{'enable' if enabled else 'disable'}_rollups")
-    async with connection.transaction(), _settings(connection):
+    async with connection.transaction(), _settings(connection, schema):
         await _limit(connection, schema, lock)
         for sql in pieces(script):
             await connection.execute(filled(sql, schema), timeout=LONGEST_SECONDS)
 
 
 @contextlib.asynccontextmanager
-async def _settings(connection: Connection) -> AsyncIterator[None]:
-    """Nothing ends what is long, and names are found in pg_catalog alone, until the block ends."""
+async def _settings(connection: Connection, schema: str) -> AsyncIterator[None]:
+    """Nothing ends what is long, and as `pin` says, until the block ends."""
     kept = await limits.held(connection)
     await limits.lift(connection)
-    await connection.execute(_script("pin"), timeout=_QUICK_SECONDS)
+    await connection.execute(filled(_script("pin"), schema), timeout=_QUICK_SECONDS)
     yield
     # The transaction may be the caller's, and goes on.
     await limits.put_back(connection, kept)
@@ -266,7 +268,7 @@ async def _apply(
         None if connection.is_in_transaction() else "read_committed"
     )
     try:
-        async with connection.transaction(isolation=isolation), _settings(connection):
+        async with connection.transaction(isolation=isolation), _settings(connection, schema):
             await _limit(connection, schema, wait)
             await connection.execute(alone)
             applied = file.name in await _applied(connection, schema)
@@ -283,5 +285,7 @@ async def _apply(
         text = f"{file.name}: failed ({error.sqlstate}); nothing of it was applied"
         if error.sqlstate in _THERE:
             text += f"; {_REMEDY}"
+        elif error.sqlstate == _NO_RIGHT:
+            text += "; whoever owns the log makes it, and needs CREATE on its schema"
         raise MigrationError(text, error.sqlstate) from error
     return not applied

@@ -48,7 +48,47 @@ returns integer
 language sql
 return 64 + (pg_catalog.pg_current_xact_id()::text::numeric % 2147000000)::integer;
 
-alter function execlog.partitions() set search_path = pg_catalog, pg_temp;
+-- Each bound is asked for once: of a partition that goes meanwhile there is none any more.
+create or replace function execlog.partitions()
+returns table (id oid, is_default boolean, begins timestamptz, ends timestamptz)
+language sql
+stable
+set datestyle = 'ISO'
+set timezone = 'UTC'
+set search_path = pg_catalog, pg_temp
+as $$
+    with said as materialized (
+        select
+            child.oid as id,
+            pg_get_expr(child.relpartbound, child.oid) as expression
+        from pg_inherits as link
+        join pg_class as child on child.oid = link.inhrelid
+        where link.inhparent = 'execlog.strategy_execution_log'::regclass
+    ),
+    bound as (
+        select
+            id,
+            expression,
+            substring(expression from 'FROM \(''([^'']+)''\)')::timestamptz as begins,
+            substring(expression from 'TO \(''([^'']+)''\)')::timestamptz as ends
+        from said
+        where expression is not null
+    )
+    select
+        id,
+        expression = 'DEFAULT',
+        case
+            when begins is null or begins < '0001-01-02 00:00:00+00' then '-infinity'
+            when begins > '9999-12-30 00:00:00+00' then 'infinity'
+            else begins
+        end,
+        case
+            when ends is null or ends > '9999-12-30 00:00:00+00' then 'infinity'
+            when ends < '0001-01-02 00:00:00+00' then '-infinity'
+            else ends
+        end
+    from bound
+$$;
 
 -- On a cluster these two are others, which read rows alone (`execlog distribute`).
 do $migration$

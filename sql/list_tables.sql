@@ -4,7 +4,8 @@
 --
 -- The newest partitions first, then DEFAULT, which takes what no other covers, then the rollups. Rows are
 -- as the server's last ANALYZE saw them, or its statistics before the first; where it has none, as on a
--- standby, they are unknown. An end of the calendar is no time.
+-- standby, they are unknown. An end of the calendar is no time. One that has just
+-- gone has no size.
 with stored as (
     select
         partition.id,
@@ -35,8 +36,8 @@ select
         when pg_stat_get_live_tuples(class.oid) > 0 then pg_stat_get_live_tuples(class.oid)
         when pg_stat_get_tuples_inserted(class.oid) > 0 or pg_relation_size(class.oid) = 0 then 0
     end::bigint as estimated_rows,
-    pg_table_size(class.oid) as table_bytes,
-    pg_indexes_size(class.oid) as index_bytes
+    coalesce(pg_table_size(class.oid), 0) as table_bytes,
+    coalesce(pg_indexes_size(class.oid), 0) as index_bytes
 from stored
 join pg_catalog.pg_class as class on class.oid = stored.id
 order by

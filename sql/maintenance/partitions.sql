@@ -3,13 +3,13 @@
 -- Index: none
 --
 -- ours: a plain table in our schema; others are counted and left alone. bytes are those of the rows: none
--- where nothing was ever stored there. thinned: only failures are left.
+-- where nothing was ever stored there, or it has just gone. thinned: only failures are left.
 select
     child.relname::text as name,
     partition.begins,
     partition.ends,
     child.relkind = 'r' and child.relnamespace = 'execlog'::regnamespace as ours,
-    pg_relation_size(child.oid) as bytes,
+    coalesce(pg_relation_size(child.oid), 0) as bytes,
     child.reloptions is not null as tuned,
     obj_description(child.oid, 'pg_class') is not distinct from 'Failures only.' as thinned,
     greatest(pg_stat_get_last_vacuum_time(child.oid), pg_stat_get_last_autovacuum_time(child.oid)) as vacuumed_at

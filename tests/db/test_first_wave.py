@@ -8,10 +8,11 @@ import asyncpg
 import pytest
 
 import execlog
-from execlog import StrategyExecutionLogRepository
+from execlog import MigrationError, StrategyExecutionLogRepository
 from execlog.schema import migration_names
 from tests import first_wave
 from tests.databases import TABLE
+from tests.rows import row
 from tests.types import Pool
 
 STRATEGIES = ("loyalty", "referral", "all of it\t\\ 'quoted' \N{SNOWMAN}")
@@ -89,3 +90,32 @@ async def test_an_upgrade_leaves_it_as_it_was(old_dsn: str) -> None:
         assert (await told(pool))["rows"] == upgraded["rows"]
     async with asyncpg.create_pool(old_dsn, min_size=1, max_size=1) as pool:
         assert (await told(pool))["ranking"] == upgraded["ranking"]
+
+
+async def test_all_of_it_stays_its_owners(old_dsn: str) -> None:
+    """Whoever applies the migrations, here a superuser; who asks afterwards is who asked before."""
+    strangers = """
+        select relname::text from pg_class
+        where relnamespace = 'execlog'::regnamespace and relowner <> 'first_owner'::regrole
+        union all
+        select proname::text from pg_proc
+        where pronamespace = 'execlog'::regnamespace and proowner <> 'first_owner'::regrole
+    """
+    connection = await asyncpg.connect(old_dsn)
+    async with connection.transaction():
+        await execlog.migrate(connection, rollups=True)
+        assert await connection.fetchval("select current_user") == "postgres"
+        assert await connection.fetchval("show search_path") == '"$user", public'
+    assert await connection.fetch(strangers) == []
+    async with asyncpg.create_pool(old_dsn, min_size=1, max_size=1) as pool:
+        assert await StrategyExecutionLogRepository(pool).insert_rows([row(realm_id="north")]) == 1
+    await connection.close()
+
+
+async def test_an_owner_who_may_not_make_anything_is_told(old_dsn: str) -> None:
+    connection = await asyncpg.connect(old_dsn)
+    await connection.execute("revoke create on schema execlog from first_owner")
+    await connection.close()
+    with pytest.raises(MigrationError, match="needs CREATE on its schema") as caught:
+        await execlog.migrate(old_dsn)
+    assert caught.value.sqlstate == "42501"

@@ -1,8 +1,22 @@
--- Until the transaction ends, or its search_path is put back, names are looked up in pg_catalog alone: in
--- another schema anybody may have made a function or an operator that fits better.
+-- Until the transaction ends, or `unpin` has run: names are looked up in pg_catalog alone, since in another
+-- schema anybody may have made a function or an operator that fits better; and all is done as the log's
+-- owner, so that what a migration makes is the owner's too, whoever applies it.
 do $$
+declare
+    owner name;
 begin
     perform pg_catalog.set_config('execlog_migrate.search_path', pg_catalog.current_setting('search_path'), true);
+    perform pg_catalog.set_config('execlog_migrate.role', pg_catalog.current_setting('role'), true);
     perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+    select rolname
+    into owner
+    from pg_class
+    join pg_roles on pg_roles.oid = relowner
+    where pg_class.oid = to_regclass('execlog.strategy_execution_log')
+        and rolname <> current_user
+        and pg_has_role(relowner, case when current_setting('server_version_num')::integer < 160000 then 'member' else 'set' end);
+    if owner is not null then
+        perform set_config('role', owner, true);
+    end if;
 end
 $$;
