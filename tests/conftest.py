@@ -1,13 +1,14 @@
 """Fixtures: a real server, a clone of a migrated database for each test, a pool on it.
 
 With `EXECLOG_TEST_POOLER=1` all of it goes through a PgBouncer in transaction mode, but for the
-tests that are marked `session`.
+tests that are marked `session`. Those that are marked `long` run with `EXECLOG_TEST_LONG=1` only.
 """
 
 from __future__ import annotations
 
 import functools
 import os
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from tests import databases, pooler, server
 from tests.types import Pool
 
 _served = pytest.StashKey[str]()
-_POOLED = bool(os.environ.get("EXECLOG_TEST_POOLER"))
+_LONG, _POOLED = (bool(os.environ.get(f"EXECLOG_TEST_{name}")) for name in ("LONG", "POOLER"))
 if _POOLED:  # as whoever has a pooler makes connections
     for name in ("connect", "create_pool"):
         wanted = functools.partial(getattr(asyncpg, name), statement_cache_size=0)
@@ -132,6 +133,8 @@ def later(migrations: Path) -> Callable[[], list[str]]:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if _POOLED and item.get_closest_marker("session"):
         pytest.skip("sets something for its session, which a pooler shares")
+    if not _LONG and item.get_closest_marker("long"):
+        pytest.skip("long; EXECLOG_TEST_LONG=1 runs it")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -149,7 +152,11 @@ def pytest_testnodedown(node: Any, error: object) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     served = terminalreporter.config.stash.get(_served, "no server: no test asked for one")
-    for report in terminalreporter.stats.get("skipped", []):
-        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
-        terminalreporter.write_line(f"not run: {report.nodeid} ({reason})")
+    left_out = Counter(
+        (report.nodeid.partition("[")[0], str(report.longrepr[2]))
+        for report in terminalreporter.stats.get("skipped", [])
+    )
+    for (name, reason), count in left_out.items():
+        times = f" x {count}" if count > 1 else ""
+        terminalreporter.write_line(f"not run: {name}{times} ({reason.removeprefix('Skipped: ')})")
     terminalreporter.write_line(f"execlog was tested on: {served}")

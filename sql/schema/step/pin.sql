@@ -1,6 +1,7 @@
 -- Until the transaction ends, or `unpin` has run: names are looked up in pg_catalog alone, since in another
 -- schema anybody may have made a function or an operator that fits better; and all is done as the log's
--- owner, so that what a migration makes is the owner's too, whoever applies it.
+-- owner, so that what a migration makes is the owner's too, whoever applies it. On a cluster each machine is
+-- told by one connection: of functions it is told by no other than that which changed the tables.
 do $$
 declare
     owner name;
@@ -17,6 +18,9 @@ begin
         and pg_has_role(relowner, case when current_setting('server_version_num')::integer < 160000 then 'member' else 'set' end);
     if owner is not null then
         perform set_config('role', owner, true);
+    end if;
+    if to_regproc('pg_catalog.create_distributed_table') is not null then
+        perform set_config('citus.multi_shard_modify_mode', 'sequential', true);
     end if;
 end
 $$;
