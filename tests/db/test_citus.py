@@ -28,7 +28,7 @@ from execlog import (
     template,
 )
 from execlog.repository import statements
-from tests.db.test_cli import run
+from tests.command import run
 from tests.db.test_roles import as_role
 from tests.recording import balanced, load
 from tests.rows import T0, row

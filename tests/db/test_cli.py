@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -16,21 +15,9 @@ import pytest
 
 import execlog
 from execlog.schema import migration_names
+from tests.command import COMMAND, run
 
-COMMAND = Path(sys.executable).with_name("execlog")
 ALL = "".join(f"{name}\n" for name in migration_names())
-
-
-def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    plain = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-    plain.pop("EXECLOG_DSN", None)
-    return subprocess.run(
-        [COMMAND, *words],
-        capture_output=True,
-        text=True,
-        env={**plain, **environment},
-        timeout=140,
-    )
 
 
 def test_migrate(empty_dsn: str) -> None:

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 from execlog import StrategyExecutionLog, StrategyExecutionLogRepository
 from execlog.cli import app
-from tests.db.test_cli import COMMAND, run
+from tests.command import COMMAND, run
 from tests.rows import STRATEGY, row
 
 # What would clear a terminal, turn its text, or be read as markup.

@@ -26,8 +26,8 @@ import execlog
 from execlog import StrategyExecutionLog, StrategyExecutionLogRepository
 from execlog.embedded import EmbeddedPostgres
 from execlog.schema import migration_names
+from tests.command import COMMAND, run
 from tests.databases import CLIENTS, TABLE, in_database
-from tests.db.test_cli import COMMAND, run
 from tests.db.test_cli_reading import NASTY, in_shell, on_terminal
 from tests.oracle import newest_first
 from tests.recording import until

@@ -16,7 +16,7 @@ from execlog import (
     StrategyExecutionLogRepository,
 )
 from execlog import repository as module
-from tests.db.test_cli import run
+from tests.command import run
 from tests.recording import assert_sum, record
 from tests.rows import STRATEGY, T0, row
 from tests.types import Pool

@@ -25,8 +25,8 @@ from execlog.errors import driver_errors
 from execlog.parameters import LEFT_OUT, SETTINGS
 from execlog.web import create_app
 from tests import databases, standby
+from tests.command import COMMAND, run
 from tests.databases import TABLE, WAITING
-from tests.db.test_cli import COMMAND, run
 from tests.recording import record, until
 from tests.rows import STRATEGY, row
 from tests.standby import Pair, socket_of

@@ -33,8 +33,8 @@ from execlog.partitions import Step, slot
 from execlog.repository import statements
 from execlog.session import Session
 from execlog.template import filled, pieces
+from tests.command import run
 from tests.databases import TABLE, WAITING
-from tests.db.test_cli import run
 from tests.recording import assert_sum, record, until
 from tests.rows import row
 from tests.types import Pool

@@ -29,8 +29,8 @@ from execlog import (
 )
 from execlog.lease import Lease
 from execlog.session import Session
+from tests.command import run
 from tests.databases import CLIENTS, TABLE, WAITING
-from tests.db.test_cli import run
 from tests.db.test_cli_transfer import diagnosis, with_user
 from tests.db.test_upgrades import taken_out
 from tests.recording import until

@@ -22,8 +22,8 @@ from execlog import (
 from execlog.embedded import EmbeddedPostgres
 from execlog.schema import migration_names
 from tests import databases
+from tests.command import run
 from tests.databases import TABLE
-from tests.db.test_cli import run
 from tests.db.test_cli_transfer import diagnosis
 from tests.db.test_faults import CALLS
 from tests.recording import until

@@ -24,8 +24,8 @@ from execlog import (
 )
 from execlog.embedded import _find_binaries
 from execlog.template import quoted
+from tests.command import run
 from tests.databases import TABLE
-from tests.db.test_cli import run
 from tests.db.test_faults import CALLS
 from tests.rows import fields, row
 from tests.types import Connection, Pool

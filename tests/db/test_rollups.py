@@ -36,7 +36,7 @@ from execlog import (
 from execlog.ids import uuid7
 from execlog.repository import statements
 from tests import databases
-from tests.db.test_cli import run
+from tests.command import run
 from tests.db.test_faults import CALLS
 from tests.oracle import Realms, Window, close, many, own_realms
 from tests.outage import Outage

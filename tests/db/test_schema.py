@@ -15,7 +15,7 @@ import execlog
 from execlog import InvalidArgument, MigrationError, StoreUnavailable, schema
 from execlog.ids import uuid7
 from execlog.schema import migration_names
-from tests.db.test_cli import run
+from tests.command import run
 from tests.rows import row
 from tests.types import Pool
 

@@ -10,7 +10,8 @@ import pytest
 
 import execlog
 from execlog import ExecutionRecorder, InvalidArgument, StrategyExecutionLogRepository
-from tests.db.test_cli import ALL, run
+from tests.command import run
+from tests.db.test_cli import ALL
 from tests.db.test_faults import CALLS
 from tests.rows import fields, row
 from tests.types import Pool

@@ -23,7 +23,7 @@ from execlog.resources import folder
 from execlog.schema import migration_names
 from execlog.web import create_app
 from tests import databases
-from tests.db.test_cli import run
+from tests.command import run
 from tests.db.test_faults import CALLS
 from tests.db.test_roles import WRITES, login, prefix
 from tests.rows import fields, row
