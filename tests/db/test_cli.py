@@ -77,6 +77,7 @@ def test_a_full_disk_and_a_reader_that_left(unbuffered: str) -> None:
     assert left.stderr == ""
 
 
+@pytest.mark.long
 async def test_the_demo_on_ones_own_server(empty_dsn: str) -> None:
     done = run("demo", "-n", "120", "--dsn", empty_dsn)
     assert (done.returncode, done.stderr) == (0, "")
@@ -113,6 +114,7 @@ def test_the_demo_on_a_server_of_its_own() -> None:
         assert re.search(rf"^{code}\t\d+$", done.stdout, re.MULTILINE)
 
 
+@pytest.mark.long
 def test_ctrl_c_in_the_demo() -> None:
     with tempfile.TemporaryDirectory(dir="/tmp", ignore_cleanup_errors=True) as folder:
         os.chmod(folder, 0o755)  # the server's own user looks in

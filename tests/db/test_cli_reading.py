@@ -383,6 +383,7 @@ def test_a_server_that_is_away_or_not_migrated(words: tuple[str, ...], empty_dsn
     assert len(bare.stderr.splitlines()) == 1
 
 
+@pytest.mark.long
 def test_a_narrow_and_a_wide_terminal(dsn: str, rows: list[StrategyExecutionLog]) -> None:
     wide = on_terminal("failures", dsn=dsn, columns=200)
     assert re.search(r"\x1b\[31merror *\x1b\[0m", wide)
@@ -402,6 +403,7 @@ def test_a_narrow_and_a_wide_terminal(dsn: str, rows: list[StrategyExecutionLog]
     assert not re.search("[\x1b\x7f\x9b\u202e]", table)
 
 
+@pytest.mark.long
 def test_the_local_zone_and_an_encoding_that_lacks_much(
     dsn: str, rows: list[StrategyExecutionLog]
 ) -> None:
@@ -431,6 +433,7 @@ def in_shell(line: str, dsn: str) -> tuple[str, str]:
     return done.stdout, done.stderr
 
 
+@pytest.mark.long
 async def test_the_shell_completes_strategies(
     dsn: str, rows: list[StrategyExecutionLog], repository: StrategyExecutionLogRepository
 ) -> None:

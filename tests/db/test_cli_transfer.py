@@ -142,6 +142,7 @@ async def test_ctrl_c_while_exporting(dsn: str, many: int) -> None:
     assert all(json.loads(line) for line in lines[:-8])  # a buffer may be torn
 
 
+@pytest.mark.long
 async def test_ctrl_c_where_nothing_moves(dsn: str, many: int) -> None:
     """A pipe that nobody reads, or nobody writes: the first one is enough."""
     for words in (["export"], ["import", "-"]):
@@ -187,6 +188,7 @@ async def test_a_reader_of_an_export_that_leaves(dsn: str, many: int) -> None:
     assert (error, said.split()) == ("", ["1", "1"])
 
 
+@pytest.mark.long
 async def test_a_server_that_goes_while_exporting(dsn: str, many: int) -> None:
     process = await asyncio.create_subprocess_exec(
         COMMAND, "export",
@@ -288,6 +290,7 @@ async def test_what_is_partly_stored_already(dsn: str, pool: Pool) -> None:
     assert await pool.fetchval(f"select count(*) from {TABLE}") == 11_998
 
 
+@pytest.mark.long
 async def test_ctrl_c_while_importing(dsn: str) -> None:
     async with one_more_client(dsn):
         process = await asyncio.create_subprocess_exec(
@@ -431,6 +434,7 @@ def test_many_bad_lines(dsn: str) -> None:
     assert "1 executions stored, 3,000 lines could not be stored" in done.stderr
 
 
+@pytest.mark.long
 async def test_many_rows_that_the_server_refuses(dsn: str, pool: Pool) -> None:
     await pool.execute(f"alter table {TABLE} add constraint few check (nodes_executed < 1)")
     lines = [exported(nodes_executed=n % 2) for n in range(400)]
@@ -439,6 +443,7 @@ async def test_many_rows_that_the_server_refuses(dsn: str, pool: Pool) -> None:
     assert "200 executions stored, 200 lines could not be stored" in done.stderr
 
 
+@pytest.mark.long
 async def test_two_imports_of_the_same_rows_in_another_order(
     dsn: str, repository: StrategyExecutionLogRepository, tmp_path: Path
 ) -> None:
@@ -491,6 +496,7 @@ def test_what_is_no_file_of_lines(dsn: str) -> None:
     assert in_shell(f"{COMMAND} import - <&-", dsn)[1] == "execlog: 0 executions stored\n"
 
 
+@pytest.mark.long
 async def test_a_server_that_dies(tmp_path: Path) -> None:
     """What was stored till then, and one line, whatever the driver logs."""
     with EmbeddedPostgres() as server:

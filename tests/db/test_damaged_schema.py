@@ -129,7 +129,8 @@ async def outside_of_the_tree(template: str, damage: str) -> list[str]:
     return found
 
 
-CASES = [(kind, 0) for kind in (*DAMAGES, "rows")] + [("columns", n) for n in range(1, SLICES)]
+CASES = [pytest.param(kind, 0) for kind in (*DAMAGES, "rows") if kind != "columns"]
+CASES += [pytest.param("columns", n, marks=pytest.mark.long) for n in range(SLICES)]
 
 
 @pytest.mark.parametrize(("kind", "number"), CASES)
@@ -179,6 +180,7 @@ for command in commands:
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "damage",
     [

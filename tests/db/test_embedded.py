@@ -102,6 +102,7 @@ async def test_a_server_for_a_block() -> None:
     server.close()
 
 
+@pytest.mark.long
 def test_two_at_once(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
     with EmbeddedPostgres() as one, EmbeddedPostgres() as two:
@@ -117,6 +118,7 @@ def test_a_holder_that_is_killed(temporary: Path, how: signal.Signals) -> None:
     assert ends(server)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "body",
     [
@@ -135,6 +137,7 @@ def test_a_holder_that_ends(temporary: Path, body: str) -> None:
     assert ends(server)
 
 
+@pytest.mark.long
 def test_a_forked_child_leaves_the_server_to_its_parent(temporary: Path) -> None:
     holder = hold(
         temporary,
@@ -149,6 +152,7 @@ def test_a_forked_child_leaves_the_server_to_its_parent(temporary: Path) -> None
     assert ends(server)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("delay", [0.05, 0.12, 0.2, 0.28, 0.36])
 def test_a_holder_that_is_killed_while_the_server_starts(temporary: Path, delay: float) -> None:
     holder = hold(temporary, "time.sleep(60)")
@@ -158,6 +162,7 @@ def test_a_holder_that_is_killed_while_the_server_starts(temporary: Path, delay:
     assert err == ""
 
 
+@pytest.mark.long
 def test_a_watchdog_that_is_killed(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
     with EmbeddedPostgres() as server:
@@ -168,6 +173,7 @@ def test_a_watchdog_that_is_killed(temporary: Path, monkeypatch: pytest.MonkeyPa
     assert ends(pid)
 
 
+@pytest.mark.long
 async def test_a_server_that_dies(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
     with EmbeddedPostgres() as server:
@@ -263,6 +269,7 @@ def test_no_binaries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         EmbeddedPostgres().start()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["closed", "long", "with,comma"])
 def test_a_temporary_folder_that_a_socket_can_not_be_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
@@ -351,6 +358,7 @@ def test_an_ordinary_user(python: str) -> None:
     assert (done.stdout, done.stderr, done.returncode) == ("65534\n", "", 0)
 
 
+@pytest.mark.long
 @as_root
 @pytest.mark.parametrize("folder", ["/missing", "long"])
 def test_a_user_without_a_name(python: str, temporary: Path, folder: str) -> None:
@@ -371,6 +379,7 @@ def test_a_user_without_a_name(python: str, temporary: Path, folder: str) -> Non
     subprocess.run(["rm", "-r", home], check=True)
 
 
+@pytest.mark.long
 @as_root
 def test_a_data_folder_whose_owner_has_no_name(tmp_path: Path) -> None:
     uid = nameless()
@@ -401,6 +410,7 @@ def test_a_name_that_can_not_be_done_without(tmp_path: Path) -> None:
     assert "add a line for it to /etc/passwd, or use a server of your own" in line
 
 
+@pytest.mark.long
 @as_root
 def test_root_that_may_not_become_somebody_else() -> None:
     rights = ["setpriv", "--bounding-set=-setuid,-setgid", "--inh-caps=-setuid,-setgid"]
@@ -446,6 +456,7 @@ def link(source: str, target: str) -> None:
         shutil.copy(source, target)
 
 
+@pytest.mark.long
 @as_root
 @pytest.mark.parametrize("kind", ["wheel", "masked", "debian", "links"])
 async def test_binaries_that_only_root_can_reach(
@@ -504,6 +515,7 @@ def test_the_server_gets_nothing_of_the_callers_environment(
         assert variables(server._watchdog.pid) == kept
 
 
+@pytest.mark.long
 @as_root
 def test_an_ordinary_users_server_gets_nothing_of_its_environment(python: str) -> None:
     code = (
@@ -539,6 +551,7 @@ def test_a_data_folder_below_a_link(tmp_path: Path) -> None:
     assert (tmp_path / "elsewhere" / "data" / "PG_VERSION").exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("code", "said"),
     [

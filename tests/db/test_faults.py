@@ -186,6 +186,7 @@ async def test_a_closed_pool(dsn: str) -> None:
         await StrategyExecutionLogRepository(pool).count_by_status(strategy_id=STRATEGY)
 
 
+@pytest.mark.long
 async def test_a_whole_server_that_is_killed_and_one_that_is_frozen() -> None:
     with EmbeddedPostgres() as server:
         await execlog.migrate(server.dsn)
@@ -334,6 +335,7 @@ async def test_half_of_the_time_is_left_for_a_sample(dsn: str, pool: Pool, metho
     assert getattr(found, "duration", found).method == "sample"
 
 
+@pytest.mark.long
 @pytest.mark.session
 async def test_a_server_that_has_no_room_to_sort(dsn: str) -> None:
     async with asyncpg.create_pool(dsn, min_size=1, max_size=1) as pool:

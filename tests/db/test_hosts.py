@@ -196,6 +196,7 @@ async def test_a_first_host_that_is_down(pair: Pair) -> None:
         assert await recorder.flush()
 
 
+@pytest.mark.long
 async def test_a_first_host_that_answers_nothing(pair: Pair, deaf: int) -> None:
     """Each host has the time that the DSN says, else its share of ours."""
     first = f"127.0.0.1:{deaf}"

@@ -102,6 +102,7 @@ def has(pool_version: int, limit: str) -> bool:
     return limit != "transaction_timeout" or pool_version >= 17
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize("limit", ["statement_timeout", "transaction_timeout"])
 @pytest.mark.parametrize("work", [rebuilt, verified, maintained, erased, migrated])
@@ -140,6 +141,7 @@ async def test_whoever_has_set_them(dsn: str, pool: Pool, migrations: Path, wher
     assert {"attach", "vacuum"} <= {step.action for step in steps}
 
 
+@pytest.mark.long
 async def test_a_vacuum_that_takes_longer_than_its_role_may(
     dsn: str, pool: Pool, hasty: str, repository: StrategyExecutionLogRepository
 ) -> None:
@@ -158,6 +160,7 @@ async def test_a_vacuum_that_takes_longer_than_its_role_may(
     assert longest.seconds > 0.5
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("work", [rebuilt, verified, maintained, migrated])
 async def test_a_client_that_stands_still_for_a_while(
     dsn: str,

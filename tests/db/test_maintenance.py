@@ -247,6 +247,7 @@ async def test_a_reader_in_the_way(
     assert {step.outcome for step in await maintain(dsn, **KEPT)} == {"done"}
 
 
+@pytest.mark.long
 async def test_killed_anywhere(
     dsn: str,
     pool: Pool,
@@ -720,6 +721,7 @@ def test_a_recorder_takes_nothing_else_for_it() -> None:
         ExecutionRecorder("postgresql://", maintenance={"interval": "day"})  # type: ignore[arg-type]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("within_an_hour")
 async def test_four_hundred_partitions(dsn: str) -> None:
     """Who asks about a window locks its partitions only, also when the plan is kept."""
@@ -754,6 +756,7 @@ async def test_four_hundred_partitions(dsn: str) -> None:
     assert steps == []
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("within_an_hour")
 async def test_clocks_an_hour_ahead_and_behind(dsn: str, pool: Pool) -> None:
     """Rows of the hours around, and the partitions by the server's clock: all find their place."""

@@ -152,6 +152,7 @@ LOGINS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("sqlstate", "spoil", "mend"), LOGINS.values(), ids=LOGINS)
 async def test_a_login_that_is_refused_for_a_while(
     sqlstate: str,

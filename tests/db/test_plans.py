@@ -25,6 +25,7 @@ from tests.types import Pool
 # Twelve days, each a partition of its own, in a year that the migration's own partitions leave out.
 START = datetime(2020, 3, 1, tzinfo=UTC)
 DAYS = 12
+pytestmark = pytest.mark.long
 ROWS_A_DAY = 5000
 STRATEGIES = 20
 UNDATED = 400

@@ -1,4 +1,4 @@
-"""Random faults under load, for as long as `EXECLOG_SOAK_SECONDS` says (5; .ci/run says 30)."""
+"""Random faults under load, for as long as `EXECLOG_SOAK_SECONDS` says (3; .ci/run says 30)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.recording import (
     terminate_others,
 )
 
-SECONDS = float(os.environ.get("EXECLOG_SOAK_SECONDS", "5"))
+SECONDS = float(os.environ.get("EXECLOG_SOAK_SECONDS", "3"))
 Fault = Callable[[Outage, random.Random], Awaitable[object]]
 
 

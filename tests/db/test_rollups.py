@@ -341,6 +341,7 @@ def heavy(chance: random.Random) -> float:
     return chance.paretovariate(0.7)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shape", [lognormal, bimodal, heavy, constant, zero])
 async def test_percentiles_of_many_runs(
     pool: Pool, shape: Callable[[random.Random], float]
@@ -527,6 +528,7 @@ async def test_each_rollup_that_differs_is_named(pool: Pool) -> None:
     await verified(pool)
 
 
+@pytest.mark.long
 async def test_a_rebuilding_while_others_store(pool: Pool) -> None:
     log = Log(pool)
     # Each writer is at each of these hours, always: each of them takes all its tries.
@@ -640,6 +642,7 @@ async def test_switched_off(pool: Pool) -> None:
     await verified(pool)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 async def test_a_server_that_is_killed_under_load() -> None:
     """What is there after it has started again is in the rollups, and nothing else is."""
@@ -935,6 +938,7 @@ async def test_an_hour_whose_rows_are_gone_in_part(pool: Pool) -> None:
     await verified(pool)
 
 
+@pytest.mark.long
 async def test_more_writers_than_slots(dsn: str) -> None:
     connections = [await asyncpg.connect(dsn) for _ in range(70)]
     for number, connection in enumerate(connections):

@@ -169,6 +169,7 @@ async def test_a_partition_of_maintenance_is_as_one_of_the_migration(dsn: str, p
     assert await shape(made) == await shape(f"{TABLE}_default")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("cached", [True, False], ids=["cache", "no cache"])
 @pytest.mark.parametrize("by", ["dsn", "pool"])
 async def test_nobody_notices_a_migration(

@@ -99,6 +99,7 @@ async def test_what_holds_a_hundredth(pool: Pool) -> None:
     assert (await log.maintenance_state()).left_in_default == 898
 
 
+@pytest.mark.long
 async def test_many_months_come_in_several_runs(pool: Pool) -> None:
     """A hundred at once, and as long as some can come the doctor asks for the next run."""
     await stored(pool, "'1990-01-01Z'::timestamptz + n % 120 * interval '31 days'", 120_000)
@@ -136,6 +137,7 @@ async def reading(server: EmbeddedPostgres, clients: int) -> AsyncIterator[tuple
         yield done, f"{found.said} -> {found.remedy}"
 
 
+@pytest.mark.long
 @pytest.mark.timeout(180)
 async def test_the_doctor_looks_at_the_room_for_locks(tmp_path: Path) -> None:
     """What it says fits does fit, about as much more does not, and with the remedy all do."""

@@ -210,6 +210,7 @@ async def test_what_takes_too_long_is_left_out(
     assert await pool.fetchval(idle) == 0
 
 
+@pytest.mark.long
 async def test_many_viewers_leave_a_recorder_its_turn(dsn: str) -> None:
     """Fifty at once on five connections, which a recorder borrows from too."""
     async with asyncpg.create_pool(dsn, min_size=1, max_size=5) as pool:

@@ -211,6 +211,7 @@ def questions(draw: st.DrawFn) -> tuple[str, list[Asked]]:
     return path, draw(st.permutations(values))
 
 
+@pytest.mark.long
 @settings(few, max_examples=5 * _EXAMPLES)
 @given(question=questions())
 async def test_a_page_is_a_page_whatever_is_asked(

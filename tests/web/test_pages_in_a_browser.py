@@ -356,6 +356,7 @@ async def test_two_strategies_are_compared(page: Page, site: Site) -> None:
     assert await table.locator("thead th a").all_inner_texts() == heads[::-1]
 
 
+@pytest.mark.long
 async def test_the_partitions_are_listed(page: Page, site: Site) -> None:
     await page.goto(site.page())
     await follow(page, page.get_by_role("link", name="Storage", exact=True))
@@ -424,6 +425,7 @@ async def test_each_number_is_as_many_rows(
     assert set(await listed(client, cases["no rule matched"] or "")) == no_case
 
 
+@pytest.mark.long
 async def test_each_card_is_of_its_rows(
     page: Page, site: Site, client: httpx2.AsyncClient, answered_by: str
 ) -> None:
@@ -459,6 +461,7 @@ async def test_the_error_rate_is_that_of_its_rows(
     assert text == f"{behind / len(site.of('loyalty', site.now - 4 * HOUR)) * 100:.2f} %"
 
 
+@pytest.mark.long
 async def test_each_bucket_is_as_many_rows(
     page: Page, site: Site, client: httpx2.AsyncClient, answered_by: str
 ) -> None:
@@ -510,6 +513,7 @@ async def test_a_number_of_the_overview_is_as_many_rows(
 # Without scripts.
 
 
+@pytest.mark.long
 async def test_all_is_readable_without_scripts(chrome: Browser, site: Site) -> None:
     async with opened(chrome, site, java_script_enabled=False) as (page, heard):
         for name, path in all_pages(site).items():
@@ -542,6 +546,7 @@ async def test_all_is_readable_without_scripts(chrome: Browser, site: Site) -> N
 # Nothing of others.
 
 
+@pytest.mark.long
 async def test_nothing_is_loaded_from_elsewhere(chrome: Browser, site: Site) -> None:
     run = site.of("loyalty")[0]
     async with opened(chrome, site) as (page, heard):
@@ -560,6 +565,7 @@ async def test_nothing_is_loaded_from_elsewhere(chrome: Browser, site: Site) -> 
             assert answer.status in (200, 304), answer.url
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", ["mounted", "prefixed"])
 async def test_it_lies_wherever_it_is_put(chrome: Browser, site: Site, how: str) -> None:
     """Style sheet, script and links are found below any path, on pages that are none too."""
@@ -601,6 +607,7 @@ async def test_an_injected_script_does_not_run(chrome: Browser, site: Site) -> N
         assert any("Content Security Policy" in text for text in heard.said)
 
 
+@pytest.mark.long
 async def test_stored_scripts_are_text(page: Page, site: Site) -> None:
     run = next(one for one in site.of(EVIL) if one.status == "error")
     paths = {**all_pages(site, EVIL), "execution": site.page("execution", id=run.id)}
@@ -672,6 +679,7 @@ async def test_a_new_failure_appears_without_a_reload(page: Page, site: Site) ->
     assert await page.evaluate("window.kept") is True
 
 
+@pytest.mark.long
 async def test_a_pause_holds_what_is_on_its_way(page: Page, site: Site) -> None:
     name, here, go = "held", asyncio.Event(), asyncio.Event()
     await site.store(row(strategy_id=name, created_at=datetime.now(UTC), status="error"))
@@ -695,6 +703,7 @@ async def test_a_pause_holds_what_is_on_its_way(page: Page, site: Site) -> None:
     assert await failures(page) == 1
 
 
+@pytest.mark.long
 async def test_refreshes_do_not_pile_up(page: Page, site: Site) -> None:
     """A slow server is asked once at a time, and no old answer comes after a new one."""
     await page.clock.install()
@@ -716,6 +725,7 @@ async def test_refreshes_do_not_pile_up(page: Page, site: Site) -> None:
     assert asked == 1
 
 
+@pytest.mark.long
 async def test_a_refresh_disturbs_nobody(page: Page, site: Site) -> None:
     """What is open stays open, and where somebody is, nothing moves."""
     name = "disturbed"
@@ -742,6 +752,7 @@ async def test_a_refresh_disturbs_nobody(page: Page, site: Site) -> None:
     await becomes(lambda: failures(page), 3)
 
 
+@pytest.mark.long
 async def test_a_lost_server_is_told(chrome: Browser, site: Site) -> None:
     async with opened(chrome, site) as (page, _):
         await page.clock.install()
@@ -811,6 +822,7 @@ _FOCUSABLE = """() => [...document.querySelectorAll(
 )].filter(one => one.checkVisibility()).length"""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["overview", "strategy", "executions", "compared", "execution"])
 async def test_everything_is_reached_by_keyboard(page: Page, site: Site, name: str) -> None:
     await page.goto(all_pages(site)[name])
@@ -846,6 +858,7 @@ _ALIKE = """() => {
 }"""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("width", [1280, 375])
 async def test_a_page_bars_nobody(chrome: Browser, site: Site, width: int) -> None:
     """What axe-core finds, by day and by night, and whether a page is wider than the screen."""
