@@ -8,22 +8,30 @@ from execlog.errors import ExeclogError
 
 __all__ = ["blamed_row", "blames_a_row"]
 
-# Classes of SQLSTATE that can blame a row: cardinality, data, integrity, view check, an exception
-# of a trigger. Limits of the server (53, 54), its state (55, 57, 58) and faults of its own (XX) are
-# conditions, which pass or have to be mended, and then the very same rows are stored.
+# Classes of SQLSTATE that can blame a row which the server does not name: cardinality, data,
+# integrity, view check, an exception of a trigger.
 _ROW_CLASSES = frozenset({"21", "22", "23", "44", "P0"})
+# Classes that blame none, even if it is named: what is missing or not allowed, limits of the
+# server, its state, and faults of its own or of another server. They pass or have to be mended, and
+# then the very same rows are stored. All others, a trigger's own too, blame the row that they name.
+_CONDITIONS = frozenset("08 0A 25 28 3D 3F 40 42 53 54 55 57 58 F0 HV XX".split())
 # "COPY strategy_execution_log, line 7, column ..." in whatever language the server speaks.
 _LINE = re.compile(r"^COPY \w+, \w+ (\d+)", re.MULTILINE)
 
 
 def blames_a_row(error: ExeclogError) -> bool:
     """Whether other rows may be stored although these were refused. Never raises."""
-    return (error.sqlstate or "")[:2] in _ROW_CLASSES
+    kind = (error.sqlstate or "")[:2]
+    named = kind != "" and kind not in _CONDITIONS and _line(error) is not None
+    return named or kind in _ROW_CLASSES
 
 
 def blamed_row(error: ExeclogError, rows: int) -> int | None:
     """The place of the row that the server names; None if it names none. Never raises."""
+    line = _line(error)
+    return line - 1 if line is not None and 1 <= line <= rows else None
+
+
+def _line(error: ExeclogError) -> int | None:
     found = _LINE.search(getattr(error.__cause__, "context", None) or "")
-    if found is not None and 1 <= int(found[1]) <= rows:
-        return int(found[1]) - 1
-    return None
+    return None if found is None else int(found[1])

@@ -78,10 +78,16 @@ class Caretaker:
         self._lease = lease
         self._is_taken_over = False
 
-    async def planned(self, wish: Wish) -> Plan:
-        """What is to be done, in order. Raises as the driver does."""
+    async def planned(self, wish: Wish, *, holds: bool) -> Plan:
+        """What is to be done, in order. Raises as the driver does.
+
+        Args:
+            wish: What is wanted.
+            holds: Whether the lease is ours: then it stays so meanwhile, however long the count of
+                what DEFAULT holds takes.
+        """
         now, ask = self._lease.now, self._lease.fetch
-        async with self._lease.transaction():
+        async with self._lease.transaction(holds=holds):
             [found] = await ask("shape")
             shape = Shape(**found)
             partitions = await self._partitions(shape)
@@ -109,7 +115,7 @@ class Caretaker:
 
         Raises as the driver does.
         """
-        if self._lease.session.is_lost:
+        if self._lease.session.is_lost or self._is_taken_over:
             return None
         if not any(step.partition == DEFAULT for step in done.steps):
             return done.left_in_default  # none was moved

@@ -105,7 +105,7 @@ class Delivery:
         self._copy_target = statements(schema)["insert_rows"].copy_target()
         self._identity = Identity()
         self._shipment: Shipment | None = None  # what is left of the batch that is being stored
-        self._stored = 0  # rows that the last try stored
+        self._stored = 0  # rows that the server took in the last try, or in the one in doubt
         self._blaming = False  # whether the claim stands, so that an error is about the rows
         self._doubtful = False  # whether a commit of the shipment's rows was not answered
         dice = random.Random()  # noqa: S311
@@ -181,8 +181,12 @@ class Delivery:
         """
         self._link.close()
         if self._shipment is not None:
-            why = "unconfirmed" if self._doubtful else reason
-            self._buffer.settle(self._shipment.rows(), dropped=why, last=True)
+            if self._doubtful:
+                unsure = self._shipment.next()
+                self._shipment.settle(len(unsure), stored=0)
+                self._buffer.settle(unsure, dropped="unconfirmed", last=not self._shipment)
+            if rows := self._shipment.rows():
+                self._buffer.settle(rows, dropped=reason, last=True)
             if self._doubtful:
                 # Which batch was the last one is not known, and so no proof is at hand.
                 self._identity.forget()
@@ -246,7 +250,7 @@ class Delivery:
 
     async def _transaction(self, rows: list[bytes]) -> asyncpg.PostgresError | None:
         """Claims the batch and copies the rows; answers what the server has against it."""
-        self._blaming, self._stored = False, len(rows)
+        self._blaming = False
         async with asyncio.timeout(self._timeout), self._link.connection() as connection:
             # Read committed: after a wait for another transaction, the claim must see its outcome.
             transaction = connection.transaction(isolation="read_committed")

@@ -18,7 +18,7 @@ from execlog.ids import FastUUID, uuid7, uuid7_bytes
 from execlog.models import StrategyExecutionLog
 from execlog.rows import validated
 
-__all__ = ["Encoded", "Encoder"]
+__all__ = ["Encoded", "Encoder", "with_texts"]
 
 _TRACE = COLUMNS.index("trace")
 
@@ -221,6 +221,11 @@ class Encoder:
             return head, len(trace)
         except Exception:  # a type of the engine's own may raise anything
             return None, 0
+
+
+def with_texts(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields, of each id the text that is stored of it: what a mask is told. Never raises."""
+    return fields | {name: values.text(fields[name]) for name in _TEXTS if name in fields}
 
 
 def _plain(name: str, value: Any) -> Any:

@@ -13,10 +13,12 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal, get_args
 
+import asyncpg
+
 from execlog import arguments
 from execlog.caretaker import Caretaker
 from execlog.errors import InvalidArgument, driver_errors
-from execlog.lease import Lease
+from execlog.lease import TAKEN_OVER, Lease, Standing
 from execlog.models import Model
 from execlog.partitions import Action, Interval, Step, Wish
 from execlog.session import DRIVER_ERRORS, Session
@@ -211,7 +213,7 @@ async def maintain(
             if not only_plan:
                 return await _maintained(lease, wanted)
             standing = await lease.standing()
-            planned = await Caretaker(lease).planned(wanted.wish())
+            planned = await Caretaker(lease).planned(wanted.wish(), holds=False)
             steps = [_told(step, "planned") for step in planned.steps]
             return MaintenanceRun(
                 steps, maintained_at=standing.maintained_at, behind=standing.behind
@@ -224,27 +226,33 @@ async def _maintained(lease: Lease, wanted: Maintenance) -> MaintenanceRun:
     try:
         standing = await lease.take()
         if not standing.is_ours:
-            _, holder, since, maintained_at, behind = standing
-            # It may have given it back meanwhile.
-            holder = holder or "another process"
-            return MaintenanceRun(
-                held_by=holder, held_since=since, maintained_at=maintained_at, behind=behind
-            )
+            return _held_up(standing)
         # For the first lock of a step, and for what it does under it.
         limit = arguments.server_timeout("lock_timeout", wanted.lock_timeout / 2)
-        planned = await log.planned(wanted.wish())
+        planned = await log.planned(wanted.wish(), holds=True)
         steps = [_told(step, *await log.done(step, planned.shape, limit)) for step in planned.steps]
         left = await log.left(wanted.wish(), planned)
-    except BaseException:
+    except BaseException as error:
         # Also if it is not known whose it is, because we were cancelled.
         with contextlib.suppress(*DRIVER_ERRORS):
             await lease.release(completed=False, left=None)
+        if isinstance(error, asyncpg.PostgresError) and error.sqlstate == TAKEN_OVER:
+            return _held_up(await lease.standing())
         raise
     completed = all(step.outcome == "done" for step in steps)
     ended = await lease.release(completed=completed, left=left)
     if completed and ended is not None:
         return MaintenanceRun(steps, maintained_at=ended)
     return MaintenanceRun(steps, maintained_at=standing.maintained_at, behind=standing.behind)
+
+
+def _held_up(standing: Standing) -> MaintenanceRun:
+    _, holder, since, maintained_at, behind = standing
+    # It may have given it back meanwhile.
+    holder = holder or "another process"
+    return MaintenanceRun(
+        held_by=holder, held_since=since, maintained_at=maintained_at, behind=behind
+    )
 
 
 def _told(

@@ -32,6 +32,7 @@ _WIDTHS = {"hour": timedelta(hours=1), "day": _DAY, "week": 7 * _DAY}
 _YEARS = range(2, 9998)  # in which each partition begins and ends within the calendar
 _ENOUGH_ROWS = 1000
 _ENOUGH_SHARE = 100  # the hundredth part
+_MOST_SMALL = 200  # partitions, after which a share is not enough: a partition has its price
 _MOST_PARTITIONS = 2000
 _MOST_AT_ONCE = 100  # partitions for strays: the server looks through all of DEFAULT for each
 
@@ -149,7 +150,7 @@ def plan(partitions: Sequence[Partition], strays: Strays, wish: Wish, now: datet
     for begins in _ahead(wish, now):
         attached += _attached(begins, wish, failures_from, [*kept, *attached])
     most = min(_MOST_PARTITIONS - len(kept), len(attached) + _MOST_AT_ONCE)
-    for begins in _movable(strays, wish, now):
+    for begins in _movable(strays, wish, now, len(partitions)):
         found = _attached(begins, wish, failures_from, [*kept, *attached])
         attached += found[: max(most - len(attached), 0)]
     ours = [one for one in kept if one.ours]
@@ -179,7 +180,7 @@ def left_in_default(
     """How many rows stay in DEFAULT, however often the steps of a plan are done.
 
     They lie too far ahead, or too few of them in one slot: less than a thousand, and less than the
-    hundredth part of what stays. Never raises.
+    hundredth part of what stays, or there are two hundred partitions already. Never raises.
 
     Args:
         partitions: Those that are there, beside DEFAULT.
@@ -187,7 +188,7 @@ def left_in_default(
         wish: What is wanted.
         now: The server's clock.
     """
-    movable = _movable(strays, wish, now)
+    movable = _movable(strays, wish, now, len(partitions))
     if len(partitions) >= _MOST_PARTITIONS:
         ahead = set(_ahead(wish, now))
         movable = [begins for begins in movable if begins in ahead]
@@ -204,7 +205,7 @@ def _ahead(wish: Wish, now: datetime) -> list[datetime]:
     return found
 
 
-def _movable(strays: Strays, wish: Wish, now: datetime) -> list[datetime]:
+def _movable(strays: Strays, wish: Wish, now: datetime, partitions: int) -> list[datetime]:
     """The begins of the slots whose strays get a partition, the latest first.
 
     Of the past those with rows enough, one slot after the other, the fullest first; of the future
@@ -225,7 +226,8 @@ def _movable(strays: Strays, wish: Wish, now: datetime) -> list[datetime]:
         elif begins < present:
             past.append((rows, begins))
     for rows, begins in sorted(past, reverse=True):
-        if rows < _ENOUGH_ROWS and rows * _ENOUGH_SHARE < left:
+        is_share = rows * _ENOUGH_SHARE >= left and partitions + len(found) < _MOST_SMALL
+        if rows < _ENOUGH_ROWS and not is_share:
             break
         found.append(begins)
         left -= rows

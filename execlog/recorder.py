@@ -26,7 +26,7 @@ from execlog.background import Background
 from execlog.buffer import POLICIES, Buffer, Policy
 from execlog.copytext import COLUMNS
 from execlog.delivery import Delivery, OnReject
-from execlog.encoding import Encoder
+from execlog.encoding import Encoder, with_texts
 from execlog.errors import InvalidArgument
 from execlog.link import link_to
 from execlog.maintenance import Maintenance
@@ -367,6 +367,7 @@ class ExecutionRecorder:
             fields = {name: given[name] for name in COLUMNS if given[name] is not None}
             fields |= given["unknown"]
             if self._mask is not None:
+                fields = with_texts(fields)
                 id_, line, altered = self._encoder.encode(now, self._mask(fields))
             else:
                 id_, line, altered = self._encoder.careful(now, fields)

@@ -34,7 +34,7 @@ __all__ = ["check_migrations", "dump_migrations", "migrate", "migration_names"]
 _NAME = re.compile(r"(\d{4})_[a-z0-9_]+")
 _QUICK_SECONDS = 30.0  # for what takes a millisecond on a server that is well
 _STATEMENTS = frozenset(
-    {"applied", "is_there", "limit_lock_wait", "lock", "lock_history", "record"}
+    {"applied", "become_owner", "is_there", "limit_lock_wait", "lock", "lock_history", "record"}
 )
 # What 0001 says of the schema itself; a script that asks for fewer rights is sent instead.
 _OF_SCHEMA = re.compile(rf"^create schema [^;]+;\n\ncomment on schema {SCHEMA} is '[^']+';\n", re.M)
@@ -91,6 +91,8 @@ async def migrate(
     applied_now = []
     with driver_errors("migrate"):
         async with connection_to(target) as connection:
+            allow = filled(_script("let_owner_create"), where)
+            await connection.execute(allow, timeout=_QUICK_SECONDS)
             applied = await _history(connection, where)
             _compare(files, applied)
             for file in files:
@@ -140,7 +142,7 @@ def dump_migrations(*, schema: str = SCHEMA) -> str:
     """
     where = arguments.schema(schema)
     record = _statements(SCHEMA)["record"].sql
-    parts = [filled(_script("pin"), where)]
+    parts = [filled(_script(name), where) for name in ("let_owner_create", "pin")]
     for file in _load():
         # Neither a name nor a checksum holds a quote: see _NAME.
         literal = record.replace("$1::text", f"'{file.name}'")
@@ -218,13 +220,24 @@ async def _limit(connection: Connection, schema: str, wait: str) -> None:
 
 async def _history(connection: Connection, schema: str) -> dict[str, str]:
     """As `_applied`. Raises MigrationError where there is a log, and no record of it."""
-    # In this order: a log and its record come in one transaction, maybe in between.
-    sql = _statements(schema)["is_there"].sql
-    is_there = await connection.fetchval(sql, timeout=_QUICK_SECONDS)
-    applied = await _applied(connection, schema)
+    statements = _statements(schema)
+    transaction = connection.transaction(isolation=_read_committed(connection))
+    await transaction.start()
+    try:
+        await connection.fetch(statements["become_owner"].sql, timeout=_QUICK_SECONDS)
+        # In this order: a log and its record come in one transaction, maybe in between.
+        is_there = await connection.fetchval(statements["is_there"].sql, timeout=_QUICK_SECONDS)
+        applied = await _applied(connection, schema)
+    finally:
+        await transaction.rollback()  # a transaction of the caller's goes on as who it was
     if is_there and not applied:
         raise MigrationError(f"there is a log, and no record of its migrations: {_REMEDY}")
     return applied
+
+
+def _read_committed(connection: Connection) -> Literal["read_committed"] | None:
+    """The isolation in which each statement sees what others have committed before it."""
+    return None if connection.is_in_transaction() else "read_committed"
 
 
 async def _applied(connection: Connection, schema: str) -> dict[str, str]:
@@ -264,9 +277,7 @@ async def _apply(
     # The first file makes the table of the others' lock.
     alone = statements["lock" if file.name.startswith("0001_") else "lock_history"].sql
     # Read committed: after the wait for the lock, the next statement must see the other's record.
-    isolation: Literal["read_committed"] | None = (
-        None if connection.is_in_transaction() else "read_committed"
-    )
+    isolation = _read_committed(connection)
     try:
         async with connection.transaction(isolation=isolation), _settings(connection, schema):
             await _limit(connection, schema, wait)
@@ -286,6 +297,6 @@ async def _apply(
         if error.sqlstate in _THERE:
             text += f"; {_REMEDY}"
         elif error.sqlstate == _NO_RIGHT:
-            text += "; whoever owns the log makes it, and needs CREATE on its schema"
+            text += "; the owner of schema_migration makes it, and needs CREATE on its schema"
         raise MigrationError(text, error.sqlstate) from error
     return not applied

@@ -20,6 +20,8 @@ from execlog.errors import InvalidArgument
 __all__ = ["lenient_text", "mended", "mended_text", "read", "shortened", "strict_text"]
 
 _to_json = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode
+# Texts are passed by: they may hold such words.
+_NOT_FINITE = re.compile(r'"(?:[^"\\]|\\.)*"|-?Infinity|NaN')
 _JSON_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _SAFE_DEPTH = 190  # the parser stops at 200
 _MENDED_DEPTH, _MENDED_VALUES = 100, 20_000  # a graph with cycles has paths without number
@@ -63,7 +65,7 @@ def lenient_text(trace: list[Any], room: int) -> tuple[str | None, bool]:
         return foreign.stand_in(value)
 
     try:
-        text = to_json(trace, inf_nan_mode="null", fallback=stand_in).decode()
+        text = to_json(trace, inf_nan_mode="constants", fallback=stand_in).decode()
     except BaseException as error:
         if _is_of_the_trace(error):
             return None, True
@@ -71,7 +73,12 @@ def lenient_text(trace: list[Any], room: int) -> tuple[str | None, bool]:
     # A bracket has a partner: most texts are too short to be too deep.
     if _holds_nul(text) or (len(text) > 2 * _SAFE_DEPTH and not _is_readable(text)):
         return None, True
-    return text, foreign is not None and foreign.replaced
+    replaced = foreign is not None and foreign.replaced
+    # As below: a single character is found ten times as fast.
+    if ("N" in text and "NaN" in text) or ("I" in text and "Infinity" in text):
+        finite = _NOT_FINITE.sub(_null, text)
+        replaced, text = replaced or finite != text, finite
+    return text, replaced
 
 
 def mended(trace: Sequence[Any], room: int) -> list[Any] | None:
@@ -130,6 +137,10 @@ def read(text: str) -> list[Any]:
         # Another client stored it: too deep, or with too many digits.
         return [text]
     return trace
+
+
+def _null(found: re.Match[str]) -> str:
+    return found[0] if found[0].startswith('"') else "null"
 
 
 def _holds_nul(text: str) -> bool:

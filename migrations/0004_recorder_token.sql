@@ -23,6 +23,15 @@ as $$
 declare
     found_token uuid;
 begin
+    -- Whose claim it is not locks no row: it would hold the other one up.
+    if exists (
+        select from execlog.recorder_progress as progress
+        where progress.recorder_id = recorder
+            and progress.token is distinct from last_token
+            and not (progress.batch = number and progress.token = own_token)
+    ) then
+        return 'another';
+    end if;
     insert into execlog.recorder_progress as progress (recorder_id, batch, token)
     values (recorder, number, own_token)
     on conflict (recorder_id) do update

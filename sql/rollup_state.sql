@@ -12,4 +12,4 @@ select
     coalesce(state.hours_from, '-infinity') as hours_from,
     state.enabled is null as missing
 from (values (true)) as answer (only_row)
-left join execlog.rollup_state as state on state.only_row = answer.only_row
+left join execlog.rollup_state as state on state.only_row operator(pg_catalog.=) answer.only_row

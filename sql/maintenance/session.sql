@@ -5,5 +5,5 @@
 --
 -- direct: the backend is the one that the client was told of, so no pooler is in between.
 select
-    pg_catalog.pg_backend_pid() = $1::integer as direct,
+    pg_catalog.pg_backend_pid() operator(pg_catalog.=) $1::integer as direct,
     pg_catalog.statement_timestamp() as server_time

@@ -16,6 +16,7 @@ from tests.recording import assert_sum, record, until
 from tests.types import Pool
 
 CONDITIONS = ["40001", "53100", "53200", "54000", "54001", "55000", "57014", "58030", "XX000"]
+CONDITIONS += ["0A000", "25006", "42501", "HV000"]  # may be mended as well
 
 
 async def refuse(pool: Pool, sqlstate: str, when: str, *, by: str = "statement") -> None:
@@ -104,6 +105,19 @@ async def test_a_batch_of_poison_waits_for_a_row_that_is_stored(dsn: str, pool: 
         assert await recorder.flush(30)
     stats = recorder.stats()
     assert (stats.written, stats.rejected) == (10, {"refused_by_store": 200})
+    await assert_sum(dsn, stats)
+
+
+@pytest.mark.parametrize("sqlstate", ["MY001", "2F003", "38001", "20000", "27000", "23514"])
+async def test_a_row_that_is_named_is_to_blame(dsn: str, pool: Pool, sqlstate: str) -> None:
+    """Whatever its trigger calls it."""
+    await refuse(pool, sqlstate, "new.notes = 'poison'", by="row")
+    async with ExecutionRecorder(dsn) as recorder:
+        for n in range(300):
+            record(recorder, n, notes="poison" if n in (0, 77, 299) else None)
+        assert await recorder.flush(30)
+    stats = recorder.stats()
+    assert (stats.written, stats.rejected) == (297, {"refused_by_store": 3})
     await assert_sum(dsn, stats)
 
 

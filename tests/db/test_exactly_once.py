@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -156,6 +157,49 @@ async def test_a_commit_in_doubt_whose_progress_somebody_changed() -> None:
         assert (stats.written, stats.rejected) == (0, {"refused_by_store": 5})
         async with server.connection() as one:
             assert await one.fetchval(f"select count(*) from {TABLE}") == 5
+
+
+async def test_a_commit_in_doubt_of_which_a_trigger_swallowed_rows(
+    dsn: str, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer to the commit is lost; the next try hears that the batch is stored."""
+    await pool.execute(
+        "create function execlog.swallow() returns trigger language plpgsql as"
+        " $$ begin return case when new.notes is null then new end; end $$;"
+        f"create trigger swallow before insert on {TABLE}"
+        " for each row execute function execlog.swallow()"
+    )
+    commit = asyncpg.transaction.Transaction.commit
+    lost: list[bool] = []
+
+    async def commit_unheard(transaction: asyncpg.transaction.Transaction) -> None:
+        await commit(transaction)
+        if not lost:
+            lost.append(True)
+            raise ConnectionResetError
+
+    monkeypatch.setattr(asyncpg.transaction.Transaction, "commit", commit_unheard)
+    async with ExecutionRecorder(dsn) as recorder:
+        for n in range(100):
+            record(recorder, n, notes="no" if n % 2 else None)
+        assert await recorder.flush(30)
+    stats = recorder.stats()
+    assert (lost, stats.written, stats.rejected) == ([True], 50, {"swallowed_by_store": 50})
+    await assert_sum(dsn, stats)
+
+
+async def test_a_claim_that_is_not_ones_own_holds_nobody_up(dsn: str, pool: Pool) -> None:
+    async with ExecutionRecorder(dsn) as recorder:
+        record(recorder, 1)
+        assert await recorder.flush()
+        victim = await pool.fetchval(f"select recorder_id from {PROGRESS}")
+        claim = "select execlog.claim_batch($1, 5, gen_random_uuid(), $2)"
+        async with pool.acquire() as other, other.transaction():
+            for last in (None, UUID(int=7)):
+                assert await other.fetchval(claim, victim, last) == "another"
+            record(recorder, 2)
+            assert await recorder.flush(30)
+    assert recorder.stats().written == 2
 
 
 async def test_a_claim_that_is_not_ones_own_changes_nothing(dsn: str, pool: Pool) -> None:

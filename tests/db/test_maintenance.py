@@ -395,7 +395,7 @@ async def test_a_user_who_is_erased_while_a_partition_is_thinned(
     [plan] = [s for s in await maintain(pool, **KEPT, only_plan=True) if s.action == "thin"]
     step = Step("thin", plan.partition, plan.begins, plan.ends)
     async with held(pool) as (lease, log):
-        shape = (await log.planned(Maintenance(**KEPT).wish())).shape
+        shape = (await log.planned(Maintenance(**KEPT).wish(), holds=True)).shape
         words = {**shape._asdict(), "lock_timeout": "5s", **caretaker._words(step)}
         script = "\n".join(map(leasing._script, ("begin", "thin", "end")))
         for piece in pieces(filled(script, "execlog", words)):

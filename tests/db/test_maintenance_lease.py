@@ -27,6 +27,7 @@ from execlog import (
     caretaker,
     maintain,
 )
+from execlog import lease as leasing
 from execlog.lease import Lease
 from execlog.session import Session
 from tests.command import run
@@ -239,7 +240,7 @@ async def test_a_step_that_outlasts_the_lease(
         await holder.look()
         assert (await holder.take()).is_ours
         work = caretaker.Caretaker(holder)
-        planned = await work.planned(Maintenance().wish())
+        planned = await work.planned(Maintenance().wish(), holds=True)
         await pool.execute(END)
         step = next(step for step in planned.steps if step.action == "attach")
         running = asyncio.ensure_future(work.done(step, planned.shape, "300s"))
@@ -256,6 +257,33 @@ async def test_a_step_that_outlasts_the_lease(
             assert done[:2] == ("postponed", "another process took over")
         await holder.release(completed=True, left=0)
     assert (await lease(pool))["holder"] == "elsewhere pid 7"
+
+
+async def test_a_plan_that_takes_longer_than_the_lease(
+    dsn: str, pool: Pool, strays: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who counts what DEFAULT holds keeps the lease; others would only begin the count anew."""
+    count = caretaker.Caretaker._strays
+
+    async def slowly(self: caretaker.Caretaker, wish: Any) -> Any:
+        found = await count(self, wish)
+        async with Session(dsn) as session:
+            other = Lease(session, "execlog")
+            await other.look()
+            # The end of the lease lies behind us, as if a minute had passed.
+            taken.append((await other.take()).is_ours)
+        return found
+
+    taken: list[bool] = []
+    monkeypatch.setattr(caretaker.Caretaker, "_strays", slowly)
+    prove = "interval '1 minute'", "interval '-1 minute'"
+    script = leasing._script
+    monkeypatch.setattr(leasing, "_script", lambda name: script(name).replace(*prove))
+    await maintain(pool, only_plan=True)
+    assert taken == [True]
+    await pool.execute(f"update {LEASE} set holder = null, token = null, held_until = null")
+    await maintain(pool, **KEPT)
+    assert taken[1] is False
 
 
 async def test_a_log_that_was_there_before(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import hashlib
 import logging
 import os
 import subprocess
@@ -17,7 +18,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock, Mock
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import numpy as np
 import pytest
@@ -246,7 +247,7 @@ REPAIRED: list[tuple[dict[str, Any], dict[str, Any], set[str]]] = [
     ({"notes": "\ud83d\ude00"}, {"notes": "😀"}, {"text_repaired"}),
     ({"points": 12}, {"points": 12.0}, set()),
     ({"duration_ms": 3}, {"duration_ms": 3.0}, set()),
-    ({"trace": [nan, {"a": -float("inf")}]}, {"trace": [None, {"a": None}]}, set()),
+    ({"trace": [nan, {"a": -float("inf")}]}, {"trace": [None, {"a": None}]}, {"trace_repaired"}),
     ({"trace": ["\0", {"\0": 1}]}, {"trace": ["\ufffd", {"\ufffd": 1}]}, {"trace_repaired"}),
     ({"trace": ["\udc00"]}, {"trace": ["\ufffd"]}, {"trace_repaired"}),
     ({"trace": ["\\u0000"]}, {"trace": ["\\u0000"]}, set()),
@@ -277,7 +278,11 @@ REPAIRED: list[tuple[dict[str, Any], dict[str, Any], set[str]]] = [
         {"trace": [1.5, {"a": [3, False, {"7": 1}]}]},
         set(),
     ),
-    ({"trace": [np.float32("nan"), np.array([1, nan])]}, {"trace": [None, [1.0, None]]}, set()),
+    (
+        {"trace": [np.float32("nan"), np.array([1, nan])]},
+        {"trace": [None, [1.0, None]]},
+        {"trace_repaired"},
+    ),
     ({"trace": [np.eye(2), np.arange(3)]}, {"trace": [[[1.0, 0], [0, 1.0]], [0, 1, 2]]}, set()),
     ({"trace": np.array([True, False])}, {"trace": [True, False]}, set()),
     (
@@ -393,6 +398,21 @@ async def test_what_the_engine_changes_afterwards_is_not_stored(
     stored = await repository.get(id=str(id_))
     assert stored is not None
     assert stored.trace == [{"node": 1}]
+
+
+async def test_a_mask_is_told_the_text_of_an_id(
+    dsn: str, repository: StrategyExecutionLogRepository
+) -> None:
+    def hashed(user: str) -> str:
+        return hashlib.sha256(user.encode()).hexdigest()
+
+    user = uuid4()
+    async with ExecutionRecorder(dsn, mask={"external_user_id": hashed}) as recorder:
+        for n, one in enumerate((7, user, "7", str(user))):
+            record(recorder, n, external_user_id=one)
+        assert await recorder.flush()
+    found = {one.external_user_id async for one in repository.stream()}
+    assert found == {hashed("7"), hashed(str(user))}
 
 
 async def test_masked_values_never_arrive(

@@ -257,6 +257,17 @@ def test_a_number_without_end_costs_itself_alone() -> None:
     assert altered == ("trace_repaired",)
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -np.inf, np.float32("nan")])
+def test_a_number_that_json_lacks_is_counted(number: Any) -> None:
+    plain = {"NaN": 'he said "NaN"', "Infinity": "\\"}
+    trace = [{**plain, "n": number}, "NaN", "-Infinity", (n for n in [1])]
+    _, line, altered = ENCODER.encode(time.time_ns(), fields(trace=trace))
+    expected = [{**plain, "n": None}, "NaN", "-Infinity", [1]]
+    assert json.loads(str(fields_of(line.decode())["trace"])) == expected
+    assert altered == ("trace_repaired",)
+    assert ENCODER.encode(time.time_ns(), fields(trace=["NaN", "Infinity"]))[2] == ()
+
+
 def test_a_generator_is_not_run_again_to_be_cut_or_replaced() -> None:
     short = Encoder(trace_limit=200, trace_bytes=20)
     trace = [(n for n in range(3)), "x" * 50]

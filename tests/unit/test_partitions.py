@@ -226,6 +226,17 @@ def test_strays_get_no_partition_beyond_two_thousand() -> None:
     assert left_in_default(hours(1, 2000), strays, wish, NOW) == 100_000
 
 
+def test_single_rows_make_no_partitions_without_end() -> None:
+    """Each is all of what DEFAULT holds by then; a thousand of one time still get one."""
+    there: list[Partition] = months(1, 4)
+    for n in range(300):
+        strays = strayed([NOW - (400 + 37 * n) * DAY], "month")
+        there = after(there, plan(there, strays, Wish("month", 0), NOW))
+    assert len(there) == 200
+    rows = {slot(NOW - 20_000 * DAY, "month")[0]: 1000}
+    assert len(plan(there, Strays(rows, 1000), Wish("month", 0), NOW)) == 1
+
+
 def test_a_hundred_slots_at_once_and_the_latest_first() -> None:
     begins, _ = slot(NOW, "hour")
     strays = Strays({begins - n * HOUR: 1000 for n in range(1, 251)}, 250_000)

@@ -1,7 +1,7 @@
 -- Until the transaction ends, or `unpin` has run: names are looked up in pg_catalog alone, since in another
--- schema anybody may have made a function or an operator that fits better; and all is done as the log's
--- owner, so that what a migration makes is the owner's too, whoever applies it. On a cluster each machine is
--- told by one connection: of functions it is told by no other than that which changed the tables.
+-- schema anybody may have made a function or an operator that fits better; and all is done as the owner of
+-- the records, so that what a migration makes is the owner's too, whoever applies it. On a cluster each
+-- machine is told by one connection: of functions by no other than that which changed the tables.
 do $$
 declare
     owner name;
@@ -13,7 +13,7 @@ begin
     into owner
     from pg_class
     join pg_roles on pg_roles.oid = relowner
-    where pg_class.oid = to_regclass('execlog.strategy_execution_log')
+    where pg_class.oid = to_regclass('execlog.schema_migration')
         and rolname <> current_user
         and pg_has_role(relowner, case when current_setting('server_version_num')::integer < 160000 then 'member' else 'set' end);
     if owner is not null then
