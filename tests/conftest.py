@@ -15,11 +15,15 @@ from typing import Any
 
 import asyncpg
 import pytest
+from hypothesis import settings
 
 from execlog import StrategyExecutionLogRepository, resources, schema
 from tests import databases, pooler, server
+from tests.oracle import EXAMPLES
 from tests.types import Pool
 
+settings.register_profile("own", max_examples=10 * EXAMPLES)
+settings.load_profile("own")
 _served = pytest.StashKey[str]()
 _LONG, _POOLED = (bool(os.environ.get(f"EXECLOG_TEST_{name}")) for name in ("LONG", "POOLER"))
 if _POOLED:  # as whoever has a pooler makes connections

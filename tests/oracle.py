@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 from execlog import StrategyExecutionLog
 from tests.rows import TIMES
 
+EXAMPLES = int(os.environ.get("EXECLOG_TEST_EXAMPLES", "10"))
+"""How often a server is asked; without one ten times as often."""
+
 many = settings(
-    max_examples=int(os.environ.get("EXECLOG_TEST_EXAMPLES", "25")),
+    max_examples=EXAMPLES,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
-"""How often a method is asked; CI asks more often."""
-
 Window = tuple[datetime | None, datetime | None]
 
 

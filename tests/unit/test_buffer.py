@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from execlog.buffer import Account, Batch, Buffer
+from tests.oracle import EXAMPLES
 
 MAX_ROWS, MAX_BYTES, BATCH_ROWS = 9, 3000, 3
 
@@ -157,7 +158,7 @@ class OldestMachine(BufferMachine):
 TestDropNewest = BufferMachine.TestCase
 TestDropOldest = OldestMachine.TestCase
 TestDropNewest.settings = TestDropOldest.settings = settings(
-    max_examples=150, stateful_step_count=60, deadline=None
+    max_examples=5 * EXAMPLES, stateful_step_count=60, deadline=None
 )
 
 

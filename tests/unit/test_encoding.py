@@ -21,6 +21,7 @@ from execlog import InvalidArgument, StrategyExecutionLog
 from execlog.copytext import checked_line, fields_of
 from execlog.encoding import Encoder
 from execlog.rows import copy_lines, row_arguments
+from tests.oracle import EXAMPLES
 from tests.rows import any_row, fields
 
 ENCODER = Encoder(trace_limit=200, trace_bytes=2**20)
@@ -62,7 +63,7 @@ def test_all_ways_write_the_same(row: StrategyExecutionLog) -> None:
 
 
 @example({"trace": ""})
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=10 * EXAMPLES)
 @given(
     st.fixed_dictionaries({}, optional=dict.fromkeys(StrategyExecutionLog.model_fields, anything))
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import os
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -20,17 +19,17 @@ from hypothesis import strategies as st
 from execlog import StrategyExecutionLog, StrategyExecutionLogRepository
 from execlog.web import create_app
 from tests import databases
+from tests.oracle import EXAMPLES
 from tests.rows import row
 from tests.web.served import served
 
 _MISSING = importlib.util.find_spec("schemathesis") is None
-_EXAMPLES = int(os.environ.get("EXECLOG_TEST_EXAMPLES", "25"))
 NOW = datetime.now(UTC)
 SCRIPT = "<script>taken</script>"
 STATUSES = ["ok", "error", "timeout", "limit", SCRIPT]
 
 few = settings(
-    max_examples=_EXAMPLES,
+    max_examples=EXAMPLES,
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
@@ -212,7 +211,7 @@ def questions(draw: st.DrawFn) -> tuple[str, list[Asked]]:
 
 
 @pytest.mark.long
-@settings(few, max_examples=5 * _EXAMPLES)
+@settings(few, max_examples=5 * EXAMPLES)
 @given(question=questions())
 async def test_a_page_is_a_page_whatever_is_asked(
     client: httpx2.AsyncClient, question: tuple[str, list[Asked]]
