@@ -15,7 +15,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from execlog import StrategyExecutionLogRepository, resources, schema
+from execlog import StrategyExecutionLogRepository, migration, resources
 from tests import databases, pooler, server
 from tests.types import Pool
 
@@ -109,7 +109,7 @@ def migrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for path in packaged("migrations").glob("*.sql"):
         (own / path.name).write_bytes(path.read_bytes())
     monkeypatch.setattr(
-        schema, "folder", lambda name: own if name == "migrations" else packaged(name)
+        migration, "folder", lambda name: own if name == "migrations" else packaged(name)
     )
     return own
 

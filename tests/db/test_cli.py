@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib.metadata
 import os
 import re
 import signal
@@ -15,9 +17,11 @@ import asyncpg
 import pytest
 
 import execlog
+from execlog.embedded import _find_binaries
 from execlog.schema import migration_names
 
 COMMAND = Path(sys.executable).with_name("execlog")
+VERSION = importlib.metadata.version("execlog")
 ALL = "".join(f"{name}\n" for name in migration_names())
 
 
@@ -43,9 +47,39 @@ def test_migrate(empty_dsn: str) -> None:
     assert (again.returncode, again.stdout, again.stderr) == (0, "", "execlog: up to date\n")
 
 
-def test_migrate_sql_is_the_dump() -> None:
-    done = run("migrate", "--sql")
-    assert (done.returncode, done.stdout) == (0, execlog.dump_migrations())
+async def test_migrate_sql_is_the_dump(empty_dsn: str) -> None:
+    """One script for psql, in two parts."""
+    program = str(_find_binaries() / "psql")
+    names = migration_names()
+    whole = run("migrate", "--sql").stdout
+    rest = run("migrate", "--sql", "--from", names[2]).stdout
+    for printed, limits in ((whole, {}), (rest, {"after": names[2]})):
+        assert printed == "".join(f"{one};\n\n" for one in execlog.dump_migrations(**limits))
+    first = "".join(f"{one};\n" for one in execlog.dump_migrations(until=names[2]))
+    for script in (first, rest):
+        psql = [program, "-X", "-q", "-1", "-v", "ON_ERROR_STOP=1", empty_dsn]
+        done = await asyncio.to_thread(
+            subprocess.run, psql, input=script, capture_output=True, text=True
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+    assert await execlog.check_migrations(empty_dsn) == []
+
+
+def test_what_comes_after_a_migration() -> None:
+    nothing = run("migrate", "--sql", "--from", migration_names()[-1])
+    assert (nothing.returncode, nothing.stdout) == (0, "")
+    assert nothing.stderr == f"execlog: nothing comes after {migration_names()[-1]}\n"
+    unknown = run("migrate", "--sql", "--from", "0009_later")
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+    assert unknown.stderr.startswith("execlog: after: '0009_later' is no migration")
+    assert run("migrate", "--from", "0001_strategy_execution_log").returncode == 2
+
+
+@pytest.mark.parametrize("command", [[COMMAND], [sys.executable, "-m", "execlog"]])
+def test_the_version(command: list[str | Path]) -> None:
+    done = subprocess.run([*command, "--version"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"execlog {VERSION}\n", "")
+    assert execlog.__version__ == VERSION
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from execlog.repository import statements
 here = pathlib.Path(execlog.__file__).parent
 assert here.parent == pathlib.Path(sys.argv[1]), here
 assert len(statements()) == int(sys.argv[2]), sorted(statements())
-assert "create table" in execlog.dump_migrations()
+assert "create table" in "".join(execlog.dump_migrations())
 if len(sys.argv) > 3:
     names = asyncio.run(execlog.migrate(sys.argv[3]))
     assert names == [path.stem for path in sorted((here / "migrations").glob("*.sql"))], names
