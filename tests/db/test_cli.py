@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib.metadata
 import os
 import re
@@ -12,12 +11,15 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
+from typer.main import get_command
 
 import execlog
-from execlog.embedded import _find_binaries
+from execlog import InvalidArgument
+from execlog.cli import app
 from execlog.schema import migration_names
 
 COMMAND = Path(sys.executable).with_name("execlog")
@@ -47,37 +49,26 @@ def test_migrate(empty_dsn: str) -> None:
     assert (again.returncode, again.stdout, again.stderr) == (0, "", "execlog: up to date\n")
 
 
-async def test_migrate_sql_is_the_dump(empty_dsn: str) -> None:
-    """One script for psql, in two parts."""
-    program = str(_find_binaries() / "psql")
-    names = migration_names()
-    whole = run("migrate", "--sql").stdout
-    rest = run("migrate", "--sql", "--from", names[2]).stdout
-    for printed, limits in ((whole, {}), (rest, {"after": names[2]})):
-        assert printed == "".join(f"{one};\n\n" for one in execlog.dump_migrations(**limits))
-    first = "".join(f"{one};\n" for one in execlog.dump_migrations(until=names[2]))
-    for script in (first, rest):
-        psql = [program, "-X", "-q", "-1", "-v", "ON_ERROR_STOP=1", empty_dsn]
-        done = await asyncio.to_thread(
-            subprocess.run, psql, input=script, capture_output=True, text=True
-        )
-        assert (done.returncode, done.stderr) == (0, "")
-    assert await execlog.check_migrations(empty_dsn) == []
+def test_migrate_sql_is_the_dump(capsys: pytest.CaptureFixture[str]) -> None:
+    def printed(*words: str) -> tuple[str, str]:
+        command: Any = get_command(app)
+        command(["migrate", "--sql", *words], standalone_mode=False)
+        return capsys.readouterr()
+
+    third, *_, last = migration_names()[2:]
+    whole = "".join(f"{one};\n\n" for one in execlog.dump_migrations())
+    rest = "".join(f"{one};\n\n" for one in execlog.dump_migrations(after=third))
+    assert run("migrate", "--sql").stdout == whole
+    assert printed("--from", third) == (rest, "")
+    assert printed("--from", last) == ("", f"execlog: nothing comes after {last}\n")
+    with pytest.raises(InvalidArgument, match="'0009_later' is no migration"):
+        printed("--from", "0009_later")
+    assert run("migrate", "--from", third).returncode == 2
 
 
-def test_what_comes_after_a_migration() -> None:
-    nothing = run("migrate", "--sql", "--from", migration_names()[-1])
-    assert (nothing.returncode, nothing.stdout) == (0, "")
-    assert nothing.stderr == f"execlog: nothing comes after {migration_names()[-1]}\n"
-    unknown = run("migrate", "--sql", "--from", "0009_later")
-    assert (unknown.returncode, unknown.stdout) == (2, "")
-    assert unknown.stderr.startswith("execlog: after: '0009_later' is no migration")
-    assert run("migrate", "--from", "0001_strategy_execution_log").returncode == 2
-
-
-@pytest.mark.parametrize("command", [[COMMAND], [sys.executable, "-m", "execlog"]])
-def test_the_version(command: list[str | Path]) -> None:
-    done = subprocess.run([*command, "--version"], capture_output=True, text=True)
+def test_the_version() -> None:
+    words = [sys.executable, "-m", "execlog", "--version"]
+    done = subprocess.run(words, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"execlog {VERSION}\n", "")
     assert execlog.__version__ == VERSION
 

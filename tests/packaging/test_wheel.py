@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import execlog
+
 ROOT = Path(__file__).parents[2]
 CHECK = """
 import asyncio, pathlib, sys
@@ -40,6 +42,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_what_is_inside(wheel: Path) -> None:
+    assert wheel.name.startswith(f"execlog-{execlog.__version__}-")
     inside = set(zipfile.ZipFile(wheel).namelist())
     beside = {
         f"execlog/{path.relative_to(ROOT)}"
