@@ -46,6 +46,8 @@ from execlog.rollups import RebuiltPart, RollupDifference, rebuild_rollups, veri
 from execlog.schema import check_migrations, dump_migrations, migrate
 from execlog.timeseries import TimeseriesBucket
 
+__version__ = "0.1.0"
+
 __all__ = [
     "CaseNameCount",
     "DurationAndNodesSummary",

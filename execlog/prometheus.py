@@ -15,8 +15,9 @@ Each scrape reads `stats()` once, so its figures add up. The names and what to a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 try:
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -26,68 +27,136 @@ except ImportError as error:
         "execlog.prometheus needs its extra: pip install 'execlog[prometheus]'"
     ) from (error)
 
+from execlog import arguments
 from execlog.errors import InvalidArgument
+from execlog.models import RecorderStats
 from execlog.recorder import ExecutionRecorder
+
+if TYPE_CHECKING:
+    from typing import Self
 
 __all__ = ["RecorderCollector"]
 
+Labels: TypeAlias = Mapping[str, str]
+
+_LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
+_OWN = frozenset({"outcome", "reason"})
+_GAUGES: tuple[tuple[str, str, Callable[[RecorderStats], float | None]], ...] = (
+    ("pending_executions", "Executions that wait.", lambda stats: stats.pending_rows),
+    ("pending_bytes", "Memory that these take, in bytes.", lambda stats: stats.pending_bytes),
+    ("alive", "1 while it stores, 0 where it has ended.", lambda stats: float(stats.alive)),
+    (
+        "seconds_since_success",
+        "Seconds since rows were last stored.",
+        lambda stats: stats.seconds_since_success,
+    ),
+)
+
 
 class RecorderCollector(Collector):
-    """Hands a recorder's account to a registry.
+    """Hands the accounts of a process's recorders to a registry.
+
+    Several recorders belong into one collector, each with labels of its own, since the text format
+    has each metric once: `RecorderCollector(a, {"log": "a"}).add(b, {"log": "b"})`. Two collectors
+    in one registry work too, with labels that differ: Prometheus reads that, stricter readers of
+    the format refuse it.
 
     Args:
-        recorder: The recorder; where a process has several, give each a registry or a label of its
-            own.
-        labels: Names and values that each metric carries besides, for example `{"log": "audit"}`.
+        recorder: The recorder.
+        labels: Names and values that each of its metrics carries besides.
 
     Raises:
-        InvalidArgument: `recorder` is none.
+        InvalidArgument: `recorder` is none; a label has no name of Prometheus, or one that the
+            metrics have already.
     """
 
-    def __init__(self, recorder: ExecutionRecorder, labels: dict[str, str] | None = None) -> None:
+    def __init__(self, recorder: ExecutionRecorder, labels: Labels | None = None) -> None:
         """Takes the recorder. Raises: see the class."""
+        self._names = tuple(_checked(labels))
+        self._recorders: dict[tuple[str, ...], ExecutionRecorder] = {}
+        self.add(recorder, labels)
+
+    def add(self, recorder: ExecutionRecorder, labels: Labels | None = None) -> Self:
+        """Has it hand out another recorder's account as well; answers itself.
+
+        Raises:
+            InvalidArgument: See the class; or the labels have other names than the first recorder's
+                have, or the same values as those of a recorder that is there.
+        """
         if not isinstance(recorder, ExecutionRecorder):
             problem = f"must be an ExecutionRecorder, not {type(recorder).__name__}"
             raise InvalidArgument("recorder", problem)
-        self._recorder = recorder
-        self._labels = dict(labels or {})
+        own = _checked(labels)
+        if own.keys() != set(self._names):
+            raise InvalidArgument("labels", "must have the names that the first recorder's have")
+        values = tuple(own[name] for name in self._names)
+        if values in self._recorders:
+            raise InvalidArgument("labels", "are those of another recorder")
+        self._recorders[values] = recorder
+        return self
+
+    def describe(self) -> Iterator[Metric]:
+        """No metric: a registry is to take a second collector. Never raises."""
+        yield from ()
 
     def collect(self) -> Iterator[Metric]:
         """The metrics of this moment. Never raises."""
-        stats = self._recorder.stats()
-        outcomes = {("written", ""): stats.written, ("sampled_out", ""): stats.sampled_out}
-        outcomes |= {("rejected", why): count for why, count in stats.rejected.items()}
-        outcomes |= {("dropped", why): count for why, count in stats.dropped.items()}
+        stats = {values: recorder.stats() for values, recorder in self._recorders.items()}
         yield self._counter(
-            "executions", "Executions by what became of them.", ("outcome", "reason"), outcomes
+            "executions",
+            "Executions by what became of them.",
+            ("outcome", "reason"),
+            {values: _outcomes(one) for values, one in stats.items()},
         )
-        altered = {(why,): count for why, count in stats.altered.items()}
+        altered = {
+            values: {(why,): count for why, count in one.altered.items()}
+            for values, one in stats.items()
+        }
         yield self._counter("altered", "Executions not kept as they were.", ("reason",), altered)
-        yield self._counter("batches", "Transactions that stored rows.", (), {(): stats.batches})
-        yield self._counter("retries", "Tries that failed.", (), {(): stats.retries})
-        yield self._gauge("pending_executions", "Executions that wait.", stats.pending_rows)
-        yield self._gauge("pending_bytes", "Memory that these take, in bytes.", stats.pending_bytes)
-        yield self._gauge("alive", "1 while it stores, 0 where it has ended.", float(stats.alive))
-        if stats.seconds_since_success is not None:
-            yield self._gauge(
-                "seconds_since_success",
-                "Seconds since rows were last stored.",
-                stats.seconds_since_success,
-            )
+        batches = {values: {(): one.batches} for values, one in stats.items()}
+        yield self._counter("batches", "Transactions that stored rows.", (), batches)
+        retries = {values: {(): one.retries} for values, one in stats.items()}
+        yield self._counter("retries", "Tries that failed.", (), retries)
+        for name, text, read in _GAUGES:
+            yield self._gauge(name, text, {values: read(one) for values, one in stats.items()})
 
     def _counter(
         self,
         name: str,
         text: str,
         names: tuple[str, ...],
-        values: Mapping[Any, int],
+        counts: Mapping[tuple[str, ...], Mapping[Any, int]],
     ) -> Metric:
-        family = CounterMetricFamily(f"execlog_{name}", text, labels=[*self._labels, *names])
-        for labels, value in values.items():
-            family.add_metric([*self._labels.values(), *labels], value)
+        family = CounterMetricFamily(f"execlog_{name}", text, labels=[*self._names, *names])
+        for values, of_recorder in counts.items():
+            for labels, count in of_recorder.items():
+                family.add_metric([*values, *labels], count)
         return family
 
-    def _gauge(self, name: str, text: str, value: float) -> Metric:
-        family = GaugeMetricFamily(f"execlog_{name}", text, labels=list(self._labels))
-        family.add_metric(list(self._labels.values()), value)
+    def _gauge(self, name: str, text: str, found: Mapping[tuple[str, ...], float | None]) -> Metric:
+        family = GaugeMetricFamily(f"execlog_{name}", text, labels=list(self._names))
+        for values, value in found.items():
+            if value is not None:
+                family.add_metric(list(values), value)
         return family
+
+
+def _checked(labels: object) -> dict[str, str]:
+    if not isinstance(labels, Mapping | None):
+        problem = f"must be a dict of names and values, not {type(labels).__name__}"
+        raise InvalidArgument("labels", problem)
+    found = dict(labels or {})
+    for name, value in found.items():
+        if not isinstance(name, str) or not _LABEL.fullmatch(name) or name in _OWN:
+            raise InvalidArgument("labels", f"{name!r} can't be the name of a label here")
+        arguments.text(f"labels[{name!r}]", value)
+    return found
+
+
+def _outcomes(stats: RecorderStats) -> dict[tuple[str, str], int]:
+    return {
+        ("written", ""): stats.written,
+        ("sampled_out", ""): stats.sampled_out,
+        **{("rejected", why): count for why, count in stats.rejected.items()},
+        **{("dropped", why): count for why, count in stats.dropped.items()},
+    }

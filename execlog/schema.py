@@ -11,16 +11,14 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
-import re
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import asyncpg
 
-from execlog import arguments, limits
-from execlog.errors import MigrationError, StoreUnavailable, driver_errors
+from execlog import arguments, limits, portable
+from execlog.errors import InvalidArgument, MigrationError, StoreUnavailable, driver_errors
+from execlog.migration import Migration, load, script, sent
 from execlog.resources import folder
 from execlog.statements import Statement, load_statements
 from execlog.target import LONGEST_SECONDS, connection_to
@@ -31,13 +29,10 @@ if TYPE_CHECKING:
 
 __all__ = ["check_migrations", "dump_migrations", "migrate", "migration_names"]
 
-_NAME = re.compile(r"(\d{4})_[a-z0-9_]+")
 _QUICK_SECONDS = 30.0  # for what takes a millisecond on a server that is well
 _STATEMENTS = frozenset(
     {"applied", "become_owner", "is_there", "limit_lock_wait", "lock", "lock_history", "record"}
 )
-# What 0001 says of the schema itself; a script that asks for fewer rights is sent instead.
-_OF_SCHEMA = re.compile(rf"^create schema [^;]+;\n\ncomment on schema {SCHEMA} is '[^']+';\n", re.M)
 # An object of this name is there: table, schema, column, function, anything else.
 _THERE = frozenset({"42P07", "42P06", "42701", "42723", "42710"})
 _NO_RIGHT = "42501"
@@ -45,13 +40,6 @@ _REMEDY = (
     "if the objects of a migration are there and its record is not, restore the rows of"
     " schema_migration, or insert those that `execlog migrate --sql` prints for it"
 )
-
-
-@dataclass(frozen=True)
-class _Migration:
-    name: str
-    sql: str
-    checksum: str
 
 
 async def migrate(
@@ -87,11 +75,11 @@ async def migrate(
     wait = arguments.server_timeout("wait_timeout", wait_timeout)
     where = arguments.schema(schema)
     wanted = None if rollups is None else arguments.flag("rollups", rollups)
-    files = _load()
+    files = load()
     applied_now = []
     with driver_errors("migrate"):
         async with connection_to(target) as connection:
-            allow = filled(_script("let_owner_create"), where)
+            allow = filled(script("let_owner_create"), where)
             await connection.execute(allow, timeout=_QUICK_SECONDS)
             applied = await _history(connection, where)
             _compare(files, applied)
@@ -118,7 +106,7 @@ async def check_migrations(target: Target, *, schema: str = SCHEMA) -> list[str]
         QueryFileError: The install lacks the migrations.
     """
     where = arguments.schema(schema)
-    files = _load()
+    files = load()
     with driver_errors("check"):
         async with connection_to(target, writes=False) as connection:
             applied = await _history(connection, where)
@@ -126,30 +114,42 @@ async def check_migrations(target: Target, *, schema: str = SCHEMA) -> list[str]
     return [file.name for file in files if file.name not in applied]
 
 
-def dump_migrations(*, schema: str = SCHEMA) -> str:
-    """All migrations as one plain SQL text, records included, for psql, Flyway or Alembic.
+def dump_migrations(
+    *, after: str | None = None, until: str | None = None, schema: str = SCHEMA
+) -> list[str]:
+    """The migrations as single statements, records included, for Alembic, Flyway or psql.
 
-    Run it in one transaction on a database that has none of them. It looks names up in pg_catalog
-    alone, and the transaction then goes on with the search_path that it had.
+    Each can be sent by itself, prepared or not, and holds neither `%` nor `:word`, which some tools
+    take for placeholders. Run all of them in one transaction: the first one has names looked up in
+    pg_catalog alone and what follows done as the log's owner, the last one puts both back.
 
     Args:
+        after: The last migration that the database has; None: it has none.
+        until: The last migration that it is to have; None: the last one of this install.
         schema: Where the log is to be.
 
     Raises:
-        InvalidArgument: `schema` can't be a name.
+        InvalidArgument: `schema` can't be a name, there is no such migration, or `until` comes
+            before `after`.
         MigrationError: The files' numbers have a gap.
         QueryFileError: The install lacks the migrations.
     """
     where = arguments.schema(schema)
-    record = _statements(SCHEMA)["record"].sql
-    parts = [filled(_script(name), where) for name in ("let_owner_create", "pin")]
-    for file in _load():
-        # Neither a name nor a checksum holds a quote: see _NAME.
-        literal = record.replace("$1::text", f"'{file.name}'")
-        literal = literal.replace("$2::text", f"'{file.checksum}'")
-        sql = filled(f"{_sent(file)}\n{literal.rstrip()};\n", where)
-        parts.append(f"-- migrations/{file.name}.sql\n\n{sql}")
-    return "\n".join([*parts, _script("unpin")])
+    files = load()
+    begin = 0 if after is None else _position("after", after, files) + 1
+    end = len(files) if until is None else _position("until", until, files) + 1
+    if end < begin:
+        raise InvalidArgument("until", f"{until!r} comes before {after!r}")
+    if end == begin:
+        return []
+    scripts = [script("let_owner_create"), script("pin")]
+    for file in files[begin:end]:
+        scripts += [f"-- migrations/{file.name}.sql\n\n{sent(file)}", _record(file)]
+    return [
+        statement
+        for text in [*scripts, script("unpin")]
+        for statement in portable.statements(filled(text, where))
+    ]
 
 
 def migration_names() -> list[str]:
@@ -159,22 +159,23 @@ def migration_names() -> list[str]:
         MigrationError: The files' numbers have a gap.
         QueryFileError: The install lacks the migrations.
     """
-    return [file.name for file in _load()]
+    return [file.name for file in load()]
 
 
-def _load() -> list[_Migration]:
-    paths = sorted(folder("migrations").glob("*.sql"))
-    for expected, path in enumerate(paths, 1):
-        found = _NAME.fullmatch(path.stem)
-        if found is None or int(found[1]) != expected:
-            raise MigrationError(f"migrations/{path.name}: expected number {expected:04d} here")
-    if not paths:
-        raise MigrationError("this install holds no migrations: install execlog again")
-    return [
-        _Migration(path.stem, data.decode(), hashlib.sha256(data).hexdigest())
-        for path in paths
-        for data in [path.read_bytes()]
-    ]
+def _position(argument: str, name: object, files: Sequence[Migration]) -> int:
+    names = [file.name for file in files]
+    wanted = arguments.name(argument, name)
+    if wanted not in names:
+        raise InvalidArgument(argument, f"{wanted!r} is no migration; the last is {names[-1]}")
+    return names.index(wanted)
+
+
+def _record(file: Migration) -> str:
+    """The record of a file, with values in the place of the parameters: neither holds a quote."""
+    record = _statements(SCHEMA)["record"].sql
+    for parameter, value in (("$1::text", file.name), ("$2::text", file.checksum)):
+        record = record.replace(parameter, f"'{value}'")
+    return record[record.index("insert into ") :]
 
 
 @functools.lru_cache
@@ -182,22 +183,12 @@ def _statements(schema: str) -> Mapping[str, Statement]:
     return load_statements(folder("sql") / "schema", _STATEMENTS, schema)
 
 
-@functools.cache
-def _script(name: str) -> str:
-    return (folder("sql") / "schema" / "step" / f"{name}.sql").read_text()
-
-
-def _sent(file: _Migration) -> str:
-    """The file as it is sent. Its checksum stays that of the file."""
-    return _OF_SCHEMA.sub(lambda _: _script("create_schema"), file.sql)
-
-
 async def _switch(connection: Connection, schema: str, lock: str, *, enabled: bool) -> None:
     """Has rollups kept from now on, or not any more."""
-    script = _script(f"{'enable' if enabled else 'disable'}_rollups")
+    steps = script(f"{'enable' if enabled else 'disable'}_rollups")
     async with connection.transaction(), _settings(connection, schema):
         await _limit(connection, schema, lock)
-        for sql in pieces(script):
+        for sql in pieces(steps):
             await connection.execute(filled(sql, schema), timeout=LONGEST_SECONDS)
 
 
@@ -206,11 +197,11 @@ async def _settings(connection: Connection, schema: str) -> AsyncIterator[None]:
     """Nothing ends what is long, and as `pin` says, until the block ends."""
     kept = await limits.held(connection)
     await limits.lift(connection)
-    await connection.execute(filled(_script("pin"), schema), timeout=_QUICK_SECONDS)
+    await connection.execute(filled(script("pin"), schema), timeout=_QUICK_SECONDS)
     yield
     # The transaction may be the caller's, and goes on.
     await limits.put_back(connection, kept)
-    await connection.execute(_script("unpin"), timeout=_QUICK_SECONDS)
+    await connection.execute(script("unpin"), timeout=_QUICK_SECONDS)
 
 
 async def _limit(connection: Connection, schema: str, wait: str) -> None:
@@ -252,7 +243,7 @@ async def _applied(connection: Connection, schema: str) -> dict[str, str]:
     return {record["name"]: record["checksum"] for record in found}
 
 
-def _compare(files: Sequence[_Migration], applied: Mapping[str, str]) -> None:
+def _compare(files: Sequence[Migration], applied: Mapping[str, str]) -> None:
     """Raises MigrationError where the database's history is not the beginning of the files'."""
     known = {file.name: file for file in files}
     missing = [file.name for file in files if file.name not in applied]
@@ -270,7 +261,7 @@ def _compare(files: Sequence[_Migration], applied: Mapping[str, str]) -> None:
 
 
 async def _apply(
-    connection: Connection, file: _Migration, schema: str, lock: str, wait: str
+    connection: Connection, file: Migration, schema: str, lock: str, wait: str
 ) -> bool:
     """Applies one file and its record in one transaction; False where another process has."""
     statements = _statements(schema)
@@ -286,7 +277,7 @@ async def _apply(
             if not applied:
                 await _limit(connection, schema, lock)
                 # One by one: Citus passes them on to its machines so.
-                for statement in pieces(_sent(file)):
+                for statement in pieces(sent(file)):
                     await connection.execute(filled(statement, schema))
                 await connection.fetch(statements["record"].sql, file.name, file.checksum)
     except asyncpg.LockNotAvailableError as error:

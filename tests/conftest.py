@@ -17,7 +17,7 @@ import asyncpg
 import pytest
 from hypothesis import settings
 
-from execlog import StrategyExecutionLogRepository, resources, schema
+from execlog import StrategyExecutionLogRepository, migration, resources
 from tests import databases, pooler, server
 from tests.oracle import EXAMPLES
 from tests.types import Pool
@@ -114,7 +114,7 @@ def migrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for path in packaged("migrations").glob("*.sql"):
         (own / path.name).write_bytes(path.read_bytes())
     monkeypatch.setattr(
-        schema, "folder", lambda name: own if name == "migrations" else packaged(name)
+        migration, "folder", lambda name: own if name == "migrations" else packaged(name)
     )
     return own
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
 import execlog
+
+if TYPE_CHECKING:
+    from execlog.target import Connection
 
 TABLE = "execlog.strategy_execution_log"
 TEMPLATE = f"execlog_test_{os.getpid()}"
@@ -51,3 +55,10 @@ async def database(dsn: str, name: str, *, template: str) -> AsyncIterator[str]:
             await connection.execute(f'drop database "{name}" with (force)')
     finally:
         await connection.close()
+
+
+async def send(connection: Connection, statements: Iterable[str]) -> None:
+    """Sends each by itself, prepared, in one transaction: as Alembic does on asyncpg."""
+    async with connection.transaction():
+        for statement in statements:
+            await connection.fetch(statement)

@@ -10,7 +10,9 @@ import io
 import logging
 import os
 import sys
+from typing import Annotated
 
+from execlog import __version__
 from execlog.errors import ExeclogError, InvalidArgument
 
 try:
@@ -42,7 +44,6 @@ __all__ = ["app", "main"]
 _WHERE = " (--dsn, EXECLOG_DSN or PGHOST say where it is)"
 
 app = typer.Typer(
-    help="The execution log of a scoring engine, from a terminal.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     # Off a terminal no boxes are drawn, around messages neither.
@@ -71,6 +72,24 @@ for command in (
 ):
     app.command(command.__name__.removesuffix("_file"))(command)
 app.add_typer(rolling.rollup, name="rollup")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"execlog {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """The execution log of a scoring engine, from a terminal."""
 
 
 def main() -> None:

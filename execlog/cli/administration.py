@@ -32,6 +32,10 @@ def migrate(
     schema: Schema = SCHEMA,
     check: Annotated[bool, typer.Option("--check", help="Only say what is missing.")] = False,
     sql: Annotated[bool, typer.Option("--sql", help="Print the SQL, touch no server.")] = False,
+    after: Annotated[
+        str | None,
+        typer.Option("--from", metavar="NAME", help="With --sql: the last one that is there."),
+    ] = None,
     rollups: Annotated[
         bool | None,
         typer.Option("--rollups/--no-rollups", help="Keep rollups or not; else as it is."),
@@ -42,8 +46,10 @@ def migrate(
     Example: execlog migrate --check
     """
     if sql:
-        print(dump_migrations(schema=schema), end="")
+        _print_script(dump_migrations(after=after, schema=schema), after)
         return
+    if after is not None:
+        raise typer.BadParameter("goes with --sql", param_hint="--from")
     missing_or_applied = asyncio.run(
         check_migrations(dsn_of(dsn), schema=schema)
         if check
@@ -56,6 +62,13 @@ def migrate(
         raise typer.Exit(1)
     if not missing_or_applied:
         print("execlog: up to date", file=sys.stderr)
+
+
+def _print_script(statements: list[str], after: str | None) -> None:
+    for statement in statements:
+        print(f"{statement};\n")
+    if not statements:
+        print(f"execlog: nothing comes after {after}", file=sys.stderr)
 
 
 def demo(

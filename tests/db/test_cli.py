@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import re
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
+from typer.main import get_command
 
 import execlog
+from execlog import InvalidArgument
+from execlog.cli import app
 from execlog.schema import migration_names
 from tests.command import COMMAND, run
 
+VERSION = importlib.metadata.version("execlog")
 ALL = "".join(f"{name}\n" for name in migration_names())
 
 
@@ -30,9 +37,28 @@ def test_migrate(empty_dsn: str) -> None:
     assert (again.returncode, again.stdout, again.stderr) == (0, "", "execlog: up to date\n")
 
 
-def test_migrate_sql_is_the_dump() -> None:
-    done = run("migrate", "--sql")
-    assert (done.returncode, done.stdout) == (0, execlog.dump_migrations())
+def test_migrate_sql_is_the_dump(capsys: pytest.CaptureFixture[str]) -> None:
+    def printed(*words: str) -> tuple[str, str]:
+        command: Any = get_command(app)
+        command(["migrate", "--sql", *words], standalone_mode=False)
+        return capsys.readouterr()
+
+    third, *_, last = migration_names()[2:]
+    whole = "".join(f"{one};\n\n" for one in execlog.dump_migrations())
+    rest = "".join(f"{one};\n\n" for one in execlog.dump_migrations(after=third))
+    assert run("migrate", "--sql").stdout == whole
+    assert printed("--from", third) == (rest, "")
+    assert printed("--from", last) == ("", f"execlog: nothing comes after {last}\n")
+    with pytest.raises(InvalidArgument, match="'0009_later' is no migration"):
+        printed("--from", "0009_later")
+    assert run("migrate", "--from", third).returncode == 2
+
+
+def test_the_version() -> None:
+    words = [sys.executable, "-m", "execlog", "--version"]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"execlog {VERSION}\n", "")
+    assert execlog.__version__ == VERSION
 
 
 @pytest.mark.parametrize(

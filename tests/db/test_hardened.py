@@ -11,6 +11,7 @@ import pytest
 import execlog
 from execlog import ExecutionRecorder, MigrationError, StrategyExecutionLogRepository
 from execlog.template import quoted
+from tests import databases
 from tests.databases import TABLE
 from tests.db.test_faults import CALLS
 from tests.db.test_roles import TENANT, WRITES, login, prefix
@@ -143,8 +144,8 @@ async def test_a_schema_that_is_there_is_enough(
         if by == "migrate":
             assert await execlog.migrate(pool, schema=schema)
         else:
-            async with pool.acquire() as connection, connection.transaction():
-                await connection.execute(execlog.dump_migrations(schema=schema))
+            async with pool.acquire() as connection:
+                await databases.send(connection, execlog.dump_migrations(schema=schema))
         assert await execlog.check_migrations(pool, schema=schema) == []
         for call in CALLS.values():
             await call(Log(pool, schema=schema))

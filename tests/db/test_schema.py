@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -16,6 +16,8 @@ from execlog import InvalidArgument, MigrationError, StoreUnavailable, schema
 from execlog.ids import uuid7
 from execlog.schema import migration_names
 from tests.command import run
+from tests.databases import send
+from tests.db.test_upgrades import what_is_there
 from tests.rows import row
 from tests.types import Pool
 
@@ -219,12 +221,45 @@ async def test_a_log_without_a_record_of_its_migrations(dsn: str, pool: Pool, ho
     assert (doctor.returncode, doctor.stderr) == (1, "")
     printed = execlog.dump_migrations()
     if how == "drop table":
-        [made] = re.findall(r"(?s)create table execlog\.schema_migration \(.+?\n\);", printed)
+        [made] = [one for one in printed if one.startswith("create table execlog.schema_migration")]
         await pool.execute(made)
-    inserts = re.findall(r"insert into execlog\.schema_migration .+?\nvalues .+?;", printed)
-    await pool.execute("".join(inserts))
+    inserts = [one for one in printed if one.startswith("insert into execlog.schema_migration ")]
+    assert len(inserts) == len(ALL)
+    await pool.execute(";".join(inserts))
     assert await execlog.migrate(dsn) == await execlog.check_migrations(dsn) == []
     assert await pool.fetch("select name, checksum from execlog.schema_migration") == records
+
+
+async def test_a_part_of_the_dump(dsn: str, empty_dsn: str) -> None:
+    """In two parts it makes what it makes at once; each begins and ends alike."""
+    connection = await asyncpg.connect(empty_dsn)
+    whole = execlog.dump_migrations()
+    first = execlog.dump_migrations(until=ALL[2])
+    rest = execlog.dump_migrations(after=ALL[2])
+    for part in (first, rest):
+        assert (part[:2], part[-1]) == (whole[:2], whole[-1])
+        await send(connection, part)
+    assert first[2:-1] + rest[2:-1] == whole[2:-1]
+    await connection.close()
+    assert await what_is_there(empty_dsn) == await what_is_there(dsn)
+    assert execlog.dump_migrations(after=ALL[-1]) == []
+    assert execlog.dump_migrations(after=ALL[1], until=ALL[1]) == []
+
+
+@pytest.mark.parametrize(
+    ("limits", "says"),
+    [
+        ({"after": "0009_later"}, f"after: '0009_later' is no migration; the last is {ALL[-1]}"),
+        ({"until": "0001"}, "until: '0001' is no migration"),
+        ({"after": ALL[3], "until": ALL[1]}, f"until: '{ALL[1]}' comes before '{ALL[3]}'"),
+        ({"after": 3}, "after: must be a string"),
+        ({"after": ""}, "after: is empty"),
+    ],
+)
+def test_a_part_that_there_is_not(limits: dict[str, Any], says: str) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        execlog.dump_migrations(**limits)
+    assert str(caught.value).startswith(says)
 
 
 async def test_a_record_that_is_missing(dsn: str, pool: Pool) -> None:
@@ -233,9 +268,7 @@ async def test_a_record_that_is_missing(dsn: str, pool: Pool) -> None:
         await pool.execute("delete from execlog.schema_migration where name = $1", name)
         with pytest.raises(MigrationError, match=f"{name}:? {problem}.*migrate --sql"):
             await execlog.migrate(dsn)
-        [record] = re.findall(
-            rf"insert into .+\nvalues \('{name}', .+?;", execlog.dump_migrations()
-        )
+        [record] = [one for one in execlog.dump_migrations() if f"values ('{name}', " in one]
         await pool.execute(record)
         assert await execlog.migrate(dsn) == []
 

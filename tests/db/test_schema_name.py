@@ -10,6 +10,7 @@ import pytest
 
 import execlog
 from execlog import ExecutionRecorder, InvalidArgument, StrategyExecutionLogRepository
+from tests import databases
 from tests.command import run
 from tests.db.test_cli import ALL
 from tests.db.test_faults import CALLS
@@ -91,8 +92,8 @@ async def missing_before_and_now(pool: Pool, schema: str) -> list[str]:
 
 
 async def test_the_dump_is_for_that_schema(empty: Pool, schema: str) -> None:
-    async with empty.acquire() as connection, connection.transaction():
-        await connection.execute(execlog.dump_migrations(schema=schema))
+    async with empty.acquire() as connection:
+        await databases.send(connection, execlog.dump_migrations(schema=schema))
     assert await execlog.check_migrations(empty, schema=schema) == []
     assert await schemas(empty) == {schema}
 

@@ -196,7 +196,7 @@ async def test_migrations(admin: Connection, schema: str) -> None:
 async def test_the_printed_migrations(admin: Connection) -> None:
     async with admin.transaction():
         await admin.execute('set local search_path = public, pg_temp, "$user"')
-        await admin.execute(execlog.dump_migrations())
+        await databases.send(admin, execlog.dump_migrations())
         # The rest of the transaction, for example Alembic's, is as it would be without.
         assert await admin.fetchval("show search_path") == 'public, pg_temp, "$user"'
     assert await admin.fetchval("show search_path") == '"$user", public'

@@ -140,8 +140,7 @@ async def test_step_by_step_is_the_same_as_at_once(
 
 async def test_the_dump_makes_the_same_database(dsn: str, empty_dsn: str) -> None:
     connection = await asyncpg.connect(empty_dsn)
-    async with connection.transaction():
-        await connection.execute(execlog.dump_migrations())
+    await databases.send(connection, execlog.dump_migrations())
     await connection.close()
     assert await what_is_there(empty_dsn) == await what_is_there(dsn)
     assert await execlog.check_migrations(empty_dsn) == []

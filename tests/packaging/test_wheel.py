@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import execlog
+
 ROOT = Path(__file__).parents[2]
 CHECK = """
 import asyncio, pathlib, sys
@@ -17,7 +19,7 @@ from execlog.repository import statements
 here = pathlib.Path(execlog.__file__).parent
 assert here.parent == pathlib.Path(sys.argv[1]), here
 assert len(statements()) == int(sys.argv[2]), sorted(statements())
-assert "create table" in execlog.dump_migrations()
+assert "create table" in "".join(execlog.dump_migrations())
 if len(sys.argv) > 3:
     names = asyncio.run(execlog.migrate(sys.argv[3]))
     assert names == [path.stem for path in sorted((here / "migrations").glob("*.sql"))], names
@@ -40,6 +42,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_what_is_inside(wheel: Path) -> None:
+    assert wheel.name.startswith(f"execlog-{execlog.__version__}-")
     inside = set(zipfile.ZipFile(wheel).namelist())
     beside = {
         f"execlog/{path.relative_to(ROOT)}"
