@@ -26,6 +26,7 @@ except ImportError as error:
         "execlog.prometheus needs its extra: pip install 'execlog[prometheus]'"
     ) from (error)
 
+from execlog import arguments
 from execlog.errors import InvalidArgument
 from execlog.recorder import ExecutionRecorder
 
@@ -47,7 +48,7 @@ class RecorderCollector(Collector):
     def __init__(self, recorder: ExecutionRecorder, labels: dict[str, str] | None = None) -> None:
         """Takes the recorder. Raises: see the class."""
         if not isinstance(recorder, ExecutionRecorder):
-            problem = f"must be an ExecutionRecorder, not {type(recorder).__name__}"
+            problem = arguments.must_be("an ExecutionRecorder", recorder)
             raise InvalidArgument("recorder", problem)
         self._recorder = recorder
         self._labels = dict(labels or {})

@@ -219,4 +219,4 @@ class Importer:
 
     def _complain(self, line: int, error: InvalidArgument) -> None:
         self.bad += 1
-        self._report(line, ": ".join(filter(None, (error.argument, error.problem))))
+        self._report(line, str(error))
