@@ -106,7 +106,7 @@ def import_file(
     except _Stopped:
         raise typer.Exit(1) from None
     if importer.bad and not importer.stored + importer.known:
-        print("execlog: no line could be stored", file=sys.stderr)
+        print("execlog: nothing was stored", file=sys.stderr)
         raise typer.Exit(1)
 
 

@@ -69,7 +69,7 @@ def test_an_import_that_stored_nothing(dsn: str, file: Path) -> None:
         1,
         [
             "execlog: 0 executions stored, 2 lines could not be stored",
-            "execlog: no line could be stored",
+            "execlog: nothing was stored",
         ],
     )
     # Whatever was there already is in the log, however often it is run.
