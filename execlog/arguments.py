@@ -20,6 +20,7 @@ __all__ = [
     "identifier",
     "length",
     "limit",
+    "must_be",
     "name",
     "number",
     "object_name",
@@ -36,9 +37,23 @@ __all__ = [
 ]
 
 
+_NAMES = [vars(type)[part] for part in ("__name__", "__module__")]
 _LONGEST_LENGTH = timedelta(days=365 * 1000)
 _LONGEST_NAME = 63  # bytes, for Postgres
 _LONGEST_SECONDS = 1_000_000  # in milliseconds still an integer to Postgres
+
+
+def must_be(wanted: str, value: object) -> str:
+    """What is wrong with a value of another type. Never raises.
+
+    Args:
+        wanted: What it must be, such as "a datetime".
+        value: The value; its type's module is told if its name alone is what is wanted.
+    """
+    # A class of another library may answer anything for these.
+    name, module = (part.__get__(type(value)) for part in _NAMES)
+    is_wanted = re.search(rf"\b{re.escape(name)}\b", wanted)
+    return f"must be {wanted}, not {f'{module}.{name}' if is_wanted else name}"
 
 
 def text(argument: str, value: object) -> str:
@@ -48,7 +63,7 @@ def text(argument: str, value: object) -> str:
         InvalidArgument: No string, a NUL character, or half of a surrogate pair.
     """
     if not isinstance(value, str):
-        raise InvalidArgument(argument, f"must be a string, not {type(value).__name__}")
+        raise InvalidArgument(argument, must_be("a string", value))
     if "\0" in value:
         raise InvalidArgument(argument, "holds a NUL character")
     try:
@@ -75,8 +90,7 @@ def texts(argument: str, value: object) -> list[str] | None:
     if isinstance(value, str):
         return [text(argument, value)]
     if isinstance(value, bytes | Mapping) or not isinstance(value, Collection):
-        problem = f"must be a string or a list of strings, not {type(value).__name__}"
-        raise InvalidArgument(argument, problem)
+        raise InvalidArgument(argument, must_be("a string or a list of strings", value))
     return list(dict.fromkeys(text(argument, one) for one in value))
 
 
@@ -134,7 +148,7 @@ def identifier(argument: str, value: object) -> UUID:
 def flag(argument: str, value: object) -> bool:
     """True or False. Raises InvalidArgument: it is neither."""
     if not isinstance(value, bool):
-        raise InvalidArgument(argument, f"must be True or False, not {type(value).__name__}")
+        raise InvalidArgument(argument, must_be("True or False", value))
     return value
 
 
@@ -156,7 +170,7 @@ def number(argument: str, value: object) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidArgument(argument, f"must be a number, not {type(value).__name__}")
+        raise InvalidArgument(argument, must_be("a number", value))
     try:
         found = float(value)
     except OverflowError:
@@ -194,7 +208,7 @@ def time(argument: str, value: object) -> datetime | None:
     if value is None:
         return None
     if not isinstance(value, datetime):
-        raise InvalidArgument(argument, f"must be a datetime, not {type(value).__name__}")
+        raise InvalidArgument(argument, must_be("a datetime", value))
     if value.utcoffset() is None:
         raise InvalidArgument(argument, "has no time zone")
     try:
@@ -223,7 +237,7 @@ def fractions(value: object) -> tuple[float, ...]:
 def seconds(argument: str, value: object) -> float:
     """A number of seconds above 0. Raises InvalidArgument: it is none."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidArgument(argument, f"must be a number of seconds, not {type(value).__name__}")
+        raise InvalidArgument(argument, must_be("a number of seconds", value))
     if not 0 < value <= _LONGEST_SECONDS:
         raise InvalidArgument(argument, "must be above 0 and at most a million seconds")
     return float(value)
@@ -232,7 +246,7 @@ def seconds(argument: str, value: object) -> float:
 def length(argument: str, value: object) -> timedelta:
     """A length of time above 0. Raises InvalidArgument: it is none, or of a thousand years."""
     if not isinstance(value, timedelta):
-        raise InvalidArgument(argument, f"must be a timedelta, not {type(value).__name__}")
+        raise InvalidArgument(argument, must_be("a timedelta", value))
     if not timedelta() < value < _LONGEST_LENGTH:
         raise InvalidArgument(argument, "must be above 0 and less than a thousand years")
     return value
@@ -246,5 +260,5 @@ def server_timeout(argument: str, value: object) -> str:
 
 def _integer(argument: str, value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise InvalidArgument(argument, f"must be an integer, not {type(value).__name__}")
+        raise InvalidArgument(argument, must_be("an integer", value))
     return value

@@ -166,7 +166,7 @@ class EmbeddedPostgres:
 
 def _data_dir(given: object) -> str:
     if not isinstance(given, str | os.PathLike):
-        raise InvalidArgument("data_dir", f"must be a path, not {type(given).__name__}")
+        raise InvalidArgument("data_dir", arguments.must_be("a path", given))
     path = arguments.name("data_dir", os.fspath(given))
     try:
         return str(Path(path).absolute())

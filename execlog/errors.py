@@ -53,13 +53,14 @@ class InvalidArgument(ExeclogError, ValueError):
     """The call itself is wrong, and nothing was sent.
 
     Attributes:
-        argument: The argument's name, with its place in a list: `rows[3].points`.
+        argument: The argument's name, with its place in a list: `rows[3].points`; empty if it is
+            the only one there is.
         problem: What is wrong with it.
     """
 
     def __init__(self, argument: str, problem: str) -> None:
         """Takes the argument's name and what is wrong with it. Never raises."""
-        super().__init__(f"{argument}: {problem}")
+        super().__init__(f"{argument}: {problem}" if argument else problem)
         self.args = (argument, problem)
         self.argument = argument
         self.problem = problem
@@ -107,6 +108,15 @@ _SAID = {
 # Both also have other causes: somebody's cancel, and a lock that is not waited for.
 _LIMITED = frozenset({"57014", "55P03"})
 _LIMIT = re.compile(r"\b(?:statement|lock) timeout\b")
+# What asyncpg says of a pool, and what that means to its owner.
+_NEVER_OPENED = "pool is not initialized"
+_OPEN_IT = "was never opened: open it first, with `await pool` or `async with pool`"
+_POOLS = {
+    _NEVER_OPENED: f"the pool {_OPEN_IT}",
+    "pool is being initialized": "the pool is being opened",
+    "pool is closing": "the pool is being closed",
+    "pool is closed": "the pool is closed",
+}
 _CONFLICT = (
     "a recovery conflict: the standby removed rows that this read still needs; read on the primary,"
     " or set hot_standby_feedback"
@@ -138,9 +148,27 @@ def driver_errors(action: str) -> Iterator[None]:
     except (asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         if isinstance(error, ValueError):
             raise QueryRejected(f"{action}: the driver can't encode a value") from error
-        raise StoreUnavailable(f"{action}: the connection can't be used") from error
+        raise StoreUnavailable(f"{action}: {_of_pool(error)}") from error
     except UnicodeError as error:
         raise QueryRejected(f"{action}: a text can't be encoded") from error
+
+
+@contextmanager
+def pool_errors(argument: str) -> Iterator[None]:
+    """Turns what asyncpg says of a pool that was never opened into an error of the call.
+
+    Args:
+        argument: The name of the argument that holds the pool.
+
+    Raises:
+        InvalidArgument: The pool was never opened.
+    """
+    try:
+        yield
+    except asyncpg.InterfaceError as error:
+        if str(error).startswith(_NEVER_OPENED):
+            raise InvalidArgument(argument, _OPEN_IT) from error
+        raise
 
 
 @contextmanager
@@ -190,6 +218,12 @@ def _from_server(error: asyncpg.PostgresError, action: str) -> ExeclogError:
         return StoreUnavailable(f"{action}: the partitions have just changed ({state})", state)
     by = f", constraint {constraint}" if constraint else ""
     return QueryRejected(f"{action}: {condition(error)} ({state}{by})", state)
+
+
+def _of_pool(error: Exception) -> str:
+    """Why no connection can be used, as far as the driver says it in words of its own."""
+    said = (problem for words, problem in _POOLS.items() if str(error).startswith(words))
+    return next(said, "the connection can't be used")
 
 
 def last_words(error: asyncpg.PostgresError) -> asyncpg.PostgresError:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from datetime import UTC, datetime
 
-__all__ = ["is_harmless", "local", "milliseconds", "number", "percent", "shown", "size"]
+__all__ = ["is_harmless", "local", "milliseconds", "number", "percent", "points", "shown", "size"]
+
+_PLAIN = 1e-8  # percent; less is written with an exponent
 
 
 def number(value: float | None) -> str:
@@ -15,9 +18,28 @@ def number(value: float | None) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.10g}"
 
 
-def percent(rate: float) -> str:
-    """A rate as a percentage. Never raises."""
-    return f"{rate * 100:.2f} %"
+def percent(rate: float, form: str = ".2f") -> str:
+    """A share, or how far two are apart, as a percentage. Never raises.
+
+    Only none is 0 and only all is 100: a share that would be rounded onto these has more digits.
+
+    Args:
+        rate: Between 0 and 1.
+        form: How its hundredfold is written.
+    """
+    return f"{points(rate, form)} %"
+
+
+def points(rate: float, form: str = ".2f") -> str:
+    """The number of `percent`, without its sign. Never raises."""
+    text = f"{rate * 100:{form}}"
+    if not 0 < rate < 1 or float(text) not in (0.0, 100.0):
+        return text
+    if rate * 100 < _PLAIN:
+        return f"{rate * 100:.2g}"
+    # Two digits of what it is away from the end.
+    away = min(rate, 1 - rate) * 100
+    return f"{rate * 100:.{1 - math.floor(math.log10(away))}f}"
 
 
 def milliseconds(value: float) -> str:

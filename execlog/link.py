@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import asyncpg
 
+from execlog import arguments
 from execlog.connecting import Connector
 from execlog.errors import InvalidArgument
 
@@ -60,8 +61,7 @@ def link_to(target: object) -> Link:
     if isinstance(target, asyncpg.Pool):
         return _Borrowed(target)
     if not isinstance(target, str):
-        problem = f"must be a DSN or a Pool, not {type(target).__name__}"
-        raise InvalidArgument("target", problem)
+        raise InvalidArgument("target", arguments.must_be("a DSN or a Pool", target))
     return _Owned(target)
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
+from execlog import arguments
 from execlog.errors import InvalidArgument
 from execlog.models import StrategyExecutionLog, invalid_argument
 
@@ -93,15 +94,14 @@ def _pairs(rules: Rules) -> Iterable[tuple[str, Replacement]]:
     if isinstance(rules, Mapping):
         return rules.items()
     if isinstance(rules, (str, bytes, bytearray)) or not isinstance(rules, Iterable):
-        problem = f"must be paths or a mapping of paths, not {type(rules).__name__}"
-        raise InvalidArgument("mask", problem)
+        raise InvalidArgument("mask", arguments.must_be("paths or a mapping of paths", rules))
     return ((path, None) for path in rules)
 
 
 def _steps(path: object) -> list[str]:
     """The column and the steps below it, each as the text that is compared."""
     if not isinstance(path, str):
-        raise InvalidArgument("mask", f"a path must be a string, not {type(path).__name__}")
+        raise InvalidArgument("mask", f"a path {arguments.must_be('a string', path)}")
     column, *below = steps = path.removeprefix("/").split("/")
     if path == "":
         problem = "a path is empty"

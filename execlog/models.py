@@ -41,12 +41,15 @@ _Rate = Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)]
 
 _PROBLEMS = {
     "string_too_short": "is empty",
+    "too_short": "is empty",
     "string_pattern_mismatch": "holds a NUL character",
     "string_unicode": "holds half of a surrogate pair, which is not text",
     "extra_forbidden": "is not a field of an execution",
     "missing": "is missing",
     "timezone_aware": "has no time zone",
     "uuid_parsing": "is not a UUID",
+    "uuid_type": "is not a UUID",
+    "datetime_type": "is not a time",
     "datetime_parsing": "is not a time",
     "datetime_from_date_parsing": "is not a time",
 }

@@ -11,7 +11,7 @@ from typing import Any
 
 __all__ = ["Node", "compact", "nodes"]
 
-_NAMES = ("node", "name", "nodeName", "id")
+_NAMES = ("node", "name", "nodeName", "nodeId", "node_id", "id")
 _TIMES = ("ms", "durationMs", "duration_ms", "performance", "duration")
 _BELOW = ("children", "nodes", "steps", "trace")
 _TIME = re.compile(r"([\d.]+)\s*(ns|µs|us|ms|s)")
@@ -48,7 +48,7 @@ def compact(value: Any) -> str:
 def _node(entry: Any) -> Node:
     if not isinstance(entry, dict):
         return Node(None, facts=[("", compact(entry))])
-    name = next((key for key in _NAMES if isinstance(entry.get(key), str | int)), None)
+    name = next((key for key in _NAMES if _is_name(entry.get(key))), None)
     timed = next((key for key in _TIMES if _taken(entry.get(key)) is not None), None)
     below = next((key for key in _BELOW if _is_list_of_objects(entry.get(key))), None)
     return Node(
@@ -61,6 +61,10 @@ def _node(entry: Any) -> Node:
 
 def _facts(entry: dict[str, Any], told: set[str | None]) -> Iterator[tuple[str, str]]:
     return ((key, compact(value)) for key, value in entry.items() if key not in told)
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str | int) and not isinstance(value, bool)
 
 
 def _is_list_of_objects(value: object) -> bool:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from datetime import datetime
+import struct
 from typing import Any
 
 import asyncpg
@@ -14,6 +13,18 @@ from execlog.models import Model
 from execlog.timeseries import Buckets, TimeseriesBucket, before, bucket_of
 
 __all__ = ["StrategyReport", "strategy_report"]
+
+# The doubles of a row of sql/timeseries.sql.
+_DOUBLES = (
+    "error_rate",
+    "duration_avg_ms",
+    "duration_p50_ms",
+    "duration_p95_ms",
+    "duration_p99_ms",
+    "duration_min_ms",
+    "duration_max_ms",
+    "points_sum",
+)
 
 
 class StrategyReport(Model):
@@ -40,16 +51,21 @@ def strategy_report(
         strategy_id: The strategy that it is of.
         buckets: The window that it is of, and how it is cut.
     """
-    card = json.loads(record["metrics"])
     window = buckets.since, buckets.until
     return StrategyReport(
-        metrics=strategy_metrics(_timed(card), strategy_id=strategy_id, window=window),
-        before=bucket_of(json.loads(record["before"]), before(*window)),
-        timeseries=buckets.filled(json.loads(record["timeseries"])),
+        metrics=strategy_metrics(record, strategy_id=strategy_id, window=window),
+        before=bucket_of(_row(json.loads(record["before"])), before(*window)),
+        timeseries=buckets.filled(map(_row, json.loads(record["timeseries"]))),
     )
 
 
-def _timed(card: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A card that was JSON, whose time is a text there."""
-    time = card["rows_from"]
-    return {**card, "rows_from": time and datetime.fromisoformat(time)}
+def _row(fields: dict[str, Any]) -> dict[str, Any]:
+    """A row of sql/timeseries.sql whose doubles were written as their bytes."""
+    return fields | {name: _double(fields[name]) for name in _DOUBLES}
+
+
+def _double(digits: str | None) -> float | None:
+    if digits is None:
+        return None
+    [value] = struct.unpack(">d", bytes.fromhex(digits))
+    return float(value)

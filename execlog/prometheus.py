@@ -84,7 +84,7 @@ class RecorderCollector(Collector):
                 have, or the same values as those of a recorder that is there.
         """
         if not isinstance(recorder, ExecutionRecorder):
-            problem = f"must be an ExecutionRecorder, not {type(recorder).__name__}"
+            problem = arguments.must_be("an ExecutionRecorder", recorder)
             raise InvalidArgument("recorder", problem)
         own = _checked(labels)
         if own.keys() != set(self._names):

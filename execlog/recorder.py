@@ -127,7 +127,7 @@ class ExecutionRecorder:
         self._schema = arguments.schema(schema)
         self._sample_rate = _rate(sample_rate)
         if seed is not None and not isinstance(seed, int):
-            raise InvalidArgument("seed", f"must be an integer, not {type(seed).__name__}")
+            raise InvalidArgument("seed", arguments.must_be("an integer", seed))
         self._seed = seed
         self._dice = random.Random(seed)  # noqa: S311 - a choice, not a secret
         self._mask = None if isinstance(mask, tuple | list | dict) and not mask else Mask(mask)
@@ -363,7 +363,8 @@ class ExecutionRecorder:
         """The same for what is unusual: to be masked, repaired or refused."""
         try:
             if given["unexpected"]:
-                raise InvalidArgument("", "record takes keyword arguments only")
+                problem = "is positional, and record takes keyword arguments only"
+                raise InvalidArgument("unexpected", problem)
             fields = {name: given[name] for name in COLUMNS if given[name] is not None}
             fields |= given["unknown"]
             if self._mask is not None:

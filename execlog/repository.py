@@ -43,7 +43,8 @@ class StrategyExecutionLogRepository(Dashboard):
     unbounded window and in no other. Limits are brought into their range, never refused.
 
     Args:
-        pool: An asyncpg pool; it stays the caller's. `statement_cache_size=0` is fine.
+        pool: An asyncpg pool; it stays the caller's, who opens it before the first call: until then
+            each one raises InvalidArgument. `statement_cache_size=0` is fine.
         timeout: Seconds that a call may take, waiting for a connection included. A server that is
             frozen holds it up for one second more, until its connection is given up.
         schema: Where the log is.

@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 from pydantic import ValidationError
 
-from execlog import traces
+from execlog import arguments, traces
 from execlog.copytext import COLUMNS, checked_line, line, timestamp
 from execlog.errors import InvalidArgument
 from execlog.models import StrategyExecutionLog, invalid_argument
@@ -121,7 +121,7 @@ def validated(row: object) -> tuple[Any, ...]:
     """
     fields = row.__dict__ if isinstance(row, StrategyExecutionLog) else row
     if not isinstance(fields, Mapping):
-        raise InvalidArgument("", f"must be a StrategyExecutionLog, not {type(row).__name__}")
+        raise InvalidArgument("", arguments.must_be("a StrategyExecutionLog", row))
     try:
         model = _validate(dict(fields))
     except ValidationError as error:

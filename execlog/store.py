@@ -12,7 +12,7 @@ import asyncpg
 
 from execlog import arguments, limits
 from execlog.copytext import NULL
-from execlog.errors import InvalidArgument, StoreUnavailable, driver_errors
+from execlog.errors import InvalidArgument, StoreUnavailable, driver_errors, pool_errors
 from execlog.farewell import Farewell
 from execlog.resources import folder
 from execlog.statements import Statement
@@ -35,7 +35,8 @@ class Store:
     """A caller's pool, used for one statement at a time.
 
     Args:
-        pool: An asyncpg pool; it stays the caller's.
+        pool: An asyncpg pool; it stays the caller's. Where it was never opened, each method raises
+            InvalidArgument.
         timeout: Seconds that a call may take, waiting for a connection included.
 
     Raises:
@@ -45,7 +46,7 @@ class Store:
     def __init__(self, pool: Pool, timeout: float) -> None:
         """Takes the pool. Raises: see the class."""
         if not isinstance(pool, asyncpg.Pool):
-            raise InvalidArgument("pool", f"must be an asyncpg.Pool, not {type(pool).__name__}")
+            raise InvalidArgument("pool", arguments.must_be("an asyncpg.Pool", pool))
         self._pool = pool
         self._timeout = arguments.seconds("timeout", timeout)
 
@@ -198,7 +199,8 @@ class Store:
         end = self.deadline() if deadline is None else deadline
         wait = self.remaining(end)
         try:
-            connection = await self._pool.acquire(timeout=wait)
+            with pool_errors("pool"):
+                connection = await self._pool.acquire(timeout=wait)
         except TimeoutError:
             raise StoreUnavailable(f"{name}: no connection within {wait:.3g} s") from None
         try:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from execlog import arguments
 from execlog.connecting import Connector
-from execlog.errors import InvalidArgument
+from execlog.errors import InvalidArgument, pool_errors
 
 if TYPE_CHECKING:
     Connection = (
@@ -34,7 +35,8 @@ async def connection_to(target: Target, *, writes: bool = True) -> AsyncIterator
         writes: Whether it is to be written there: see `Connector`.
 
     Raises:
-        InvalidArgument: `target` is none of the three, or is no connection string.
+        InvalidArgument: `target` is none of the three, is no connection string, or is a pool that
+            was never opened.
         OSError, TimeoutError, PostgresError: As the driver raises them.
     """
     if isinstance(target, str):
@@ -46,10 +48,14 @@ async def connection_to(target: Target, *, writes: bool = True) -> AsyncIterator
         finally:
             await own.close(timeout=_CONNECT_SECONDS)
     elif isinstance(target, asyncpg.Pool):
-        async with target.acquire(timeout=_CONNECT_SECONDS) as borrowed:
+        with pool_errors("target"):
+            borrowed = await target.acquire(timeout=_CONNECT_SECONDS)
+        try:
             yield borrowed
+        finally:
+            await target.release(borrowed)
     elif isinstance(target, asyncpg.Connection | asyncpg.pool.PoolConnectionProxy):
         yield target
     else:
-        problem = f"must be a DSN, a Connection or a Pool, not {type(target).__name__}"
+        problem = arguments.must_be("a DSN, a Connection or a Pool", target)
         raise InvalidArgument("target", problem)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from execlog import histogram
+from execlog import arguments, histogram
 from execlog.errors import InvalidArgument
 from execlog.metrics import FRACTIONS
 from execlog.models import Model
@@ -154,7 +154,7 @@ def _width(bucket: object) -> timedelta:
         except (OverflowError, ValueError):
             raise InvalidArgument("bucket", "is no length of time") from None
     else:
-        problem = f"must be a timedelta or a number of seconds, not {type(bucket).__name__}"
+        problem = arguments.must_be("a timedelta or a number of seconds", bucket)
         raise InvalidArgument("bucket", problem)
     if width <= timedelta():
         raise InvalidArgument("bucket", "must be a microsecond at least")

@@ -6,12 +6,14 @@
 -- $5 width_us bigint
 -- $6 buckets integer
 -- $7 before timestamptz
--- Columns: metrics text, timeseries text, before text
+-- Columns: ok bigint, error bigint, timeout bigint, limit bigint, other bigint, ok_weight double precision, failed_weight double precision, weight double precision, duration_sum_ms double precision, duration_min_ms double precision, duration_max_ms double precision, p50_ms double precision?, p95_ms double precision?, p99_ms double precision?, durations text?, durations_above text, bars text?, points_sum double precision, points_weighed double precision, points_min double precision?, points_step double precision?, points_max double precision?, points_at_least text, points_runs bigint, points text?, points_below text?, nodes_avg double precision, nodes_max integer, top_errors text, top_cases text, rows_from timestamptz?, timeseries text, before text
 -- Index: strategy_execution_log_newest
 --
--- Rows of metrics.sql and of timeseries.sql as JSON: a line of a colon and a name stands for the statement
--- of that file, which takes the first parameters of this one. The window before is what timeseries.sql
--- says of it as one bucket.
+-- The columns of metrics.sql, and rows of timeseries.sql as JSON: a line of a colon and a name stands for
+-- the statement of that file, which takes the first parameters of this one. The window before is what
+-- timeseries.sql says of it as one bucket.
+-- Doubles go as the hexadecimal digits of their bytes: as numbers in JSON they would have as many digits
+-- as the session's extra_float_digits says.
 with card as (
     :metrics
 ),
@@ -152,6 +154,80 @@ before as (
     from earlier_counted
 )
 select
-    (select to_json(card) from card)::text as metrics,
-    (select json_agg(series order by number) from series)::text as timeseries,
-    (select to_json(before) from before)::text as before
+    card.ok,
+    card.error,
+    card.timeout,
+    card."limit",
+    card.other,
+    card.ok_weight,
+    card.failed_weight,
+    card.weight,
+    card.duration_sum_ms,
+    card.duration_min_ms,
+    card.duration_max_ms,
+    card.p50_ms,
+    card.p95_ms,
+    card.p99_ms,
+    card.durations,
+    card.durations_above,
+    card.bars,
+    card.points_sum,
+    card.points_weighed,
+    card.points_min,
+    card.points_step,
+    card.points_max,
+    card.points_at_least,
+    card.points_runs,
+    card.points,
+    card.points_below,
+    card.nodes_avg,
+    card.nodes_max,
+    card.top_errors,
+    card.top_cases,
+    card.rows_from,
+    (
+        select json_agg(
+            json_build_object(
+                'number', number,
+                'total', total,
+                'ok', ok,
+                'error', error,
+                'timeout', timeout,
+                'limit', "limit",
+                'other', other,
+                'error_rate', encode(float8send(error_rate), 'hex'),
+                'duration_avg_ms', encode(float8send(duration_avg_ms), 'hex'),
+                'duration_p50_ms', encode(float8send(duration_p50_ms), 'hex'),
+                'duration_p95_ms', encode(float8send(duration_p95_ms), 'hex'),
+                'duration_p99_ms', encode(float8send(duration_p99_ms), 'hex'),
+                'duration_min_ms', encode(float8send(duration_min_ms), 'hex'),
+                'duration_max_ms', encode(float8send(duration_max_ms), 'hex'),
+                'durations', durations,
+                'points_sum', encode(float8send(points_sum), 'hex')
+            )
+            order by number
+        )
+        from series
+    )::text as timeseries,
+    (
+        select json_build_object(
+            'number', number,
+            'total', total,
+            'ok', ok,
+            'error', error,
+            'timeout', timeout,
+            'limit', "limit",
+            'other', other,
+            'error_rate', encode(float8send(error_rate), 'hex'),
+            'duration_avg_ms', encode(float8send(duration_avg_ms), 'hex'),
+            'duration_p50_ms', encode(float8send(duration_p50_ms), 'hex'),
+            'duration_p95_ms', encode(float8send(duration_p95_ms), 'hex'),
+            'duration_p99_ms', encode(float8send(duration_p99_ms), 'hex'),
+            'duration_min_ms', encode(float8send(duration_min_ms), 'hex'),
+            'duration_max_ms', encode(float8send(duration_max_ms), 'hex'),
+            'durations', durations,
+            'points_sum', encode(float8send(points_sum), 'hex')
+        )
+        from before
+    )::text as before
+from card

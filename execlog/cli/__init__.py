@@ -35,6 +35,7 @@ from execlog.cli import (
     importing,
     maintaining,
     overview,
+    rendering,
     rolling,
     serving,
 )
@@ -43,11 +44,18 @@ __all__ = ["app", "main"]
 
 _WHERE = " (--dsn, EXECLOG_DSN or PGHOST say where it is)"
 
+
+def _may_draw() -> bool:
+    """Whether help and messages go to a terminal: typer itself asks FORCE_COLOR and the like."""
+    to_terminal = all(stream is not None and stream.isatty() for stream in (sys.stdout, sys.stderr))
+    return to_terminal and not rendering.is_colourless()
+
+
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    # Off a terminal no boxes are drawn, around messages neither.
-    rich_markup_mode="rich" if sys.stderr is not None and sys.stderr.isatty() else None,
+    # Off a terminal no boxes are drawn, around messages neither; nor where escapes are not wished.
+    rich_markup_mode="rich" if _may_draw() else None,
 )
 for command in (
     following.tail,

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from execlog.cli.cards import summary
 from execlog.cli.options import Dsn, Schema
@@ -103,7 +102,7 @@ def demo(
     with _server(dsn) as server:
         with progress("scoring modules", len(paths)) as advance:
             recorded, answers = asyncio.run(run.run(server, paths, advance))
-        report.print_report(Console(), recorded, answers)
+        report.print_report(recorded, answers)
         for command in (summary, timeline):
             print(f"\n$ execlog {command.__name__} {STRATEGY}\n")
             command(STRATEGY, since=recorded.since, dsn=server)

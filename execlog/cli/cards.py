@@ -22,6 +22,7 @@ from execlog.cli.options import (
     OutputOption,
     Schema,
     Since,
+    Spreadsheet,
     Strategy,
     Until,
     Utc,
@@ -47,6 +48,7 @@ def summary(
     until: Until = None,
     output: OutputOption = Output.table,
     as_json: Json = False,
+    spreadsheet: Spreadsheet = False,
     utc: Utc = False,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
@@ -55,11 +57,11 @@ def summary(
 
     Example: execlog summary loyalty --since 1d
     """
+    output = form(output, as_json, spreadsheet)
     card = ask(dsn, schema, lambda log: log.metrics(strategy_id=strategy, since=since, until=until))
     _hint_where_empty(card)
-    output = form(output, as_json)
     if output is not Output.table:
-        print_model(card, output)
+        print_model(card, output, spreadsheet=spreadsheet)
     elif card.status_breakdown.total:
         console = stdout()
         for line in _card(card, utc, console):
@@ -73,6 +75,7 @@ def compare(
     until: Until = None,
     output: OutputOption = Output.table,
     as_json: Json = False,
+    spreadsheet: Spreadsheet = False,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
 ) -> None:
@@ -80,12 +83,12 @@ def compare(
 
     Example: execlog compare loyalty loyalty-2 --since 1d
     """
+    output = form(output, as_json, spreadsheet)
     both = ask(dsn, schema, lambda log: log.compare(a=a, b=b, since=since, until=until))
     _hint_where_empty(both.a)
     _hint_where_empty(both.b)
-    output = form(output, as_json)
     if output is not Output.table:
-        print_model(both, output)
+        print_model(both, output, spreadsheet=spreadsheet)
         return
     one, two = both.a, both.b
     runs = (one.status_breakdown.total, two.status_breakdown.total)
@@ -145,7 +148,8 @@ def check(
     failed = 1 - card.success_rate if runs else 0.0  # whatever is not ok
     breaches = []
     if max_error_rate is not None and _above(failed, max_error_rate):
-        breaches.append(f"{failed * 100:.6g} % failed, more than {max_error_rate * 100:.6g} %")
+        most = percent(max_error_rate, ".6g")
+        breaches.append(f"{percent(failed, '.6g')} failed, more than {most}")
     limit = max_p99 / timedelta(milliseconds=1) if max_p99 is not None else math.inf
     if _above(p99, limit):
         breaches.append(f"p99 {p99:.6g} ms above {limit:.6g} ms ({card.duration.method})")

@@ -23,7 +23,17 @@ from execlog import (
     check_migrations,
 )
 from execlog.cli.forms import print_model
-from execlog.cli.options import Dsn, Json, Output, OutputOption, Schema, Utc, form, length
+from execlog.cli.options import (
+    Dsn,
+    Json,
+    Output,
+    OutputOption,
+    Schema,
+    Spreadsheet,
+    Utc,
+    form,
+    length,
+)
 from execlog.cli.rendering import plain
 from execlog.cli.server import ask, dsn_of
 from execlog.diagnosis import Finding, examined
@@ -56,6 +66,7 @@ def doctor(
     ] = None,
     output: OutputOption = Output.table,
     as_json: Json = False,
+    spreadsheet: Spreadsheet = False,
     utc: Utc = False,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
@@ -66,7 +77,7 @@ def doctor(
     """
     ahead = timedelta(days=7) if ahead is None else ahead
     skew = timedelta(seconds=2) if skew is None else skew
-    output = form(output, as_json)
+    output = form(output, as_json, spreadsheet)
     try:
         found = ask(dsn, schema, _looked)
     except InvalidArgument:
@@ -83,7 +94,7 @@ def doctor(
     if output is Output.table:
         _print(findings, sys.stdout)
     else:
-        print_model(found, output)
+        print_model(found, output, spreadsheet=spreadsheet)
     if any(finding.remedy for finding in findings):
         raise typer.Exit(1)
 

@@ -10,6 +10,7 @@ import typer
 
 from execlog import distribute as distribute_log
 from execlog import dump_distribution
+from execlog.cli.forms import print_text
 from execlog.cli.options import Dsn, Schema
 from execlog.cli.server import dsn_of
 from execlog.template import SCHEMA
@@ -31,7 +32,7 @@ def distribute(
     Example: execlog distribute --dsn postgresql://coordinator/scoring
     """
     if sql:
-        print(dump_distribution(shard_count=shards, schema=schema), end="")
+        print_text(dump_distribution(shard_count=shards, schema=schema))
         return
     asyncio.run(distribute_log(dsn_of(dsn), shard_count=shards, schema=schema))
     print("execlog: the log is distributed by strategy_id", file=sys.stderr)

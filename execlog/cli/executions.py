@@ -20,6 +20,7 @@ from execlog.cli.options import (
     Realm,
     Schema,
     Since,
+    Spreadsheet,
     Until,
     Utc,
     form,
@@ -43,6 +44,7 @@ def failures(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200)] = 25,
     output: OutputOption = Output.table,
     as_json: Json = False,
+    spreadsheet: Spreadsheet = False,
     utc: Utc = False,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
@@ -51,6 +53,7 @@ def failures(
 
     Example: execlog failures --realm acme --since 1h
     """
+    output = form(output, as_json, spreadsheet)
     found = ask(
         dsn,
         schema,
@@ -58,7 +61,10 @@ def failures(
     )
     if not found:
         print("execlog: nothing failed", file=sys.stderr)
-    _print_executions(found, form(output, as_json), utc)
+    if output is Output.table:
+        _print_executions(found, utc)
+    else:
+        print_models(StrategyExecutionLog, found, output, spreadsheet=spreadsheet)
 
 
 def show(
@@ -66,6 +72,7 @@ def show(
     strategy: Annotated[str | None, typer.Option("--strategy", help="Its strategy.")] = None,
     output: OutputOption = Output.table,
     as_json: Json = False,
+    spreadsheet: Spreadsheet = False,
     utc: Utc = False,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
@@ -74,21 +81,18 @@ def show(
 
     Example: execlog show 0192f0c1-7d3e-7bbb-9a4e-8d1f2c3b4a5e
     """
+    output = form(output, as_json, spreadsheet)
     found = ask(dsn, schema, lambda log: log.get(id=id, strategy_id=strategy))
     if found is None:
         print("execlog: no execution has this id", file=sys.stderr)
         raise typer.Exit(_NOT_FOUND)
-    output = form(output, as_json)
     if output is Output.table:
         _print_whole(found, utc)
     else:
-        print_model(found, output)
+        print_model(found, output, spreadsheet=spreadsheet)
 
 
-def _print_executions(found: Sequence[StrategyExecutionLog], output: Output, utc: bool) -> None:
-    if output is not Output.table:
-        print_models(found, output)
-        return
+def _print_executions(found: Sequence[StrategyExecutionLog], utc: bool) -> None:
     columns = [
         Column("time"),
         Column("strategy"),

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import typer
 
+from execlog.cli.forms import print_text
 from execlog.cli.options import Dsn, Schema, moment
 from execlog.cli.rendering import Column, print_table
 from execlog.cli.server import SECONDS, connected
@@ -60,7 +61,7 @@ def sql(
     if not explain and not analyze:
         if parameters:
             raise typer.BadParameter("parameters are for --explain", param_hint="PARAMETER")
-        print(statement.sql, end="")
+        print_text(statement.sql)
         return
     if statement.is_copy:
         raise typer.BadParameter(f"{name} is a COPY, which has no plan", param_hint="NAME")

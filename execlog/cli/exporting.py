@@ -13,7 +13,7 @@ import typer
 
 from execlog import ExeclogError, StrategyExecutionLog, StrategyExecutionLogRepository
 from execlog.cli.forms import csv_writer, jsonl_writer
-from execlog.cli.options import AnyStrategy, Dsn, Schema, Since, Until
+from execlog.cli.options import AnyStrategy, Dsn, Output, Schema, Since, Spreadsheet, Until, form
 from execlog.cli.progress import is_seen, progress
 from execlog.cli.server import ask
 from execlog.figures import number, shown
@@ -34,15 +34,18 @@ def export(
     since: Since = None,
     until: Until = None,
     output: Annotated[Form, typer.Option("--output", "-o", help="The form.")] = Form.jsonl,
+    spreadsheet: Spreadsheet = False,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
 ) -> None:
-    """Write all executions, or those of a strategy, to standard output, newest first.
+    r"""Write all executions, or those of a strategy, to standard output, newest first.
 
-    They are those that were there when it began. `execlog import` reads jsonl back.
+    They are those that were there when it began. `execlog import` reads jsonl back, which holds all
+    as it is stored. In csv, characters that steer a terminal are written as \uXXXX.
 
     Example: execlog export loyalty --since 7d > loyalty.jsonl
     """
+    form(Output(output.value), False, spreadsheet)
 
     async def written(log: StrategyExecutionLogRepository) -> int:
         total = None
@@ -51,7 +54,7 @@ def export(
                 total = await _expected(log, strategy, since, until)
         stream = log.stream(strategy_id=strategy, since=since, until=until)
         async with contextlib.aclosing(stream) as rows:
-            return await _write(rows, output, total)
+            return await _write(rows, output, spreadsheet, total)
 
     count = ask(dsn, schema, written)
     of = "" if strategy is None else f" of {shown(strategy)}"
@@ -59,11 +62,14 @@ def export(
 
 
 async def _write(
-    rows: AsyncGenerator[StrategyExecutionLog], output: Form, total: int | None
+    rows: AsyncGenerator[StrategyExecutionLog], output: Form, spreadsheet: bool, total: int | None
 ) -> int:
     # What is wrong with the question shows before anything is written, a header included.
     first = await anext(rows, None)
-    write = jsonl_writer() if output is Form.jsonl else csv_writer(StrategyExecutionLog)
+    if output is Form.jsonl:
+        write = jsonl_writer()
+    else:
+        write = csv_writer(StrategyExecutionLog, spreadsheet=spreadsheet)
     if first is None:
         return 0
     write(first)

@@ -21,6 +21,7 @@ from execlog.cli.options import (
     Output,
     OutputOption,
     Schema,
+    Spreadsheet,
     Utc,
     form,
     length,
@@ -56,6 +57,7 @@ def tail(
     ] = None,
     output: OutputOption = Output.table,
     as_json: Json = False,
+    spreadsheet: Spreadsheet = False,
     utc: Utc = False,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
@@ -67,16 +69,22 @@ def tail(
 
     Example: execlog tail loyalty --status error -f
     """
-    output = form(output, as_json)
+    output = form(output, as_json, spreadsheet)
     if follow and output in (Output.json, Output.csv):
         raise typer.BadParameter("-f gives a table or jsonl: the others have an end")
+
+    def write(rows: Sequence[StrategyExecutionLog]) -> None:
+        if output is Output.table:
+            _print(rows, utc)
+        else:
+            print_models(StrategyExecutionLog, rows, output, spreadsheet=spreadsheet)
 
     async def shown_rows(log: StrategyExecutionLogRepository) -> None:
         follower = Follower(log, strategy, status, _LATE if late is None else late)
         newest = await (follower.begin(limit) if follow else follower.newest(limit))
         if output is Output.table and not stdout().is_terminal:
             print("\t".join(_HEADER))
-        _print(newest, output, utc)
+        write(newest)
         if not newest and not follow:
             of = "" if strategy is None else f" of {shown(strategy)}"
             which = "" if status is None else f" with status {shown(status)}"
@@ -85,7 +93,7 @@ def tail(
             sys.stdout.flush()
             await asyncio.sleep(_EVERY_SECONDS)
             try:
-                _print(await follower.new(), output, utc)
+                write(await follower.new())
             except StoreUnavailable as error:
                 print(f"execlog: {error}; trying again", file=sys.stderr)
 
@@ -169,10 +177,7 @@ class Follower:
         self._last = max([self._last, *times.values()])
 
 
-def _print(rows: Sequence[StrategyExecutionLog], output: Output, utc: bool) -> None:
-    if output is not Output.table:
-        print_models(rows, output)
-        return
+def _print(rows: Sequence[StrategyExecutionLog], utc: bool) -> None:
     console = stdout()
     for one in rows:
         cells = (

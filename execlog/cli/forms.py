@@ -1,77 +1,146 @@
-"""Answers as data: the models' own dumps as JSON, JSON lines or CSV."""
+"""Answers as data: the models' own dumps as JSON, JSON lines or CSV, in UTF-8 wherever they go."""
 
 from __future__ import annotations
 
 import csv
+import io
 import json
+import re
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from execlog.cli.options import Output
-from execlog.cli.rendering import takes_unicode
-from execlog.figures import is_harmless, shown
+from execlog.figures import is_harmless
 from execlog.models import Model
 
-__all__ = ["csv_writer", "jsonl_writer", "print_model", "print_models"]
+__all__ = ["csv_writer", "jsonl_writer", "print_model", "print_models", "print_text"]
 
 Writer = Callable[[Model], object]
 
+# What no text in a table is for: control characters but tab and the ends of lines, and the marks
+# that turn the direction of text.
+_STEERING = re.compile(
+    "[\0-\x08\x0b\x0c\x0e-\x1f\x80-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
+# What begins a formula, in full width too; white space before it a spreadsheet may pass over.
+_RUNS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
-def print_models(models: Sequence[Model], output: Output) -> None:
-    """The models' dumps, as `output` says; `table` is not for this. Raises OSError."""
+
+def print_models(
+    kind: type[Model], models: Sequence[Model], output: Output, *, spreadsheet: bool = False
+) -> None:
+    """The models' dumps, as `output` says; `table` is not for this. Raises OSError.
+
+    Args:
+        kind: What they are; of none, CSV has the header.
+        models: The models.
+        output: The form.
+        spreadsheet: Of CSV: see `csv_writer`.
+    """
     if output is Output.json:
         _print_json([_dump(model) for model in models])
-    elif models:
-        write = jsonl_writer() if output is Output.jsonl else csv_writer(type(models[0]))
-        for model in models:
-            write(model)
+        return
+    write = jsonl_writer() if output is Output.jsonl else csv_writer(kind, spreadsheet=spreadsheet)
+    for model in models:
+        write(model)
 
 
-def print_model(model: Model, output: Output) -> None:
+def print_model(model: Model, output: Output, *, spreadsheet: bool = False) -> None:
     """As `print_models`, but in JSON an object and not a list of one. Raises OSError."""
     if output is Output.json:
         _print_json(_dump(model))
     else:
-        print_models([model], output)
+        print_models(type(model), [model], output, spreadsheet=spreadsheet)
+
+
+def print_text(text: str) -> None:
+    """A text that is for another program, such as SQL. Raises OSError."""
+    _take_utf8()
+    print(text, end="")
 
 
 def jsonl_writer() -> Writer:
     """Prints a model as one line of JSON. Never raises; what it answers raises OSError."""
-    if sys.stdout.isatty() or not takes_unicode():
+    _take_utf8()
+    if sys.stdout.isatty():
         return lambda model: _print_json(_dump(model), indent=None)
     # A third of the time, which counts where there are millions.
     return lambda model: print(model.model_dump_json(by_alias=True))
 
 
-def csv_writer(kind: type[Model]) -> Writer:
-    """Prints a model as one line of CSV, after a header, which is printed now. Raises OSError."""
-    writer = csv.writer(sys.stdout, lineterminator="\n")
+def csv_writer(kind: type[Model], *, spreadsheet: bool = False) -> Writer:
+    r"""Prints a model as one line of CSV, after a header, which is printed now. Raises OSError.
+
+    Characters that steer what shows them leave as \uXXXX, all others as they are. In a cell that
+    is JSON that means the same characters.
+
+    Args:
+        kind: The models' class.
+        spreadsheet: Put an apostrophe before each text that a spreadsheet would run.
+    """
+    _take_utf8()
+    writer = csv.writer(_Lines(sys.stdout.isatty()))
     writer.writerow(field.alias for field in kind.model_fields.values())
-    on_terminal = sys.stdout.isatty()
-    return lambda model: writer.writerow(
-        _cell(value, on_terminal) for value in _dump(model).values()
-    )
+    cell = _safe_cell if spreadsheet else _cell
+    return lambda model: writer.writerow(map(cell, _dump(model).values()))
 
 
-def _dump(model: Model) -> dict[str, object]:
+@dataclass(frozen=True)
+class _Lines:
+    """Where the lines of CSV go to: they end with a line feed, and steer nothing.
+
+    They come with the end that is the writer's own, so that it quotes both characters of it.
+    """
+
+    on_terminal: bool
+
+    def write(self, line: str) -> int:
+        text = _STEERING.sub(_escape, line.removesuffix("\r\n"))
+        if self.on_terminal:
+            text = "".join(one if _is_shown(one) else _escaped(one) for one in text)
+        return sys.stdout.write(text + "\n")
+
+
+def _take_utf8() -> None:
+    """Standard output takes any character from now on, and changes no end of a line."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
+
+
+def _dump(model: Model) -> dict[str, Any]:
     return model.model_dump(by_alias=True, mode="json")
 
 
 def _print_json(value: object, indent: int | None = 2) -> None:
-    """JSON that steers no terminal, and that any encoding can take."""
-    text = json.dumps(value, ensure_ascii=not takes_unicode(), indent=indent)
+    """JSON that steers no terminal."""
+    _take_utf8()
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
     if sys.stdout.isatty():
-        text = "".join(
-            one if one == "\n" or is_harmless(one) else _json_escape(one) for one in text
-        )
+        text = "".join(one if one == "\n" or is_harmless(one) else _escaped(one) for one in text)
     print(text)
 
 
-def _json_escape(character: str) -> str:
-    return json.dumps(character)[1:-1] if ord(character) > 0x7F else f"\\u{ord(character):04x}"
+def _cell(value: object) -> object:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
 
 
-def _cell(value: object, on_terminal: bool) -> object:
-    if isinstance(value, list | dict):
-        value = json.dumps(value, ensure_ascii=False)
-    return shown(value) if isinstance(value, str) and on_terminal else value
+def _safe_cell(value: object) -> object:
+    """The same for a spreadsheet; a number below zero is one, and stays."""
+    runs = isinstance(value, str) and value.startswith(_RUNS)
+    return f"'{value}" if runs else _cell(value)
+
+
+def _is_shown(character: str) -> bool:
+    """Whether a terminal may have it: a carriage return would write over what stands there."""
+    return character in "\t\n" or is_harmless(character)
+
+
+def _escaped(character: str) -> str:
+    """As JSON writes it."""
+    return json.dumps(character)[1:-1] if ord(character) > 0xFFFF else f"\\u{ord(character):04x}"
+
+
+def _escape(found: re.Match[str]) -> str:
+    return _escaped(found[0])

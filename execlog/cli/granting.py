@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from execlog import dump_realm_reader, dump_roles
+from execlog.cli.forms import print_text
 from execlog.cli.options import Schema
 from execlog.template import SCHEMA
 
@@ -33,6 +34,6 @@ def roles(
     if (realm is None) != (role is None):
         raise typer.BadParameter("--realm and --role go together", param_hint="--realm")
     if realm is None or role is None:
-        print(dump_roles(schema=schema, prefix=prefix), end="")
+        print_text(dump_roles(schema=schema, prefix=prefix))
     else:
-        print(dump_realm_reader(realm_id=realm, role=role, schema=schema, prefix=prefix), end="")
+        print_text(dump_realm_reader(realm_id=realm, role=role, schema=schema, prefix=prefix))

@@ -7,13 +7,11 @@ import os
 import random
 import stat
 import sys
-import uuid
 from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import IO, Annotated
 
 import typer
-from pydantic_core import from_json
 
 from execlog import (
     InvalidArgument,
@@ -23,25 +21,19 @@ from execlog import (
     StrategyExecutionLogRepository,
 )
 from execlog.blame import blames_a_row
-from execlog.cli.options import Dsn, Schema
+from execlog.cli.lines import Reader, lines
+from execlog.cli.options import Dsn, Schema, share
 from execlog.cli.progress import progress
 from execlog.cli.server import ask
 from execlog.figures import number, shown
-from execlog.rows import row_arguments
 from execlog.template import SCHEMA
 
 __all__ = ["Importer", "import_file"]
 
 _BATCH_ROWS, _BATCH_BYTES = 5000, 8 * 1024 * 1024
-_LONGEST_LINE = 256 * 1024 * 1024
-_GZIP = b"\x1f\x8b"
-_BOM = b"\xef\xbb\xbf"
 _DUPLICATE = "23505"
 _CONFLICTS = frozenset({"40001", "40P01"})  # another transaction stores the same rows
 _PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
-# Of the ids that are made for lines without one.
-_NAMESPACE = uuid.UUID("6b1f9a52-5f0d-5b7e-9c1e-3d6f0a7c2e41")
-
 
 Batch = list[tuple[int, StrategyExecutionLog]]
 """Lines by their numbers."""
@@ -62,6 +54,19 @@ def import_file(
     on_error: Annotated[
         OnError, typer.Option("--on-error", help="What a line that can't be stored does.")
     ] = OnError.stop,
+    sample_rate: Annotated[
+        float | None,
+        typer.Option(
+            "--sample-rate",
+            parser=share,
+            metavar="SHARE",
+            help="The share that was kept, such as 5%, of executions that are marked as sampled"
+            " and say no rate.",
+        ),
+    ] = None,
+    ignore_unknown: Annotated[
+        bool, typer.Option("--ignore-unknown", help="Leave out fields that no execution has.")
+    ] = False,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
 ) -> None:
@@ -71,15 +76,20 @@ def import_file(
     else it says. A line without createdAt is stored without a time. One without an id gets one of
     its number and text, so that the same file gives the same.
 
+    Exit 1 if a line stopped it, or if it is asked to skip them and could store none.
+
     Example: execlog import loyalty.jsonl --on-error skip
     """
+    if sample_rate == 0:
+        raise typer.BadParameter("must be above 0", param_hint="--sample-rate")
 
     def report(line: int, problem: str) -> None:
         print(f"execlog: line {line}: {shown(problem)}", file=sys.stderr)
         if on_error is OnError.stop:
             raise _Stopped
 
-    importer = Importer(report)
+    reader = Reader(sample_rate=sample_rate, ignore_unknown=ignore_unknown)
+    importer = Importer(report, reader)
 
     async def run(log: StrategyExecutionLogRepository) -> None:
         status = os.fstat(file.fileno())
@@ -88,12 +98,27 @@ def import_file(
             try:
                 await importer.run(log, file, advance)
             finally:
-                print(f"execlog: {importer}", file=sys.stderr)
+                for said in (importer, *_notes(reader)):
+                    print(f"execlog: {said}", file=sys.stderr)
 
     try:
         ask(dsn, schema, run, writes=True)
     except _Stopped:
         raise typer.Exit(1) from None
+    if importer.bad and not importer.stored + importer.known:
+        print("execlog: nothing was stored", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def _notes(reader: Reader) -> Iterator[str]:
+    """What was made of lines that others may want otherwise."""
+    if reader.cut:
+        yield f"{number(reader.cut)} executions had other fields, which were left out"
+    if reader.unrated:
+        yield (
+            f"warning: {number(reader.unrated)} sampled executions say no rate, and count as one"
+            " run each; --sample-rate says which share was kept"
+        )
 
 
 class _Stopped(Exception):
@@ -106,11 +131,13 @@ class Importer:
     Args:
         report: Told of each line that can't be: its number, and why. What it raises ends the run,
             when all lines before that one are stored.
+        reader: Makes the executions of the lines.
     """
 
-    def __init__(self, report: Callable[[int, str], None]) -> None:
-        """Takes whom to tell. Never raises."""
+    def __init__(self, report: Callable[[int, str], None], reader: Reader) -> None:
+        """Takes whom to tell and who reads. Never raises."""
         self._report = report
+        self._reader = reader
         self._overlap = False  # whether rows of the last batch were stored already
         self.stored = self.known = self.bad = 0
 
@@ -135,9 +162,9 @@ class Importer:
         """
         batch: Batch = []
         size = 0
-        for line, text in _lines(file):
+        for line, text in lines(file):
             try:
-                batch.append((line, _execution(line, text)))
+                batch.append((line, self._reader.execution(line, text)))
             except InvalidArgument as error:
                 try:
                     self._complain(line, error)
@@ -192,39 +219,4 @@ class Importer:
 
     def _complain(self, line: int, error: InvalidArgument) -> None:
         self.bad += 1
-        self._report(line, ": ".join(filter(None, (error.argument, error.problem))))
-
-
-def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """The lines that are not blank, with their numbers; of one that is too long, its beginning."""
-    number = 0
-    while line := file.readline(_LONGEST_LINE):
-        number += 1
-        rest = line
-        while len(rest) == _LONGEST_LINE and not rest.endswith(b"\n"):
-            rest = file.readline(_LONGEST_LINE)
-        if line.strip():
-            yield number, line
-
-
-def _execution(line: int, text: bytes) -> StrategyExecutionLog:
-    """The execution of a line. Raises InvalidArgument: it is none, or can't be stored."""
-    if len(text) == _LONGEST_LINE:
-        raise InvalidArgument("", f"is longer than {_LONGEST_LINE:,} bytes")
-    if line == 1 and text.startswith(_GZIP):
-        raise InvalidArgument("", "is compressed: zcat FILE | execlog import -")
-    try:
-        fields = from_json(text.removeprefix(_BOM))
-    except ValueError:
-        raise InvalidArgument("", "can't be read as JSON") from None
-    if not isinstance(fields, dict):
-        raise InvalidArgument("", "is not a JSON object")
-    if "id" not in fields:
-        made = uuid.uuid5(_NAMESPACE, f"{line} {text.strip().decode(errors='replace')}")
-        fields["id"] = str(made)
-    if not fields.keys() & {"createdAt", "created_at"}:
-        fields["created_at"] = None
-    found = StrategyExecutionLog(**fields)
-    if found.trace is not None:
-        row_arguments(found, "")  # a model does not look into it
-    return found
+        self._report(line, str(error))

@@ -15,7 +15,17 @@ from rich.text import Text
 from execlog import MaintenanceRun, MaintenanceStep
 from execlog import maintain as maintain_partitions
 from execlog.cli.forms import print_models
-from execlog.cli.options import Dsn, Json, Output, OutputOption, Schema, Utc, form, length
+from execlog.cli.options import (
+    Dsn,
+    Json,
+    Output,
+    OutputOption,
+    Schema,
+    Spreadsheet,
+    Utc,
+    form,
+    length,
+)
 from execlog.cli.rendering import Column, print_table
 from execlog.cli.server import dsn_of
 from execlog.figures import local, milliseconds, shown
@@ -101,6 +111,7 @@ def maintain(
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would be done.")] = False,
     output: OutputOption = Output.table,
     as_json: Json = False,
+    spreadsheet: Spreadsheet = False,
     utc: Utc = False,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
@@ -112,6 +123,7 @@ def maintain(
 
     Example: execlog maintain --interval day --ahead 7 --retain 90d --retain-failures 365d --plan
     """
+    output = form(output, as_json, spreadsheet)
     wait = 4.0 if lock_timeout is None else lock_timeout.total_seconds()
     run = asyncio.run(
         maintain_partitions(
@@ -127,9 +139,8 @@ def maintain(
             schema=schema,
         )
     )
-    output = form(output, as_json)
     if output is not Output.table:
-        print_models(run, output)
+        print_models(MaintenanceStep, run, output, spreadsheet=spreadsheet)
     elif run:
         _print(run, utc)
     overdue = not plan and run.is_overdue(timedelta(days=1) if stale is None else stale)

@@ -23,6 +23,7 @@ __all__ = [
     "Realm",
     "Schema",
     "Since",
+    "Spreadsheet",
     "Strategy",
     "Until",
     "Utc",
@@ -44,9 +45,12 @@ class Output(str, Enum):  # noqa: UP042 - typer shows the values of this kind
     csv = "csv"
 
 
-def form(output: Output, as_json: bool) -> Output:
-    """The form that -o and --json ask for together. Never raises."""
-    return Output.json if as_json else output
+def form(output: Output, as_json: bool, spreadsheet: bool) -> Output:
+    """The form that these ask for. Raises typer.BadParameter: --spreadsheet is for CSV."""
+    output = Output.json if as_json else output
+    if spreadsheet and output is not Output.csv:
+        raise typer.BadParameter("is for -o csv", param_hint="--spreadsheet")
+    return output
 
 
 def length(text: str) -> timedelta:
@@ -116,4 +120,12 @@ AnyStrategy = Annotated[
 Realm = Annotated[str | None, typer.Option("--realm", help="Only this tenant's.")]
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="The form of the answer.")]
 Json = Annotated[bool, typer.Option("--json", help="The same as -o json.")]
+Spreadsheet = Annotated[
+    bool,
+    typer.Option(
+        "--spreadsheet",
+        help="With -o csv: an apostrophe before each text that begins with = + - @, a tab or the"
+        " end of a line, which a spreadsheet might run. Numbers, such as -3.25, stay as they are.",
+    ),
+]
 Utc = Annotated[bool, typer.Option("--utc", help="Show times in UTC, not in the local zone.")]

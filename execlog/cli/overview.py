@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from execlog import StrategyRank, TimeseriesBucket
 from execlog.cli.forms import print_models
 from execlog.cli.options import (
     Bucket,
@@ -19,6 +20,7 @@ from execlog.cli.options import (
     Realm,
     Schema,
     Since,
+    Spreadsheet,
     Strategy,
     Until,
     Utc,
@@ -48,6 +50,7 @@ def timeline(
     bucket: Bucket = None,
     output: OutputOption = Output.table,
     as_json: Json = False,
+    spreadsheet: Spreadsheet = False,
     utc: Utc = False,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
@@ -56,6 +59,7 @@ def timeline(
 
     Example: execlog timeline loyalty --since 2h --bucket 5m
     """
+    output = form(output, as_json, spreadsheet)
     found = ask(
         dsn,
         schema,
@@ -63,9 +67,8 @@ def timeline(
     )
     if not any(one.total for one in found):
         print(f"execlog: {shown(strategy)} did not run in this time", file=sys.stderr)
-    output = form(output, as_json)
     if output is not Output.table:
-        print_models(found, output)
+        print_models(TimeseriesBucket, found, output, spreadsheet=spreadsheet)
         return
     most = max(one.total for one in found)
     columns = [
@@ -104,6 +107,7 @@ def top(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=50)] = 10,
     output: OutputOption = Output.table,
     as_json: Json = False,
+    spreadsheet: Spreadsheet = False,
     utc: Utc = False,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
@@ -112,6 +116,7 @@ def top(
 
     Example: execlog top --realm acme --by error_rate --since 1h
     """
+    output = form(output, as_json, spreadsheet)
     found = ask(
         dsn,
         schema,
@@ -125,9 +130,8 @@ def top(
     )
     if not found:
         print("execlog: nothing ran", file=sys.stderr)
-    output = form(output, as_json)
     if output is not Output.table:
-        print_models(found, output)
+        print_models(StrategyRank, found, output, spreadsheet=spreadsheet)
         return
     names = ("runs", "not ok", "error rate", "avg", "p50", "p95", "p99")
     columns = [Column("strategy"), *(Column(name, right=True) for name in names), Column("last")]

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
@@ -17,6 +16,8 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 from rich.text import Text
+
+from execlog.cli.rendering import is_colourless, plain
 
 __all__ = ["is_seen", "progress"]
 
@@ -35,7 +36,11 @@ class _Steps(ProgressColumn):
 
 def is_seen() -> bool:
     """Whether somebody looks at a bar while the data goes elsewhere. Never raises."""
-    return Console(stderr=True).is_terminal and not sys.stdout.isatty()
+    return _can_show() and not sys.stdout.isatty()
+
+
+def _can_show() -> bool:
+    return sys.stderr.isatty() and not is_colourless()
 
 
 @contextlib.contextmanager
@@ -47,15 +52,14 @@ def progress(
     Args:
         doing: What is done, before the bar.
         total: How many steps there are; None where nobody knows.
-        shown: Off a terminal it is not shown at all.
+        shown: Off a terminal it is not shown at all, nor under NO_COLOR: it moves by escapes.
     """
-    console = Console(stderr=True)
     columns = (TextColumn(doing), BarColumn(), _Steps(), TimeElapsedColumn())
     with Progress(
         *columns,
-        console=console,
+        console=plain(sys.stderr),
         transient=True,
-        disable=not (shown and console.is_terminal),
+        disable=not (shown and _can_show()),
         redirect_stdout=False,  # what is printed there is data
     ) as bar:
         task = bar.add_task("", total=total)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ __all__ = [
     "STYLES",
     "Column",
     "bar",
+    "is_colourless",
     "plain",
     "print_table",
     "status_text",
@@ -46,10 +48,25 @@ def stdout(width: int | None = None) -> Console:
 
 
 def plain(file: TextIO, width: int | None = None) -> Console:
-    """A console that shows stored text as it is and cuts no line. Never raises."""
+    """A console that shows stored text as it is and cuts no line. Never raises.
+
+    A pipe is no terminal, whatever FORCE_COLOR and TTY_COMPATIBLE say.
+    """
     return Console(
-        file=file, highlight=False, markup=False, emoji=False, soft_wrap=True, width=width
+        file=file,
+        force_terminal=None if file.isatty() else False,
+        color_system=None if is_colourless() else "auto",
+        highlight=False,
+        markup=False,
+        emoji=False,
+        soft_wrap=True,
+        width=width,
     )
+
+
+def is_colourless() -> bool:
+    """Whether nothing but text is wished for, by NO_COLOR. Never raises."""
+    return bool(os.environ.get("NO_COLOR"))
 
 
 def status_text(status: str) -> Text:

@@ -9,7 +9,18 @@ import typer
 
 from execlog import RollupDifference, rebuild_rollups, verify_rollups
 from execlog.cli.forms import print_models
-from execlog.cli.options import Dsn, Json, Output, OutputOption, Schema, Since, Until, Utc, form
+from execlog.cli.options import (
+    Dsn,
+    Json,
+    Output,
+    OutputOption,
+    Schema,
+    Since,
+    Spreadsheet,
+    Until,
+    Utc,
+    form,
+)
 from execlog.cli.progress import progress
 from execlog.cli.rendering import Column, print_table
 from execlog.cli.server import dsn_of
@@ -56,6 +67,7 @@ def verify(
     until: Until = None,
     output: OutputOption = Output.table,
     as_json: Json = False,
+    spreadsheet: Spreadsheet = False,
     utc: Utc = False,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
@@ -69,10 +81,10 @@ def verify(
         found = verify_rollups(dsn_of(dsn), since=since, until=until, schema=schema)
         return [difference async for difference in found]
 
+    output = form(output, as_json, spreadsheet)
     differences = asyncio.run(run())
-    output = form(output, as_json)
     if output is not Output.table:
-        print_models(differences, output)
+        print_models(RollupDifference, differences, output, spreadsheet=spreadsheet)
     elif differences:
         _print(differences, utc)
     print(f"execlog: {number(len(differences))} rollups differ from the rows", file=sys.stderr)

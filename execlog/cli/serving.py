@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from execlog.cli.options import Dsn, Schema
+from execlog.cli.rendering import is_colourless
 from execlog.cli.server import dsn_of
 from execlog.template import SCHEMA
 
@@ -81,6 +82,7 @@ def serve_pages(
     config = uvicorn.Config(
         app,
         log_level="warning",
+        use_colors=sys.stderr.isatty() and not is_colourless(),
         # Who asks is who is connected: what a header says of it, anybody can say.
         proxy_headers=False,
         server_header=False,

@@ -26,6 +26,7 @@ from execlog import (
 from execlog.connecting import Connector
 from execlog.demo.engine import STRATEGY, score
 from execlog.errors import driver_errors
+from execlog.figures import percent
 
 __all__ = ["Answers", "Recorded", "read_answers", "record_executions", "run"]
 
@@ -142,7 +143,7 @@ async def read_answers(
     return Answers(
         server=f"Postgres {version}",
         total=total,
-        statuses=[(s, n, f"{n / total:.1%}") for s, n in counts.items()],
+        statuses=[(s, n, percent(n / total)) for s, n in counts.items()],
         codes=[(row.code, row.count) for row in codes],
         cases=[(row.case_name or "(no rule matched)", row.count) for row in cases],
         percentiles=[

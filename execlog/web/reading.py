@@ -53,7 +53,7 @@ class Reader:
     def __init__(self, source: Pool | str, timeout: float, schema: str) -> None:
         """Takes the parts and loads the statements. Raises: see the class."""
         if not isinstance(source, str | asyncpg.Pool):
-            problem = f"must be an asyncpg.Pool or a DSN, not {type(source).__name__}"
+            problem = arguments.must_be("an asyncpg.Pool or a DSN", source)
             raise InvalidArgument("pool_or_dsn", problem)
         self._timeout = arguments.seconds("timeout", timeout)
         self._connect = None

@@ -10,13 +10,14 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
-from execlog.figures import milliseconds, number, percent, shown, size
+from execlog.figures import milliseconds, number, percent, points, shown, size
 from execlog.web import charts
 from execlog.web.view import PRESETS, View
 
 __all__ = ["render"]
 
 _KNOWN = frozenset({"ok", "error", "timeout", "limit"})
+_NOISE = 1e-12  # of a difference of two shares
 
 
 def render(
@@ -89,7 +90,7 @@ def _clock(time: datetime | None, form: str = "%Y-%m-%d %H:%M:%S") -> str:
 
 def _points(rate: float) -> str:
     """What a percentage has moved by."""
-    return f"{rate * 100:.2f}"
+    return points(rate if rate > _NOISE else 0.0)
 
 
 def _rounded(value: float) -> str:

@@ -5,6 +5,7 @@
 -- Index: rollup_time, rollup_name_time
 --
 -- Sums of doubles depend on their order: they are the same where they are but for rounding.
+-- No double is in the JSON, which has as many of its digits as extra_float_digits says.
 with side as materialized (
     select
         strategy_id,
@@ -22,10 +23,6 @@ with side as materialized (
             sum(other),
             sum(nodes_sum),
             max(nodes_max),
-            min(duration_min_ms),
-            max(duration_max_ms),
-            min(points_min),
-            max(points_max),
             sum(points_runs),
             max(last_run),
             sum(bars),
@@ -33,6 +30,12 @@ with side as materialized (
             sum(points),
             sum(points_below)
         ) as exact,
+        array[
+            min(duration_min_ms),
+            max(duration_max_ms),
+            min(points_min),
+            max(points_max)
+        ] as extremes,
         array[
             sum(ok_weight),
             sum(failed_weight),
@@ -84,6 +87,7 @@ made as (
         side.begins,
         side.runs,
         side.exact,
+        side.extremes,
         side.rounded,
         side.points_error,
         list.names
@@ -105,6 +109,7 @@ kept as (
         side.begins,
         side.runs,
         side.exact,
+        side.extremes,
         side.rounded,
         list.names
     from side
@@ -131,6 +136,7 @@ full join kept
     and kept.begins = made.begins
 where kept.exact <> made.exact
     or (kept.exact is null) <> (made.exact is null)
+    or kept.extremes <> made.extremes
     or kept.names <> made.names
     or (kept.names is null) <> (made.names is null)
     or abs(kept.rounded[1] - made.rounded[1]) > 1e-9 * greatest(made.rounded[1], 1e-290)

@@ -105,7 +105,7 @@ def test_a_full_disk_and_a_reader_that_left(unbuffered: str) -> None:
 
 @pytest.mark.long
 async def test_the_demo_on_ones_own_server(empty_dsn: str) -> None:
-    done = run("demo", "-n", "120", "--dsn", empty_dsn)
+    done = run("demo", "-n", "120", "--dsn", empty_dsn, FORCE_COLOR="1", TTY_COMPATIBLE="1")
     assert (done.returncode, done.stderr) == (0, "")
     connection = await asyncpg.connect(empty_dsn)
     stored = await connection.fetch(

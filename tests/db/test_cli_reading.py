@@ -26,6 +26,7 @@ from tests.rows import STRATEGY, row
 # What would clear a terminal, turn its text, or be read as markup.
 NASTY = "[red]x\x1b[2J\r\n\t\x7f\x9b1m\u202etxt"
 SHOWN = "[red]x\\x1b[2J\\r\\n\\t\\x7f\\x9b1m\\u202etxt"
+ESCAPED = "[red]x\\u001b[2J\r\n\t\x7f\\u009b1m\\u202etxt"
 NOW = datetime.now(UTC)
 
 
@@ -70,7 +71,12 @@ def lines(*words: str, dsn: str) -> list[list[str]]:
 
 
 def on_terminal(
-    *words: str, dsn: str, columns: int, into: IO[bytes] | None = None, **environment: str
+    *words: str,
+    dsn: str,
+    columns: int,
+    into: IO[bytes] | None = None,
+    code: int = 0,
+    **environment: str,
 ) -> str:
     """What a command writes to a terminal of so many columns; its data `into` a file, if given."""
     ours, theirs = pty.openpty()
@@ -94,7 +100,7 @@ def on_terminal(
         except OSError:  # the terminal's other side has gone
             break
     os.close(ours)
-    assert process.wait(20) == 0
+    assert process.wait(20) == code
     return said.decode()
 
 
@@ -121,7 +127,7 @@ def test_forms_of_output(dsn: str, rows: list[StrategyExecutionLog]) -> None:
     assert line.count("\n") == 1
     found = list(csv.DictReader(io.StringIO(run("failures", "-o", "csv", EXECLOG_DSN=dsn).stdout)))
     assert [(one["id"], one["errorCode"]) for one in found] == [
-        (str(rows[-1].id), NASTY.replace("\r\n", "\n"))  # as text is read here
+        (str(rows[-1].id), ESCAPED.replace("\r\n", "\n"))  # as text is read here
     ]
 
 
@@ -389,10 +395,9 @@ def test_a_narrow_and_a_wide_terminal(dsn: str, rows: list[StrategyExecutionLog]
     assert re.search(r"\x1b\[31merror *\x1b\[0m", wide)
     assert any("time" in line and "strategy" in line for line in wide.splitlines())
     narrow = on_terminal("failures", dsn=dsn, columns=40, NO_COLOR="1")
-    plain = re.sub(r"\x1b\[\d+m", "", narrow)
-    facts = dict(line.split(maxsplit=1) for line in plain.splitlines() if line.strip())
+    facts = dict(line.split(maxsplit=1) for line in narrow.splitlines() if line.strip())
     assert (facts["strategy"], facts["status"], facts["code"]) == (STRATEGY, "error", SHOWN)
-    assert "\x1b[31m" not in narrow
+    assert "\x1b" not in narrow
     card = on_terminal("summary", STRATEGY, dsn=dsn, columns=40)
     card = re.sub(r"\x1b\[\d+m", "", card)
     assert max(len(line) for line in card.splitlines() if "█" in line) <= 41
@@ -409,7 +414,7 @@ def test_the_local_zone_and_an_encoding_that_lacks_much(
 ) -> None:
     tokyo = run("failures", EXECLOG_DSN=dsn, TZ="Asia/Tokyo").stdout
     assert tokyo.splitlines()[1].split("\t")[0].endswith("+09:00")
-    for words in (("summary", STRATEGY), ("show", str(rows[1].id)), ("failures", "--json")):
+    for words in (("summary", STRATEGY), ("show", str(rows[1].id)), ("failures",)):
         done = run(*words, EXECLOG_DSN=dsn, PYTHONIOENCODING="ascii", LC_ALL="C")
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.isascii()

@@ -607,6 +607,30 @@ async def test_a_report_and_what_it_is_as_json(
     ]
 
 
+@pytest.mark.session
+@pytest.mark.parametrize("rollups", [True, False])
+async def test_no_digit_is_lost_however_a_session_writes_numbers(
+    dsn: str, pool: Pool, rollups: bool
+) -> None:
+    await pool.execute("update execlog.rollup_state set exact_runs = $1", -1 if rollups else 50_000)
+    await StrategyExecutionLogRepository(pool).insert_rows(
+        row(
+            created_at=T0 + n * timedelta(minutes=7),
+            status="error" if n % 3 == 0 else "ok",
+            duration_ms=1000 / 3 + n / 7,
+            points=n / 7 - 1e5 / 3,
+            sample_rate=1 / 3 + n / 100,
+        )
+        for n in range(40)
+    )
+    one = {"strategy_id": STRATEGY}
+    window = T0 + timedelta(hours=2), T0 + timedelta(hours=4)
+    for digits in ("0", "-15", "3"):
+        settings = {"extra_float_digits": digits}
+        async with asyncpg.create_pool(dsn, min_size=1, server_settings=settings) as own:
+            await assert_report(StrategyExecutionLogRepository(own), one, *window, 600)
+
+
 @pytest.mark.parametrize("rollups", [True, False])
 @pytest.mark.parametrize(
     ("since", "until"),

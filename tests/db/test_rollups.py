@@ -40,7 +40,7 @@ from tests.command import run
 from tests.db.test_faults import CALLS
 from tests.oracle import Realms, Window, close, many, own_realms
 from tests.outage import Outage
-from tests.rows import row
+from tests.rows import T0, row
 from tests.types import Pool
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -526,6 +526,20 @@ async def test_each_rollup_that_differs_is_named(pool: Pool) -> None:
     assert one not in await whole(verify_rollups(pool))
     await rebuilt(pool)
     await verified(pool)
+
+
+@pytest.mark.session
+@pytest.mark.parametrize("column", ["duration_min_ms", "duration_max_ms", "points_min"])
+async def test_a_difference_in_the_last_digit(pool: Pool, column: str) -> None:
+    """A session that writes numbers with one digit sees it too."""
+    await Log(pool).insert_rows([row(created_at=T0, duration_ms=1 / 3, points=1 / 3)])
+    async with pool.acquire() as connection:
+        await connection.execute("set extra_float_digits = -15")
+        assert await whole(verify_rollups(connection)) == []
+        await connection.execute(
+            f"update execlog.rollup set {column} = $1 where grain = 60", math.nextafter(1 / 3, 1)
+        )
+        assert len(await whole(verify_rollups(connection))) == 1
 
 
 @pytest.mark.long

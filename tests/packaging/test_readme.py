@@ -31,8 +31,8 @@ import execlog
 from execlog.cli import app, rolling
 from execlog.embedded import _find_binaries
 from execlog.repository import statements
-from tests.databases import TABLE
 from tests.command import COMMAND
+from tests.databases import TABLE
 from tests.db.test_roles import prefix
 from tests.readme import README, block, blocks, commands
 from tests.rows import fields, row

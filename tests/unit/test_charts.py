@@ -138,6 +138,19 @@ def test_odd_times_are_no_times(time: Any) -> None:
     assert node.took_ms is None or node.took_ms == 1e308
 
 
+@pytest.mark.parametrize("key", ["node", "name", "nodeName", "nodeId", "node_id", "id"])
+@pytest.mark.parametrize("name", ["gate", 7])
+def test_names_of_entries(key: str, name: Any) -> None:
+    [node] = nodes([{key: name, "ms": 1}])
+    assert (node.name, node.facts) == (str(name), [])
+
+
+def test_a_name_for_people_goes_before_a_number() -> None:
+    [node] = nodes([{"nodeId": 7, "id": 8, "name": "gate", "node": True}])
+    assert node.name == "gate"
+    assert [name for name, _ in node.facts] == ["nodeId", "id", "node"]
+
+
 def test_children_that_are_no_nodes_are_facts() -> None:
     [node] = nodes([{"node": "a", "nodes": 3, "children": ["x"], "steps": []}])
     assert [name for name, _ in node.facts] == ["nodes", "children", "steps"]
