@@ -25,13 +25,13 @@ from execlog.models import ErasedPart, StrategyExecutionLog
 from execlog.resources import folder
 from execlog.rows import aware, copy_lines, json_objects, row_arguments
 from execlog.statements import Statement, load_statements
-from execlog.store import Store
+from execlog.store import PatientStore, Store
 from execlog.template import SCHEMA
 
 if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
 
-__all__ = ["StrategyExecutionLogRepository"]
+__all__ = ["StrategyExecutionLogRepository", "patient"]
 
 _ERASED_AT_ONCE = 20_000  # rows that are read in one transaction
 
@@ -149,6 +149,23 @@ class StrategyExecutionLogRepository(Dashboard):
 
 
 @functools.lru_cache
+def patient(pool: Pool, *, timeout: float, schema: str) -> StrategyExecutionLogRepository:
+    """A repository whose statements the server's limits don't end: see `PatientStore`.
+
+    Args:
+        pool: As for the class, as the next two.
+        timeout: Seconds that a call may take.
+        schema: Where the log is.
+
+    Raises:
+        InvalidArgument: As for the class.
+        QueryFileError: As for the class.
+    """
+    log = StrategyExecutionLogRepository(pool, timeout=timeout, schema=schema)
+    log._store = PatientStore(pool, timeout)
+    return log
+
+
 def statements(schema: str = SCHEMA) -> Mapping[str, Statement]:
     """The statement of each repository method, loaded once.
 

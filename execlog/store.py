@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
     Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
 
-__all__ = ["Store", "in_pieces"]
+__all__ = ["PatientStore", "Store", "in_pieces"]
 
 # How long a connection may take to become usable again after a query was given up.
 _RELEASE_SECONDS = 1.0
@@ -94,20 +94,8 @@ class Store:
             StoreUnavailable: The server is away or out of time.
             QueryRejected: The server refuses.
         """
-        with driver_errors(statement.name):
-            async with self._connection(statement.name) as (connection, remaining):
-                transaction = connection.transaction()
-                try:
-                    async with asyncio.timeout(remaining):
-                        await transaction.start()
-                        await limits.lift(connection)
-                    rows = await connection.fetch(statement.sql, *values, timeout=remaining)
-                except BaseException:
-                    await _roll_back(transaction)
-                    raise
-                async with asyncio.timeout(self._timeout):
-                    await transaction.commit()
-        return rows
+        async with self._lifted(statement.name) as (connection, remaining):
+            return await connection.fetch(statement.sql, *values, timeout=remaining)
 
     async def stream(self, statement: Statement, *values: object) -> AsyncGenerator[asyncpg.Record]:
         """The rows that a statement answers, a few hundred at a time, from one snapshot.
@@ -178,18 +166,26 @@ class Store:
             StoreUnavailable: The server is away or out of time.
             QueryRejected: The server refuses.
         """
-        schema, table, columns = statement.copy_target()
         with driver_errors(statement.name):
             async with self._connection(statement.name) as (connection, remaining):
-                await connection.copy_to_table(
-                    table,
-                    schema_name=schema,
-                    columns=columns,
-                    source=in_pieces(lines),
-                    format="text",
-                    null=NULL,
-                    timeout=remaining,
-                )
+                await _copy(connection, statement, lines, remaining)
+
+    @contextlib.asynccontextmanager
+    async def _lifted(self, name: str) -> AsyncIterator[tuple[Connection, float]]:
+        """A connection in a transaction without the server's limits, and the seconds for it."""
+        with driver_errors(name):
+            async with self._connection(name) as (connection, remaining):
+                transaction = connection.transaction()
+                try:
+                    async with asyncio.timeout(remaining):
+                        await transaction.start()
+                        await limits.lift(connection)
+                    yield connection, remaining
+                except BaseException:
+                    await _roll_back(transaction)
+                    raise
+                async with asyncio.timeout(self._timeout):
+                    await transaction.commit()
 
     @contextlib.asynccontextmanager
     async def _connection(
@@ -210,6 +206,43 @@ class Store:
             # away. How that ends must replace neither the answer nor the error of the query.
             with contextlib.suppress(Exception):
                 await self._pool.release(connection, timeout=_RELEASE_SECONDS)
+
+
+class PatientStore(Store):
+    """A store for long work: the server's limits end none of its statements.
+
+    Each is a transaction of its own, and takes four round trips for it.
+    """
+
+    async def fetch(
+        self,
+        statement: Statement,
+        *values: object,
+        budget: float | None = None,
+        deadline: float | None = None,
+    ) -> list[asyncpg.Record]:
+        """As `fetch_long`; the limits given are those of a call. Raises: see there."""
+        return await self.fetch_long(statement, *values)
+
+    async def copy(self, statement: Statement, lines: Iterable[bytes]) -> None:
+        """As that of `Store`. Raises: see there."""
+        async with self._lifted(statement.name) as (connection, remaining):
+            await _copy(connection, statement, lines, remaining)
+
+
+async def _copy(
+    connection: Connection, statement: Statement, lines: Iterable[bytes], seconds: float
+) -> None:
+    schema, table, columns = statement.copy_target()
+    await connection.copy_to_table(
+        table,
+        schema_name=schema,
+        columns=columns,
+        source=in_pieces(lines),
+        format="text",
+        null=NULL,
+        timeout=seconds,
+    )
 
 
 async def _roll_back(transaction: asyncpg.transaction.Transaction) -> None:

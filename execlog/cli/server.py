@@ -17,6 +17,7 @@ import typer
 from execlog import StrategyExecutionLogRepository
 from execlog.connecting import Connector
 from execlog.errors import driver_errors
+from execlog.repository import patient
 
 if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
@@ -42,7 +43,7 @@ def ask(
         dsn: The server, as it was given.
         schema: Where the log is.
         question: What it is asked.
-        writes: Whether that changes rows: see `Connector`.
+        writes: Whether that changes rows, which may take long: see `Connector` and `patient`.
 
     Raises:
         ExeclogError: The server can't be reached or refuses.
@@ -51,8 +52,8 @@ def ask(
     async def asked() -> Answer:
         async with connected(dsn, writes=writes) as pool:
             with _interruptible():
-                log = StrategyExecutionLogRepository(pool, timeout=SECONDS, schema=schema)
-                return await question(log)
+                kind = patient if writes else StrategyExecutionLogRepository
+                return await question(kind(pool, timeout=SECONDS, schema=schema))
 
     return asyncio.run(asked())
 

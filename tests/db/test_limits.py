@@ -6,6 +6,7 @@ import asyncio
 import functools
 import itertools
 import os
+import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ import pytest
 
 import execlog
 from execlog import StoreUnavailable, StrategyExecutionLogRepository, caretaker, limits, rollups
+from tests.command import run
 from tests.databases import CLIENTS, TABLE
 from tests.db.test_cli_transfer import with_user
 from tests.db.test_schema import NEXT
@@ -83,6 +85,16 @@ async def maintained(dsn: str, _: Path) -> None:
     assert "attach" in {step.action for step in steps}
 
 
+async def imported(dsn: str, _: Path) -> None:
+    with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
+        # The second time they are there already, which is another statement.
+        for text in (lines := [row().model_dump_json() + "\n"], [*lines, row().model_dump_json()]):
+            file.writelines(text)
+            file.flush()
+            done = await asyncio.to_thread(run, "import", file.name, "--dsn", dsn)
+            assert done.returncode == 0, done.stderr
+
+
 async def erased(dsn: str, _: Path) -> None:
     async with asyncpg.create_pool(dsn, min_size=0, max_size=1) as pool:
         log = StrategyExecutionLogRepository(pool)
@@ -105,7 +117,7 @@ def has(pool_version: int, limit: str) -> bool:
 @pytest.mark.long
 @pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize("limit", ["statement_timeout", "transaction_timeout"])
-@pytest.mark.parametrize("work", [rebuilt, verified, maintained, erased, migrated])
+@pytest.mark.parametrize("work", [rebuilt, verified, maintained, erased, migrated, imported])
 async def test_work_that_takes_longer_than_its_role_may(
     dsn: str, pool: Pool, hasty: str, migrations: Path, work: Work, limit: str
 ) -> None:
