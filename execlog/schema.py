@@ -120,8 +120,9 @@ def dump_migrations(
     """The migrations as single statements, records included, for Alembic, Flyway or psql.
 
     Each can be sent by itself, prepared or not, and holds neither `%` nor `:word`, which some tools
-    take for placeholders. Run all of them in one transaction: the first one has names looked up in
-    pg_catalog alone and what follows done as the log's owner, the last one puts both back.
+    take for placeholders. Run all of them in one transaction: the first two have names looked up
+    in pg_catalog alone and what follows done as the log's owner, the last one puts both back. With
+    a transaction for each they make the same, without that care.
 
     Args:
         after: The last migration that the database has; None: it has none.

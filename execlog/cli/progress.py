@@ -54,12 +54,14 @@ def progress(
         total: How many steps there are; None where nobody knows.
         shown: Off a terminal it is not shown at all, nor under NO_COLOR: it moves by escapes.
     """
+    if not (shown and _can_show()):
+        yield lambda _: None
+        return
     columns = (TextColumn(doing), BarColumn(), _Steps(), TimeElapsedColumn())
     with Progress(
         *columns,
         console=plain(sys.stderr),
         transient=True,
-        disable=not (shown and _can_show()),
         redirect_stdout=False,  # what is printed there is data
     ) as bar:
         task = bar.add_task("", total=total)

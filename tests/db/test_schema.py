@@ -246,6 +246,16 @@ async def test_a_part_of_the_dump(dsn: str, empty_dsn: str) -> None:
     assert execlog.dump_migrations(after=ALL[1], until=ALL[1]) == []
 
 
+async def test_the_dump_with_a_transaction_for_each(dsn: str, empty_dsn: str) -> None:
+    connection = await asyncpg.connect(empty_dsn)
+    for statement in execlog.dump_migrations():
+        await connection.fetch(statement)
+    assert await connection.fetchval("select current_user || ' ' || current_setting('role')")
+    await connection.close()
+    assert await what_is_there(empty_dsn) == await what_is_there(dsn)
+    assert await execlog.check_migrations(empty_dsn) == []
+
+
 @pytest.mark.parametrize(
     ("limits", "says"),
     [

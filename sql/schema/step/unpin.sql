@@ -1,7 +1,10 @@
--- The transaction goes on with the search_path and the role that it had.
+-- The transaction goes on with the search_path and the role that it had; if each statement was a transaction
+-- of its own, there is nothing to put back.
 do $$
 begin
-    perform pg_catalog.set_config('role', pg_catalog.current_setting('execlog_migrate.role', true), true);
-    perform pg_catalog.set_config('search_path', pg_catalog.current_setting('execlog_migrate.search_path', true), true);
+    if pg_catalog.current_setting('execlog_migrate.role', true) operator(pg_catalog.<>) '' then
+        perform pg_catalog.set_config('role', pg_catalog.current_setting('execlog_migrate.role'), true);
+        perform pg_catalog.set_config('search_path', pg_catalog.current_setting('execlog_migrate.search_path'), true);
+    end if;
 end
 $$;
