@@ -27,15 +27,15 @@ from tests.rows import STRATEGY, row
 NASTY = "[red]x\x1b[2J\r\n\t\x7f\x9b1m\u202etxt"
 SHOWN = "[red]x\\x1b[2J\\r\\n\\t\\x7f\\x9b1m\\u202etxt"
 ESCAPED = "[red]x\\u001b[2J\r\n\t\x7f\\u009b1m\\u202etxt"
-NOW = datetime.now(UTC)
 
 
 @pytest.fixture
 async def rows(repository: StrategyExecutionLogRepository) -> list[StrategyExecutionLog]:
     """Nine ok runs and a failed one, newest last, a minute apart."""
+    now = datetime.now(UTC)
     stored = [
         row(
-            created_at=NOW - timedelta(minutes=10 - n),
+            created_at=now - timedelta(minutes=10 - n),
             realm_id="acme",
             points=float(n),
             case_name=NASTY if n % 2 else None,
@@ -50,7 +50,7 @@ async def rows(repository: StrategyExecutionLogRepository) -> list[StrategyExecu
     ]
     stored.append(
         row(
-            created_at=NOW - timedelta(minutes=1),
+            created_at=now - timedelta(minutes=1),
             realm_id="acme",
             status="error",
             error_code=NASTY,
