@@ -11,6 +11,7 @@ import asyncpg
 
 from execlog.metrics import StrategyMetrics, strategy_metrics
 from execlog.models import Model
+from execlog.slices import Pace, sliced
 from execlog.timeseries import Buckets, TimeseriesBucket, before, bucket_of
 
 __all__ = ["StrategyReport", "strategy_report"]
@@ -30,7 +31,7 @@ class StrategyReport(Model):
     timeseries: list[TimeseriesBucket]
 
 
-def strategy_report(
+async def strategy_report(
     record: asyncpg.Record, *, strategy_id: str, buckets: Buckets
 ) -> StrategyReport:
     """The model of the row of sql/report.sql. Never raises for such a row.
@@ -40,13 +41,17 @@ def strategy_report(
         strategy_id: The strategy that it is of.
         buckets: The window that it is of, and how it is cut.
     """
+    pace = Pace()
     card = json.loads(record["metrics"])
     window = buckets.since, buckets.until
-    return StrategyReport(
-        metrics=strategy_metrics(_timed(card), strategy_id=strategy_id, window=window),
-        before=bucket_of(json.loads(record["before"]), before(*window)),
-        timeseries=buckets.filled(json.loads(record["timeseries"])),
-    )
+    await pace.rest()
+    metrics = strategy_metrics(_timed(card), strategy_id=strategy_id, window=window)
+    await pace.rest()
+    earlier = bucket_of(json.loads(record["before"]), before(*window))
+    series = json.loads(record["timeseries"])
+    await pace.rest()
+    timeseries = await sliced(buckets.filled(series))
+    return StrategyReport(metrics=metrics, before=earlier, timeseries=timeseries)
 
 
 def _timed(card: Mapping[str, Any]) -> Mapping[str, Any]:
