@@ -22,12 +22,14 @@ from execlog.template import SCHEMA
 from execlog.web import problems
 from execlog.web.access import Authorize, Guard, loopback_only
 from execlog.web.api import ENDPOINTS
-from execlog.web.openapi import document
+from execlog.web.openapi import document, prepared
 from execlog.web.pages import PAGES
 from execlog.web.reading import Reader
-from execlog.web.rendering import render
+from execlog.web.rendering import prepare, render_problem
 
 if TYPE_CHECKING:
+    from starlette.types import Scope
+
     Pool = asyncpg.Pool[asyncpg.Record]
 
 __all__ = ["create_app"]
@@ -70,6 +72,8 @@ def create_app(
     if where and (not where.startswith("/") or set(where) & set("{}?#")):
         raise InvalidArgument("prefix", 'must be a path such as "/runbook"')
     reader = Reader(pool_or_dsn, timeout, schema)
+    prepare()
+    prepared()
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -105,7 +109,11 @@ def _routes(reader: Reader) -> list[BaseRoute]:
 
 
 class _Static(StaticFiles):
-    """Files that a browser may keep, and asks about."""
+    """Files that a browser may keep, and asks about; they are small, and come whole."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        headers = [header for header in scope["headers"] if header[0] != b"range"]
+        return await super().get_response(path, {**scope, "headers": headers})
 
     def file_response(self, *args: Any, **options: Any) -> Response:
         response = super().file_response(*args, **options)
@@ -130,12 +138,6 @@ def _failed(prefix: str, request: Request, error: Exception) -> Response:
     problem = problems.problem_of(error)
     # Whatever the path was: the style sheet is found.
     root = "../" * max(path.count("/") - 1, 0)
-    return render(
-        "problem.html",
-        None,
-        problem.status,
-        problems.headers(error, problem),
-        problem=problem,
-        root=root,
-        missing=[],
+    return render_problem(
+        problem.status, problems.headers(error, problem), problem=problem, root=root
     )
