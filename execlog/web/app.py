@@ -7,28 +7,30 @@ import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import asyncpg
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Match, Mount, Route, Router
 from starlette.staticfiles import StaticFiles
 
 from execlog import arguments
 from execlog.errors import InvalidArgument
 from execlog.template import SCHEMA
 from execlog.web import problems
-from execlog.web.access import Authorize, Guard, loopback_only
+from execlog.web.access import Authorize, Guard
 from execlog.web.api import ENDPOINTS
+from execlog.web.loopback import LoopbackOnly
 from execlog.web.openapi import document, prepared
 from execlog.web.pages import PAGES
 from execlog.web.reading import Reader
 from execlog.web.rendering import prepare, render_problem
 
 if TYPE_CHECKING:
-    from starlette.types import Scope
+    from starlette.types import Receive, Scope, Send
 
     Pool = asyncpg.Pool[asyncpg.Record]
 
@@ -55,7 +57,9 @@ def create_app(
         pool_or_dsn: A pool, which stays the caller's, or a DSN. What is mounted never hears that
             the service ends: give it a pool, or call `app.state.reader.aclose()` yourself.
         authorize: Says which realms and strategies a request may see (a `Scope`), or None for
-            nothing; a coroutine function will do. Without one only this machine is served.
+            nothing; a coroutine function will do. Without one only this machine is served: who
+            asks is at a loopback address, calls us localhost, and sends no trace of a proxy.
+            Behind a proxy there must be one: some proxies leave no trace.
         prefix: The path below which everything lies, for example "/runbook", where it is not
             mounted there.
         timeout: Seconds that one statement may take. A page has twice that, and what is not there
@@ -84,14 +88,15 @@ def create_app(
 
     failed = functools.partial(_failed, where)
     routes = _routes(reader)
+    if where:
+        routes = [Route(where, _entered, methods=["GET"]), Mount(where, app=_Router(routes))]
     app = Starlette(
-        routes=[Mount(where, routes=routes)] if where else routes,
         middleware=[
-            Middleware(Guard, authorize=authorize or loopback_only, refuse=failed),
+            Middleware(Guard, authorize=authorize or LoopbackOnly(), refuse=failed),
         ],
         exception_handlers=dict.fromkeys(problems.ERRORS, failed),
-        lifespan=lifespan,
     )
+    app.router = _Router(routes, lifespan=lifespan)
     app.state.reader = reader
     return app
 
@@ -106,6 +111,36 @@ def _routes(reader: Reader) -> list[BaseRoute]:
         *(Route(f"/api{one.path}", _bound(one.read, reader), methods=["GET"]) for one in ENDPOINTS),
         Mount("/static", _Static(directory=_STATIC)),
     ]
+
+
+class _Router(Router):
+    """Leads from a path with a slash at its end to the one without.
+
+    Starlette's own does so by the scheme and host that the request names, which may be anybody's.
+    """
+
+    def __init__(self, routes: list[BaseRoute], **options: Any) -> None:
+        super().__init__(routes, redirect_slashes=False, **options)
+
+    async def not_found(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"].removesuffix("/")
+        found = {**scope, "path": path}
+        has_slash = path != scope["path"] and not path.endswith("/")
+        if has_slash and any(one.matches(found)[0] is Match.FULL for one in self.routes):
+            name = quote(path.rpartition("/")[2])
+            await _moved(f"../{name}", scope)(scope, receive, send)
+        else:
+            await super().not_found(scope, receive, send)
+
+
+async def _entered(request: Request) -> Response:
+    """From a prefix to the overview, which lies below it."""
+    return _moved(f"{quote(request.scope['path'].rpartition('/')[2])}/", request.scope)
+
+
+def _moved(path: str, scope: Scope) -> Response:
+    query = scope["query_string"].decode("latin-1")
+    return Response(status_code=307, headers={"Location": f"{path}?{query}" if query else path})
 
 
 class _Static(StaticFiles):
@@ -132,7 +167,9 @@ def _bound(
 
 def _failed(prefix: str, request: Request, error: Exception) -> Response:
     """A problem, as the one who asks can read it."""
-    path = request.url.path.removeprefix(request.scope.get("root_path", "")).removeprefix(prefix)
+    # Not that of `request.url`, of which the host that the request names is a part.
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    path = path.removeprefix(prefix)
     if path.startswith("/api/"):
         return problems.answer(error)
     problem = problems.problem_of(error)
