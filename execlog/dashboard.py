@@ -20,6 +20,7 @@ from execlog.models import DurationPercentiles
 from execlog.page import StrategyReport, strategy_report
 from execlog.ranking import RankBy, Ranking
 from execlog.resources import folder
+from execlog.slices import sliced
 from execlog.statements import Statement, load_statements
 from execlog.store import Store
 from execlog.template import SCHEMA
@@ -151,7 +152,7 @@ class Dashboard(Ranking):
         buckets = cut(begin, end, bucket)
         window = (buckets.since, buckets.until)
         found = await self._fetch("timeseries", name, *window, realms, *buckets.arguments())
-        return buckets.filled(found)
+        return await sliced(buckets.filled(found))
 
     async def report(
         self,
@@ -189,7 +190,7 @@ class Dashboard(Ranking):
         window = (buckets.since, buckets.until)
         values = (name, *window, realms, *buckets.arguments(), before(*window))
         [record] = await self._store.fetch(self._statements["report"], *values, budget=budget)
-        return strategy_report(record, strategy_id=name, buckets=buckets)
+        return await strategy_report(record, strategy_id=name, buckets=buckets)
 
     async def _cards(
         self, name: str, strategies: tuple[str, ...], scope: Scope, given: object
@@ -209,10 +210,10 @@ class Dashboard(Ranking):
                 sample = self._sample_percentiles(strategy, *scope, FRACTIONS, deadline)
                 samples.append(await sample)
         window = scope[:2]
-        return [
+        return await sliced(
             (row, strategy_metrics(row, strategy_id=strategy, window=window, percentiles=sample))
             for strategy, row, sample in zip(strategies, found, samples, strict=True)
-        ]
+        )
 
 
 @functools.lru_cache

@@ -13,6 +13,7 @@ from execlog import arguments
 from execlog.errors import InvalidArgument
 from execlog.models import StrategyExecutionLog
 from execlog.rows import from_record
+from execlog.slices import sliced
 from execlog.statements import Statement
 from execlog.store import Store
 
@@ -26,6 +27,8 @@ class Executions:
         store: What the statements are sent to.
         statements: The statement of each method by its name.
     """
+
+    _row = staticmethod(from_record)  # what a row that was read becomes
 
     def __init__(self, store: Store, statements: Mapping[str, Statement]) -> None:
         """Takes the parts. Never raises."""
@@ -50,7 +53,7 @@ class Executions:
         key = arguments.identifier("id", id)
         strategy = None if strategy_id is None else arguments.name("strategy_id", strategy_id)
         found = await self._fetch("get", key, strategy)
-        return from_record(found[0]) if found else None
+        return self._row(found[0]) if found else None
 
     async def list_for_strategy(
         self,
@@ -81,7 +84,7 @@ class Executions:
             arguments.limit(limit, 200),
             *_keyset(before),
         )
-        return [from_record(record) for record in found]
+        return await sliced(map(self._row, found))
 
     async def list_newest(
         self,
@@ -109,7 +112,7 @@ class Executions:
             arguments.limit(limit, 200),
             *_keyset(before),
         )
-        return [from_record(record) for record in found]
+        return await sliced(map(self._row, found))
 
     async def list_executions(
         self,
@@ -129,6 +132,7 @@ class Executions:
         below_points: float | None = None,
         limit: int = 50,
         before: StrategyExecutionLog | None = None,
+        payloads: bool = True,
     ) -> list[StrategyExecutionLog]:
         """The newest executions behind a number of a card, newest first, those without a time last.
 
@@ -152,9 +156,11 @@ class Executions:
             below_points: What all are fewer than; and here.
             limit: 1 to 200 rows.
             before: The last row of the page before; the list goes on after it.
+            payloads: False: without traces, which are None then and are not read.
 
         Raises:
-            InvalidArgument: As for `count_by_status`, or a bound is no finite number.
+            InvalidArgument: As for `count_by_status`, a bound is no finite number, or `payloads` no
+                bool.
             SchemaOutdated: The database is not migrated.
             StoreUnavailable: The server is away or out of time.
             QueryRejected: The server refuses.
@@ -179,8 +185,9 @@ class Executions:
             *(arguments.number(bound, value) for bound, value in bounds.items()),
             arguments.limit(limit, 200),
             *_keyset(before),
+            arguments.flag("payloads", payloads),
         )
-        return [from_record(record) for record in found]
+        return await sliced(map(self._row, found))
 
     async def list_failures(
         self,
@@ -191,6 +198,7 @@ class Executions:
         until: datetime | None = None,
         limit: int = 50,
         before: StrategyExecutionLog | None = None,
+        payloads: bool = True,
     ) -> list[StrategyExecutionLog]:
         """The newest runs whose status is not ok, across strategies, those without a time last.
 
@@ -201,10 +209,11 @@ class Executions:
             until: The window's end.
             limit: 1 to 200 rows.
             before: The last row of the page before; the list goes on after it.
+            payloads: False: without traces, which are None then and are not read.
 
         Raises:
             InvalidArgument: As for `count_by_status`, `realm_id` or `strategy_id` is no text and no
-                list of texts, or `limit` no integer.
+                list of texts, `limit` no integer, or `payloads` no bool.
             SchemaOutdated: The database is not migrated.
             StoreUnavailable: The server is away or out of time.
             QueryRejected: The server refuses.
@@ -216,8 +225,9 @@ class Executions:
             *arguments.window(since, until),
             arguments.limit(limit, 200),
             *_keyset(before),
+            arguments.flag("payloads", payloads),
         )
-        return [from_record(record) for record in found]
+        return await sliced(map(self._row, found))
 
     async def stream(
         self,
@@ -248,7 +258,7 @@ class Executions:
         found = self._store.stream(statement, strategy, *arguments.window(since, until))
         async with contextlib.aclosing(found) as records:
             async for record in records:
-                yield from_record(record)
+                yield self._row(record)
 
     async def _fetch(self, name: str, *values: object) -> list[asyncpg.Record]:
         return await self._store.fetch(self._statements[name], *values)

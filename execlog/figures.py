@@ -82,7 +82,7 @@ def shown(value: object) -> str:
     What would steer a terminal, or turn the direction of a page's text, is escaped.
     """
     text = "" if value is None else str(value)
-    if text.isascii() and text.isprintable():
+    if text.isprintable():  # which is true of harmless characters alone
         return text
     return "".join(
         character if is_harmless(character) else character.encode("unicode_escape").decode()

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Node", "compact", "nodes"]
+__all__ = ["BELOW", "NAMES", "TIMES", "Node", "compact", "nodes", "taken"]
 
-_NAMES = ("node", "name", "nodeName", "nodeId", "node_id", "id")
-_TIMES = ("ms", "durationMs", "duration_ms", "performance", "duration")
-_BELOW = ("children", "nodes", "steps", "trace")
+NAMES = ("node", "name", "nodeName", "nodeId", "node_id", "id")
+TIMES = ("ms", "durationMs", "duration_ms", "performance", "duration")
+BELOW = ("children", "nodes", "steps", "trace")
 _TIME = re.compile(r"([\d.]+)\s*(ns|µs|us|ms|s)")
 _IN_MILLISECONDS = {"ns": 1e-6, "µs": 1e-3, "us": 1e-3, "ms": 1.0, "s": 1e3}
 
@@ -48,12 +48,12 @@ def compact(value: Any) -> str:
 def _node(entry: Any) -> Node:
     if not isinstance(entry, dict):
         return Node(None, facts=[("", compact(entry))])
-    name = next((key for key in _NAMES if _is_name(entry.get(key))), None)
-    timed = next((key for key in _TIMES if _taken(entry.get(key)) is not None), None)
-    below = next((key for key in _BELOW if _is_list_of_objects(entry.get(key))), None)
+    name = next((key for key in NAMES if _is_name(entry.get(key))), None)
+    timed = next((key for key in TIMES if taken(entry.get(key)) is not None), None)
+    below = next((key for key in BELOW if _is_list_of_objects(entry.get(key))), None)
     return Node(
         str(entry[name]) if name else "node",
-        _taken(entry[timed]) if timed else None,
+        taken(entry[timed]) if timed else None,
         list(_facts(entry, {name, timed, below})),
         nodes(entry[below]) if below else (),
     )
@@ -71,14 +71,14 @@ def _is_list_of_objects(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(one, dict) for one in value)
 
 
-def _taken(value: object) -> float | None:
-    """Milliseconds, of a number of them or of a text with a unit."""
+def taken(value: object) -> float | None:
+    """Milliseconds, of a number of them or of a text with a unit; else None. Never raises."""
     try:
         if isinstance(value, int | float) and not isinstance(value, bool):
-            taken = float(value)
+            took = float(value)
         else:
             found = _TIME.fullmatch(value) if isinstance(value, str) else None
-            taken = float(found[1]) * _IN_MILLISECONDS[found[2]] if found else -1.0
+            took = float(found[1]) * _IN_MILLISECONDS[found[2]] if found else -1.0
     except (ValueError, OverflowError):
         return None
-    return taken if 0 <= taken < math.inf else None
+    return took if 0 <= took < math.inf else None

@@ -10,6 +10,7 @@ import asyncpg
 
 from execlog.metrics import StrategyMetrics, strategy_metrics
 from execlog.models import Model
+from execlog.slices import Pace, sliced
 from execlog.timeseries import Buckets, TimeseriesBucket, before, bucket_of
 
 __all__ = ["StrategyReport", "strategy_report"]
@@ -41,7 +42,7 @@ class StrategyReport(Model):
     timeseries: list[TimeseriesBucket]
 
 
-def strategy_report(
+async def strategy_report(
     record: asyncpg.Record, *, strategy_id: str, buckets: Buckets
 ) -> StrategyReport:
     """The model of the row of sql/report.sql. Never raises for such a row.
@@ -51,12 +52,15 @@ def strategy_report(
         strategy_id: The strategy that it is of.
         buckets: The window that it is of, and how it is cut.
     """
+    pace = Pace()
     window = buckets.since, buckets.until
-    return StrategyReport(
-        metrics=strategy_metrics(record, strategy_id=strategy_id, window=window),
-        before=bucket_of(_row(json.loads(record["before"])), before(*window)),
-        timeseries=buckets.filled(map(_row, json.loads(record["timeseries"]))),
-    )
+    metrics = strategy_metrics(record, strategy_id=strategy_id, window=window)
+    await pace.rest()
+    earlier = bucket_of(_row(json.loads(record["before"])), before(*window))
+    series = json.loads(record["timeseries"])
+    await pace.rest()
+    timeseries = await sliced(buckets.filled(map(_row, series)))
+    return StrategyReport(metrics=metrics, before=earlier, timeseries=timeseries)
 
 
 def _row(fields: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Generator
 from datetime import datetime
 from typing import Literal, get_args
 
@@ -15,6 +15,7 @@ from execlog.metrics import FRACTIONS
 from execlog.models import StrategyRank
 from execlog.rows import aware_fields
 from execlog.runbook import Runbook
+from execlog.slices import finished, sliced
 
 __all__ = ["RankBy", "Ranking"]
 
@@ -63,10 +64,10 @@ class Ranking(Runbook):
             arguments.one_of("by", by, get_args(RankBy)),
             arguments.limit(limit, 50),
         )
-        ranks = [_rank(record) for record in found]
-        if by == "p99" and any(rank.method == "sketch" for rank in ranks):
-            ranks.sort(key=lambda rank: (-rank.p99_ms, rank.strategy_id.encode()))
-        return ranks[: arguments.limit(limit, 50)]
+        most = arguments.limit(limit, 50)
+        if by == "p99" and found and found[0]["durations"] is not None:
+            found = await finished(_slowest(found, most))
+        return await sliced(map(_rank, found[:most]))
 
     async def activity(
         self,
@@ -105,7 +106,23 @@ class Ranking(Runbook):
             raise InvalidArgument("buckets", f"must be at most {_MOST_BUCKETS}")
         cuts = activity_buckets(*arguments.window(since, until), most)
         found = await self._fetch("activity", realms, strategies, *cuts.arguments())
-        return [cuts.filled(record) for record in found]
+        return await sliced(map(cuts.filled, found))
+
+
+def _slowest(found: list[asyncpg.Record], most: int) -> Generator[None, None, list[asyncpg.Record]]:
+    """Of all strategies, which come with their histograms, those with the largest p99, in steps."""
+    best: list[tuple[float, bytes, asyncpg.Record]] = []
+    while found:
+        record = found.pop()
+        ends = record["duration_min_ms"], record["duration_max_ms"]
+        [p99] = histogram.percentiles(
+            histogram.unpacked(record["durations"]), FRACTIONS[-1:], *ends
+        )
+        best.append((-p99, record["strategy_id"].encode(), record))
+        if len(best) > 2 * most:
+            best = sorted(best)[:most]
+        yield
+    return [record for *_, record in sorted(best)]
 
 
 def _rank(record: asyncpg.Record) -> StrategyRank:

@@ -20,6 +20,7 @@ from execlog.models import (
 from execlog.percentiles import percentile_cont
 from execlog.rows import aware_fields
 from execlog.schema import migration_names
+from execlog.slices import sliced
 
 __all__ = ["Runbook"]
 
@@ -233,7 +234,7 @@ class Runbook(Executions):
             QueryRejected: The server refuses.
         """
         found = await self._fetch("list_tables")
-        return [StoredTable(**aware_fields(record)) for record in found]
+        return await sliced(StoredTable(**aware_fields(record)) for record in found)
 
     async def _fetch_timely(
         self, name: str, *values: object, budget: float, deadline: float

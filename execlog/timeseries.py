@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -68,12 +68,10 @@ class Buckets:
         width = min(self.width, self.until - self.since + _MICROSECOND)
         return width // _MICROSECOND, self.count
 
-    def filled(self, records: Iterable[Row]) -> list[TimeseriesBucket]:
+    def filled(self, records: Iterable[Row]) -> Iterator[TimeseriesBucket]:
         """The rows of sql/timeseries.sql as models. Never raises for such rows."""
-        return [
-            bucket_of(record, self.since + number * self.width)
-            for number, record in enumerate(records)
-        ]
+        for number, record in enumerate(records):
+            yield bucket_of(record, self.since + number * self.width)
 
 
 def bucket_of(record: Row, start: datetime) -> TimeseriesBucket:

@@ -15,6 +15,7 @@
 -- $14 limit bigint
 -- $15 before_created_at timestamptz?
 -- $16 before_id uuid?
+-- $17 payloads boolean
 -- Columns: StrategyExecutionLog
 -- Index: strategy_execution_log_newest, strategy_execution_log_failures, strategy_execution_log_id
 --
@@ -234,7 +235,7 @@ cross join lateral (
             case_name,
             duration_ms,
             nodes_executed,
-            trace::text as trace,
+            case when $17::boolean then trace::text end as trace,
             sampled,
             sample_rate,
             parent_strategy_id,
@@ -265,7 +266,7 @@ cross join lateral (
             case_name,
             duration_ms,
             nodes_executed,
-            trace::text as trace,
+            case when $17::boolean then trace::text end as trace,
             sampled,
             sample_rate,
             parent_strategy_id,

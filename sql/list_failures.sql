@@ -6,6 +6,7 @@
 -- $5 limit bigint
 -- $6 before_created_at timestamptz?
 -- $7 before_id uuid?
+-- $8 payloads boolean
 -- Columns: StrategyExecutionLog
 -- Index: strategy_execution_log_newest_failures, strategy_execution_log_realm_failures
 --
@@ -33,7 +34,7 @@ select
     (page.log).case_name,
     (page.log).duration_ms,
     (page.log).nodes_executed,
-    (page.log).trace::text as trace,
+    case when $8::boolean then (page.log).trace::text end as trace,
     (page.log).sampled,
     (page.log).sample_rate,
     (page.log).parent_strategy_id,

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from execlog import InvalidArgument
 from execlog.cli.options import Dsn, Schema
 from execlog.cli.rendering import is_colourless
 from execlog.cli.server import dsn_of
@@ -35,7 +36,10 @@ def serve(
         typer.Option(
             "--token",
             envvar="EXECLOG_TOKEN",
-            help="What viewers must know: the password that their browser asks for.",
+            help=(
+                "What viewers must know: the password that their browser asks for, 16 characters at"
+                " least. Others see arguments in the list of processes: rather set the variable."
+            ),
         ),
     ] = None,
     dsn: Dsn = None,
@@ -60,7 +64,8 @@ def serve_pages(
     """Serves them until Ctrl-C, and says where `first` is, the page to begin with.
 
     Raises:
-        typer.BadParameter: The token is empty, or missing for an address that others reach.
+        typer.BadParameter: The token is empty or short, or missing for an address that others
+            reach.
         ExeclogError: The DSN or the schema's name is none.
         OSError: It can't listen there.
     """
@@ -68,7 +73,7 @@ def serve_pages(
         import uvicorn
 
         from execlog.web import create_app, with_token
-        from execlog.web.access import is_loopback
+        from execlog.web.loopback import is_loopback
     except ImportError:
         sys.exit("execlog: serving needs its extra: pip install 'execlog[web]'")
     if token == "":
@@ -76,7 +81,10 @@ def serve_pages(
     if token is None and not is_loopback(host):
         problem = f"{host!r} is not this machine alone: give a token too"
         raise typer.BadParameter(problem, param_hint="--host")
-    authorize = None if token is None else with_token(token)
+    try:
+        authorize = None if token is None else with_token(token)
+    except InvalidArgument as error:
+        raise typer.BadParameter(error.problem, param_hint="--token") from None
     app = create_app(dsn_of(dsn), authorize=authorize, schema=schema)
     logging.getLogger("execlog").addHandler(logging.StreamHandler())
     config = uvicorn.Config(

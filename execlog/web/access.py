@@ -1,9 +1,6 @@
 """Who may see what: a scope for each request, and headers that keep a page to itself.
 
-Without an `authorize` only this machine is served: a request whose peer, or whose name for us, lies
-elsewhere is refused. (A page of somebody else's that renames its own host to 127.0.0.1 could else
-read us through the viewer's browser.) So is one that says that a proxy passes it on. One that says
-nothing of it can't be told from one of this machine: behind a proxy there must be an `authorize`.
+Whom it is decided for if nobody does: see `execlog.web.loopback`.
 """
 
 from __future__ import annotations
@@ -11,8 +8,6 @@ from __future__ import annotations
 import base64
 import binascii
 import inspect
-import ipaddress
-import re
 import secrets
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
@@ -33,8 +28,6 @@ __all__ = [
     "Authorize",
     "Guard",
     "Scope",
-    "is_loopback",
-    "loopback_only",
     "scope_of",
     "with_token",
 ]
@@ -48,18 +41,7 @@ _HEADERS = {
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-_PROXIED = (
-    "cf-connecting-ip",
-    "forwarded",
-    "true-client-ip",
-    "via",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-real-ip",
-)
-# A name without a dot is nobody's on the internet.
-_HOST = re.compile(r"(?P<name>[a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d+)?")
+_SHORTEST_TOKEN = 16
 _KEY = "execlog.scope"
 
 
@@ -129,23 +111,15 @@ def scope_of(request: Request) -> Scope:
     return found
 
 
-def loopback_only(request: Request) -> Scope | None:
-    """Everything to this machine, nothing to others. Never raises."""
-    headers = request.headers
-    if any(name in headers for name in _PROXIED):
-        return None
-    if request.client is not None and not _is_local_peer(request.client.host):
-        return None
-    return Scope() if _is_local_name(headers.get("host", "")) else None
-
-
 def with_token(token: str) -> Authorize:
     """Everything to whoever knows the token: as a Bearer, or as the password that browsers ask for.
 
     Raises:
-        InvalidArgument: It is empty or no text.
+        InvalidArgument: It is no text, or shorter than 16 characters, which can be guessed.
     """
     known = arguments.name("token", token).encode()
+    if len(token) < _SHORTEST_TOKEN:
+        raise InvalidArgument("token", f"is shorter than {_SHORTEST_TOKEN} characters")
 
     def authorize(request: Request) -> Scope:
         given = _given_token(request.headers.get("authorization", ""))
@@ -155,18 +129,6 @@ def with_token(token: str) -> Authorize:
         return Scope()
 
     return authorize
-
-
-def is_loopback(host: str) -> bool:
-    """Whether this is an address, or the name, of this machine alone. Never raises."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        address = ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback
 
 
 class Guard:
@@ -231,21 +193,6 @@ class Guard:
             # Whatever else it may be (True, a user), it does not say what may be seen.
             raise HTTPException(403, "You may not see this log from here.")
         return found
-
-
-def _is_local_peer(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return True  # no address: a socket of this machine, or no network at all
-    return is_loopback(host.partition("%")[0])
-
-
-def _is_local_name(host: str) -> bool:
-    found = _HOST.fullmatch(host.lower())
-    if found is None:
-        return False
-    return is_loopback(found["name"]) or not set(".[") & set(found["name"])
 
 
 def _given_token(authorization: str) -> bytes | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import functools
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -11,17 +13,19 @@ from pydantic import TypeAdapter
 from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from execlog import arguments
 from execlog.healthcheck import Health
 from execlog.metrics import StrategyComparison, StrategyMetrics
 from execlog.models import Model, StrategyExecutionLog, StrategyRank
+from execlog.slices import Pace
 from execlog.timeseries import TimeseriesBucket
 from execlog.web import queries
 from execlog.web.access import scope_of
 from execlog.web.queries import Cursor, query
 from execlog.web.reading import Reader
+from execlog.web.stored import json_list, json_of
 
 __all__ = ["ENDPOINTS", "Endpoint"]
 
@@ -36,6 +40,9 @@ class _Text(PathConvertor):
 register_url_convertor("execlog_text", _Text())
 
 Read = Callable[[Reader, Request], Awaitable[Response]]
+
+_JSON = "application/json"
+_MESSAGE = 128 * 1024  # bytes
 
 
 @dataclass(frozen=True)
@@ -146,7 +153,7 @@ async def _execution(reader: Reader, request: Request) -> Response:
     # What one may not see is as good as not there.
     if found is None or not scope_of(request).sees(found.strategy_id, found.realm_id):
         raise HTTPException(404, "No execution has this id.")
-    return _json(StrategyExecutionLog, found)
+    return _streamed(json_of(found))
 
 
 async def _health(reader: Reader, request: Request) -> Response:
@@ -219,7 +226,7 @@ def _strategy(request: Request) -> str:
 
 def _page(request: Request, rows: list[StrategyExecutionLog], size: int) -> Response:
     """Rows, and where the next page is: relative, as whoever mounts us knows where that is."""
-    answer = _json(list[StrategyExecutionLog], rows)
+    answer = _streamed(json_list(rows))
     if len(rows) == size:
         following = {**request.query_params, "before": Cursor.after(rows[-1])}
         answer.headers["Link"] = f'<?{urlencode(following)}>; rel="next"'
@@ -227,5 +234,38 @@ def _page(request: Request, rows: list[StrategyExecutionLog], size: int) -> Resp
 
 
 def _json(kind: Any, found: Model | Sequence[Model]) -> Response:
-    body = TypeAdapter(kind).dump_json(found, by_alias=True)
-    return Response(body, media_type="application/json")
+    return Response(_adapter(kind).dump_json(found, by_alias=True), media_type=_JSON)
+
+
+@functools.cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def _streamed(pieces: Iterable[bytes]) -> Response:
+    """JSON of any size; what fits into one message is sent as one."""
+    messages = _messages(pieces)
+    first = next(messages)
+    if (second := next(messages, None)) is None:
+        return Response(first, media_type=_JSON)
+
+    async def body() -> AsyncIterator[bytes]:
+        pace = Pace()
+        for message in itertools.chain((first, second), messages):
+            await pace.rest()
+            yield message
+
+    return StreamingResponse(body(), media_type=_JSON)
+
+
+def _messages(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    some: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        some.append(piece)
+        size += len(piece)
+        if size >= _MESSAGE:
+            yield b"".join(some)
+            some, size = [], 0
+    if some:
+        yield b"".join(some)

@@ -7,27 +7,31 @@ import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import asyncpg
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Match, Mount, Route, Router
 from starlette.staticfiles import StaticFiles
 
 from execlog import arguments
 from execlog.errors import InvalidArgument
 from execlog.template import SCHEMA
 from execlog.web import problems
-from execlog.web.access import Authorize, Guard, loopback_only
+from execlog.web.access import Authorize, Guard
 from execlog.web.api import ENDPOINTS
-from execlog.web.openapi import document
+from execlog.web.loopback import LoopbackOnly
+from execlog.web.openapi import document, prepared
 from execlog.web.pages import PAGES
 from execlog.web.reading import Reader
-from execlog.web.rendering import render
+from execlog.web.rendering import prepare, render_problem
 
 if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
     Pool = asyncpg.Pool[asyncpg.Record]
 
 __all__ = ["create_app"]
@@ -53,7 +57,9 @@ def create_app(
         pool_or_dsn: A pool, which stays the caller's, or a DSN. What is mounted never hears that
             the service ends: give it a pool, or call `app.state.reader.aclose()` yourself.
         authorize: Says which realms and strategies a request may see (a `Scope`), or None for
-            nothing; a coroutine function will do. Without one only this machine is served.
+            nothing; a coroutine function will do. Without one only this machine is served: who
+            asks is at a loopback address, calls us localhost, and sends no trace of a proxy.
+            Behind a proxy there must be one: some proxies leave no trace.
         prefix: The path below which everything lies, for example "/runbook", where it is not
             mounted there.
         timeout: Seconds that one statement may take. A page has twice that, and what is not there
@@ -70,6 +76,8 @@ def create_app(
     if where and (not where.startswith("/") or set(where) & set("{}?#")):
         raise InvalidArgument("prefix", 'must be a path such as "/runbook"')
     reader = Reader(pool_or_dsn, timeout, schema)
+    prepare()
+    prepared()
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -80,14 +88,15 @@ def create_app(
 
     failed = functools.partial(_failed, where)
     routes = _routes(reader)
+    if where:
+        routes = [Route(where, _entered, methods=["GET"]), Mount(where, app=_Router(routes))]
     app = Starlette(
-        routes=[Mount(where, routes=routes)] if where else routes,
         middleware=[
-            Middleware(Guard, authorize=authorize or loopback_only, refuse=failed),
+            Middleware(Guard, authorize=authorize or LoopbackOnly(), refuse=failed),
         ],
         exception_handlers=dict.fromkeys(problems.ERRORS, failed),
-        lifespan=lifespan,
     )
+    app.router = _Router(routes, lifespan=lifespan)
     app.state.reader = reader
     return app
 
@@ -104,8 +113,42 @@ def _routes(reader: Reader) -> list[BaseRoute]:
     ]
 
 
+class _Router(Router):
+    """Leads from a path with a slash at its end to the one without.
+
+    Starlette's own does so by the scheme and host that the request names, which may be anybody's.
+    """
+
+    def __init__(self, routes: list[BaseRoute], **options: Any) -> None:
+        super().__init__(routes, redirect_slashes=False, **options)
+
+    async def not_found(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"].removesuffix("/")
+        found = {**scope, "path": path}
+        has_slash = path != scope["path"] and not path.endswith("/")
+        if has_slash and any(one.matches(found)[0] is Match.FULL for one in self.routes):
+            name = quote(path.rpartition("/")[2])
+            await _moved(f"../{name}", scope)(scope, receive, send)
+        else:
+            await super().not_found(scope, receive, send)
+
+
+async def _entered(request: Request) -> Response:
+    """From a prefix to the overview, which lies below it."""
+    return _moved(f"{quote(request.scope['path'].rpartition('/')[2])}/", request.scope)
+
+
+def _moved(path: str, scope: Scope) -> Response:
+    query = scope["query_string"].decode("latin-1")
+    return Response(status_code=307, headers={"Location": f"{path}?{query}" if query else path})
+
+
 class _Static(StaticFiles):
-    """Files that a browser may keep, and asks about."""
+    """Files that a browser may keep, and asks about; they are small, and come whole."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        headers = [header for header in scope["headers"] if header[0] != b"range"]
+        return await super().get_response(path, {**scope, "headers": headers})
 
     def file_response(self, *args: Any, **options: Any) -> Response:
         response = super().file_response(*args, **options)
@@ -124,18 +167,14 @@ def _bound(
 
 def _failed(prefix: str, request: Request, error: Exception) -> Response:
     """A problem, as the one who asks can read it."""
-    path = request.url.path.removeprefix(request.scope.get("root_path", "")).removeprefix(prefix)
+    # Not that of `request.url`, of which the host that the request names is a part.
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    path = path.removeprefix(prefix)
     if path.startswith("/api/"):
         return problems.answer(error)
     problem = problems.problem_of(error)
     # Whatever the path was: the style sheet is found.
     root = "../" * max(path.count("/") - 1, 0)
-    return render(
-        "problem.html",
-        None,
-        problem.status,
-        problems.headers(error, problem),
-        problem=problem,
-        root=root,
-        missing=[],
+    return render_problem(
+        problem.status, problems.headers(error, problem), problem=problem, root=root
     )

@@ -38,6 +38,7 @@ _TOP = 14  # room for the label of the highest line
 _LEAST = 1.5  # pixels of a bar that is not empty: one failure in a million is seen
 _UNIT = 10  # of x, a bucket
 _DAY = timedelta(days=1)
+_ORIGIN, _LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _STEPS = tuple(
     timedelta(seconds=seconds) for seconds in (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800)
 ) + tuple(timedelta(hours=hours) for hours in (1, 2, 3, 6, 12, 24, 48, 96, 168, 336, 720, 2160))
@@ -172,13 +173,12 @@ def times(buckets: Sequence[TimeseriesBucket]) -> list[Mark]:
     whole = width * len(buckets)
     step = next((one for one in _STEPS if whole / one <= _LABELS), whole)
     found = []
-    origin = datetime(2000, 1, 1, tzinfo=UTC)
-    moment = origin + math.ceil((begin - origin) / step) * step
-    while moment <= begin + whole:
-        share = (moment - begin) / whole
+    after = -(begin - _ORIGIN) % step  # as lengths: the last bucket may end after the calendar does
+    while after <= min(whole, _LAST - begin):
+        share = after / whole
         anchor = "start" if share < 0.08 else "end" if share > 0.92 else "middle"
-        found.append(Mark(f"{share * 100:.4g}%", _clock(moment, step), anchor))
-        moment += step
+        found.append(Mark(f"{share * 100:.4g}%", _clock(begin + after, step), anchor))
+        after += step
     return found
 
 

@@ -14,7 +14,7 @@ from pydantic.json_schema import models_json_schema
 from execlog.web.api import ENDPOINTS, Endpoint
 from execlog.web.problems import Problem
 
-__all__ = ["document"]
+__all__ = ["document", "prepared"]
 
 _REFERENCE = "#/components/schemas/{model}"
 _ANY_TEXT = {"type": "string", "minLength": 1}
@@ -26,13 +26,18 @@ _PROBLEMS = {
 }
 
 
-@functools.cache
 def document(root: str) -> dict[str, Any]:
     """The document, as OpenAPI 3.1. Never raises.
 
     Args:
         root: The path that we are mounted at; empty where at none.
     """
+    return {**prepared(), "servers": [{"url": root or "/"}]}
+
+
+@functools.cache
+def prepared() -> dict[str, Any]:
+    """The document without the path that we are mounted at; made once. Never raises."""
     _, schemas = models_json_schema([(Problem, "serialization")], ref_template=_REFERENCE)
     paths = {}
     for endpoint in ENDPOINTS:
@@ -44,7 +49,6 @@ def document(root: str) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "execlog", "version": metadata.version("execlog")},
-        "servers": [{"url": root or "/"}],
         "paths": paths,
         "components": {"schemas": schemas["$defs"]},
     }

@@ -18,11 +18,13 @@ from execlog import arguments
 from execlog.diagnosis import examined
 from execlog.errors import ExeclogError, InvalidArgument
 from execlog.models import StrategyExecutionLog
+from execlog.slices import finished
 from execlog.web import charts, queries
 from execlog.web.problems import problem_of
 from execlog.web.queries import Cursor, query
 from execlog.web.reading import Reader
 from execlog.web.rendering import render
+from execlog.web.stored import trace_of
 from execlog.web.view import View
 from execlog.web.waterfall import waterfall
 
@@ -57,11 +59,11 @@ class _Parts:
         self.got += 1
         return found
 
-    def page(self, template: str, view: View, **given: Any) -> Response:
+    async def page(self, template: str, view: View, **given: Any) -> Response:
         """The page of what there is. Raises the first error, where there is nothing."""
         if self.errors and not self.got:
             raise self.errors[0]
-        return render(template, view, missing=self.missing, **given)
+        return await render(template, view, missing=self.missing, **given)
 
 
 async def overview(reader: Reader, request: Request) -> Response:
@@ -74,7 +76,7 @@ async def overview(reader: Reader, request: Request) -> Response:
     async with reader.snapshot() as log:
         failures = await parts.take(
             "newest failures",
-            log.list_failures(**window, strategy_id=strategies, limit=_NEWEST),
+            log.list_failures(**window, strategy_id=strategies, limit=_NEWEST, payloads=False),
         )
         ranks = await parts.take(
             "strategies",
@@ -84,7 +86,7 @@ async def overview(reader: Reader, request: Request) -> Response:
         if ranks:
             names = [rank.strategy_id for rank in ranks]
             activity = await parts.take("activity", log.activity(**window, strategy_id=names))
-    return parts.page(
+    return await parts.page(
         "overview.html",
         view,
         by=asked.by,
@@ -104,7 +106,8 @@ async def strategy(reader: Reader, request: Request) -> Response:
     window = {"strategy_id": view.scope.strategy(asked.id), **view.narrowed()}
     async with reader.snapshot() as log:
         failures = await parts.take(
-            "newest failures", log.list_executions(**window, status="failed", limit=_NEWEST)
+            "newest failures",
+            log.list_executions(**window, status="failed", limit=_NEWEST, payloads=False),
         )
         report = await parts.take("numbers", log.report(**window, bucket=view.bucket))
     drawn: dict[str, Any] = {}
@@ -113,7 +116,9 @@ async def strategy(reader: Reader, request: Request) -> Response:
         drawn["lines"] = charts.durations(
             [(name, report.timeseries, field) for name, field in _LINES]
         )
-    return parts.page("strategy.html", view, id=asked.id, report=report, failures=failures, **drawn)
+    return await parts.page(
+        "strategy.html", view, id=asked.id, report=report, failures=failures, **drawn
+    )
 
 
 async def executions(reader: Reader, request: Request) -> Response:
@@ -129,7 +134,11 @@ async def executions(reader: Reader, request: Request) -> Response:
     async with reader.snapshot() as log:
         if asked.id is None:
             found = log.list_failures(
-                **window, strategy_id=view.scope.strategies, before=asked.after(), limit=size
+                **window,
+                strategy_id=view.scope.strategies,
+                before=asked.after(),
+                limit=size,
+                payloads=False,
             )
         else:
             found = log.list_executions(
@@ -138,9 +147,10 @@ async def executions(reader: Reader, request: Request) -> Response:
                 **asked.filters(),
                 before=asked.after(),
                 limit=size,
+                payloads=False,
             )
         rows = await parts.take("executions", found)
-    return parts.page(
+    return await parts.page(
         "executions.html",
         view,
         id=asked.id,
@@ -165,7 +175,7 @@ async def compare(reader: Reader, request: Request) -> Response:
                 **window, strategy_id=strategies, by="runs", limit=_STRATEGIES
             )
             given["known"] = await parts.take("names", known)
-        return parts.page("compare.html", view, **given)
+        return await parts.page("compare.html", view, **given)
     a, b = view.scope.strategy(asked.a), view.scope.strategy(asked.b)
     async with reader.snapshot() as log:
         both = await parts.take("numbers", log.compare(a=a, b=b, **window))
@@ -182,7 +192,7 @@ async def compare(reader: Reader, request: Request) -> Response:
         given["runs"] = charts.counts([("a", one, "total"), ("b", two, "total")])
         of = "duration_p95_ms"
         given["p95"] = charts.durations([("a", one, of), ("b", two, of)])
-    return parts.page("compare.html", view, **{**given, "both": both})
+    return await parts.page("compare.html", view, **{**given, "both": both})
 
 
 async def execution(reader: Reader, request: Request) -> Response:
@@ -194,7 +204,8 @@ async def execution(reader: Reader, request: Request) -> Response:
     # What one may not see is as good as not there.
     if found is None or not view.scope.sees(found.strategy_id, found.realm_id):
         raise HTTPException(404, "No execution has this id.")
-    return render("execution.html", view, missing=[], one=found, rows=waterfall(found))
+    trace = await finished(waterfall(trace_of(found), found.duration_ms))
+    return await render("execution.html", view, missing=[], one=found, trace=trace)
 
 
 async def storage(reader: Reader, request: Request) -> Response:
@@ -211,7 +222,7 @@ async def storage(reader: Reader, request: Request) -> Response:
         tables = await parts.take("tables", log.list_tables())
     found = [] if health is None else examined(health, rollups, upkeep, schema=reader.schema)
     findings = list(found)
-    return parts.page("storage.html", view, health=health, findings=findings, tables=tables)
+    return await parts.page("storage.html", view, health=health, findings=findings, tables=tables)
 
 
 PAGES: Sequence[tuple[str, Page]] = (

@@ -19,6 +19,7 @@ from starlette.requests import Request
 
 from execlog import moments
 from execlog.dashboard import RankBy
+from execlog.errors import InvalidArgument
 from execlog.models import StrategyExecutionLog, invalid_argument
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
 
 _LENGTH = r"(\d{1,6}(\.\d{1,3})?(ms|s|m|h|d|w)){1,4}"
 _ZONE = re.compile(r" (\d\d:?\d\d)$")  # a + that nobody escaped
+_LONGEST_QUERY = 16_384  # five names of 512 bytes, each byte as three characters, and room
 _EXAMPLES = ["15m", "24h", "2026-11-24T13:00:00Z"]
 
 
@@ -254,8 +256,11 @@ def query(model: type[Asked], request: Request) -> Asked:
     A name without a value is one that was left out, so that a form may have empty fields.
 
     Raises:
-        InvalidArgument: One of them is missing or of another form; names it.
+        InvalidArgument: One of them is missing or of another form; names it. Or all together are
+            longer than any that the pages make: each link of a page repeats them.
     """
+    if len(request.scope["query_string"]) > _LONGEST_QUERY:
+        raise InvalidArgument("query", f"is longer than {_LONGEST_QUERY:,} bytes")
     given = {name: value for name, value in request.query_params.items() if value}
     try:
         return model.model_validate(given)

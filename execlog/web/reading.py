@@ -21,6 +21,7 @@ from execlog.repository import statements
 from execlog.resources import folder
 from execlog.store import Store
 from execlog.template import filled
+from execlog.web.stored import stored
 
 if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
@@ -93,7 +94,7 @@ class Reader:
             try:
                 store = _Snapshot(connection, self._timeout, self._begin, self._end)
                 try:
-                    yield Dashboard(store, self._statements, self._fallbacks)
+                    yield _Viewed(store, self._statements, self._fallbacks)
                 finally:
                     await store.end()
             finally:
@@ -142,6 +143,12 @@ class Reader:
             )
             await self._pool
         return self._pool
+
+
+class _Viewed(Dashboard):
+    """The log as viewers read it: no trace is parsed, which would hold the event loop."""
+
+    _row = staticmethod(stored)
 
 
 class _Snapshot(Store):

@@ -11,36 +11,57 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from execlog.figures import milliseconds, number, percent, points, shown, size
+from execlog.slices import sliced
 from execlog.web import charts
 from execlog.web.view import PRESETS, View
 
-__all__ = ["render"]
+__all__ = ["prepare", "render", "render_problem"]
 
 _KNOWN = frozenset({"ok", "error", "timeout", "limit"})
 _NOISE = 1e-12  # of a difference of two shares
+_LONGEST = 5_000  # characters of a text that are shown
+_REALMS = 200  # that a list to choose from has; of more one is named
 
 
-def render(
-    template: str,
-    view: View | None,
-    status: int = 200,
-    headers: dict[str, str] | None = None,
-    **given: Any,
-) -> HTMLResponse:
-    """A page.
+async def render(template: str, view: View, **given: Any) -> HTMLResponse:
+    """A page, rendered in slices: as many lines as it may have, others have their turns.
 
     Args:
         template: Its file.
-        view: What is looked at; None on a page that could not be made.
-        status: Of HTTP.
-        headers: Of HTTP.
+        view: What is looked at.
         given: What else the template names.
 
     Raises:
         jinja2.TemplateError: A template is wrong.
     """
-    text = _environment().get_template(template).render(view=view, **given)
+    texts = _environment().get_template(template).generate(view=view, **given)
+    return HTMLResponse("".join(await sliced(texts)))
+
+
+def render_problem(status: int, headers: dict[str, str], **given: Any) -> HTMLResponse:
+    """The page of a problem, which is short.
+
+    Args:
+        status: Of HTTP.
+        headers: Of HTTP.
+        given: What the template names.
+
+    Raises:
+        jinja2.TemplateError: The template is wrong.
+    """
+    text = _environment().get_template("problem.html").render(view=None, missing=[], **given)
     return HTMLResponse(text, status, headers)
+
+
+def prepare() -> None:
+    """Compiles the templates, which else the first viewer would wait for.
+
+    Raises:
+        jinja2.TemplateError: A template is wrong.
+    """
+    environment = _environment()
+    for name in environment.list_templates():
+        environment.get_template(name)
 
 
 @functools.cache
@@ -64,11 +85,14 @@ def _environment() -> Environment:
         machine=_machine,
         kind=_kind,
         plain=_plain,
+        head=_head,
+        cut_off=_cut_off,
     )
     environment.globals.update(
         HEIGHT=charts.HEIGHT,
         STATUSES=charts.STATUSES,
         PRESETS=PRESETS,
+        REALMS=_REALMS,
         tick=timedelta(microseconds=1),
         number_of=number,
         percent_of=percent,
@@ -109,6 +133,16 @@ def _kind(status: str) -> str:
 def _plain(value: float) -> str:
     """A number as an URL takes it."""
     return repr(float(value)).removesuffix(".0")
+
+
+def _head(value: object) -> object:
+    """A text as far as it is shown, and anything else as it is."""
+    return value[:_LONGEST] if isinstance(value, str) else value
+
+
+def _cut_off(value: object) -> int:
+    """How many characters of it are not."""
+    return max(len(value) - _LONGEST, 0) if isinstance(value, str) else 0
 
 
 def _lines(value: object) -> str:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 
-from execlog.models import StrategyExecutionLog
-from execlog.nodes import Node, nodes
+from execlog.nodes import Node
+from execlog.web.outline import DRAWN, Branch, Branches, Outline
 
-__all__ = ["Row", "waterfall"]
+__all__ = ["Row", "Waterfall", "waterfall"]
+
+_LONGEST_FACT = 2000
+_ROOM = 300_000  # characters for all facts of a page
+_MORE = "\N{HORIZONTAL ELLIPSIS}"
 
 
 @dataclass(frozen=True)
@@ -17,7 +22,7 @@ class Row:
 
     Attributes:
         depth: 0 for the trace's own entries.
-        node: The node.
+        node: The node, without what is below it.
         begin: Percent of the whole, from the left; None where no time is known.
         width: Percent of the whole.
     """
@@ -28,33 +33,77 @@ class Row:
     width: float
 
 
-def waterfall(one: StrategyExecutionLog) -> list[Row]:
-    """The rows of an execution's trace; [] where it has none. Never raises.
+@dataclass(frozen=True)
+class Waterfall:
+    """The rows of a trace, a thousand at most, and how many nodes more it has."""
+
+    rows: Sequence[Row]
+    more: int
+
+
+def waterfall(trace: str | None, duration_ms: float) -> Generator[None, None, Waterfall]:
+    """The waterfall of a trace, in steps. Never raises for JSON.
 
     A trace says how long its nodes took, and not when they began: each begins where the one before
     it ended, and what is below a node begins with it. The whole is the run's own duration, or the
     nodes' sum, where that is more.
+
+    Args:
+        trace: Its text; None where the execution has none.
+        duration_ms: The run's own duration.
     """
-    top = nodes(one.trace or [])
-    whole = max(one.duration_ms, sum(_span(node) for node in top))
-    return list(_rows(top, 0, 0.0, whole))
-
-
-def _rows(below: Sequence[Node], depth: int, begin: float, whole: float) -> Iterator[Row]:
-    for node in below:
-        span = _span(node)
-        is_timed = node.took_ms is not None and whole > 0
-        yield Row(
-            depth,
-            node,
-            min(begin / whole * 100, 100.0) if is_timed else None,
-            span / whole * 100 if is_timed else 0.0,
+    outline = Outline(trace or "[]")
+    top = yield from outline.read()
+    facts = _Facts(outline)
+    whole = max(duration_ms, top.span_ms)
+    rows = []
+    for depth, one, begin in _in_order(top):
+        is_timed = one.took_ms is not None and 0 < whole < math.inf
+        node = Node(one.name, one.took_ms, facts.of(one))
+        rows.append(
+            Row(
+                depth,
+                node,
+                min(begin / whole * 100, 100.0) if is_timed else None,
+                one.span_ms / whole * 100 if is_timed else 0.0,
+            )
         )
-        yield from _rows(node.below, depth + 1, begin, whole)
-        begin += span
+        yield
+    return Waterfall(rows, top.total - len(rows))
 
 
-def _span(node: Node) -> float:
-    if node.took_ms is not None:
-        return node.took_ms
-    return sum(_span(one) for one in node.below)
+def _in_order(top: Branches) -> Iterator[tuple[int, Branch, float]]:
+    """The first nodes as they are read, each with its depth and when it begins."""
+    stack = [(iter(top.nodes), 0.0)]
+    for _ in range(DRAWN):
+        one = None
+        while stack and one is None:
+            nodes, begin = stack[-1]
+            one = next(nodes, None)
+            if one is None:
+                stack.pop()
+        if one is None:
+            return
+        yield len(stack) - 1, one, begin
+        stack[-1] = (nodes, begin + one.span_ms)
+        stack.append((iter(one.below.nodes if one.below else ()), begin))
+
+
+class _Facts:
+    """What nodes hold, as far as there is room for it."""
+
+    def __init__(self, outline: Outline) -> None:
+        self._outline = outline
+        self._room = _ROOM
+
+    def of(self, one: Branch) -> list[tuple[str, str]]:
+        found = []
+        for name, begin, end in one.facts:
+            if self._room <= 0:
+                break
+            text, cut = self._outline.text_of(begin, end, _LONGEST_FACT)
+            self._room -= len(name) + len(text)
+            found.append((name, f"{text}{_MORE} and {cut:,} more characters" if cut else text))
+        if more := one.members - len(found):
+            found.append((_MORE, f"and {more:,} more, in the JSON"))
+        return found

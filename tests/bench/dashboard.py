@@ -161,9 +161,9 @@ async def report_realm(report: Report, pool: Pool, end: datetime, rounds: int) -
             *hour.values(),
         ),
         "list": lambda: repository.list_failures(realm_id="many"),
-        "bare list": lambda: pool.fetch(listing, ["many"], *[None] * 3, 50, None, None),
+        "bare list": lambda: pool.fetch(listing, ["many"], *[None] * 3, 50, None, None, True),
         "list all": lambda: repository.list_failures(),
-        "bare list all": lambda: pool.fetch(listing, *[None] * 4, 50, None, None),
+        "bare list all": lambda: pool.fetch(listing, *[None] * 4, 50, None, None, True),
     }
     taken = await medians(rounds, sides)
     for work, side, label, target in (

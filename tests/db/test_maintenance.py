@@ -739,7 +739,7 @@ async def test_four_hundred_partitions(dsn: str) -> None:
             "duration_and_nodes_summary": ("loyalty", *window),
             "metrics": ("loyalty", *window, None),
             "timeseries": ("loyalty", *window, *hours),
-            "list_executions": ("loyalty", None, *window, *[None] * 9, 50, None, None),
+            "list_executions": ("loyalty", None, *window, *[None] * 9, 50, None, None, True),
             "report": ("loyalty", *window, *hours, now - timedelta(hours=2)),
         }
         async with pool.acquire() as connection:

@@ -319,7 +319,7 @@ async def test_executions_are_found_in_the_index(
 ) -> None:
     filters, passed = EXECUTIONS[about]
     plan = await explain(
-        pool, "list_executions", mode, STRATEGY, None, *window, *filters, PAGE, None, None
+        pool, "list_executions", mode, STRATEGY, None, *window, *filters, PAGE, None, None, True
     )
     assert await foreign_indexes(pool, "list_executions", plan) == set()
     read = reading(plan)
@@ -339,7 +339,7 @@ async def test_executions_are_found_in_the_index(
 async def test_the_failures_of_a_realm_are_a_page_of_an_index(
     pool: Pool, realms: list[str] | None, window: tuple[datetime | None, ...], mode: str
 ) -> None:
-    plan = await explain(pool, "list_failures", mode, realms, None, *window, PAGE, None, None)
+    plan = await explain(pool, "list_failures", mode, realms, None, *window, PAGE, None, None, True)
     read = reading(plan)
     assert await foreign_indexes(pool, "list_failures", plan, default=True) == set()
     if window == WINDOW:

@@ -1,4 +1,4 @@
-"""The geometry of the charts, and a trace's waterfall."""
+"""The geometry of the charts."""
 
 from __future__ import annotations
 
@@ -8,12 +8,8 @@ from typing import Any
 
 import pytest
 
-from execlog import StrategyExecutionLog
-from execlog.nodes import nodes
 from execlog.timeseries import TimeseriesBucket
 from execlog.web import charts
-from execlog.web.waterfall import waterfall
-from tests.rows import row
 
 BEGIN = datetime(2026, 11, 24, 13, 7, tzinfo=UTC)
 
@@ -104,53 +100,16 @@ def test_times_are_round(width: timedelta, count: int, labels: list[str]) -> Non
     assert all(0 <= float(mark.at.rstrip("%")) <= 100 for mark in found)
 
 
-def run(trace: list[Any] | None, took: float = 10.0) -> StrategyExecutionLog:
-    return row(trace=trace, duration_ms=took)
-
-
-def test_nodes_run_one_after_the_other() -> None:
-    trace = [
-        {"node": "load", "ms": 2.0, "output": {"a": 1}},
-        {"name": "rules", "performance": "5ms", "children": [{"id": 7, "durationMs": 4}]},
-        "just text",
-    ]
-    rows = waterfall(run(trace))
-    assert [(one.depth, one.node.name) for one in rows] == [
-        (0, "load"),
-        (0, "rules"),
-        (1, "7"),
-        (0, None),
-    ]
-    assert [(one.begin, one.width) for one in rows] == [(0, 20), (20, 50), (20, 40), (None, 0)]
-    assert rows[0].node.facts == [("output", '{"a": 1}')]
-
-
-def test_a_trace_that_took_longer_than_its_run_fits() -> None:
-    rows = waterfall(run([{"node": "a", "ms": 30}, {"node": "b", "ms": 10}]))
-    assert [(one.begin, one.width) for one in rows] == [(0, 75), (75, 25)]
-    assert waterfall(run(None)) == []
-    assert waterfall(run([{"node": "a", "ms": 0}], took=0.0))[0].begin is None
-
-
-@pytest.mark.parametrize("time", ["1e400ms", "..ms", -1, True, None, "fast", float("1e308"), [1]])
-def test_odd_times_are_no_times(time: Any) -> None:
-    [node] = nodes([{"node": "a", "ms": time}])
-    assert node.took_ms is None or node.took_ms == 1e308
-
-
-@pytest.mark.parametrize("key", ["node", "name", "nodeName", "nodeId", "node_id", "id"])
-@pytest.mark.parametrize("name", ["gate", 7])
-def test_names_of_entries(key: str, name: Any) -> None:
-    [node] = nodes([{key: name, "ms": 1}])
-    assert (node.name, node.facts) == (str(name), [])
-
-
-def test_a_name_for_people_goes_before_a_number() -> None:
-    [node] = nodes([{"nodeId": 7, "id": 8, "name": "gate", "node": True}])
-    assert node.name == "gate"
-    assert [name for name, _ in node.facts] == ["nodeId", "id", "node"]
-
-
-def test_children_that_are_no_nodes_are_facts() -> None:
-    [node] = nodes([{"node": "a", "nodes": 3, "children": ["x"], "steps": []}])
-    assert [name for name, _ in node.facts] == ["nodes", "children", "steps"]
+@pytest.mark.parametrize(
+    "until", [datetime.max, datetime(9999, 12, 31), datetime(9999, 12, 31, 23)]
+)
+@pytest.mark.parametrize("days", [1 / 24, 1, 30, 3650, 3_000_000])
+def test_a_window_may_end_where_the_calendar_does(until: datetime, days: float) -> None:
+    """The last bucket may end after it, and so may the next label."""
+    end = until.replace(tzinfo=UTC)
+    width = timedelta(days=days) / 99.5
+    series = [bucket(n, ok=1, duration_p95_ms=1.0) for n in range(100)]
+    for n, one in enumerate(series):
+        object.__setattr__(one, "start", end - timedelta(days=days) + n * width)
+    for mark in (*charts.times(series), *charts.volume(series).times):
+        assert 0 <= float(mark.at.rstrip("%")) <= 100

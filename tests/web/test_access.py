@@ -20,8 +20,10 @@ from execlog.embedded import EmbeddedPostgres
 from execlog.web import Scope, create_app, with_token
 from tests.rows import fields
 from tests.types import Pool
+from tests.web.served import served
 from tests.web.test_api import client, executions
 
+TOKEN = "sésame:1, ouvre-toi"
 PAGES = ["/", "/strategy?id=loyalty", "/executions?id=loyalty", "/compare", "/storage"]
 
 
@@ -41,7 +43,13 @@ async def asked(
         ("127.8.8.8", {"host": "127.0.0.1:8000"}, 200),
         ("::1", {"host": "[::1]:8000"}, 200),
         ("::ffff:127.0.0.1", {}, 200),
-        ("testclient", {"host": "testserver"}, 200),
+        ("testclient", {"host": "localhost"}, 200),
+        ("127.0.0.1", {"host": "LocalHost"}, 200),
+        ("127.0.0.1", {"host": "app.localhost:8000"}, 200),
+        ("127.0.0.1", {"host": "127.9.9.9"}, 200),
+        ("127.0.0.1", {"referer": "http://localhost:3000/", "origin": "http://[::1]"}, 200),
+        ("127.0.0.1", {"sec-fetch-site": "same-origin"}, 200),
+        ("127.0.0.1", {"sec-fetch-site": "none", "x-request-id": "7"}, 200),
         ("10.0.0.5", {}, 403),
         ("fe80::1%eth0", {}, 403),
         ("::ffff:10.0.0.5", {}, 403),
@@ -53,9 +61,18 @@ async def asked(
         ("127.0.0.1", {"host": "a@localhost"}, 403),
         ("127.0.0.1", {"host": "localhost:80/evil"}, 403),
         ("127.0.0.1", {"host": ""}, 403),
-        # Somebody behind a proxy of this machine.
-        ("127.0.0.1", {"x-forwarded-for": "127.0.0.1"}, 403),
-        ("127.0.0.1", {"forwarded": "for=10.0.0.5"}, 403),
+        # A name that may be anybody's, in some network or other.
+        ("127.0.0.1", {"host": "testserver"}, 403),
+        ("127.0.0.1", {"host": "intranet:8000"}, 403),
+        ("127.0.0.1", {"host": "localhost.evil.example"}, 403),
+        ("127.0.0.1", {"host": "evillocalhost"}, 403),
+        ("127.0.0.1", {"host": "0.0.0.0"}, 403),
+        # Another site's page.
+        ("127.0.0.1", {"sec-fetch-site": "cross-site"}, 403),
+        ("127.0.0.1", {"referer": "https://evil.example/"}, 403),
+        ("127.0.0.1", {"origin": "https://evil.example"}, 403),
+        ("127.0.0.1", {"origin": "null"}, 403),
+        ("127.0.0.1", {"referer": "http://["}, 403),
     ],
 )
 async def test_only_this_machine(
@@ -66,23 +83,116 @@ async def test_only_this_machine(
         assert (await asked(app, path, peer, **headers)).status_code == status, path
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "cdn-loop",
+        "cf-connecting-ip",
+        "cf-ray",
+        "client-ip",
+        "disguised-host",
+        "fastly-client-ip",
+        "fly-client-ip",
+        "forwarded",
+        "forwarded-for",
+        "proxy-connection",
+        "remote-addr",
+        "true-client-ip",
+        "via",
+        "wl-proxy-client-ip",
+        "x-azure-clientip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "x-envoy-external-address",
+        "x-envoy-internal",
+        "x-forwarded",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-port",
+        "x-forwarded-prefix",
+        "x-forwarded-proto",
+        "x-forwarded-scheme",
+        "x-forwarded-server",
+        "x-forwarded-ssl",
+        "x-forwarded-user",
+        "x-host",
+        "x-original-forwarded-for",
+        "x-original-host",
+        "x-original-uri",
+        "x-original-url",
+        "x-originating-ip",
+        "x-proxyuser-ip",
+        "x-real-ip",
+        "x-remote-ip",
+        "x-rewrite-url",
+        "x-scheme",
+        "X_Forwarded_For",
+    ],
+)
+async def test_a_trace_of_a_proxy(shared_pool: Pool, name: str) -> None:
+    """Whoever is behind it: it connects from this machine, and may call us as it likes."""
+    app = create_app(shared_pool)
+    transport = httpx2.ASGITransport(app=app)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as api:
+        for value in ("127.0.0.1", ""):
+            assert (await api.get("/api/openapi.json", headers={name: value})).status_code == 403
+        assert (await api.get("/api/openapi.json")).status_code == 200
+        token = create_app(shared_pool, authorize=with_token(TOKEN))
+    async with client(token, auth=("", TOKEN)) as api:
+        assert (await api.get("/api/openapi.json", headers={name: "x"})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        ("GET /compare HTTP/1.0\r\nHost: 127.0.0.1:8000\r\nConnection: close\r\n\r\n", 403),
+        ("GET /compare HTTP/1.0\r\nHost: localhost\r\n\r\n", 403),
+        ("GET /compare HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 200),
+    ],
+)
+async def test_what_nginx_sends_by_default(shared_pool: Pool, sent: str, status: int) -> None:
+    """HTTP/1.0, the address that it was given as the host, and no header that tells of it."""
+    async with served(create_app(shared_pool)) as url:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        writer.write(sent.encode())
+        answer = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+    assert int(answer.split()[1]) == status
+
+
+async def test_the_first_refusal_is_logged_with_its_remedy(
+    shared_pool: Pool, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        app = create_app(shared_pool)
+        caplog.clear()
+        for headers in ({"x-forwarded-for": "10.9.9.9"}, {"host": "evil.example"}):
+            assert (await asked(app, "/compare", **headers)).status_code == 403
+        [line] = [one.getMessage() for one in caplog.records]
+        assert "x-forwarded-for" in line
+        assert "authorize=" in line
+        assert "--token" in line
+        assert "10.9.9.9" not in line
+
+
 async def test_a_token(shared_pool: Pool) -> None:
-    app = create_app(shared_pool, authorize=with_token("sésame:1"))
+    app = create_app(shared_pool, authorize=with_token(TOKEN))
     without = await asked(app, "/compare", "10.0.0.5")
     assert without.status_code == 401
     assert without.headers["www-authenticate"].startswith("Basic ")
     assert (await asked(app, "/api/health")).headers["content-type"] == "application/problem+json"
-    for auth in (("", "sésame:1"), ("anybody", "sésame:1")):
+    for auth in (("", TOKEN), ("anybody", TOKEN)):
         basic = httpx2.BasicAuth(*auth)
         async with client(app, auth=basic) as api:
             assert (await api.get("/compare")).status_code == 200
     for wrong in ("Bearer sesame", "Basic !!!", "Basic", "", "Digest x", "Bearer "):
         assert (await asked(app, "/compare", authorization=wrong)).status_code == 401
     transport = httpx2.ASGITransport(app=app)
-    sent = [(b"authorization", "Bearer sésame:1".encode())]
+    sent = [(b"authorization", f"Bearer {TOKEN}".encode())]
     async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as api:
         assert (await api.get("/compare", headers=sent)).status_code == 200
-    for token in ("", 1):
+    for token in ("", 1, "fifteen letters"):
         with pytest.raises(InvalidArgument, match="token"):
             with_token(token)  # type: ignore[arg-type]
 
@@ -161,13 +271,61 @@ async def test_mounted_anywhere(pool: Pool, repository: StrategyExecutionLogRepo
 
 
 @pytest.mark.parametrize("prefix", ["", "/runbook"])
+async def test_a_slash_too_many_leads_to_the_page_and_nowhere_else(
+    shared_pool: Pool, prefix: str
+) -> None:
+    """Whatever scheme and host the request names."""
+    inside = create_app(shared_pool, prefix=prefix, authorize=lambda request: Scope())
+    outer = Starlette(routes=[Mount("/a/b", inside)])
+    paths = [
+        "/storage/?since=1h&realm=%C3%A9",
+        "/strategy/?id=a%2Fb",
+        "/api/strategies/",
+        "/api/strategies/a%2Fb%20%3F/metrics/?since=1h",
+        "/api/openapi.json/",
+        *([""] if prefix else []),
+    ]
+    for app, where in ((inside, prefix), (outer, f"/a/b{prefix}")):
+        async with client(app, headers={"host": "evil.example", "x-forwarded-proto": "ftp"}) as api:
+            for path in paths:
+                found = await api.get(where + path)
+                assert found.status_code == 307, path
+                to = found.headers["location"]
+                assert re.match(r"(\.\./|runbook/$)", to), to
+                target = found.url.join(to)
+                name, _, query = path.partition("?")
+                assert target.raw_path.decode() == (
+                    f"{where}{name.rstrip('/')}{'' if name else '/'}{'?' if query else ''}{query}"
+                )
+                assert (await api.get(target)).status_code == 200, to
+            for path in ("/nothing/", "/compare//", "/x//evil.example/", "/storage/x/", "/static"):
+                lost = await api.get(where + path)
+                assert (lost.status_code, lost.headers.get("location")) == (404, None), path
+
+
+async def test_the_host_that_a_request_names_is_no_part_of_its_path(shared_pool: Pool) -> None:
+    app = create_app(shared_pool, authorize=lambda request: Scope())
+    for host in ("evil/api", "x/api/y?z", "localhost#"):
+        lost = await asked(app, "/nothing", host=host)
+        assert (lost.status_code, "text/html" in lost.headers["content-type"]) == (404, True), host
+
+
+async def test_files_come_whole(shared_pool: Pool) -> None:
+    """A header of a thousand ranges is no work."""
+    ranges = "bytes=" + ",".join(f"{n}-{n}" for n in range(0, 2000, 2))
+    found = await asked(create_app(shared_pool), "/static/execlog.css", range=ranges)
+    assert found.status_code == 200
+    assert found.text.startswith("/*")
+
+
+@pytest.mark.parametrize("prefix", ["", "/runbook"])
 async def test_a_refusal_is_told_in_the_askers_form(shared_pool: Pool, prefix: str) -> None:
-    app = create_app(shared_pool, prefix=prefix, authorize=with_token("sesame"))
+    app = create_app(shared_pool, prefix=prefix, authorize=with_token(TOKEN))
     outer = Starlette(routes=[Mount("/outer", app)])
-    for served, where in ((app, prefix), (outer, f"/outer{prefix}")):
-        refused = await asked(served, f"{where}/api/health")
+    for one, where in ((app, prefix), (outer, f"/outer{prefix}")):
+        refused = await asked(one, f"{where}/api/health")
         assert refused.headers["content-type"] == "application/problem+json"
-        page = await asked(served, f"{where}/storage")
+        page = await asked(one, f"{where}/storage")
         assert (page.status_code, "text/html" in page.headers["content-type"]) == (401, True)
 
 
@@ -294,7 +452,20 @@ def test_one_application_and_many_event_loops(dsn: str) -> None:
         assert asyncio.run(closed()) == {200}
 
 
-@pytest.mark.parametrize("since", ["1095d", "0033-01-01T00:00:00.5", "30s", "0001-01-01"])
+@pytest.mark.parametrize(
+    "since",
+    [
+        "1095d",
+        "0033-01-01T00:00:00.5",
+        "30s",
+        "0001-01-01",
+        "0001-01-01T00:00:00.000001",
+        "2026-01-01&until=9999-12-31",
+        "9999-12-30T22:00&until=9999-12-31",
+        "9999-12-01&until=9999-12-31T23:59:59.999998",
+        "0001-01-01T00:00:01&until=9999-12-31T23:59:59.999998",
+    ],
+)
 async def test_long_windows_and_short_ones_have_pages(shared_pool: Pool, since: str) -> None:
     """Whatever the overview shows, its links show too, and theirs."""
     log = StrategyExecutionLogRepository(shared_pool)

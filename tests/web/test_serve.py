@@ -80,12 +80,12 @@ async def test_what_the_demo_serves(empty_dsn: str) -> None:
 
 async def test_with_a_token(dsn: str, repository: StrategyExecutionLogRepository) -> None:
     await repository.insert_rows(executions(20))
-    with serving(dsn, "--token", "sesame", "--host", "0.0.0.0") as (_, url):
+    with serving(dsn, "--token", "sesame-open-up-now", "--host", "0.0.0.0") as (_, url):
         port = url.rstrip("/").rsplit(":", 1)[1]
         here = f"http://127.0.0.1:{port}/"
         assert httpx2.get(here).status_code == 401
         assert httpx2.get(here, auth=("me", "wrong")).status_code == 401
-        assert "loyalty" in httpx2.get(here, auth=("me", "sesame")).text
+        assert "loyalty" in httpx2.get(here, auth=("me", "sesame-open-up-now")).text
 
 
 @pytest.mark.parametrize(
@@ -95,6 +95,7 @@ async def test_with_a_token(dsn: str, repository: StrategyExecutionLogRepository
         (["--host", "::"], "give a token too"),
         (["--host", "example.com"], "give a token too"),
         (["--token", ""], "is empty"),
+        (["--token", "fifteen letters"], "--token: is shorter than 16 characters"),
         (["--dsn", ""], "is empty"),
         (["--port", "70000"], "--port"),
         (["--schema", "pg_x"], "pg_"),

@@ -1,0 +1,284 @@
+"""The nodes of a trace's JSON text, read in steps, so that an event loop goes on meanwhile.
+
+A parser in C would hold the interpreter for as long as all of the text takes, in whatever thread.
+Here a step is short, however large, deep or odd the trace is: nothing is parsed but what is drawn,
+and of everything else only its end is looked for. What is a node, and how it is called, is said in
+`execlog.nodes`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Generator
+from dataclasses import dataclass, field
+
+from execlog.nodes import BELOW, NAMES, TIMES, taken
+
+__all__ = ["DRAWN", "Branch", "Branches", "Outline"]
+
+DRAWN = 1000
+"""Nodes that are kept, from the first one on; others are counted, and their times added."""
+
+_FACTS = 50  # of a node
+_LONGEST_NAME = 200
+_KNOWN = frozenset({*NAMES, *TIMES})
+_TOLD = 3  # a node's name, its time and what is below it are no facts
+_TURNS = 200  # a tenth of a millisecond or so
+_WINDOW = 64 * 1024  # characters that one match goes through at most
+
+_GAP = re.compile(r"[\s,:]*+")
+_INTEGER = re.compile(r"-?\d+")
+# The usual ones, at once; what is longer is gone through piece by piece.
+_SCALAR = r'"[^"\\]{0,500}+"|[-\dtfn][^\s,\]}]{0,50}+(?=[\s,\]}])'
+_SHORT = re.compile(_SCALAR)
+_MEMBER = re.compile(rf'[\s,]*+"(?P<key>[^"\\]{{0,200}}+)"\s*+:\s*+(?P<value>{_SCALAR})')
+_LONG_NUMBER = re.compile(r"[^\s,\]}]*+")
+_WITHIN_TEXT = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
+_BETWEEN_BRACKETS = re.compile(r'(?:[^"\[\]{}]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+', re.DOTALL)
+_WHOLE_ESCAPES = re.compile(r"(?:[^\\]|\\u[0-9a-fA-F]{4}|\\[^u])*+", re.DOTALL)
+
+
+@dataclass(slots=True)
+class Branch:
+    """A node.
+
+    Attributes:
+        name: What it calls itself; None if it is no object.
+        took_ms: How long it took, if it says so.
+        span_ms: The same, or the sum of what is below it.
+        facts: What else it holds, as names and places in the text; not all.
+        members: How many facts it has.
+        below: The nodes within it; None if there are none.
+    """
+
+    name: str | None = None
+    took_ms: float | None = None
+    span_ms: float = 0.0
+    facts: list[tuple[str, int, int]] = field(default_factory=list)
+    members: int = 0
+    below: Branches | None = None
+
+
+@dataclass(slots=True)
+class Branches:
+    """A list of nodes.
+
+    Attributes:
+        key: Its name in the entry that holds it.
+        begin: Where in the text it begins.
+        nodes: Those that may be drawn.
+        kept: How many these are, with what is below them.
+        total: How many all are, with what is below them.
+        span_ms: How long all took, one after the other.
+        is_pure: Whether it holds nothing but objects.
+    """
+
+    key: str
+    begin: int
+    nodes: list[Branch] = field(default_factory=list)
+    kept: int = 0
+    total: int = 0
+    span_ms: float = 0.0
+    is_pure: bool = True
+
+    def add(self, one: Branch) -> None:
+        """Adds the next node, whose own list is complete. Never raises."""
+        below = one.below
+        self.span_ms += one.span_ms
+        self.total += 1 + (below.total if below else 0)
+        if self.kept < DRAWN:
+            self.nodes.append(one)
+            self.kept += 1 + (below.kept if below else 0)
+
+
+class _Entry:
+    """An object that is being read."""
+
+    __slots__ = ("facts", "known", "lists", "members")
+
+    def __init__(self) -> None:
+        self.facts: list[tuple[str, int, int]] = []
+        self.known: dict[str, tuple[int, int]] = {}
+        self.lists: dict[str, Branches] = {}
+        self.members = 0
+
+    def take(self, key: str, begin: int, end: int) -> None:
+        self.members += 1
+        if len(self.facts) < _FACTS + _TOLD:
+            self.facts.append((key, begin, end))
+        if key in _KNOWN:
+            self.known[key] = (begin, end)
+
+    def take_list(self, found: Branches, end: int) -> None:
+        self.take(found.key, found.begin, end)
+        if found.is_pure and found.total:
+            self.lists[found.key] = found
+
+
+class Outline:
+    """Reads the nodes of a trace.
+
+    Args:
+        text: The trace as Postgres writes it.
+    """
+
+    def __init__(self, text: str) -> None:
+        """Takes the text. Never raises."""
+        self._text = text
+
+    def read(self) -> Generator[None, None, Branches]:
+        """The trace's own entries, in steps. Never raises for JSON."""
+        text, at = self._text, 1
+        top = Branches("", 0)
+        if not text.startswith("["):
+            top.add(Branch(facts=[("", 0, len(text))], members=1))
+            return top
+        stack: list[Branches | _Entry] = [top]
+        member, turns = _MEMBER.match, 0
+        while stack:
+            turns += 1
+            if turns % _TURNS == 0:
+                yield
+            inner = stack[-1]
+            if isinstance(inner, Branches):
+                at = yield from self._element(inner, stack, at)
+            elif found := member(text, at):
+                inner.take(found["key"], *found.span("value"))
+                at = found.end()
+            else:
+                at = yield from self._member(inner, stack, at)
+        return top
+
+    def text_of(self, begin: int, end: int, longest: int) -> tuple[str, int]:
+        """A value: a text as it is, others as JSON; and how many characters were cut off.
+
+        Never raises for a place of this text.
+        """
+        if self._text[begin] != '"':
+            return self._text[begin : min(end, begin + longest)], max(end - begin - longest, 0)
+        whole = self._text[begin + 1 : end - 1] if end - begin - 2 <= longest else None
+        raw = whole if whole is not None else self._text[begin + 1 : begin + 1 + longest]
+        if whole is None and (found := _WHOLE_ESCAPES.match(raw)):
+            raw = found[0]
+        decoded: str = json.loads(f'"{raw}"', strict=False) if "\\" in raw else raw
+        return decoded, end - begin - 2 - len(raw)
+
+    def _element(
+        self, inner: Branches, stack: list[Branches | _Entry], at: int
+    ) -> Generator[None, None, int]:
+        """Reads on in a list of entries, and answers how far."""
+        at = self._after_gap(at)
+        character = self._text[at]
+        if character == "{":
+            stack.append(_Entry())
+            return at + 1
+        if character == "]":
+            stack.pop()
+            if stack and isinstance(stack[-1], _Entry):
+                stack[-1].take_list(inner, at + 1)
+            return at + 1
+        end = yield from self._end(at)
+        if len(stack) == 1:
+            inner.add(Branch(facts=[("", at, end)], members=1))
+        else:
+            inner.is_pure = False
+        return end
+
+    def _member(
+        self, inner: _Entry, stack: list[Branches | _Entry], at: int
+    ) -> Generator[None, None, int]:
+        """Reads on in an object, where its end is next or what is unusual; answers how far."""
+        at = self._after_gap(at)
+        if self._text[at] == "}":
+            stack.pop()
+            around = stack[-1]
+            if isinstance(around, Branches):
+                around.add(self._branch(inner, around.kept < DRAWN))
+            return at + 1
+        end = yield from self._end(at)
+        key, _ = self.text_of(at, end, _LONGEST_NAME)
+        at = self._after_gap(end)
+        if self._text[at] == "[" and key in BELOW:
+            stack.append(Branches(key, at))
+            return at + 1
+        end = yield from self._end(at)
+        inner.take(key, at, end)
+        return end
+
+    def _branch(self, entry: _Entry, is_drawn: bool) -> Branch:
+        below = timed = None
+        one = Branch()
+        for key in BELOW if entry.lists else ():
+            if below := entry.lists.get(key):
+                one.below, one.span_ms = below, below.span_ms
+                break
+        for key in TIMES:
+            if key in entry.known and (took := self._time(*entry.known[key])) is not None:
+                timed, one.took_ms, one.span_ms = key, took, took
+                break
+        if is_drawn:
+            named, one.name = self._named(entry)
+            told = {named, timed, below.key if below else None} - {None}
+            one.members = entry.members - len(told)
+            one.facts = [fact for fact in entry.facts if fact[0] not in told][:_FACTS]
+        return one
+
+    def _named(self, entry: _Entry) -> tuple[str | None, str]:
+        """The key of an object's name, and the name."""
+        for key in NAMES:
+            if key not in entry.known:
+                continue
+            begin, end = entry.known[key]
+            text, _ = self.text_of(begin, end, _LONGEST_NAME)
+            if self._text[begin] == '"' or _INTEGER.fullmatch(text):
+                return key, text
+        return None, "node"
+
+    def _time(self, begin: int, end: int) -> float | None:
+        if self._text[begin] == '"':
+            return taken(self.text_of(begin, end, _LONGEST_NAME)[0])
+        return taken(float(self._text[begin:end])) if self._text[begin] in "-0123456789" else None
+
+    def _after_gap(self, at: int) -> int:
+        found = _GAP.match(self._text, at)
+        return found.end() if found else at
+
+    def _end(self, at: int) -> Generator[None, None, int]:
+        """Where the value ends that begins here."""
+        text, depth, turns = self._text, 0, 0
+        if found := _SHORT.match(text, at):
+            return found.end()
+        if text[at] == '"':
+            return (yield from self._end_of_text(at))
+        if text[at] not in "[{":
+            found = _LONG_NUMBER.match(text, at)
+            return found.end() if found else at
+        while True:
+            found = _BETWEEN_BRACKETS.match(text, at, at + _WINDOW)
+            at = found.end() if found else at
+            turns += 1
+            if turns % _TURNS == 0:
+                yield
+            if at == len(text):
+                return at
+            character = text[at]
+            if character == '"':
+                at = yield from self._end_of_text(at)
+            elif character in "[{":
+                depth, at = depth + 1, at + 1
+            elif character in "]}":
+                depth, at = depth - 1, at + 1
+            if depth == 0:
+                return at
+
+    def _end_of_text(self, at: int) -> Generator[None, None, int]:
+        at += 1
+        while True:
+            found = _WITHIN_TEXT.match(self._text, at, at + _WINDOW)
+            at = found.end() if found else at
+            if at == len(self._text):
+                return at
+            if self._text[at] == '"':
+                return at + 1
+            yield

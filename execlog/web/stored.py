@@ -1,0 +1,70 @@
+"""An execution as it was read, its trace still text: for pages and answers that need no values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from pydantic import Field
+from pydantic_core import to_json
+
+from execlog.models import StrategyExecutionLog
+from execlog.rows import Row, aware
+
+__all__ = ["Stored", "json_list", "json_of", "stored", "trace_of"]
+
+_PIECE = 64 * 1024  # characters that are escaped or encoded at once
+_FIELDS = tuple(StrategyExecutionLog.model_fields)
+
+
+class Stored(StrategyExecutionLog):
+    """An execution whose `trace` is None, as its text was not parsed; no dump has the text."""
+
+    trace_text: str | None = Field(None, exclude=True)
+
+
+def stored(record: Row) -> Stored:
+    """The row that was read. Never raises for a row of the table."""
+    fields = dict(record)
+    fields["trace_text"] = fields.pop("trace")
+    fields["created_at"] = aware(fields["created_at"])
+    return Stored.model_construct(**fields)
+
+
+def trace_of(one: StrategyExecutionLog) -> str | None:
+    """The text of its trace; None if it has none, or it was not read. Never raises."""
+    return one.trace_text if isinstance(one, Stored) else None
+
+
+def json_of(one: StrategyExecutionLog) -> Iterator[bytes]:
+    """The execution as its model dumps it, the trace as Postgres wrote it, in pieces.
+
+    However large the row is, a piece is not. Never raises.
+    """
+    long = [name for name in _FIELDS if _is_long(getattr(one, name))]
+    yield one.model_dump_json(by_alias=True, exclude={"trace", *long}).removesuffix("}").encode()
+    for name in long:
+        yield f',"{StrategyExecutionLog.model_fields[name].alias}":"'.encode()
+        yield from (to_json(piece)[1:-1] for piece in _pieces(getattr(one, name)))
+        yield b'"'
+    yield b',"trace":'
+    yield from (piece.encode() for piece in _pieces(trace_of(one) or "null"))
+    yield b"}"
+
+
+def json_list(rows: Iterable[StrategyExecutionLog]) -> Iterator[bytes]:
+    """Executions as `json_of` writes each. Never raises."""
+    lead = b"["
+    for one in rows:
+        yield lead
+        yield from json_of(one)
+        lead = b","
+    yield b"[]" if lead == b"[" else b"]"
+
+
+def _is_long(value: object) -> bool:
+    return isinstance(value, str) and len(value) > _PIECE
+
+
+def _pieces(text: str) -> Iterator[str]:
+    for begin in range(0, len(text), _PIECE):
+        yield text[begin : begin + _PIECE]

@@ -1,0 +1,239 @@
+"""A trace's waterfall: its nodes, their times, and what of a large one is drawn."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Iterator, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from execlog.nodes import Node, compact, nodes
+from execlog.web.outline import DRAWN, Outline
+from execlog.web.waterfall import Row, Waterfall, waterfall
+
+NODE = {"node": "rule", "ms": 0.5}
+
+
+def ended(steps: Generator[None, None, Any]) -> Any:
+    """What a generator returns."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def drawn(trace: list[Any] | None, took: float = 10.0) -> Waterfall:
+    text = None if trace is None else json.dumps(trace, ensure_ascii=False)
+    found: Waterfall = ended(waterfall(text, took))
+    return found
+
+
+def rows(trace: list[Any] | None, took: float = 10.0) -> Sequence[Row]:
+    return drawn(trace, took).rows
+
+
+def test_nodes_run_one_after_the_other() -> None:
+    trace = [
+        {"node": "load", "ms": 2.0, "output": {"a": 1}},
+        {"name": "rules", "performance": "5ms", "children": [{"id": 7, "durationMs": 4}]},
+        "just text",
+    ]
+    found = rows(trace)
+    assert [(one.depth, one.node.name) for one in found] == [
+        (0, "load"),
+        (0, "rules"),
+        (1, "7"),
+        (0, None),
+    ]
+    assert [(one.begin, one.width) for one in found] == [(0, 20), (20, 50), (20, 40), (None, 0)]
+    assert found[0].node.facts == [("output", '{"a": 1}')]
+
+
+def test_a_trace_that_took_longer_than_its_run_fits() -> None:
+    found = rows([{"node": "a", "ms": 30}, {"node": "b", "ms": 10}])
+    assert [(one.begin, one.width) for one in found] == [(0, 75), (75, 25)]
+    assert rows(None) == []
+    assert rows([{"node": "a", "ms": 0}], took=0.0)[0].begin is None
+    assert rows([{"node": "a", "ms": 1e308}] * 3)[0].begin is None  # their sum is no number
+
+
+@pytest.mark.parametrize("time", ["1e400ms", "..ms", -1, True, None, "fast", float("1e308"), [1]])
+def test_odd_times_are_no_times(time: Any) -> None:
+    trace = [{"node": "a", "ms": time}]
+    [node], [row] = nodes(trace), rows(trace)
+    assert node.took_ms is None or node.took_ms == 1e308
+    assert row.node.took_ms == node.took_ms
+
+
+@pytest.mark.parametrize("key", ["node", "name", "nodeName", "nodeId", "node_id", "id"])
+@pytest.mark.parametrize("name", ["gate", 7])
+def test_names_of_entries(key: str, name: Any) -> None:
+    trace = [{key: name, "ms": 1}]
+    [node], [drawn] = nodes(trace), rows(trace)
+    assert (drawn.node.name, drawn.node.facts) == (str(name), [])
+    assert (node.name, node.facts) == (str(name), [])
+
+
+def test_a_name_for_people_goes_before_a_number() -> None:
+    trace = [{"nodeId": 7, "id": 8, "name": "gate", "node": True}]
+    [node], [drawn] = nodes(trace), rows(trace)
+    assert [drawn.node.name, *(name for name, _ in drawn.node.facts)] == [
+        "gate",
+        *("nodeId", "id", "node"),
+    ]
+    assert node.name == "gate"
+    assert [name for name, _ in node.facts] == ["nodeId", "id", "node"]
+
+
+def test_children_that_are_no_nodes_are_facts() -> None:
+    trace = [{"node": "a", "nodes": 3, "children": ["x"], "steps": []}]
+    [node], [row] = nodes(trace), rows(trace)
+    assert [name for name, _ in node.facts] == ["nodes", "children", "steps"]
+    assert row.node.facts == node.facts
+
+
+# Of any trace it is what the command shows as a tree, which is of parsed values.
+
+words = st.sampled_from(
+    ["node", "name", "id", "ms", "duration", "children", "nodes", "steps", "trace", "x", 'a"b\\c']
+)
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(10**20), 10**20),
+    st.floats(-1e15, 1e15).filter(lambda number: number != int(number)),
+    st.sampled_from(
+        ["", "5ms", "1.5 s", "[{]}", '"', "\\", "\u202e\n\x07", "é\N{BELL}", "x" * 700]
+    ),
+    st.text(st.characters(codec="utf-8"), max_size=5),
+)
+values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words, inner, max_size=5),
+    max_leaves=25,
+)
+
+
+def in_order(found: Sequence[Node], depth: int = 0) -> Iterator[tuple[int, Node]]:
+    for one in found:
+        yield depth, one
+        yield from in_order(one.below, depth + 1)
+
+
+def span(node: Node) -> float:
+    return node.took_ms if node.took_ms is not None else sum(map(span, node.below))
+
+
+@given(st.lists(values, max_size=5))
+def test_it_is_the_tree_that_the_command_shows(trace: list[Any]) -> None:
+    expected = list(in_order(nodes(trace)))
+    found = rows(trace)
+    assert [one.depth for one in found] == [depth for depth, _ in expected]
+    whole = max(10.0, sum(map(span, nodes(trace))))
+    for row, (_, node) in zip(found, expected, strict=True):
+        assert (row.node.name or "").lower() == (node.name or "").lower()  # true and True
+        assert row.node.took_ms == node.took_ms
+        assert [name for name, _ in row.node.facts] == [name for name, _ in node.facts]
+        for (_, text), (_, stored) in zip(row.node.facts, node.facts, strict=True):
+            assert text == stored or json.loads(text) == json.loads(stored)
+        assert row.width == pytest.approx(span(node) / whole * 100 if row.begin is not None else 0)
+
+
+# Large ones.
+
+
+def chain(length: int, node: dict[str, Any]) -> dict[str, Any]:
+    for _ in range(length - 1):
+        node = {"node": "rule", "children": [node]}
+    return node
+
+
+@pytest.mark.parametrize(
+    ("trace", "more"),
+    [
+        ([{"node": "all", "children": [NODE] * 90_000}], 89_001),
+        ([{"node": "n", "children": [chain(20, NODE)] * 15}] * 200, 59_200),
+        ([NODE] * 1000, 0),
+        ([NODE] * 1001, 1),
+        (["text"] * 5000, 4000),
+        ([{"node": "a", "children": [NODE] * 600}, {"node": "b", "children": [NODE] * 600}], 202),
+    ],
+    ids=["wide", "chains", "all", "one more", "texts", "two"],
+)
+def test_a_thousand_nodes_are_drawn_and_all_are_counted(trace: list[Any], more: int) -> None:
+    found = drawn(trace, 1.0)
+    expected = list(in_order(nodes(trace)))
+    assert len(found.rows) == min(len(expected), DRAWN)
+    assert found.more == more == len(expected) - len(found.rows)
+    whole = max(1.0, sum(map(span, nodes(trace))))
+    for row, (depth, node) in zip(found.rows, expected, strict=False):
+        assert (row.depth, row.node.name) == (depth, node.name)
+        if row.begin is not None:
+            assert row.width == pytest.approx(span(node) / whole * 100)
+
+
+def test_nodes_may_be_as_deep_as_they_like() -> None:
+    deep = 5000
+    text = "[" + '{"node": "n", "children": [' * deep + json.dumps(NODE) + "]}" * deep + "]"
+    found: Waterfall = ended(waterfall(text, 0.1))
+    assert [row.depth for row in found.rows] == list(range(DRAWN))
+    assert found.more == deep + 1 - DRAWN
+    assert found.rows[0].begin is None  # it says nothing of its own time
+    top = ended(Outline(text).read())
+    assert (top.total, top.span_ms) == (deep + 1, 0.5)
+    nested = "[" * deep + "]" * deep
+    assert [row.node.name for row in ended(waterfall(nested, 1.0)).rows] == [None]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x" * 3_000_000,
+        '"\\\n' * 500_000,
+        "\N{RIGHT-TO-LEFT OVERRIDE}\x07é" * 500_000,
+        "\\" * 99_999,
+    ],
+)
+def test_of_a_long_text_its_head_is_shown(text: str) -> None:
+    [name, one, other] = rows([{"node": text}, {"node": "n", "output": text}, text])
+    assert name.node.name is not None
+    assert len(name.node.name) <= 200
+    for row in (one, other):
+        [(_, shown)] = row.node.facts
+        head, _, told = shown.partition("\N{HORIZONTAL ELLIPSIS} and ")
+        assert 500 < len(head) <= 2000
+        assert text.startswith(head)
+        assert told.endswith(" more characters")
+
+
+def test_of_many_members_the_first_are_shown() -> None:
+    trace = [{"ms": 1.0, **{f"key {n}": n for n in range(100_000)}, "node": "n"}]
+    [row] = rows(trace)
+    assert (row.node.name, row.node.took_ms) == ("n", 1.0)
+    assert row.node.facts[:2] == [("key 0", "0"), ("key 1", "1")]
+    assert row.node.facts[-1][1] == "and 99,950 more, in the JSON"
+    assert len(row.node.facts) == 51
+
+
+def test_a_page_has_room_for_so_much() -> None:
+    trace = [{"node": n, "output": "x" * 1900} for n in range(1000)]
+    found = rows(trace)
+    assert sum(len(text) for row in found for _, text in row.node.facts) < 350_000
+    assert found[0].node.facts == [("output", "x" * 1900)]
+    assert found[-1].node.facts[-1][1] == "and 1 more, in the JSON"
+
+
+def test_a_large_trace_is_read_in_many_steps() -> None:
+    """Between two of them others have their turn."""
+    for trace in ([{"children": [NODE] * 90_000}], ["x" * 20] * 200_000, [{"x": [NODE] * 90_000}]):
+        steps = waterfall(json.dumps(trace), 1.0)
+        assert sum(1 for _ in steps) > 400
+    assert sum(1 for _ in waterfall(json.dumps(["x" * 8_000_000]), 1.0)) > 100
+
+
+def test_values_are_compact() -> None:
+    assert compact({"a": "é"}) == '{"a": "é"}'
