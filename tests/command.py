@@ -22,7 +22,7 @@ from typing import NoReturn
 COMMAND = Path(sys.executable).with_name("execlog")
 _ROOT = Path(__file__).parents[1]
 _SERVER = "import sys; from tests.command import serve; serve(int(sys.argv[1]))"
-_OURS = ("EXECLOG_", "PG", "PYTEST_")
+_OURS = ("COLUMNS", "EXECLOG_", "PG", "PYTEST_")
 _SECONDS = 140
 
 

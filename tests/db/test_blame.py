@@ -154,6 +154,7 @@ async def test_a_condition_that_comes_between_blames_no_row(dsn: str, pool: Pool
     await assert_sum(dsn, recorder.stats())
 
 
+@pytest.mark.long
 async def test_a_full_queue_of_notifications() -> None:
     """COMMIT itself fails, with 54000, until a listener has moved on."""
     with contextlib.ExitStack() as stack:

@@ -86,6 +86,7 @@ def test_wrong_usage(words: list[str]) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_full_disk_and_a_reader_that_left(unbuffered: str) -> None:
     environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
@@ -127,6 +128,7 @@ async def test_the_demo_on_ones_own_server(empty_dsn: str) -> None:
     assert sum(map(int, runs[1:])) == 120
 
 
+@pytest.mark.long
 @pytest.mark.timeout(150)
 def test_the_demo_on_a_server_of_its_own() -> None:
     done = run("demo", "-n", "450")  # as far as the module whose rule never ends, and beyond

@@ -99,6 +99,7 @@ async def test_export_of_a_strategy_and_a_time(
     assert json.loads(text.split("\n")[-2])["notes"] == NASTY
 
 
+@pytest.mark.long
 async def test_export_on_a_terminal(
     dsn: str, repository: StrategyExecutionLogRepository, tmp_path: Path
 ) -> None:
@@ -234,6 +235,7 @@ def bad_lines() -> dict[int, tuple[object, str]]:
     }
 
 
+@pytest.mark.long
 async def test_bad_lines_are_skipped_or_stop_it(dsn: str, pool: Pool) -> None:
     await pool.execute(f"alter table {TABLE} add constraint few check (nodes_executed < 999)")
     bad = bad_lines()

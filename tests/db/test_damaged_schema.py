@@ -130,9 +130,10 @@ async def outside_of_the_tree(template: str, damage: str) -> list[str]:
 
 
 CASES = [pytest.param(kind, 0) for kind in (*DAMAGES, "rows") if kind != "columns"]
-CASES += [pytest.param("columns", n, marks=pytest.mark.long) for n in range(SLICES)]
+CASES += [pytest.param("columns", n) for n in range(SLICES)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("kind", "number"), CASES)
 async def test_an_answer_or_an_error_of_the_tree(
     template: str, whole: dict[str, list[str]], kind: str, number: int

@@ -98,6 +98,7 @@ def test_csv(dsn: str, stored: StrategyExecutionLog) -> None:
     assert (refused.exit_code, refused.stdout) == (2, "")
 
 
+@pytest.mark.long
 def test_nothing_colours_a_pipe(dsn: str, stored: StrategyExecutionLog) -> None:
     for variable in ("FORCE_COLOR", "TTY_COMPATIBLE"):
         tabs = answer("failures", dsn=dsn, **{variable: "1"})
@@ -116,6 +117,7 @@ def test_help_into_a_pipe(dsn: str, tmp_path: Path) -> None:
         assert file.read().startswith(b"Usage: execlog ")
 
 
+@pytest.mark.long
 def test_no_colour_is_no_escape_at_all(
     dsn: str, stored: StrategyExecutionLog, tmp_path: Path
 ) -> None:

@@ -45,6 +45,7 @@ def grow(disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,size=200m", str(disk.parent)], check=True)
 
 
+@pytest.mark.long
 async def test_the_batch_waits_for_room(small_disk: Path) -> None:
     with EmbeddedPostgres() as server:
         await execlog.migrate(server.dsn)

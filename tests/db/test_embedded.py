@@ -392,6 +392,7 @@ def test_a_data_folder_whose_owner_has_no_name(tmp_path: Path) -> None:
     assert {path.lstat().st_uid for path in data.rglob("*")} == {uid}
 
 
+@pytest.mark.long
 @as_root
 def test_a_name_that_can_not_be_done_without(tmp_path: Path) -> None:
     (tmp_path / "passwd").touch()

@@ -85,6 +85,7 @@ async def test_two_processes_of_one_memory_image(dsn: str, pool: Pool, image: st
     assert sum("another process" in str(one[2]) for one in found) == (1 if image else 0)
 
 
+@pytest.mark.long
 async def test_two_processes_of_one_memory_image_with_the_same_batch(empty_dsn: str) -> None:
     """Both hold executions that neither has stored: these have their ids, and are stored once."""
     image = "asyncio.run(before(10, 0.6))"

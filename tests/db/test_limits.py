@@ -128,6 +128,7 @@ async def test_work_that_takes_longer_than_its_role_may(
     await work(with_user(dsn, hasty), migrations)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("slow")
 @pytest.mark.parametrize("where", ["database", "session"])
 async def test_whoever_has_set_them(dsn: str, pool: Pool, migrations: Path, where: str) -> None:

@@ -304,6 +304,7 @@ async def within_an_hour() -> None:
         await asyncio.sleep(rest)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("within_an_hour")
 async def test_writers_whose_partition_is_made_meanwhile(
     pool: Pool, repository: StrategyExecutionLogRepository
@@ -464,6 +465,7 @@ async def test_a_publication_of_all_tables(
     assert await pool.fetchval(f"select count(*) from {DEFAULT}") == 2
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("within_an_hour")
 async def test_time_limits_of_others(dsn: str, pool: Pool) -> None:
     await run_out(pool)

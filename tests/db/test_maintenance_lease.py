@@ -156,6 +156,7 @@ async def test_without_the_row(pool: Pool, strays: int) -> None:
     assert await pool.fetchval(f"select count(*) from {LEASE} where maintained_at is not null") == 1
 
 
+@pytest.mark.long
 async def test_a_maintainer_that_is_killed(
     dsn: str, pool: Pool, in_the_way: Connection, strays: int
 ) -> None:
@@ -349,6 +350,7 @@ async def test_functions_of_others_are_not_called(dsn: str, pool: Pool, strays: 
 # What is said, and how a command ends.
 
 
+@pytest.mark.long
 async def test_what_the_command_says(dsn: str, pool: Pool, strays: int) -> None:
     """Who is at it since when; and that it is overdue, by another exit code."""
     words = ("maintain", "--utc")
@@ -409,6 +411,7 @@ async def test_a_step_that_fails_is_no_completed_run(dsn: str, pool: Pool) -> No
     assert (await lease(pool))["maintained_at"] is None
 
 
+@pytest.mark.long
 async def test_what_the_doctor_says(dsn: str, pool: Pool) -> None:
     assert diagnosis(dsn, code=0)["maintained"] == "ok not yet"
     await pool.execute(f"update {LEASE} set tracked_since = now() - interval '25 hours'")

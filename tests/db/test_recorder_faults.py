@@ -57,6 +57,7 @@ async def test_a_server_that_is_killed_and_started_again(server: Outage) -> None
     await assert_sum(server.dsn, stats)
 
 
+@pytest.mark.long
 async def test_every_backend_terminated_again_and_again(dsn: str) -> None:
     killer = await asyncpg.connect(dsn)
     async with ExecutionRecorder(dsn) as recorder:

@@ -103,6 +103,7 @@ FAULTS: list[Fault] = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(SECONDS * 2 + 60)
 async def test_random_faults_under_load(record_property: Callable[[str, object], None]) -> None:
     seed = random.randrange(10**6)

@@ -472,6 +472,7 @@ def many_rows(number: int, seed: int = 1, over: timedelta = 5 * HOUR) -> list[St
 ODD_TIMES = [None, datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)]
 
 
+@pytest.mark.long
 async def test_a_log_that_has_rows_already(pool: Pool) -> None:
     """Read from its rows until its rollups are built, newest first."""
     log = Log(pool)
@@ -736,6 +737,7 @@ async def test_only_rollups_and_ragged_ends_are_read(pool: Pool) -> None:
     ).duration.method == "sketch"
 
 
+@pytest.mark.long
 async def test_the_commands(dsn: str, pool: Pool) -> None:
     def run(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         command = [str(Path(sys.executable).with_name("execlog")), *arguments, "--dsn", dsn]
@@ -899,6 +901,7 @@ async def test_rows_that_go_while_rollups_are_rebuilt(pool: Pool) -> None:
     await verified(pool)
 
 
+@pytest.mark.long
 async def test_rows_that_outlive_their_rollups(pool: Pool) -> None:
     now = datetime.now(UTC)
     log = Log(pool)
@@ -997,6 +1000,7 @@ async def test_a_writer_that_rebuilding_meets_on_its_way(dsn: str, pool: Pool) -
     await verified(pool)
 
 
+@pytest.mark.long
 async def test_two_that_rebuild_at_once(dsn: str, pool: Pool) -> None:
     await migrate(pool, rollups=False)
     await Log(pool).insert_rows(many_rows(5000))

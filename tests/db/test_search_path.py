@@ -211,6 +211,7 @@ async def test_the_callers_transaction_keeps_its_search_path(admin: Connection) 
     await assert_not_sprung(admin)
 
 
+@pytest.mark.long
 async def test_roles(migrated: Connection, dsn: str, prefix: str) -> None:
     """Made by an administrator; and what each of them does then."""
     await migrated.execute(execlog.dump_roles(prefix=prefix))

@@ -94,6 +94,7 @@ async def test_from_nothing(driver: str, dsn: str, empty_dsn: str, tmp_path: Pat
     assert await what_is_there(empty_dsn) == await what_is_there(dsn)
 
 
+@pytest.mark.long
 async def test_from_the_first_wave(
     driver: str, empty_dsn: str, another_dsn: str, tmp_path: Path
 ) -> None:
@@ -120,6 +121,7 @@ async def test_from_the_first_wave(
     ]
 
 
+@pytest.mark.long
 async def test_autogenerate_leaves_the_log_alone(driver: str, dsn: str, tmp_path: Path) -> None:
     project = Project(tmp_path, driver, dsn)
     project.configured(CONFIGURE)
@@ -135,6 +137,7 @@ async def test_autogenerate_leaves_the_log_alone(driver: str, dsn: str, tmp_path
     assert {"strategy_execution_log", "rollup", "schema_migration"} <= dropped
 
 
+@pytest.mark.long
 async def test_as_a_script(driver: str, dsn: str, tmp_path: Path) -> None:
     """`alembic upgrade --sql` prints each statement as it is."""
     project = Project(tmp_path, driver, dsn)

@@ -222,6 +222,7 @@ def examples() -> list[str]:
     return [line for text in helps for line in re.findall(r"Example: (.+)", text)]
 
 
+@pytest.mark.long
 def test_each_command(
     filled: str,
     empty_dsn: str,

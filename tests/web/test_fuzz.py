@@ -103,6 +103,7 @@ def ask(url: str, positive: bool) -> Counter[tuple[str, int]]:
     return seen
 
 
+@pytest.mark.long
 @pytest.mark.skipif(_MISSING, reason="schemathesis is not installed")
 @pytest.mark.parametrize("positive", [True, False], ids=["allowed", "refused"])
 async def test_the_api_answers_as_its_document_says(app: Any, positive: bool) -> None:

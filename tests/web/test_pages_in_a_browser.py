@@ -321,6 +321,7 @@ async def assert_shows(page: Page, one: StrategyExecutionLog) -> None:
     assert await page.locator(".notes").inner_text() == one.notes
 
 
+@pytest.mark.long
 async def test_a_strategy_is_opened_by_its_name(page: Page, site: Site) -> None:
     await page.goto(site.page(since="6h"))
     await page.get_by_label("Strategy", exact=True).fill("loyalty-2")
@@ -395,6 +396,7 @@ async def answered_by(site: Site, request: pytest.FixtureRequest) -> AsyncIterat
     await site.pool.execute("update execlog.rollup_state set exact_runs = $1", kept)
 
 
+@pytest.mark.long
 async def test_each_number_is_as_many_rows(
     page: Page, site: Site, client: httpx2.AsyncClient, answered_by: str
 ) -> None:
@@ -493,6 +495,7 @@ async def test_buckets_of_a_second_are_told_apart(site: Site, client: httpx2.Asy
     assert len(labels) == len(set(labels)) > 50
 
 
+@pytest.mark.long
 async def test_a_number_of_the_overview_is_as_many_rows(
     page: Page, site: Site, client: httpx2.AsyncClient
 ) -> None:
@@ -770,6 +773,7 @@ async def test_a_lost_server_is_told(chrome: Browser, site: Site) -> None:
 # The pointer and the keyboard.
 
 
+@pytest.mark.long
 async def test_the_pointer_shows_the_numbers_of_a_bucket(page: Page, site: Site) -> None:
     await page.goto(site.page("strategy", id="loyalty", since="6h"))
     await page.get_by_role("button", name="Pause").click()  # a refresh takes the numbers away

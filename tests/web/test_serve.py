@@ -65,6 +65,7 @@ async def test_it_serves_until_it_is_interrupted(
         assert process.wait(10) in (0, 130)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(150)
 async def test_what_the_demo_serves(empty_dsn: str) -> None:
     """The page that it names shows what has just run, and no time when nothing did."""
