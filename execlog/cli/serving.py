@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import sys
 from typing import Annotated
@@ -49,6 +50,8 @@ def serve(
 
     Example: execlog serve --port 8000
     """
+    if token is None:  # an empty variable counts as none to typer, and is a mistake
+        token = os.environ.get("EXECLOG_TOKEN")
     serve_pages(dsn, schema, host=host, port=port, token=token)
 
 

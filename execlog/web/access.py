@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from starlette.types import Scope as Connection
 
 __all__ = [
+    "ROOT",
     "Authorize",
     "Guard",
     "Scope",
@@ -42,6 +43,9 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 _SHORTEST_TOKEN = 16
+ROOT = "execlog.root"
+"""Under which a request's scope says where the application itself is mounted."""
+
 _KEY = "execlog.scope"
 
 
@@ -158,6 +162,7 @@ class Guard:
             return
 
         begun = False
+        connection[ROOT] = connection.get("root_path", "")
 
         async def sent(message: Message) -> None:
             nonlocal begun

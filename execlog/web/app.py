@@ -21,7 +21,7 @@ from execlog import arguments
 from execlog.errors import InvalidArgument
 from execlog.template import SCHEMA
 from execlog.web import problems
-from execlog.web.access import Authorize, Guard
+from execlog.web.access import ROOT, Authorize, Guard
 from execlog.web.api import ENDPOINTS
 from execlog.web.loopback import LoopbackOnly
 from execlog.web.openapi import document, prepared
@@ -168,8 +168,9 @@ def _bound(
 def _failed(prefix: str, request: Request, error: Exception) -> Response:
     """A problem, as the one who asks can read it."""
     # Not that of `request.url`, of which the host that the request names is a part.
-    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
-    path = path.removeprefix(prefix)
+    path = request.scope["path"].removeprefix(request.scope[ROOT])
+    if path.startswith(f"{prefix}/"):
+        path = path.removeprefix(prefix)
     if path.startswith("/api/"):
         return problems.answer(error)
     problem = problems.problem_of(error)

@@ -24,8 +24,9 @@ _FACTS = 50  # of a node
 _LONGEST_NAME = 200
 _KNOWN = frozenset({*NAMES, *TIMES})
 _TOLD = 3  # a node's name, its time and what is below it are no facts
-_TURNS = 200  # a tenth of a millisecond or so
-_WINDOW = 64 * 1024  # characters that one match goes through at most
+_WINDOW = 16 * 1024  # characters that one match goes through at most
+_STEP = 2 * _WINDOW  # characters between two yields, a turn counted as some more: a millisecond
+_TURN = 160
 
 _GAP = re.compile(r"[\s,:]*+")
 _INTEGER = re.compile(r"-?\d+")
@@ -126,6 +127,7 @@ class Outline:
     def __init__(self, text: str) -> None:
         """Takes the text. Never raises."""
         self._text = text
+        self._spent = 0  # since the last yield
 
     def read(self) -> Generator[None, None, Branches]:
         """The trace's own entries, in steps. Never raises for JSON."""
@@ -135,20 +137,28 @@ class Outline:
             top.add(Branch(facts=[("", 0, len(text))], members=1))
             return top
         stack: list[Branches | _Entry] = [top]
-        member, turns = _MEMBER.match, 0
+        member, begin = _MEMBER.match, at
         while stack:
-            turns += 1
-            if turns % _TURNS == 0:
+            if self._is_step(at - begin):
                 yield
+            begin = at
             inner = stack[-1]
             if isinstance(inner, Branches):
-                at = yield from self._element(inner, stack, at)
+                at = begin = yield from self._element(inner, stack, at)
             elif found := member(text, at):
                 inner.take(found["key"], *found.span("value"))
                 at = found.end()
             else:
-                at = yield from self._member(inner, stack, at)
+                at = begin = yield from self._member(inner, stack, at)
         return top
+
+    def _is_step(self, characters: int) -> bool:
+        """Whether a step ends here, after a turn that went through so many characters."""
+        self._spent += _TURN + characters
+        if self._spent < _STEP:
+            return False
+        self._spent = 0
+        return True
 
     def text_of(self, begin: int, end: int, longest: int) -> tuple[str, int]:
         """A value: a text as it is, others as JSON; and how many characters were cut off.
@@ -230,7 +240,8 @@ class Outline:
             if key not in entry.known:
                 continue
             begin, end = entry.known[key]
-            text, _ = self.text_of(begin, end, _LONGEST_NAME)
+            text, more = self.text_of(begin, end, _LONGEST_NAME)
+            text += "…" if more else ""
             if self._text[begin] == '"' or _INTEGER.fullmatch(text):
                 return key, text
         return None, "node"
@@ -246,7 +257,7 @@ class Outline:
 
     def _end(self, at: int) -> Generator[None, None, int]:
         """Where the value ends that begins here."""
-        text, depth, turns = self._text, 0, 0
+        text, depth = self._text, 0
         if found := _SHORT.match(text, at):
             return found.end()
         if text[at] == '"':
@@ -255,10 +266,10 @@ class Outline:
             found = _LONG_NUMBER.match(text, at)
             return found.end() if found else at
         while True:
+            begin = at
             found = _BETWEEN_BRACKETS.match(text, at, at + _WINDOW)
             at = found.end() if found else at
-            turns += 1
-            if turns % _TURNS == 0:
+            if self._is_step(at - begin):
                 yield
             if at == len(text):
                 return at
@@ -275,10 +286,12 @@ class Outline:
     def _end_of_text(self, at: int) -> Generator[None, None, int]:
         at += 1
         while True:
+            begin = at
             found = _WITHIN_TEXT.match(self._text, at, at + _WINDOW)
             at = found.end() if found else at
+            if self._is_step(at - begin):
+                yield
             if at == len(self._text):
                 return at
             if self._text[at] == '"':
                 return at + 1
-            yield

@@ -235,5 +235,22 @@ def test_a_large_trace_is_read_in_many_steps() -> None:
     assert sum(1 for _ in waterfall(json.dumps(["x" * 8_000_000]), 1.0)) > 100
 
 
+@pytest.mark.parametrize(
+    "trace",
+    [
+        [["a"] * 300_000],
+        [["a"] * 4000] * 199,
+        [[1] * 800_000],
+        [{"name": "x", "d": ["\\"] * 300_000}],
+        [{f"k{n}": ["[]"] * 3 for n in range(50_000)}],
+    ],
+    ids=["texts", "lists", "numbers", "escapes", "members"],
+)
+def test_a_step_goes_through_so_many_characters(trace: list[Any]) -> None:
+    text = json.dumps(trace)
+    outline = Outline(text)
+    assert sum(1 for _ in outline.read()) >= len(text) / 50_000
+
+
 def test_values_are_compact() -> None:
     assert compact({"a": "é"}) == '{"a": "é"}'

@@ -125,7 +125,12 @@ async def test_only_this_machine(
         "x-real-ip",
         "x-remote-ip",
         "x-rewrite-url",
+        "x-auth-request-user",
+        "x-goog-iap-jwt-assertion",
+        "x-proto",
+        "x-remote-user",
         "x-scheme",
+        "forward" * 5000 + "!",
         "X_Forwarded_For",
     ],
 )
@@ -317,6 +322,19 @@ async def test_files_come_whole(shared_pool: Pool) -> None:
         found = await asked(create_app(shared_pool), "/static/execlog.css", range=ranges)
         assert found.status_code == 200
         assert found.text.startswith("/*")
+
+
+@pytest.mark.parametrize("prefix", ["/api", "/a", "/outer"])
+async def test_a_failure_is_told_in_the_askers_form_below_any_prefix(
+    shared_pool: Pool, prefix: str
+) -> None:
+    app = create_app(shared_pool, prefix=prefix)
+    outer = Starlette(routes=[Mount("/outer", app)])
+    for one, where in ((app, prefix), (outer, f"/outer{prefix}")):
+        for path in ("/api/nope", "/api/strategies?limit=x"):
+            found = await asked(one, f"{where}{path}")
+            assert found.headers["content-type"] == "application/problem+json", path
+        assert "text/html" in (await asked(one, f"{where}/nope")).headers["content-type"]
 
 
 @pytest.mark.parametrize("prefix", ["", "/runbook"])

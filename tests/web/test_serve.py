@@ -110,6 +110,14 @@ def test_what_it_refuses(options: list[str], said: str) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_an_empty_variable_is_no_missing_token() -> None:
+    command = [sys.executable, "-c", CALL, "serve", "--port", "0"]
+    empty = {**environment(), "EXECLOG_TOKEN": ""}
+    done = subprocess.run(command, capture_output=True, text=True, env=empty, timeout=30)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "is empty (an unset variable?)" in done.stderr
+
+
 def test_a_port_that_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
