@@ -157,10 +157,10 @@ def pytest_testnodedown(node: Any, error: object) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     served = terminalreporter.config.stash.get(_served, "no server: no test asked for one")
     left_out = Counter(
-        (report.nodeid.partition("[")[0], str(report.longrepr[2]))
+        (report.nodeid.partition("::")[0], str(report.longrepr[2]))
         for report in terminalreporter.stats.get("skipped", [])
     )
-    for (name, reason), count in left_out.items():
-        times = f" x {count}" if count > 1 else ""
-        terminalreporter.write_line(f"not run: {name}{times} ({reason.removeprefix('Skipped: ')})")
+    for (name, reason), count in sorted(left_out.items()):
+        said = f"not run: {count} of {name} ({reason.removeprefix('Skipped: ')})"
+        terminalreporter.write_line(said)
     terminalreporter.write_line(f"execlog was tested on: {served}")

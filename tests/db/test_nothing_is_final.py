@@ -79,7 +79,9 @@ async def test_a_store_that_refuses(
                 for _ in range(3):
                     recorder._reporter.report()
                 said = [r.message for r in caplog.records if r.levelno == logging.WARNING]
-                assert said == [f"can't store, 4 executions wait: {recorder.stats().last_error}"]
+                # Once, maybe by itself before the fourth came.
+                text = f" executions wait: {recorder.stats().last_error}"
+                assert said in ([f"can't store, {count}{text}"] for count in (3, 4))
                 await pool.execute(mend)
                 assert await recorder.flush(30)
                 assert recorder.stats().written == 5
