@@ -282,12 +282,14 @@ def test_a_temporary_folder_that_a_socket_can_not_be_in(
     assert not any(folder.iterdir())
 
 
+@pytest.mark.long
 @as_root
 def test_root_runs_the_server_as_somebody_else() -> None:
     with EmbeddedPostgres() as server:
         assert os.stat(f"/proc/{server.pid}").st_uid != 0
 
 
+@pytest.mark.long
 @as_root
 def test_a_cluster_of_roots_own_is_refused_untouched(tmp_path: Path) -> None:
     (tmp_path / "PG_VERSION").write_text("18\n")
@@ -347,6 +349,7 @@ def nameless() -> int:
     return next(uid for uid in range(54321, 65000) if uid not in taken)
 
 
+@pytest.mark.long
 @as_root
 def test_an_ordinary_user(python: str) -> None:
     done = run_as(
@@ -484,6 +487,7 @@ async def test_binaries_that_only_root_can_reach(
         server.close()
 
 
+@pytest.mark.long
 @as_root
 def test_binaries_that_lack_a_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tmp_path.chmod(0o700)
@@ -502,6 +506,7 @@ def environ(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/environ").read_text().split("\0")
 
 
+@pytest.mark.long
 def test_the_server_gets_nothing_of_the_callers_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -527,6 +532,7 @@ def test_an_ordinary_users_server_gets_nothing_of_its_environment(python: str) -
     assert (done.stdout, done.stderr, done.returncode) == ("3\n", "", 0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("target", ["nothing", "an empty folder", "a cluster", "a file"])
 def test_a_data_folder_that_is_a_link(tmp_path: Path, target: str) -> None:
     elsewhere = tmp_path / "elsewhere"
@@ -544,6 +550,7 @@ def test_a_data_folder_that_is_a_link(tmp_path: Path, target: str) -> None:
     assert [(path, path.lstat()) for path in sorted(tmp_path.rglob("*"))] == before
 
 
+@pytest.mark.long
 def test_a_data_folder_below_a_link(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "link").symlink_to("elsewhere")

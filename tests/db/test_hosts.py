@@ -80,6 +80,7 @@ async def command(*words: str, text: str = "", **environment: str) -> tuple[int,
     return started.returncode or 0, told.decode(), said.decode()
 
 
+@pytest.mark.long
 async def test_all_that_writes_finds_the_primary(pair: Pair) -> None:
     dsn = pair.both()
     assert await execlog.migrate(dsn, rollups=True) == []
@@ -95,6 +96,7 @@ async def test_all_that_writes_finds_the_primary(pair: Pair) -> None:
     assert [one async for one in execlog.verify_rollups(dsn)] == []
 
 
+@pytest.mark.long
 async def test_a_recorder_and_its_maintenance_find_the_primary(pair: Pair) -> None:
     keep = Maintenance(interval="day", ahead=3, retain=timedelta(days=90))
     async with ExecutionRecorder(pair.both(), maintenance=keep) as recorder:
@@ -110,6 +112,7 @@ async def test_a_recorder_and_its_maintenance_find_the_primary(pair: Pair) -> No
     assert await stored(pair.primary) == 1
 
 
+@pytest.mark.long
 async def test_what_reads_takes_the_first_host(pair: Pair) -> None:
     assert await execlog.check_migrations(pair.both()) == []
     assert (await execlog.health(pair.both())).writable is False
@@ -118,6 +121,7 @@ async def test_what_reads_takes_the_first_host(pair: Pair) -> None:
     assert (code, json.loads(told)["writable"]) == (0, False)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("said", ["standby", "read-only", "prefer-standby", "any"])
 async def test_what_the_dsn_says_of_the_server_counts(pair: Pair, said: str) -> None:
     with pytest.raises(StoreUnavailable, match="it is a standby") as caught:
@@ -125,6 +129,7 @@ async def test_what_the_dsn_says_of_the_server_counts(pair: Pair, said: str) -> 
     assert caught.value.sqlstate == "25006"
 
 
+@pytest.mark.long
 async def test_what_the_environment_says_counts(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,12 +138,14 @@ async def test_what_the_environment_says_counts(
         await execlog.migrate(pair.both(), rollups=False)
 
 
+@pytest.mark.long
 async def test_hosts_of_the_environment(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGHOST", f"{socket_of(pair.standby)},{socket_of(pair.primary)}")
     assert await execlog.migrate("postgresql://postgres@/hosts", rollups=True) == []
     assert (await execlog.health("postgresql://postgres@/hosts")).writable is False
 
 
+@pytest.mark.long
 async def test_a_standby_alone_says_so(pair: Pair) -> None:
     """Nothing is asked twice, and what only looks goes on as before."""
     assert await execlog.migrate(pair.standby) == []
@@ -157,6 +164,7 @@ async def test_a_standby_alone_says_so(pair: Pair) -> None:
     await recorder.aclose(timeout=0.1)
 
 
+@pytest.mark.long
 async def test_hosts_none_of_which_takes_writes(pair: Pair) -> None:
     """A role that may only read sees the plan all the same."""
     connection = await asyncpg.connect(pair.primary)
@@ -187,6 +195,7 @@ def hosts(pair: Pair, first: str, more: str = "") -> str:
     )
 
 
+@pytest.mark.long
 async def test_a_first_host_that_is_down(pair: Pair) -> None:
     dsn = hosts(pair, "127.0.0.1:1")
     assert await execlog.migrate(dsn, rollups=True) == []
@@ -207,6 +216,7 @@ async def test_a_first_host_that_answers_nothing(pair: Pair, deaf: int) -> None:
         assert recorder.stats().retries == 0
 
 
+@pytest.mark.long
 async def test_a_try_that_is_broken_off_goes_on_with_the_next_host(pair: Pair, deaf: int) -> None:
     async with ExecutionRecorder(hosts(pair, f"127.0.0.1:{deaf}"), timeout=0.5) as recorder:
         record(recorder, 1)
@@ -219,6 +229,7 @@ async def test_no_host_at_all(deaf: int) -> None:
         await execlog.migrate(f"postgresql://u@127.0.0.1:1,127.0.0.1:{deaf}/x?connect_timeout=1")
 
 
+@pytest.mark.long
 async def test_hosts_in_any_order(pair: Pair) -> None:
     connect = Connector(pair.both("&load_balance_hosts=random"), "dsn", writes=False)
     found = set()
@@ -231,6 +242,7 @@ async def test_hosts_in_any_order(pair: Pair) -> None:
     assert found == {True, False}
 
 
+@pytest.mark.long
 async def test_pages_of_the_host_that_answers(pair: Pair, deaf: int) -> None:
     app = create_app(hosts(pair, f"127.0.0.1:{deaf}"), timeout=3)
     async with app.state.reader.snapshot() as log:
@@ -238,6 +250,7 @@ async def test_pages_of_the_host_that_answers(pair: Pair, deaf: int) -> None:
     await app.state.reader.aclose()
 
 
+@pytest.mark.long
 async def test_every_parameter_of_libpq_can_be_there(pair: Pair) -> None:
     told = {**dict.fromkeys(LEFT_OUT, "1"), "connect_timeout": "9", "replication": "off"}
     told |= {"fallback_application_name": "fallen", "options": "-c%20work_mem%3D7MB", "ssl": "true"}
@@ -294,6 +307,7 @@ async def emptied(pair: Pair) -> None:
     await pair.caught_up()
 
 
+@pytest.mark.long
 async def test_a_recovery_conflict_that_ends_an_export_is_named(pair: Pair) -> None:
     await filled(pair)
     export = await asyncio.create_subprocess_exec(
@@ -312,6 +326,7 @@ async def test_a_recovery_conflict_that_ends_an_export_is_named(pair: Pair) -> N
     assert "(40001)" in said.decode()
 
 
+@pytest.mark.long
 async def test_a_recovery_conflict_that_ends_a_stream_is_named(pair: Pair) -> None:
     await filled(pair)
     async with asyncpg.create_pool(pair.standby, min_size=1, max_size=1) as pool:
@@ -324,6 +339,7 @@ async def test_a_recovery_conflict_that_ends_a_stream_is_named(pair: Pair) -> No
     assert caught.value.sqlstate == "40001"
 
 
+@pytest.mark.long
 async def test_a_recovery_conflict_that_ends_a_statement_is_named(pair: Pair) -> None:
     await filled(pair)
     reading = await asyncpg.connect(pair.standby)
@@ -414,6 +430,7 @@ async def test_a_stream_lifts_the_limits_of_its_session(dsn: str, pool: Pool) ->
         await pool.execute(f"drop policy slow on {TABLE}; drop owned by slow; drop role slow")
 
 
+@pytest.mark.long
 async def test_rows_that_nobody_counted_are_unknown(pair: Pair) -> None:
     """The statistics are the primary's; what its ANALYZE found, the standby knows too."""
     assert (await execlog.health(pair.standby)).estimated_rows == 0

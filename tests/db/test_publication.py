@@ -52,6 +52,7 @@ async def published(publisher: str) -> AsyncIterator[str]:
         yield own
 
 
+@pytest.mark.long
 async def test_everything_is_written_as_before(published: str, tmp_path: Path) -> None:
     assert await migrate(published) == migration_names()
     now = datetime.now(UTC)
@@ -99,6 +100,7 @@ async def test_everything_is_written_as_before(published: str, tmp_path: Path) -
         assert (await log.health()).without_replica_identity == []
 
 
+@pytest.mark.long
 async def test_a_log_of_the_first_wave_is_upgraded_beside_one(
     publisher: str, later: Callable[[], list[str]]
 ) -> None:
@@ -127,6 +129,7 @@ async def test_a_log_of_the_first_wave_is_upgraded_beside_one(
             assert [one async for one in verify_rollups(pool)] == []
 
 
+@pytest.mark.long
 async def test_every_table_has_an_identity(pool: Pool) -> None:
     """What a later migration makes, too: the server says so of each table of the schema."""
     await execlog.maintain(pool, interval="day", ahead=2)
@@ -138,6 +141,7 @@ async def test_every_table_has_an_identity(pool: Pool) -> None:
     assert [record["relname"] for record in without] == []
 
 
+@pytest.mark.long
 async def test_one_that_lacks_it_is_named(dsn: str, pool: Pool) -> None:
     await pool.execute(
         "create schema elsewhere;"
@@ -157,6 +161,7 @@ async def test_one_that_lacks_it_is_named(dsn: str, pool: Pool) -> None:
     assert "identity" not in diagnosis(dsn, code=0)
 
 
+@pytest.mark.long
 async def test_an_index_identifies_too(pool: Pool) -> None:
     await pool.execute(
         "create unique index one on execlog.recorder_progress (recorder_id);"
@@ -168,6 +173,7 @@ async def test_an_index_identifies_too(pool: Pool) -> None:
     assert found.without_replica_identity == ["execlog.recorder_progress"]
 
 
+@pytest.mark.long
 async def test_in_a_schema_of_another_name(empty_dsn: str) -> None:
     await migrate(empty_dsn, schema="Audit Log")
     connection = await asyncpg.connect(empty_dsn)
@@ -181,6 +187,7 @@ async def test_in_a_schema_of_another_name(empty_dsn: str) -> None:
     await connection.close()
 
 
+@pytest.mark.long
 async def test_the_upgrade_under_load(empty_dsn: str, later: Callable[[], list[str]]) -> None:
     """Who stores and who reads meanwhile waits a moment, and hears of no error."""
     await migrate(empty_dsn)

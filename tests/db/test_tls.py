@@ -128,11 +128,13 @@ async def encrypted(dsn: str) -> bool:
 AT = "&hostaddr=127.0.0.1"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mode", ["verify-full", "verify-ca", "require", "prefer"])
 async def test_the_certificate_is_that_of_the_host(served: Served, mode: str) -> None:
     assert await encrypted(served.dsn(NAME, f"&sslmode={mode}{AT}"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mode", ["verify-full", "verify-ca", "require"])
 async def test_a_host_of_another_name(served: Served, mode: str) -> None:
     """Only one of the modes looks at the name."""
@@ -146,6 +148,7 @@ async def test_a_host_of_another_name(served: Served, mode: str) -> None:
     assert "other.example.test" in str(caught.value.__cause__)
 
 
+@pytest.mark.long
 async def test_a_certificate_that_nobody_trusts(served: Served, tmp_path: Path) -> None:
     other = certificate(tmp_path)
     dsn = served.dsn(NAME, f"&sslmode=verify-full{AT}&sslrootcert={other}", roots=False)
@@ -154,6 +157,7 @@ async def test_a_certificate_that_nobody_trusts(served: Served, tmp_path: Path) 
     assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError)
 
 
+@pytest.mark.long
 async def test_without_an_address_it_is_as_before(served: Served) -> None:
     assert await encrypted(served.dsn("localhost", "&sslmode=verify-full"))
     with pytest.raises(StoreUnavailable) as caught:
@@ -161,12 +165,14 @@ async def test_without_an_address_it_is_as_before(served: Served) -> None:
     assert isinstance(caught.value.__cause__, ssl.SSLCertVerificationError)
 
 
+@pytest.mark.long
 async def test_each_host_has_its_name(served: Served) -> None:
     hosts = f"wrong.example.test:{served.port},{NAME}"
     more = "&sslmode=verify-full&hostaddr=127.0.0.1,127.0.0.1"
     assert await encrypted(served.dsn(hosts, more))
 
 
+@pytest.mark.long
 async def test_a_query_that_is_given_up_is_cancelled(served: Served) -> None:
     """The driver asks for that on a connection of its own."""
     dsn = served.dsn(NAME, f"&sslmode=verify-full{AT}")
@@ -179,6 +185,7 @@ async def test_a_query_that_is_given_up_is_cancelled(served: Served) -> None:
         await connection.close()
 
 
+@pytest.mark.long
 async def test_the_certificates_of_the_system(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -190,6 +197,7 @@ async def test_the_certificates_of_the_system(
     assert await encrypted(dsn)
 
 
+@pytest.mark.long
 async def test_certificates_in_the_home(
     served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -202,6 +210,7 @@ async def test_certificates_in_the_home(
     assert await encrypted(dsn)
 
 
+@pytest.mark.long
 async def test_versions_of_tls(served: Served) -> None:
     dsn = served.dsn(NAME, f"&sslmode=verify-full{AT}&ssl_max_protocol_version=TLSv1.2")
     connection = await Connector(dsn, "target", writes=False)()
@@ -214,6 +223,7 @@ async def test_versions_of_tls(served: Served) -> None:
         await check_migrations(dsn + "&ssl_min_protocol_version=TLSv7")
 
 
+@pytest.mark.long
 async def test_a_server_without_a_way_in(served: Served) -> None:
     """What does not ask for TLS is refused by this server: the tests above had it."""
     with pytest.raises(asyncpg.InvalidAuthorizationSpecificationError):

@@ -451,6 +451,7 @@ async def test_each_card_is_of_its_rows(
     assert float(cards["Points"][0].replace(",", "")) == pytest.approx(points)
 
 
+@pytest.mark.long
 async def test_the_error_rate_is_that_of_its_rows(
     page: Page, site: Site, client: httpx2.AsyncClient
 ) -> None:
@@ -844,6 +845,7 @@ async def test_everything_is_reached_by_keyboard(page: Page, site: Site, name: s
     assert wide
 
 
+@pytest.mark.long
 async def test_the_skip_link_skips(page: Page, site: Site) -> None:
     await page.goto(site.page("strategy", id="loyalty"))
     await page.keyboard.press("Tab")
@@ -895,6 +897,7 @@ async def photograph(page: Page, name: str) -> None:
         await page.screenshot(path=Path(folder) / f"{name}-{scheme}.png", full_page=True)
 
 
+@pytest.mark.long
 async def test_an_execution_is_copied_as_json(
     chrome: Browser, site: Site, client: httpx2.AsyncClient
 ) -> None:
