@@ -1,6 +1,6 @@
 """Who may see what: a scope for each request, and headers that keep a page to itself.
 
-Whom it is decided for if nobody does: see `execlog.web.loopback`.
+An application that is given no `authorize` has the one of `execlog.web.loopback`.
 """
 
 from __future__ import annotations

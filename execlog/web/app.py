@@ -57,9 +57,10 @@ def create_app(
         pool_or_dsn: A pool, which stays the caller's, or a DSN. What is mounted never hears that
             the service ends: give it a pool, or call `app.state.reader.aclose()` yourself.
         authorize: Says which realms and strategies a request may see (a `Scope`), or None for
-            nothing; a coroutine function will do. Without one only this machine is served: who
-            asks is at a loopback address, calls us localhost, and sends no trace of a proxy.
-            Behind a proxy there must be one: some proxies leave no trace.
+            nothing; a coroutine function will do. Without one only this machine is served: a
+            request must come from a loopback address, name localhost or such an address as its
+            host, and bear no trace of a proxy or of another site's page. Behind a proxy an
+            `authorize` is needed: some proxies leave no trace.
         prefix: The path below which everything lies, for example "/runbook", where it is not
             mounted there.
         timeout: Seconds that one statement may take. A page has twice that, and what is not there
@@ -116,7 +117,7 @@ def _routes(reader: Reader) -> list[BaseRoute]:
 class _Router(Router):
     """Leads from a path with a slash at its end to the one without.
 
-    Starlette's own does so by the scheme and host that the request names, which may be anybody's.
+    Starlette's own redirect goes to the scheme and host that the request names: to any site.
     """
 
     def __init__(self, routes: list[BaseRoute], **options: Any) -> None:

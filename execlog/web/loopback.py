@@ -1,9 +1,9 @@
-"""Who is of this machine: whom the pages are shown to if nothing else decides it.
+"""Serves this machine alone: the `authorize` of an application that is given none.
 
-A request must come from a loopback address and call us by a loopback name. (A page of somebody
-else's that renames its own host to 127.0.0.1 could else read us through the viewer's browser.) It
-may bear no trace of a proxy, behind which anybody may be, nor of another site's page. A proxy that
-leaves no trace can't be told from this machine: behind a proxy there must be an `authorize`.
+A request must come from a loopback address and name a loopback host. (Another site's page that
+renames its own host to 127.0.0.1 could else read the log through the viewer's browser.) It may bear
+no trace of a proxy, which may stand before the whole internet, nor of another site's page. A proxy
+that leaves no trace can't be told from this machine: behind a proxy an `authorize` is needed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _REMEDY = (
     "without an `authorize` only this machine is served: give `create_app` an authorize=, or"
     " `execlog serve` a --token (this is said once)"
 )
-# A proxy's own, a balancer's, a tunnel's: whom it asks for, who asked it, and by which name.
+# What proxies, balancers and tunnels add: the client's address, its user, the host that it named.
 _PROXIED = re.compile(
     r"""
       via | cdn-loop

@@ -198,7 +198,7 @@ class Outline:
     def _member(
         self, inner: _Entry, stack: list[Branches | _Entry], at: int
     ) -> Generator[None, None, int]:
-        """Reads on in an object, where its end is next or what is unusual; answers how far."""
+        """Reads on in an object, if its end is next or a member is unusual; answers how far."""
         at = self._after_gap(at)
         if self._text[at] == "}":
             stack.pop()

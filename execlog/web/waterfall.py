@@ -46,10 +46,10 @@ def waterfall(trace: str | None, duration_ms: float) -> Generator[None, None, Wa
 
     A trace says how long its nodes took, and not when they began: each begins where the one before
     it ended, and what is below a node begins with it. The whole is the run's own duration, or the
-    nodes' sum, where that is more.
+    nodes' sum, if that is more.
 
     Args:
-        trace: Its text; None where the execution has none.
+        trace: Its text; None if the execution has none.
         duration_ms: The run's own duration.
     """
     outline = Outline(trace or "[]")
