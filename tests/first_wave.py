@@ -50,7 +50,9 @@ async def restore(dsn: str) -> None:
     """Loads it into an empty database."""
     connection = await asyncpg.connect(dsn)
     try:
-        await connection.execute(DUMP.read_text())
+        # Whose server it is now, the superuser may have another name.
+        text = re.sub(r"\b(OWNER TO|FOR ROLE) postgres\b", r"\1 CURRENT_USER", DUMP.read_text())
+        await connection.execute(text)
     finally:
         await connection.close()
 

@@ -102,9 +102,10 @@ async def test_all_of_it_stays_its_owners(old_dsn: str) -> None:
         where pronamespace = 'execlog'::regnamespace and proowner <> 'first_owner'::regrole
     """
     connection = await asyncpg.connect(old_dsn)
+    name = await connection.fetchval("select current_user")
     async with connection.transaction():
         await execlog.migrate(connection, rollups=True)
-        assert await connection.fetchval("select current_user") == "postgres"
+        assert await connection.fetchval("select current_user") == name
         assert await connection.fetchval("show search_path") == '"$user", public'
     assert await connection.fetch(strangers) == []
     async with asyncpg.create_pool(old_dsn, min_size=1, max_size=1) as pool:

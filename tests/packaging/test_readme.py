@@ -60,7 +60,6 @@ ELSEWHERE = {
     "execlog demo --dsn postgresql://...": "db/test_cli.py",
     "execlog demo -n 200": "db/test_cli.py",
     "execlog serve": "web/test_serve.py",
-    "execlog serve --dsn postgresql://...": "web/test_serve.py",
     "execlog serve --port 8000": "web/test_serve.py",
     "execlog tail -f": "db/test_cli_reading.py",
     "execlog --install-completion": "nowhere: it writes into the home of who runs it",
