@@ -113,6 +113,7 @@ def taken_out(folder: Path) -> dict[str, bytes]:
     return files
 
 
+@pytest.mark.long
 async def test_step_by_step_is_the_same_as_at_once(
     dsn: str, another_dsn: str, migrations: Path
 ) -> None:
@@ -138,6 +139,7 @@ async def test_step_by_step_is_the_same_as_at_once(
     }
 
 
+@pytest.mark.long
 async def test_the_dump_makes_the_same_database(dsn: str, empty_dsn: str) -> None:
     connection = await asyncpg.connect(empty_dsn)
     await databases.send(connection, execlog.dump_migrations())
@@ -146,6 +148,7 @@ async def test_the_dump_makes_the_same_database(dsn: str, empty_dsn: str) -> Non
     assert await execlog.check_migrations(empty_dsn) == []
 
 
+@pytest.mark.long
 async def test_a_partition_of_maintenance_is_as_one_of_the_migration(dsn: str, pool: Pool) -> None:
     """What it makes with LIKE has all that a partition inherits, by the same names or its own."""
     await execlog.maintain(pool, interval="day", ahead=2)
@@ -220,6 +223,7 @@ async def test_nobody_notices_a_migration(
         assert spoilt == 0
 
 
+@pytest.mark.long
 async def test_one_that_fails_halfway(dsn: str, empty_dsn: str, migrations: Path) -> None:
     """Those before it stay, nothing of it does, and the log goes on."""
     (migrations / f"{NEXT}_well.sql").write_text("create table execlog.well (n integer);\n")
@@ -252,6 +256,7 @@ async def test_one_that_fails_halfway(dsn: str, empty_dsn: str, migrations: Path
     assert await what_is_there(dsn) == await what_is_there(empty_dsn)
 
 
+@pytest.mark.long
 async def test_a_migration_whose_client_dies(dsn: str, migrations: Path) -> None:
     (migrations / f"{NEXT}_long.sql").write_text(
         f"alter table {TABLE} add column x text;\n\nselect pg_sleep(30);\n"

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx2
+import pytest
 
 from execlog import StrategyExecutionLogRepository
 from tests.readme import block
@@ -107,6 +108,7 @@ async def outcomes(repository: StrategyExecutionLogRepository) -> Counter[tuple[
     return Counter([(row.status, row.error_code) async for row in stored])
 
 
+@pytest.mark.long
 async def test_the_service(
     dsn: str, repository: StrategyExecutionLogRepository, tmp_path: Path
 ) -> None:
@@ -146,6 +148,7 @@ async def test_the_service(
     assert max(row.duration_ms for row in ok) >= 500
 
 
+@pytest.mark.long
 async def test_the_worker(
     dsn: str, repository: StrategyExecutionLogRepository, tmp_path: Path
 ) -> None:
