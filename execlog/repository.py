@@ -148,7 +148,6 @@ class StrategyExecutionLogRepository(Dashboard):
                 return
 
 
-@functools.lru_cache
 def patient(pool: Pool, *, timeout: float, schema: str) -> StrategyExecutionLogRepository:
     """A repository whose statements the server's limits don't end: see `PatientStore`.
 
@@ -166,6 +165,7 @@ def patient(pool: Pool, *, timeout: float, schema: str) -> StrategyExecutionLogR
     return log
 
 
+@functools.lru_cache
 def statements(schema: str = SCHEMA) -> Mapping[str, Statement]:
     """The statement of each repository method, loaded once.
 

@@ -20,6 +20,10 @@ def load(tmp_path: Path, text: str | bytes) -> object:
     return load_statements(tmp_path, {"found"})
 
 
+def test_the_files_are_read_once() -> None:
+    assert statements() is statements()
+
+
 def test_a_good_file(tmp_path: Path) -> None:
     (tmp_path / "found.sql").write_text(GOOD + BODY)
     statement = load_statements(tmp_path, {"found"})["found"]
