@@ -185,11 +185,10 @@ class Delivery:
                 unsure = self._shipment.next()
                 self._shipment.settle(len(unsure), stored=0)
                 self._buffer.settle(unsure, dropped="unconfirmed", last=not self._shipment)
-            if rows := self._shipment.rows():
-                self._buffer.settle(rows, dropped=reason, last=True)
-            if self._doubtful:
                 # Which batch was the last one is not known, and so no proof is at hand.
                 self._identity.forget()
+            if rows := self._shipment.rows():
+                self._buffer.settle(rows, dropped=reason, last=True)
             self._shipment, self._doubtful = None, False
         self._buffer.clear(reason)
         self._tell_awaiting()

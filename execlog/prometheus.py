@@ -143,7 +143,7 @@ class RecorderCollector(Collector):
 
 def _checked(labels: object) -> dict[str, str]:
     if not isinstance(labels, Mapping | None):
-        problem = f"must be a dict of names and values, not {type(labels).__name__}"
+        problem = arguments.must_be("a dict of names and values", labels)
         raise InvalidArgument("labels", problem)
     found = dict(labels or {})
     for name, value in found.items():

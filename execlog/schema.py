@@ -143,14 +143,12 @@ def dump_migrations(
         raise InvalidArgument("until", f"{until!r} comes before {after!r}")
     if end == begin:
         return []
-    scripts = [script("let_owner_create"), script("pin")]
+    scripts = [filled(script("let_owner_create"), where), _pin(where)]
     for file in files[begin:end]:
-        scripts += [f"-- migrations/{file.name}.sql\n\n{sent(file)}", _record(file)]
-    return [
-        statement
-        for text in [*scripts, script("unpin")]
-        for statement in portable.statements(filled(text, where))
-    ]
+        commented = f"-- migrations/{file.name}.sql\n\n{sent(file)}"
+        scripts += [filled(text, where) for text in (commented, _record(file))]
+    scripts.append(script("unpin"))
+    return [statement for text in scripts for statement in portable.statements(text)]
 
 
 def migration_names() -> list[str]:
@@ -198,11 +196,16 @@ async def _settings(connection: Connection, schema: str) -> AsyncIterator[None]:
     """Nothing ends what is long, and as `pin` says, until the block ends."""
     kept = await limits.held(connection)
     await limits.lift(connection)
-    await connection.execute(filled(script("pin"), schema), timeout=_QUICK_SECONDS)
+    await connection.execute(_pin(schema), timeout=_QUICK_SECONDS)
     yield
     # The transaction may be the caller's, and goes on.
     await limits.put_back(connection, kept)
     await connection.execute(script("unpin"), timeout=_QUICK_SECONDS)
+
+
+def _pin(schema: str) -> str:
+    become_owner = _statements(schema)["become_owner"].sql
+    return filled(script("pin"), schema, {"become_owner": become_owner})
 
 
 async def _limit(connection: Connection, schema: str, wait: str) -> None:

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from execlog.cli.cards import summary
+from execlog.cli.forms import print_text
 from execlog.cli.options import Dsn, Schema
 from execlog.cli.overview import timeline
 from execlog.cli.progress import progress
@@ -64,8 +65,7 @@ def migrate(
 
 
 def _print_script(statements: list[str], after: str | None) -> None:
-    for statement in statements:
-        print(f"{statement};\n")
+    print_text("".join(f"{statement};\n\n" for statement in statements))
     if not statements:
         print(f"execlog: nothing comes after {after}", file=sys.stderr)
 

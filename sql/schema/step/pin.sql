@@ -3,22 +3,13 @@
 -- the records, so that what a migration makes is the owner's too, whoever applies it. On a cluster each
 -- machine is told by one connection: of functions by no other than that which changed the tables.
 do $$
-declare
-    owner name;
 begin
     perform pg_catalog.set_config('execlog_migrate.search_path', pg_catalog.current_setting('search_path'), true);
     perform pg_catalog.set_config('execlog_migrate.role', pg_catalog.current_setting('role'), true);
-    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
-    select rolname
-    into owner
-    from pg_class
-    join pg_roles on pg_roles.oid = relowner
-    where pg_class.oid = to_regclass('execlog.schema_migration')
-        and rolname <> current_user
-        and pg_has_role(relowner, case when current_setting('server_version_num')::integer < 160000 then 'member' else 'set' end);
-    if owner is not null then
-        perform set_config('role', owner, true);
-    end if;
+    perform *
+    from (
+:become_owner
+    ) as become_owner;
     if to_regproc('pg_catalog.create_distributed_table') is not null then
         perform set_config('citus.multi_shard_modify_mode', 'sequential', true);
     end if;
