@@ -37,7 +37,7 @@ async def refuse(pool: Pool, sqlstate: str, when: str, *, by: str = "statement")
 
 
 async def accept(pool: Pool) -> None:
-    """The trigger is gone. A recorder at its commit locks in another order: then it is tried again."""
+    """Drops the trigger; again, if a recorder at its commit holds its locks in another order."""
     for _ in range(20):
         with contextlib.suppress(asyncpg.DeadlockDetectedError):
             await pool.execute(f"drop trigger refuse on {TABLE}")
