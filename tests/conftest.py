@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -22,6 +23,9 @@ from tests import databases, pooler, server
 from tests.oracle import EXAMPLES
 from tests.types import Pool
 
+# A shell's background jobs ignore it, and so would all that the tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("own", max_examples=10 * EXAMPLES)
 settings.load_profile("own")
 _served = pytest.StashKey[str]()
