@@ -60,11 +60,16 @@ class ActivityBuckets:
         inner = [self.since + self._first() + n * self.width for n in range(rest + 1)]
         return [self.since, *inner]
 
-    def arguments(self) -> tuple[datetime, datetime, datetime, int, int, int]:
+    def arguments(self) -> dict[str, object]:
         """What sql/activity.sql wants beside the realms and strategies. Never raises."""
-        widths = self._first() // _MICROSECOND, self.width // _MICROSECOND
-        earlier = before(self.since, self.until)
-        return earlier, self.since, self.until, *widths, len(self.starts())
+        return {
+            "before": before(self.since, self.until),
+            "since": self.since,
+            "until": self.until,
+            "first_us": self._first() // _MICROSECOND,
+            "width_us": self.width // _MICROSECOND,
+            "buckets": len(self.starts()),
+        }
 
     def filled(self, record: asyncpg.Record) -> StrategyActivity:
         """The model of a row of sql/activity.sql. Never raises for such a row."""

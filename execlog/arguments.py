@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from execlog.errors import InvalidArgument
@@ -192,15 +193,14 @@ def window(since: object, until: object) -> tuple[datetime | None, datetime | No
     return begin, end
 
 
-def scope(
-    strategy_id: object, since: object, until: object
-) -> tuple[str, datetime | None, datetime | None]:
-    """A strategy and a window: the first parameters of most statements.
+def scope(strategy_id: object, since: object, until: object) -> dict[str, Any]:
+    """A strategy and a window, as the parameters of a statement are called.
 
     Raises:
         InvalidArgument: See `name` and `window`.
     """
-    return name("strategy_id", strategy_id), *window(since, until)
+    begin, end = window(since, until)
+    return {"strategy_id": name("strategy_id", strategy_id), "since": begin, "until": end}
 
 
 def time(argument: str, value: object) -> datetime | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 import asyncpg
 
@@ -19,36 +19,14 @@ from execlog.metrics import (
 from execlog.models import DurationPercentiles
 from execlog.page import StrategyReport, strategy_report
 from execlog.ranking import RankBy, Ranking
-from execlog.resources import folder
 from execlog.slices import sliced
-from execlog.statements import Statement, load_statements
-from execlog.store import Store
-from execlog.template import SCHEMA
-from execlog.timeseries import TimeseriesBucket, before, cut
+from execlog.timeseries import TimeseriesBucket, cut
 
-__all__ = ["Dashboard", "RankBy", "fallbacks"]
-
-Scope = tuple[datetime | None, datetime | None, list[str] | None]
+__all__ = ["Dashboard", "RankBy"]
 
 
 class Dashboard(Ranking):
-    """Adds the card of a strategy, two side by side, its time series, and all that its page shows.
-
-    Args:
-        store: What the statements are sent to.
-        statements: The statement of each method by its name.
-        fallbacks: The statements for where the server has no percentiles.
-    """
-
-    def __init__(
-        self,
-        store: Store,
-        statements: Mapping[str, Statement],
-        fallbacks: Mapping[str, Statement],
-    ) -> None:
-        """Takes the parts. Never raises."""
-        super().__init__(store, statements)
-        self._fallbacks = fallbacks
+    """Adds the card of a strategy, two side by side, its time series, and all of its page."""
 
     async def metrics(
         self,
@@ -80,9 +58,10 @@ class Dashboard(Ranking):
             StoreUnavailable: The server is away, or out of time for the rest of the card too.
             QueryRejected: The server refuses.
         """
-        name, begin, end = arguments.scope(strategy_id, since, until)
-        scope = (begin, end, arguments.texts("realm_id", realm_id))
-        [(_, card)] = await self._cards("metrics", (name,), scope, timeout)
+        scope = arguments.scope(strategy_id, since, until)
+        scope["realm_ids"] = arguments.texts("realm_id", realm_id)
+        names = {"strategy_id": scope.pop("strategy_id")}
+        [(_, card)] = await self._cards("metrics", names, scope, timeout)
         return card
 
     async def compare(
@@ -112,8 +91,10 @@ class Dashboard(Ranking):
             StoreUnavailable: The server is away, or out of time for the rest of the cards too.
             QueryRejected: The server refuses.
         """
-        names = (arguments.name("a", a), arguments.name("b", b))
-        scope = (*arguments.window(since, until), arguments.texts("realm_id", realm_id))
+        names = {"a": arguments.name("a", a), "b": arguments.name("b", b)}
+        begin, end = arguments.window(since, until)
+        realms = arguments.texts("realm_id", realm_id)
+        scope = {"since": begin, "until": end, "realm_ids": realms}
         (row_a, card_a), (row_b, card_b) = await self._cards("compare", names, scope, timeout)
         return comparison(card_a, card_b, (row_a, row_b))
 
@@ -147,11 +128,10 @@ class Dashboard(Ranking):
             StoreUnavailable: The server is away or out of time.
             QueryRejected: The server refuses.
         """
-        name, begin, end = arguments.scope(strategy_id, since, until)
-        realms = arguments.texts("realm_id", realm_id)
-        buckets = cut(begin, end, bucket)
-        window = (buckets.since, buckets.until)
-        found = await self._fetch("timeseries", name, *window, realms, *buckets.arguments())
+        scope = arguments.scope(strategy_id, since, until)
+        scope["realm_ids"] = arguments.texts("realm_id", realm_id)
+        buckets = cut(scope["since"], scope["until"], bucket)
+        found = await self._fetch("timeseries", **scope | buckets.arguments())
         return await sliced(buckets.filled(found))
 
     async def report(
@@ -183,47 +163,33 @@ class Dashboard(Ranking):
             StoreUnavailable: The server is away or out of time.
             QueryRejected: The server refuses.
         """
-        name, begin, end = arguments.scope(strategy_id, since, until)
-        realms = arguments.texts("realm_id", realm_id)
+        scope = arguments.scope(strategy_id, since, until)
+        scope["realm_ids"] = arguments.texts("realm_id", realm_id)
         budget = arguments.seconds("timeout", timeout)
-        buckets = cut(begin, end, bucket)
-        window = (buckets.since, buckets.until)
-        values = (name, *window, realms, *buckets.arguments(), before(*window))
-        [record] = await self._store.fetch(self._statements["report"], *values, budget=budget)
-        return await strategy_report(record, strategy_id=name, buckets=buckets)
+        buckets = cut(scope["since"], scope["until"], bucket)
+        earlier = {f"{name}_before": value for name, value in buckets.before().arguments().items()}
+        query = self._statements["report"].query(**scope | buckets.arguments() | earlier)
+        [record] = await self._store.fetch(query, budget=budget)
+        return await strategy_report(record, strategy_id=scope["strategy_id"], buckets=buckets)
 
     async def _cards(
-        self, name: str, strategies: tuple[str, ...], scope: Scope, given: object
+        self, name: str, strategies: Mapping[str, str], scope: Mapping[str, Any], given: object
     ) -> list[tuple[asyncpg.Record, StrategyMetrics]]:
         """The card of each strategy, and the row that it was made of."""
         budget = arguments.seconds("timeout", given)
         deadline = self._store.deadline()
-        found = await self._fetch_timely(
-            name, *strategies, *scope, budget=budget, deadline=deadline
-        )
+        query = self._statements[name].query("percentiles", **strategies, **scope)
+        found = await self._fetch_timely(query, budget=budget, deadline=deadline)
         samples: list[DurationPercentiles | None] = [None] * len(strategies)
         if found is None:
-            card = self._fallbacks["metrics"]
             found, samples = [], []
-            for strategy in strategies:
-                found += await self._store.fetch(card, strategy, *scope, deadline=deadline)
-                sample = self._sample_percentiles(strategy, *scope, FRACTIONS, deadline)
-                samples.append(await sample)
-        window = scope[:2]
+            for strategy in strategies.values():
+                own = {"strategy_id": strategy, **scope}
+                card = self._statements["metrics"].query(**own)
+                found += await self._store.fetch(card, deadline=deadline)
+                samples.append(await self._sample_percentiles(FRACTIONS, deadline, **own))
+        window = scope["since"], scope["until"]
         return await sliced(
             (row, strategy_metrics(row, strategy_id=strategy, window=window, percentiles=sample))
-            for strategy, row, sample in zip(strategies, found, samples, strict=True)
+            for strategy, row, sample in zip(strategies.values(), found, samples, strict=True)
         )
-
-
-@functools.lru_cache
-def fallbacks(schema: str = SCHEMA) -> Mapping[str, Statement]:
-    """The statements for servers without percentiles, loaded once.
-
-    Args:
-        schema: Where the log is.
-
-    Raises:
-        QueryFileError: A file is missing, unknown or malformed.
-    """
-    return load_statements(folder("sql") / "fallback", {"metrics"}, schema)

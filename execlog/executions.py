@@ -17,7 +17,19 @@ from execlog.slices import sliced
 from execlog.statements import Statement
 from execlog.store import Store
 
-__all__ = ["Executions"]
+__all__ = ["LARGEST_PAGE", "Executions"]
+
+LARGEST_PAGE = 200
+"""Rows of a page at most; the limit within `sql/list_newest.sql` and `sql/list_executions.sql`."""
+
+# What a status that stands for several is, in the words of `sql/list_executions.sql`.
+_STATUSES: dict[str | None, list[str]] = {
+    None: [],
+    "ok": [],
+    "failed": ["failed"],
+    "errors": ["failed", "errors"],
+    "other": ["failed", "other"],
+}
 
 
 class Executions:
@@ -52,7 +64,7 @@ class Executions:
         """
         key = arguments.identifier("id", id)
         strategy = None if strategy_id is None else arguments.name("strategy_id", strategy_id)
-        found = await self._fetch("get", key, strategy)
+        found = await self._fetch("get", id=key, strategy_id=strategy)
         return self._row(found[0]) if found else None
 
     async def list_for_strategy(
@@ -77,14 +89,14 @@ class Executions:
             StoreUnavailable: The server is away or out of time.
             QueryRejected: The server refuses.
         """
-        found = await self._fetch(
-            "list_for_strategy",
-            arguments.name("strategy_id", strategy_id),
-            arguments.optional_text("status", status),
-            arguments.limit(limit, 200),
-            *_keyset(before),
+        wanted = arguments.optional_text("status", status)
+        return await self._newest(
+            *(["failed"] if wanted not in (None, "ok") else []),
+            strategy_id=arguments.name("strategy_id", strategy_id),
+            status=wanted,
+            limit=limit,
+            before=before,
         )
-        return await sliced(map(self._row, found))
 
     async def list_newest(
         self,
@@ -106,13 +118,13 @@ class Executions:
             StoreUnavailable: The server is away or out of time.
             QueryRejected: The server refuses.
         """
-        found = await self._fetch(
-            "list_newest",
-            arguments.optional_text("status", status),
-            arguments.limit(limit, 200),
-            *_keyset(before),
+        wanted = arguments.optional_text("status", status)
+        return await self._newest(
+            "of_all" if wanted in (None, "ok") else "failed_of_all",
+            status=wanted,
+            limit=limit,
+            before=before,
         )
-        return await sliced(map(self._row, found))
 
     async def list_executions(
         self,
@@ -173,19 +185,22 @@ class Executions:
             "max_points": max_points,
             "below_points": below_points,
         }
-        name, *window = arguments.scope(strategy_id, since, until)
+        scope = arguments.scope(strategy_id, since, until)
+        wanted = arguments.optional_text("status", status)
+        switches = _STATUSES.get(wanted, ["failed"])
         found = await self._fetch(
             "list_executions",
-            name,
-            arguments.texts("realm_id", realm_id),
-            *window,
-            arguments.optional_text("status", status),
-            arguments.optional_text("error_code", error_code),
-            arguments.optional_text("case_name", case_name),
-            *(arguments.number(bound, value) for bound, value in bounds.items()),
-            arguments.limit(limit, 200),
-            *_keyset(before),
-            arguments.flag("payloads", payloads),
+            *switches,
+            *_following(before, scope["since"], scope["until"]),
+            *_payloads(payloads),
+            **scope,
+            realm_ids=arguments.texts("realm_id", realm_id),
+            status=wanted if wanted == "ok" or wanted not in _STATUSES else None,
+            error_code=arguments.optional_text("error_code", error_code),
+            case_name=arguments.optional_text("case_name", case_name),
+            **{bound: arguments.number(bound, value) for bound, value in bounds.items()},
+            **_cursor(before),
+            limit=arguments.limit(limit, LARGEST_PAGE),
         )
         return await sliced(map(self._row, found))
 
@@ -218,16 +233,19 @@ class Executions:
             StoreUnavailable: The server is away or out of time.
             QueryRejected: The server refuses.
         """
-        found = await self._fetch(
-            "list_failures",
-            arguments.texts("realm_id", realm_id),
-            arguments.texts("strategy_id", strategy_id),
-            *arguments.window(since, until),
-            arguments.limit(limit, 200),
-            *_keyset(before),
-            arguments.flag("payloads", payloads),
+        realms = arguments.texts("realm_id", realm_id)
+        begin, end = arguments.window(since, until)
+        return await self._newest(
+            "failed_of_all",
+            *(["of_one_realm"] if realms is not None and len(realms) < 2 else []),
+            realm_ids=realms,
+            strategy_ids=arguments.texts("strategy_id", strategy_id),
+            since=begin,
+            until=end,
+            limit=limit,
+            before=before,
+            payloads=payloads,
         )
-        return await sliced(map(self._row, found))
 
     async def stream(
         self,
@@ -254,20 +272,62 @@ class Executions:
             QueryRejected: The server refuses.
         """
         strategy = None if strategy_id is None else arguments.name("strategy_id", strategy_id)
-        statement = self._statements["stream"]
-        found = self._store.stream(statement, strategy, *arguments.window(since, until))
+        begin, end = arguments.window(since, until)
+        query = self._statements["stream"].query(strategy_id=strategy, since=begin, until=end)
+        found = self._store.stream(query)
         async with contextlib.aclosing(found) as records:
             async for record in records:
                 yield self._row(record)
 
-    async def _fetch(self, name: str, *values: object) -> list[asyncpg.Record]:
-        return await self._store.fetch(self._statements[name], *values)
+    async def _newest(
+        self,
+        *switches: str,
+        limit: object,
+        before: object,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        realm_ids: list[str] | None = None,
+        payloads: object = True,
+        **filters: object,
+    ) -> list[StrategyExecutionLog]:
+        found = await self._fetch(
+            "list_newest",
+            *switches,
+            *_following(before, since, until),
+            *_payloads(payloads),
+            realm_ids=realm_ids,
+            since=since,
+            until=until,
+            **filters,
+            **_cursor(before),
+            limit=arguments.limit(limit, LARGEST_PAGE),
+        )
+        return await sliced(map(self._row, found))
+
+    async def _fetch(self, name: str, *switches: str, **values: object) -> list[asyncpg.Record]:
+        return await self._store.fetch(self._statements[name].query(*switches, **values))
 
 
-def _keyset(before: object) -> tuple[datetime | None, UUID | None]:
+def _payloads(payloads: object) -> list[str]:
+    return ["payloads"] if arguments.flag("payloads", payloads) else []
+
+
+def _cursor(before: object) -> dict[str, object]:
     """Where a page begins: the place of the last row of the page before."""
     if before is None:
-        return None, None
+        return {}
     if not isinstance(before, StrategyExecutionLog):
         raise InvalidArgument("before", "must be a row of the page before")
-    return arguments.time("before", before.created_at), arguments.identifier("before", before.id)
+    time, key = (
+        arguments.time("before", before.created_at),
+        arguments.identifier("before", before.id),
+    )
+    if time is None:
+        return {"before_undated_id": key}
+    return {"before_created_at": time, "before_id": key}
+
+
+def _following(before: object, since: datetime | None, until: datetime | None) -> list[str]:
+    """Whether rows without a time come after those that the cursor, which has one, finds."""
+    is_open = since is None and until is None
+    return ["undated_follow"] if is_open and "before_id" in _cursor(before) else []

@@ -11,7 +11,7 @@ import asyncpg
 from execlog.metrics import StrategyMetrics, strategy_metrics
 from execlog.models import Model
 from execlog.slices import Pace, sliced
-from execlog.timeseries import Buckets, TimeseriesBucket, before, bucket_of
+from execlog.timeseries import Buckets, TimeseriesBucket, bucket_of
 
 __all__ = ["StrategyReport", "strategy_report"]
 
@@ -56,7 +56,7 @@ async def strategy_report(
     window = buckets.since, buckets.until
     metrics = strategy_metrics(record, strategy_id=strategy_id, window=window)
     await pace.rest()
-    earlier = bucket_of(_row(json.loads(record["before"])), before(*window))
+    earlier = bucket_of(_row(json.loads(record["before"])), buckets.before().since)
     series = json.loads(record["timeseries"])
     await pace.rest()
     timeseries = await sliced(buckets.filled(map(_row, series)))

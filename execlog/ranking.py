@@ -21,6 +21,7 @@ __all__ = ["RankBy", "Ranking"]
 
 RankBy = Literal["p99", "failures", "error_rate", "runs"]
 _MOST_BUCKETS = 200
+_MOST_STRATEGIES = 50
 
 
 class Ranking(Runbook):
@@ -56,15 +57,17 @@ class Ranking(Runbook):
             StoreUnavailable: The server is away or out of time.
             QueryRejected: The server refuses.
         """
+        begin, end = arguments.window(since, until)
+        most = arguments.limit(limit, _MOST_STRATEGIES)
         found = await self._fetch(
             "rank_strategies",
-            arguments.texts("realm_id", realm_id),
-            arguments.texts("strategy_id", strategy_id),
-            *arguments.window(since, until),
-            arguments.one_of("by", by, get_args(RankBy)),
-            arguments.limit(limit, 50),
+            realm_ids=arguments.texts("realm_id", realm_id),
+            strategy_ids=arguments.texts("strategy_id", strategy_id),
+            since=begin,
+            until=end,
+            by=arguments.one_of("by", by, get_args(RankBy)),
+            limit=most,
         )
-        most = arguments.limit(limit, 50)
         if by == "p99" and found and found[0]["durations"] is not None:
             found = await finished(_slowest(found, most))
         return await sliced(map(_rank, found[:most]))
@@ -105,7 +108,9 @@ class Ranking(Runbook):
         if most > _MOST_BUCKETS:
             raise InvalidArgument("buckets", f"must be at most {_MOST_BUCKETS}")
         cuts = activity_buckets(*arguments.window(since, until), most)
-        found = await self._fetch("activity", realms, strategies, *cuts.arguments())
+        found = await self._fetch(
+            "activity", realm_ids=realms, strategy_ids=strategies, **cuts.arguments()
+        )
         return await sliced(map(cuts.filled, found))
 
 

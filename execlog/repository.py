@@ -1,4 +1,6 @@
-"""The repository: a method is one hand-written statement, `sql/<method>.sql`, and one round trip.
+"""The repository: a method is one hand-written statement and one round trip.
+
+The statement is `sql/<method>.sql`, or that of another method in a shape of its own.
 
 Every method checks its arguments before anything is sent and raises from one tree (`errors.py`):
 
@@ -14,12 +16,14 @@ import asyncio
 import functools
 import inspect
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
 from execlog import arguments
-from execlog.dashboard import Dashboard, fallbacks
+from execlog.copytext import COLUMNS
+from execlog.dashboard import Dashboard
 from execlog.errors import InvalidArgument
 from execlog.models import ErasedPart, StrategyExecutionLog
 from execlog.resources import folder
@@ -34,6 +38,8 @@ if TYPE_CHECKING:
 __all__ = ["StrategyExecutionLogRepository", "patient"]
 
 _ERASED_AT_ONCE = 20_000  # rows that are read in one transaction
+# The methods that ask another's statement.
+_SHARED = {"list_failures": "list_newest", "list_for_strategy": "list_newest"}
 
 
 class StrategyExecutionLogRepository(Dashboard):
@@ -58,7 +64,7 @@ class StrategyExecutionLogRepository(Dashboard):
     def __init__(self, pool: Pool, *, timeout: float = 30.0, schema: str = SCHEMA) -> None:
         """Takes the pool and loads the statements. Raises: see the class."""
         where = arguments.schema(schema)
-        super().__init__(Store(pool, timeout), statements(where), fallbacks(where))
+        super().__init__(Store(pool, timeout), statements(where))
 
     async def insert_row(self, row: StrategyExecutionLog | Mapping[str, Any]) -> None:
         """Stores one execution and commits.
@@ -74,7 +80,8 @@ class StrategyExecutionLogRepository(Dashboard):
             QueryRejected: The server refuses; sqlstate 23505: this id and time are stored already.
                 (A mapping without `id` is another execution each time.)
         """
-        await self._fetch("insert_row", *row_arguments(row, "row"))
+        values = row_arguments(row, "row")
+        await self._fetch("insert_row", **dict(zip(COLUMNS, values, strict=True)))
 
     async def insert_rows(self, rows: Iterable[StrategyExecutionLog | Mapping[str, Any]]) -> int:
         """Stores many executions by COPY, all or none, and answers how many.
@@ -113,7 +120,7 @@ class StrategyExecutionLogRepository(Dashboard):
         if not batch:
             return 0
         objects = b",".join(await _collected(json_objects(batch)))
-        [record] = await self._fetch("insert_missing", f"[{objects.decode()}]")
+        [record] = await self._fetch("insert_missing", rows=f"[{objects.decode()}]")
         stored: int = record["stored"]
         return stored
 
@@ -140,8 +147,10 @@ class StrategyExecutionLogRepository(Dashboard):
         counting = arguments.flag("only_count", only_count)
         before, found = None, 0
         while True:
-            erase = self._statements["erase"]
-            [part] = await self._store.fetch_long(erase, user, before, _ERASED_AT_ONCE, counting)
+            query = self._statements["erase"].query(
+                external_user_id=user, before=before, rows=_ERASED_AT_ONCE, only_count=counting
+            )
+            [part] = await self._store.fetch_long(query)
             before, found = part["reached"], found + part["found"]
             yield ErasedPart(executions=found, reached=aware(before))
             if before is None:
@@ -181,7 +190,8 @@ def statements(schema: str = SCHEMA) -> Mapping[str, Statement]:
         if inspect.iscoroutinefunction(member) or inspect.isasyncgenfunction(member)
         if not name.startswith("_")
     }
-    return load_statements(folder("sql"), methods, schema)
+    found = load_statements(folder("sql"), methods - _SHARED.keys(), schema)
+    return {**found, **{name: replace(found[file], name=name) for name, file in _SHARED.items()}}
 
 
 def _sequence(rows: object) -> list[object]:

@@ -143,11 +143,13 @@ def _copy_line(row: object, place: int) -> bytes:
 
 
 def _json_object(row: object, place: int) -> bytes:
-    values = row_arguments(row, f"rows[{place}]")
+    fields = dict(zip(COLUMNS, row_arguments(row, f"rows[{place}]"), strict=True))
+    trace = fields.pop("trace")
     # As it is, not escaped: a server of another encoding could not read the escapes.
-    return json.dumps(
-        dict(zip(COLUMNS, values, strict=True)), default=_text, ensure_ascii=False
-    ).encode()
+    text = json.dumps(fields, default=_text, ensure_ascii=False)
+    if trace is not None:  # JSON already
+        text = f'{text[:-1]}, "trace": {trace}}}'
+    return text.encode()
 
 
 def _some_at_a_time(texts: Iterable[bytes], separator: bytes) -> Iterator[bytes]:

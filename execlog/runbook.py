@@ -21,10 +21,14 @@ from execlog.percentiles import percentile_cont
 from execlog.rows import aware_fields
 from execlog.schema import migration_names
 from execlog.slices import sliced
+from execlog.statements import Query
 
-__all__ = ["Runbook"]
+__all__ = ["LARGEST_SAMPLE", "Runbook"]
 
-_LARGEST_SAMPLE = 5000
+LARGEST_SAMPLE = 5000
+"""Rows of a sample at most: the limit within `sql/sample_*.sql`."""
+
+_MOST_COUNTS = 50
 # No such function; not supported; no room to sort on disk, in memory, or by its own limit; and the
 # server's own limit of time.
 _NO_PERCENTILES = frozenset({"42883", "0A000", "53100", "53200", "53400", "57014"})
@@ -45,7 +49,7 @@ class Runbook(Executions):
             StoreUnavailable: The server is away or out of time.
             QueryRejected: The server refuses.
         """
-        found = await self._fetch("count_by_status", *arguments.scope(strategy_id, since, until))
+        found = await self._fetch("count_by_status", **arguments.scope(strategy_id, since, until))
         return {record["status"]: record["count"] for record in found}
 
     async def count_by_error_code(
@@ -67,7 +71,9 @@ class Runbook(Executions):
             QueryRejected: The server refuses.
         """
         scope = arguments.scope(strategy_id, since, until)
-        found = await self._fetch("count_by_error_code", *scope, arguments.limit(limit, 50))
+        found = await self._fetch(
+            "count_by_error_code", **scope, limit=arguments.limit(limit, _MOST_COUNTS)
+        )
         return [ErrorCodeCount(code=r["code"], count=r["count"]) for r in found]
 
     async def count_by_case_name(
@@ -89,7 +95,9 @@ class Runbook(Executions):
             QueryRejected: The server refuses.
         """
         scope = arguments.scope(strategy_id, since, until)
-        found = await self._fetch("count_by_case_name", *scope, arguments.limit(limit, 50))
+        found = await self._fetch(
+            "count_by_case_name", **scope, limit=arguments.limit(limit, _MOST_COUNTS)
+        )
         return [CaseNameCount(case_name=r["case_name"], count=r["count"]) for r in found]
 
     async def duration_and_nodes_summary(
@@ -104,7 +112,7 @@ class Runbook(Executions):
             QueryRejected: The server refuses.
         """
         scope = arguments.scope(strategy_id, since, until)
-        [record] = await self._fetch("duration_and_nodes_summary", *scope)
+        [record] = await self._fetch("duration_and_nodes_summary", **scope)
         return DurationAndNodesSummary(**dict(record))
 
     async def sample_durations(
@@ -128,9 +136,9 @@ class Runbook(Executions):
             QueryRejected: The server refuses.
         """
         scope = arguments.scope(strategy_id, since, until)
-        size = arguments.limit(limit, _LARGEST_SAMPLE)
+        size = arguments.limit(limit, LARGEST_SAMPLE)
         realms = arguments.texts("realm_id", realm_id)
-        found = await self._fetch("sample_durations", *scope, size, realms)
+        found = await self._fetch("sample_durations", **scope, realm_ids=realms, limit=size)
         return [record["duration_ms"] for record in found]
 
     async def sample_points(
@@ -150,8 +158,8 @@ class Runbook(Executions):
             QueryRejected: The server refuses.
         """
         scope = arguments.scope(strategy_id, since, until)
-        limit = arguments.limit(limit, _LARGEST_SAMPLE)
-        return [r["points"] for r in await self._fetch("sample_points", *scope, limit)]
+        size = arguments.limit(limit, LARGEST_SAMPLE)
+        return [r["points"] for r in await self._fetch("sample_points", **scope, limit=size)]
 
     async def duration_percentiles(
         self,
@@ -180,11 +188,10 @@ class Runbook(Executions):
         budget = arguments.seconds("timeout", timeout)
         written = f"{{{','.join(map(repr, wanted))}}}"
         deadline = self._store.deadline()
-        found = await self._fetch_timely(
-            "duration_percentiles", *scope, written, budget=budget, deadline=deadline
-        )
+        query = self._statements["duration_percentiles"].query(**scope, fractions=written)
+        found = await self._fetch_timely(query, budget=budget, deadline=deadline)
         if found is None:
-            return await self._sample_percentiles(*scope, None, wanted, deadline)
+            return await self._sample_percentiles(wanted, deadline, **scope, realm_ids=None)
         size = found[0]["sample_size"]
         values = [record["value_ms"] for record in found] if size else [0.0] * len(wanted)
         return DurationPercentiles(
@@ -237,33 +244,25 @@ class Runbook(Executions):
         return await sliced(StoredTable(**aware_fields(record)) for record in found)
 
     async def _fetch_timely(
-        self, name: str, *values: object, budget: float, deadline: float
+        self, query: Query, *, budget: float, deadline: float
     ) -> list[asyncpg.Record] | None:
         """None where the server can't compute percentiles, or not within the budget.
 
         A call has until its deadline, and half of that for this: the rest is for a sample.
         """
-        statement = self._statements[name]
         budget = min(budget, self._store.remaining(deadline) / 2)
         try:
-            return await self._store.fetch(statement, *values, budget=budget, deadline=deadline)
+            return await self._store.fetch(query, budget=budget, deadline=deadline)
         except (StoreUnavailable, SchemaOutdated, QueryRejected) as error:
             if isinstance(error.__cause__, TimeoutError) or error.sqlstate in _NO_PERCENTILES:
                 return None
             raise
 
     async def _sample_percentiles(
-        self,
-        strategy_id: str,
-        since: datetime | None,
-        until: datetime | None,
-        realms: list[str] | None,
-        fractions: tuple[float, ...],
-        deadline: float,
+        self, fractions: tuple[float, ...], deadline: float, **scope: object
     ) -> DurationPercentiles:
-        statement = self._statements["sample_durations"]
-        scope = (strategy_id, since, until, _LARGEST_SAMPLE, realms)
-        found = await self._store.fetch(statement, *scope, deadline=deadline)
+        query = self._statements["sample_durations"].query(**scope, limit=LARGEST_SAMPLE)
+        found = await self._store.fetch(query, deadline=deadline)
         sample = [record["duration_ms"] for record in found]
         return DurationPercentiles(
             fractions=fractions,

@@ -1,74 +1,139 @@
 """Loads the SQL files, once, and refuses to start on any doubt.
 
-A file's header is its contract: the question that it answers, one line a parameter, the columns
-that come back and the index that it must use.
+A file's header is its contract: the question that it answers, a line for each parameter, the
+columns that come back and the index that it must use.
 
     -- How many executions ended how.
     -- $1 strategy_id text
-    -- $2 since timestamptz?          (a question mark: may be NULL)
+    -- $2 since timestamptz?            (a filter: it may be left out)
+    -- $3 top integer? always           (is always sent, and may be NULL)
+    -- switch percentiles               (set by the method, never by a value of a user)
     -- Columns: status text, count bigint
     -- Index: strategy_execution_log_newest
 
-The whole file is sent, so that the header also says in `pg_stat_activity` what runs there. Filled
-in are the name of the schema, where it is another one, and other statements: a line `:metrics`
-stands for that of `metrics.sql`, whose parameters are then the first ones of the file.
+A line that ends in a mark is sent only where the mark holds, and parameters are numbered anew:
+
+    where strategy_id = $1::text
+        and created_at >= $2::timestamptz  -- if since
+
+A mark names filters and switches: `-- if since`, `-- if not since, percentiles`. A line that uses a
+filter is one whole condition, `and ...`, and is marked with it. What is chosen makes a shape of the
+statement: a text of its own, made when it is first asked for.
+
+Another file is included by a line `:metrics($1, $3, $4, percentiles)`: its parameters in its order,
+and its switches that are on (`not` before those that are off). If no parameters are said, they are
+those of the same names; so are the switches that are not said. A file of one line is an expression,
+and may be included within a line: `sum(:weight)`. What is only included lies in `part`.
+
+The header is sent too, so that `pg_stat_activity` says what runs there.
 """
 
 from __future__ import annotations
 
 import re
-import textwrap
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import zip_longest
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from execlog.errors import QueryFileError
+from execlog.sqlfile import NUMBER, Header, Line, Parameter, read_file
 from execlog.template import SCHEMA, filled
 
-__all__ = ["Parameter", "Statement", "load_statements"]
+__all__ = ["Parameter", "Query", "Shape", "Statement", "load_statements"]
 
-_PARAMETER = re.compile(r"-- \$(\d+) (\w+) ([a-z ]+(?:\[\])?)(\?)?")
-_FIELD = re.compile(r"-- (Columns|Index): (.+)")
+_REALMS = "realm_ids"
+_MOST_SHAPES = 256
 _COPY = re.compile(r'copy (?:\w+|"(?:[^"]|"")+")\.(\w+) \(([\w\s,]+)\) from stdin\b')
-_INCLUDED = re.compile(r"^( *):([a-z_]+)$", re.MULTILINE)
+_PARAMETER_LINE = re.compile(r"-- \$(\d+) (.+)")
 # At the beginning of a line: a comment may speak of one.
 _WRITE = re.compile(r"^\s*(?:copy|insert into|update|delete from) ", re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class Parameter:
-    """One `$n` of a statement: its name, its type in SQL and whether it may be NULL."""
+class Query(NamedTuple):
+    """A statement with its values: what is sent."""
 
     name: str
-    type: str
-    nullable: bool
+    sql: str
+    values: tuple[object, ...]
+
+
+class Shape(NamedTuple):
+    """The text of a statement for one choice of filters and switches, and its parameters."""
+
+    sql: str
+    parameters: tuple[Parameter, ...]
 
 
 @dataclass(frozen=True)
 class Statement:
-    """One SQL file.
-
-    `sql` is the whole file, for `schema`; `columns` is the header's text, `indexes` its names.
-    """
+    """One SQL file, with all that it includes, for the log in `schema`."""
 
     name: str
     schema: str
-    sql: str
-    question: str
-    parameters: tuple[Parameter, ...]
-    columns: str
-    indexes: tuple[str, ...]
+    _header: Header
+    _lines: tuple[Line, ...]
+    _shapes: dict[frozenset[str], Shape] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
+
+    @property
+    def question(self) -> str:
+        """The first line of the header. Never raises."""
+        return self._header.lines[0].removeprefix("--").strip()
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Those of the header. Never raises."""
+        return self._header.parameters
+
+    @property
+    def switches(self) -> frozenset[str]:
+        """Those of the header. Never raises."""
+        return self._header.switches
+
+    @property
+    def columns(self) -> str:
+        """What comes back, in the header's words. Never raises."""
+        return self._header.fields["Columns"]
+
+    @property
+    def indexes(self) -> tuple[str, ...]:
+        """What it must use. Never raises."""
+        named = self._header.fields["Index"]
+        return () if named == "none" else tuple(named.split(", "))
+
+    @property
+    def filters(self) -> frozenset[str]:
+        """The parameters that may be left out. Never raises."""
+        return frozenset(one.name for one in self.parameters if one.is_filter)
+
+    @property
+    def sql(self) -> str:
+        """Its text.
+
+        Raises:
+            QueryFileError: It has more than one.
+        """
+        if self.filters or self.switches:
+            raise QueryFileError(f"sql/{self.name}.sql is another text for each choice")
+        return self.shape(frozenset()).sql
+
+    @property
+    def text(self) -> str:
+        """The file with all that it includes, marks and all. Never raises."""
+        lines = [*self._header.lines, *map(_written, self._lines)]
+        return filled("\n".join(lines) + "\n", self.schema)
 
     @property
     def is_copy(self) -> bool:
         """Whether it is a COPY, which has no plan. Never raises."""
-        return _COPY.search(self.sql) is not None
+        return _COPY.search(self.text) is not None
 
     @property
     def writes(self) -> bool:
         """Whether it changes rows. Never raises."""
-        return _WRITE.search(self.sql) is not None
+        return _WRITE.search(self.text) is not None
 
     def copy_target(self) -> tuple[str, str, tuple[str, ...]]:
         """Schema, table and columns of a COPY statement.
@@ -76,11 +141,60 @@ class Statement:
         Raises:
             QueryFileError: The statement is no COPY.
         """
-        found = _COPY.search(self.sql)
+        found = _COPY.search(self.text)
         if found is None:
             raise QueryFileError(f"sql/{self.name}.sql is no COPY ... FROM STDIN")
         table, columns = found.groups()
         return self.schema, table, tuple(column.strip() for column in columns.split(","))
+
+    def query(self, *switches: str, **values: object) -> Query:
+        """The statement with these values.
+
+        Args:
+            switches: Those that are on.
+            values: The parameters by their names. A filter that is None is left out; that of realms
+                must be named even then, since without it the rows of all tenants are read.
+
+        Raises:
+            TypeError: A parameter or switch is missing, unknown, or would not be used.
+        """
+        filters = self.filters
+        known = {one.name for one in self.parameters}
+        if values.keys() - known or set(switches) - self.switches:
+            odd = sorted({*(values.keys() - known), *(set(switches) - self.switches)})
+            raise TypeError(f"{self.name} has no {', '.join(odd)}")
+        needed = known - filters | (known & {_REALMS})
+        if missing := needed - values.keys():
+            raise TypeError(f"{self.name} is told nothing of {', '.join(sorted(missing))}")
+        given = {name for name in filters if values.get(name) is not None}
+        shape = self.shape(frozenset(switches) | given)
+        return Query(
+            self.name, shape.sql, tuple(values[parameter.name] for parameter in shape.parameters)
+        )
+
+    def shape(self, chosen: frozenset[str]) -> Shape:
+        """The text for these filters and switches.
+
+        Raises:
+            TypeError: A filter of these is in no line that is sent.
+        """
+        found = self._shapes.get(chosen)
+        if found is None:
+            if len(self._shapes) >= _MOST_SHAPES:
+                self._shapes.pop(next(iter(self._shapes)))
+            found = self._shapes[chosen] = self._shape(chosen)
+        return found
+
+    def _shape(self, chosen: frozenset[str]) -> Shape:
+        lines = [line.text for line in self._lines if line.is_sent(chosen)]
+        used = sorted({int(number) for line in lines for number in NUMBER.findall(line)})
+        parameters = tuple(self.parameters[number - 1] for number in used)
+        if unused := (self.filters & chosen) - {one.name for one in parameters}:
+            raise TypeError(f"{self.name} does not use {', '.join(sorted(unused))} in this shape")
+        numbers = {str(old): str(new) for new, old in enumerate(used, 1)}
+        header = _numbered(self._header.lines, numbers)
+        body = (NUMBER.sub(lambda found: f"${numbers[found[1]]}", line) for line in lines)
+        return Shape(filled("\n".join([*header, *body]) + "\n", self.schema), parameters)
 
 
 def load_statements(
@@ -89,7 +203,7 @@ def load_statements(
     """Every `*.sql` of the folder by its stem, where stems and methods are the same names.
 
     Args:
-        folder: Where they lie.
+        folder: Where they lie. What they include may lie in `part` below it, too.
         methods: The names.
         schema: Where the log is.
 
@@ -97,6 +211,7 @@ def load_statements(
         QueryFileError: Lists each file that is missing, unknown or malformed.
     """
     files = {path.stem: path for path in sorted(folder.glob("*.sql"))}
+    parts = {path.stem: path for path in sorted((folder / "part").glob("*.sql"))}
     expected = set(methods)
     faults = [f"{name}.sql: missing" for name in sorted(expected - files.keys())]
     statements = {}
@@ -105,7 +220,7 @@ def load_statements(
             faults.append(f"{path.name}: no method of this name")
             continue
         try:
-            statements[stem] = _parse(stem, files, schema)
+            statements[stem] = _load(stem, {**parts, **files}, schema)
         except ValueError as error:
             faults.append(f"{path.name}: {error}")
     if faults:
@@ -113,66 +228,25 @@ def load_statements(
     return statements
 
 
-def _parse(name: str, files: Mapping[str, Path], schema: str) -> Statement:
-    """Raises ValueError, which says what is wrong with the file (UnicodeDecodeError is one too)."""
-    header, body = _read(files[name])
-    own = _listed(header)
-    body = _INCLUDED.sub(lambda found: _included(found[2], found[1], own, files), body)
-    if not body.strip():
-        raise ValueError("has no statement")
-    if ";" in body:
-        raise ValueError("holds a semicolon; one statement a file, without its end")
-    if not header:
-        raise ValueError("has no header")
-    parameters = _parameters(header, body)
-    fields = {found[1]: found[2] for line in header if (found := _FIELD.fullmatch(line))}
-    if missing := {"Columns", "Index"} - fields.keys():
+def _load(name: str, files: Mapping[str, Path], schema: str) -> Statement:
+    """Raises ValueError, which says what is wrong with the file."""
+    header, lines = read_file(name, files)
+    if missing := {"Columns", "Index"} - header.fields.keys():
         raise ValueError(f"has no line {' and no line '.join(sorted(missing))} in its header")
-    indexes = () if fields["Index"] == "none" else tuple(fields["Index"].split(", "))
-    question = header[0].removeprefix("--").strip()
-    sql = filled("\n".join([*header, body]), schema)
-    return Statement(name, schema, sql, question, parameters, fields["Columns"], indexes)
+    return Statement(name, schema, header, tuple(lines))
 
 
-def _read(path: Path) -> tuple[list[str], str]:
-    """The lines of a file's header, and what follows them."""
-    data = path.read_bytes()
-    if data.startswith(b"\xef\xbb\xbf"):
-        raise ValueError("begins with a byte order mark")
-    if b"\r" in data:
-        raise ValueError("holds a carriage return")
-    lines = data.decode().split("\n")
-    end = next((i for i, line in enumerate(lines) if line[:2] != "--"), len(lines))
-    return lines[:end], "\n".join(lines[end:])
+def _numbered(header: Iterable[str], numbers: Mapping[str, str]) -> Iterator[str]:
+    """The header for a shape: what it does not have is not in it."""
+    for line in header:
+        found = _PARAMETER_LINE.fullmatch(line)
+        if found is None:
+            if not line.startswith("-- switch "):
+                yield line
+        elif found[1] in numbers:
+            yield f"-- ${numbers[found[1]]} {found[2]}"
 
 
-def _included(name: str, indent: str, own: Sequence[Parameter], files: Mapping[str, Path]) -> str:
-    """The statement of another file, to stand in one that has these parameters."""
-    if name not in files:
-        raise ValueError(f"includes {name}.sql, which is missing")
-    header, body = _read(files[name])
-    if _INCLUDED.search(body):
-        raise ValueError(f"includes {name}.sql, which includes another")
-    wanted = _parameters(header, body)
-    for one, given in zip_longest(wanted, own[: len(wanted)]):
-        fits = given is not None and (one.name, one.type) == (given.name, given.type)
-        if not fits or (given.nullable and not one.nullable):
-            raise ValueError(f"includes {name}.sql, and has no {one.name} as it has")
-    return textwrap.indent(body.rstrip("\n"), indent)
-
-
-def _parameters(header: Sequence[str], body: str) -> tuple[Parameter, ...]:
-    found = _listed(header)
-    used = {int(number) for number in re.findall(r"\$(\d+)", body)}
-    if used != set(range(1, len(found) + 1)):
-        raise ValueError("uses other parameters than its header names")
-    return found
-
-
-def _listed(header: Sequence[str]) -> tuple[Parameter, ...]:
-    """The parameters that a header names."""
-    found = [match for line in header if (match := _PARAMETER.fullmatch(line))]
-    numbers = [int(match[1]) for match in found]
-    if numbers != list(range(1, len(numbers) + 1)):
-        raise ValueError("has a gap in the parameters of its header")
-    return tuple(Parameter(match[2], match[3], match[4] == "?") for match in found)
+def _written(line: Line) -> str:
+    marks = [*sorted(line.wanted), *(f"not {name}" for name in sorted(line.unwanted))]
+    return f"{line.text}  -- if {', '.join(marks)}" if marks else line.text

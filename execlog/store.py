@@ -15,7 +15,7 @@ from execlog.copytext import NULL
 from execlog.errors import InvalidArgument, StoreUnavailable, driver_errors, pool_errors
 from execlog.farewell import Farewell
 from execlog.resources import folder
-from execlog.statements import Statement
+from execlog.statements import Query, Statement
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -60,16 +60,15 @@ class Store:
 
     async def fetch(
         self,
-        statement: Statement,
-        *values: object,
+        query: Query,
+        *,
         budget: float | None = None,
         deadline: float | None = None,
     ) -> list[asyncpg.Record]:
         """The rows that a statement answers.
 
         Args:
-            statement: The statement.
-            values: Its parameters.
+            query: The statement with its values.
             budget: Seconds that the server may take, where they are less than what is left.
             deadline: Of a call that sends more than this statement.
 
@@ -79,12 +78,12 @@ class Store:
                 TimeoutError, or the sqlstate is 57014.
             QueryRejected: The server refuses.
         """
-        with driver_errors(statement.name):
-            async with self._connection(statement.name, deadline) as (connection, remaining):
+        with driver_errors(query.name):
+            async with self._connection(query.name, deadline) as (connection, remaining):
                 limit = remaining if budget is None else min(budget, remaining)
-                return await connection.fetch(statement.sql, *values, timeout=limit)
+                return await connection.fetch(query.sql, *query.values, timeout=limit)
 
-    async def fetch_long(self, statement: Statement, *values: object) -> list[asyncpg.Record]:
+    async def fetch_long(self, query: Query) -> list[asyncpg.Record]:
         """The same as `fetch`, without the server's limits: only the time of a call ends it.
 
         It takes a transaction of its own, for a limit that ends a statement is set before it.
@@ -94,10 +93,10 @@ class Store:
             StoreUnavailable: The server is away or out of time.
             QueryRejected: The server refuses.
         """
-        async with self._lifted(statement.name) as (connection, remaining):
-            return await connection.fetch(statement.sql, *values, timeout=remaining)
+        async with self._lifted(query.name) as (connection, remaining):
+            return await connection.fetch(query.sql, *query.values, timeout=remaining)
 
-    async def stream(self, statement: Statement, *values: object) -> AsyncGenerator[asyncpg.Record]:
+    async def stream(self, query: Query) -> AsyncGenerator[asyncpg.Record]:
         """The rows that a statement answers, a few hundred at a time, from one snapshot.
 
         Each step has the time that a call has, and all of it as long as it takes: the session's
@@ -110,8 +109,8 @@ class Store:
             StoreUnavailable: The server is away or out of time.
             QueryRejected: The server refuses.
         """
-        with driver_errors(statement.name):
-            async with self._connection(statement.name) as (connection, remaining):
+        with driver_errors(query.name):
+            async with self._connection(query.name) as (connection, remaining):
                 transaction = connection.transaction(readonly=True)
                 async with asyncio.timeout(remaining):
                     await transaction.start()
@@ -120,8 +119,8 @@ class Store:
                     await connection.fetch(_lift_limits(), timeout=remaining)
                     # Prepared anew, whatever the pool keeps: a plan for any parameters would sort
                     # where one for these walks along an index.
-                    prepared = await connection.prepare(statement.sql, timeout=remaining)
-                    cursor = await prepared.cursor(*values, timeout=remaining)
+                    prepared = await connection.prepare(query.sql, timeout=remaining)
+                    cursor = await prepared.cursor(*query.values, timeout=remaining)
                     while rows := await cursor.fetch(_STREAMED_AT_ONCE, timeout=self._timeout):
                         farewell.rest()
                         for row in rows:
@@ -136,14 +135,11 @@ class Store:
                 async with asyncio.timeout(self._timeout):
                     await transaction.commit()
 
-    async def explain(
-        self, statement: Statement, *values: object, analyze: bool = False
-    ) -> list[str]:
+    async def explain(self, query: Query, *, analyze: bool = False) -> list[str]:
         """The lines of the plan that the server makes for these parameters, and no others.
 
         Args:
-            statement: The statement; a COPY has no plan.
-            values: Its parameters.
+            query: The statement with its values; a COPY has no plan.
             analyze: Carry it out too, in a transaction that can't write, and tell what was read.
 
         Raises:
@@ -152,10 +148,10 @@ class Store:
             QueryRejected: The server refuses.
         """
         options = "(analyze, buffers)" if analyze else ""
-        with driver_errors(statement.name):
-            async with self._connection(statement.name) as (connection, remaining):
+        with driver_errors(query.name):
+            async with self._connection(query.name) as (connection, remaining):
                 async with asyncio.timeout(remaining), connection.transaction(readonly=True):
-                    found = await connection.fetch(f"explain {options} {statement.sql}", *values)
+                    found = await connection.fetch(f"explain {options} {query.sql}", *query.values)
         return [record[0] for record in found]
 
     async def copy(self, statement: Statement, lines: Iterable[bytes]) -> None:
@@ -216,13 +212,13 @@ class PatientStore(Store):
 
     async def fetch(
         self,
-        statement: Statement,
-        *values: object,
+        query: Query,
+        *,
         budget: float | None = None,
         deadline: float | None = None,
     ) -> list[asyncpg.Record]:
         """As `fetch_long`; the limits given are those of a call. Raises: see there."""
-        return await self.fetch_long(statement, *values)
+        return await self.fetch_long(query)
 
     async def copy(self, statement: Statement, lines: Iterable[bytes]) -> None:
         """As that of `Store`. Raises: see there."""

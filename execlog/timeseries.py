@@ -62,11 +62,22 @@ class Buckets:
     width: timedelta
     count: int
 
-    def arguments(self) -> tuple[int, int]:
-        """Width and number, as sql/timeseries.sql wants them. Never raises."""
+    def arguments(self) -> dict[str, object]:
+        """What sql/timeseries.sql wants beside the strategy and realms. Never raises."""
         # A bucket that is wider than the window is as good as the window, and may not be a bigint.
         width = min(self.width, self.until - self.since + _MICROSECOND)
-        return width // _MICROSECOND, self.count
+        return {
+            "since": self.since,
+            "until": self.until,
+            "width_us": width // _MICROSECOND,
+            "buckets": self.count,
+        }
+
+    def before(self) -> Buckets:
+        """The window of the same length that ends just before this one, uncut. Never raises."""
+        since = before(self.since, self.until)
+        until = max(self.since - _MICROSECOND, since)
+        return Buckets(since, until, until - since + _MICROSECOND, 1)
 
     def filled(self, records: Iterable[Row]) -> Iterator[TimeseriesBucket]:
         """The rows of sql/timeseries.sql as models. Never raises for such rows."""

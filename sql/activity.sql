@@ -12,10 +12,9 @@
 --
 -- Buckets that hold anything, as JSON: number, runs, failures. The window before is bucket -1.
 -- Rollups for the whole hours and minutes of each bucket, rows for its ragged ends: counts are exact either
--- way. Buckets that begin and end with an hour are a few rollups each, so all but the first, of $6
--- microseconds, and the last are $7 wide from a multiple of it on.
--- All strategies of a time are read by the time, some by their names: lists of their own. The index by
--- name holds no realm, so that runs of some realms are one more.
+-- way. Buckets that begin and end with an hour are a few rollups each, so all but the
+-- first, of first_us, and the last are width_us wide from a multiple of it on.
+-- All strategies of a time are read by the time, some by their names.
 -- A row stands for 1/sample_rate executions, and for a thousand million at most.
 with bucket as materialized (
     select
@@ -64,60 +63,15 @@ execution as not materialized (
             status,
             sample_rate
         from execlog.strategy_execution_log
-        where strategy_id is distinct from ''
-            and ($1::text[] is null or realm_id = any($1::text[]))
-            and created_at >= $3::timestamptz
+        where created_at >= $3::timestamptz
             and created_at <= $5::timestamptz
             and created_at >= part.begins
             and created_at <= part.ends
+            and strategy_id is distinct from ''  -- if not strategy_ids
+            and strategy_id = any($2::text[])  -- if strategy_ids
+            and realm_id = any($1::text[])  -- if realm_ids
     ) as stored
     where part.grain is null
-        and $2::text[] is null
-    union all
-    select
-        part.number,
-        stored.strategy_id,
-        stored.status,
-        stored.sample_rate
-    from part
-    cross join lateral (
-        select
-            strategy_id,
-            status,
-            sample_rate
-        from execlog.strategy_execution_log
-        where strategy_id = any($2::text[])
-            and created_at >= $3::timestamptz
-            and created_at <= $5::timestamptz
-            and created_at >= part.begins
-            and created_at <= part.ends
-    ) as stored
-    where part.grain is null
-        and $2::text[] is not null
-        and $1::text[] is null
-    union all
-    select
-        part.number,
-        stored.strategy_id,
-        stored.status,
-        stored.sample_rate
-    from part
-    cross join lateral (
-        select
-            strategy_id,
-            status,
-            sample_rate
-        from execlog.strategy_execution_log
-        where strategy_id = any($2::text[])
-            and realm_id = any($1::text[])
-            and created_at >= $3::timestamptz
-            and created_at <= $5::timestamptz
-            and created_at >= part.begins
-            and created_at <= part.ends
-    ) as stored
-    where part.grain is null
-        and $2::text[] is not null
-        and $1::text[] is not null
 ),
 counted as (
     select
@@ -125,8 +79,8 @@ counted as (
         strategy_id,
         count(*) as runs,
         count(*) filter (where status <> 'ok') as failures,
-        coalesce(sum(1 / greatest(sample_rate, 1e-9)) filter (where status in ('error', 'timeout', 'limit')), 0) as failed_weight,
-        coalesce(sum(1 / greatest(sample_rate, 1e-9)) filter (where status not in ('error', 'timeout', 'limit')), 0) as other_weight
+        coalesce(sum(:weight) filter (where :is_error), 0) as failed_weight,
+        coalesce(sum(:weight) filter (where not :is_error), 0) as other_weight
     from execution
     group by number, strategy_id
     union all
@@ -150,35 +104,10 @@ counted as (
         where grain = part.grain
             and begins >= part.begins
             and begins <= part.ends
-            and ($1::text[] is null or realm_id = any($1::text[]))
+            and strategy_id = any($2::text[])  -- if strategy_ids
+            and realm_id = any($1::text[])  -- if realm_ids
         group by strategy_id
     ) as rolled
-    where $2::text[] is null
-    union all
-    select
-        part.number,
-        rolled.strategy_id,
-        rolled.runs,
-        rolled.failures,
-        rolled.failed_weight,
-        rolled.other_weight
-    from part
-    cross join lateral (
-        select
-            strategy_id,
-            sum(ok + error + timeout + "limit" + other)::bigint as runs,
-            sum(error + timeout + "limit" + other)::bigint as failures,
-            sum(failed_weight) as failed_weight,
-            sum(ok_weight + other_weight) as other_weight
-        from execlog.rollup
-        where grain = part.grain
-            and begins >= part.begins
-            and begins <= part.ends
-            and strategy_id = any($2::text[])
-            and ($1::text[] is null or realm_id = any($1::text[]))
-        group by strategy_id
-    ) as rolled
-    where $2::text[] is not null
 ),
 run as (
     select

@@ -8,20 +8,10 @@
 select
     case_name,
     count(*) as count
-from (
-    select case_name
-    from execlog.strategy_execution_log
-    where strategy_id = $1::text
-        and created_at >= coalesce($2::timestamptz, '-infinity')
-        and created_at <= coalesce($3::timestamptz, 'infinity')
-    union all
-    select case_name
-    from execlog.strategy_execution_log
-    where strategy_id = $1::text
-        and created_at is null
-        and $2::timestamptz is null
-        and $3::timestamptz is null
-) as execution
+from execlog.strategy_execution_log
+where strategy_id = $1::text
+    and created_at >= $2::timestamptz  -- if since
+    and created_at <= $3::timestamptz  -- if until
 group by case_name
 order by count(*) desc, case_name nulls last
 limit $4::bigint

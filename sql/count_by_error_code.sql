@@ -8,22 +8,11 @@
 select
     error_code as code,
     count(*) as count
-from (
-    select error_code
-    from execlog.strategy_execution_log
-    where strategy_id = $1::text
-        and error_code is not null
-        and created_at >= coalesce($2::timestamptz, '-infinity')
-        and created_at <= coalesce($3::timestamptz, 'infinity')
-    union all
-    select error_code
-    from execlog.strategy_execution_log
-    where strategy_id = $1::text
-        and error_code is not null
-        and created_at is null
-        and $2::timestamptz is null
-        and $3::timestamptz is null
-) as execution
+from execlog.strategy_execution_log
+where strategy_id = $1::text
+    and error_code is not null
+    and created_at >= $2::timestamptz  -- if since
+    and created_at <= $3::timestamptz  -- if until
 group by error_code
 order by count(*) desc, error_code
 limit $4::bigint

@@ -18,23 +18,7 @@ select
     coalesce(sum(nodes_executed)::double precision / count(*), 0) as nodes_avg,
     coalesce(max(nodes_executed), 0) as nodes_max,
     coalesce(sum(points), 0) as points_sum
-from (
-    select
-        duration_ms,
-        nodes_executed,
-        points
-    from execlog.strategy_execution_log
-    where strategy_id = $1::text
-        and created_at >= coalesce($2::timestamptz, '-infinity')
-        and created_at <= coalesce($3::timestamptz, 'infinity')
-    union all
-    select
-        duration_ms,
-        nodes_executed,
-        points
-    from execlog.strategy_execution_log
-    where strategy_id = $1::text
-        and created_at is null
-        and $2::timestamptz is null
-        and $3::timestamptz is null
-) as execution
+from execlog.strategy_execution_log
+where strategy_id = $1::text
+    and created_at >= $2::timestamptz  -- if since
+    and created_at <= $3::timestamptz  -- if until

@@ -15,20 +15,10 @@ from (
     select
         percentile_cont($4::text::double precision[]) within group (order by duration_ms) as values_ms,
         count(*) as sample_size
-    from (
-        select duration_ms
-        from execlog.strategy_execution_log
-        where strategy_id = $1::text
-            and created_at >= coalesce($2::timestamptz, '-infinity')
-            and created_at <= coalesce($3::timestamptz, 'infinity')
-        union all
-        select duration_ms
-        from execlog.strategy_execution_log
-        where strategy_id = $1::text
-            and created_at is null
-            and $2::timestamptz is null
-            and $3::timestamptz is null
-    ) as execution
+    from execlog.strategy_execution_log
+    where strategy_id = $1::text
+        and created_at >= $2::timestamptz  -- if since
+        and created_at <= $3::timestamptz  -- if until
 ) as percentile
 left join lateral unnest(values_ms) with ordinality as value (value_ms, place) on true
 order by place

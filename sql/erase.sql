@@ -1,12 +1,12 @@
 -- Blanks who it was, and what the runs for them saw, in the next part of the log; newest first.
 -- $1 external_user_id text
--- $2 before timestamptz?
+-- $2 before timestamptz? always
 -- $3 rows bigint
 -- $4 only_count boolean
 -- Columns: found bigint, reached timestamptz?
 -- Index: strategy_execution_log_time
 --
--- A part is what lies between the last one and the time of the $3-rd row after it, rows of that very
+-- A part is what lies between the last one and the time of so many rows after it, rows of that very
 -- time included; reached is that time, and NULL where this was the last part, with which those without a
 -- time go too. Nothing says whose a row is but the row: all are read, none is kept for long.
 -- "is distinct from" leaves out the part's end, which the index condition has to hold.

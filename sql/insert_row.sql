@@ -1,47 +1,28 @@
 -- Stores one execution. The trace crosses the wire as text, so a json codec on the pool changes nothing.
 -- $1 id uuid
--- $2 created_at timestamptz?
+-- $2 created_at timestamptz? always
 -- $3 strategy_id text
 -- $4 strategy_version integer
 -- $5 strategy_type text
--- $6 realm_id text?
--- $7 external_game_id text?
--- $8 external_task_id text?
--- $9 external_user_id text?
+-- $6 realm_id text? always
+-- $7 external_game_id text? always
+-- $8 external_task_id text? always
+-- $9 external_user_id text? always
 -- $10 status text
--- $11 error_code text?
--- $12 points double precision?
--- $13 case_name text?
+-- $11 error_code text? always
+-- $12 points double precision? always
+-- $13 case_name text? always
 -- $14 duration_ms double precision
 -- $15 nodes_executed integer
--- $16 trace text?
+-- $16 trace text? always
 -- $17 sampled boolean
 -- $18 sample_rate double precision
--- $19 parent_strategy_id text?
--- $20 notes text?
+-- $19 parent_strategy_id text? always
+-- $20 notes text? always
 -- Columns: none
 -- Index: none
 insert into execlog.strategy_execution_log (
-    id,
-    created_at,
-    strategy_id,
-    strategy_version,
-    strategy_type,
-    realm_id,
-    external_game_id,
-    external_task_id,
-    external_user_id,
-    status,
-    error_code,
-    points,
-    case_name,
-    duration_ms,
-    nodes_executed,
-    trace,
-    sampled,
-    sample_rate,
-    parent_strategy_id,
-    notes
+    :names
 ) values (
     $1::uuid,
     $2::timestamptz,

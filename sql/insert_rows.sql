@@ -5,24 +5,5 @@
 -- Columns: none
 -- Index: none
 copy execlog.strategy_execution_log (
-    id,
-    created_at,
-    strategy_id,
-    strategy_version,
-    strategy_type,
-    realm_id,
-    external_game_id,
-    external_task_id,
-    external_user_id,
-    status,
-    error_code,
-    points,
-    case_name,
-    duration_ms,
-    nodes_executed,
-    trace,
-    sampled,
-    sample_rate,
-    parent_strategy_id,
-    notes
+    :names
 ) from stdin (format text, null e'\x01')

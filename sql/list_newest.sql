@@ -1,105 +1,46 @@
--- The newest executions of all strategies, or those of one status, a page at a time.
--- $1 status text?
--- $2 limit bigint
--- $3 before_created_at timestamptz?
--- $4 before_id uuid?
+-- The newest executions, or the newest failures, a page at a time.
+-- $1 realm_ids text[]?
+-- $2 strategy_id text?
+-- $3 strategy_ids text[]?
+-- $4 status text?
+-- $5 since timestamptz?
+-- $6 until timestamptz?
+-- $7 before_created_at timestamptz?
+-- $8 before_id uuid?
+-- $9 before_undated_id uuid?
+-- $10 limit bigint
+-- switch of_all
+-- switch failed
+-- switch failed_of_all
+-- switch of_one_realm
+-- switch undated_follow
+-- switch payloads
 -- Columns: StrategyExecutionLog
--- Index: strategy_execution_log_time, strategy_execution_log_newest_failures
+-- Index: strategy_execution_log_time, strategy_execution_log_newest, strategy_execution_log_failures, strategy_execution_log_newest_failures, strategy_execution_log_realm_failures
 --
--- Four lists, each in the order of an index: with a time or without, and those that failed apart. A call
--- reads two at most, and no further than a page: see list_for_strategy.sql, which also says why a list
--- that is not read has NULL as its bound, and why the page's limit stands within. Where one status is
--- asked for, the others among the failures are passed over.
+-- Each shape is a walk along one index: by time for all, and of one strategy; failures have indexes of
+-- their own, of a strategy, of all and of a realm. The switches say what the planner must read to take it.
+-- Rows without a time come after all others. They follow a cursor with a time as a list of their own, since
+-- no condition of an index finds both; a page that begins among them has a cursor without a time.
+-- The limit of 200, the largest page, lets the planner see that a page is cheap whatever the limit is:
+-- then one plan serves all calls, and none is planned again.
+-- One realm is looked for as a list, and ordered by it too: then no other index has that order, and the
+-- planner, which may not know how few failures it has, does not look for it among those of all.
 select
-    (page.log).id,
-    (page.log).created_at,
-    (page.log).strategy_id,
-    (page.log).strategy_version,
-    (page.log).strategy_type,
-    (page.log).realm_id,
-    (page.log).external_game_id,
-    (page.log).external_task_id,
-    (page.log).external_user_id,
-    (page.log).status,
-    (page.log).error_code,
-    (page.log).points,
-    (page.log).case_name,
-    (page.log).duration_ms,
-    (page.log).nodes_executed,
-    (page.log).trace::text as trace,
-    (page.log).sampled,
-    (page.log).sample_rate,
-    (page.log).parent_strategy_id,
-    (page.log).notes
+    :columns
 from (
-    select
-        log,
-        created_at,
-        id
+    select *
     from (
         (
-            select log, created_at, id
-            from execlog.strategy_execution_log as log
-            where strategy_id is distinct from ''
-                and ($1::text is null or status = 'ok')
-                and created_at <= case
-                    when coalesce($1::text, 'ok') = 'ok' and ($4::uuid is null or $3::timestamptz is not null)
-                    then coalesce($3::timestamptz, 'infinity')
-                end
-                and (created_at, id) <= (
-                    coalesce($3::timestamptz, 'infinity'),
-                    coalesce($4::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-                )
-                and ($4::uuid is null or (created_at, id) <> ($3::timestamptz, $4::uuid))
-            order by created_at desc nulls last, id desc
-            limit 200
+            :newest_rows(not undated)
         )
-        union all
-        (
-            select log, created_at, id
-            from execlog.strategy_execution_log as log
-            where status is distinct from 'ok'
-                and status = $1::text
-                and created_at <= case
-                    when $1::text <> 'ok' and ($4::uuid is null or $3::timestamptz is not null)
-                    then coalesce($3::timestamptz, 'infinity')
-                end
-                and (created_at, id) <= (
-                    coalesce($3::timestamptz, 'infinity'),
-                    coalesce($4::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-                )
-                and ($4::uuid is null or (created_at, id) <> ($3::timestamptz, $4::uuid))
-            order by created_at desc nulls last, id desc
-            limit 200
-        )
-        union all
-        (
-            select log, created_at, id
-            from execlog.strategy_execution_log as log
-            where strategy_id is distinct from ''
-                and coalesce($1::text, 'ok') = 'ok'
-                and ($1::text is null or status = 'ok')
-                and created_at is null
-                and id <= coalesce(case when $3::timestamptz is null then $4::uuid end, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-                and ($3::timestamptz is not null or $4::uuid is null or id <> $4::uuid)
-            order by created_at desc nulls last, id desc
-            limit 200
-        )
-        union all
-        (
-            select log, created_at, id
-            from execlog.strategy_execution_log as log
-            where status is distinct from 'ok'
-                and status = $1::text
-                and created_at is null
-                and id <= coalesce(case when $3::timestamptz is null then $4::uuid end, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-                and ($3::timestamptz is not null or $4::uuid is null or id <> $4::uuid)
-            order by created_at desc nulls last, id desc
-            limit 200
-        )
+        union all  -- if undated_follow
+        (  -- if undated_follow
+            :newest_rows(undated)  -- if undated_follow
+        )  -- if undated_follow
     ) as candidate
-    order by candidate.created_at desc nulls last, candidate.id desc
-    limit 200
+    order by realm_id, created_at desc nulls last, id desc  -- if of_one_realm
+    order by created_at desc nulls last, id desc  -- if not of_one_realm
+    limit $10::bigint
 ) as page
-order by page.created_at desc nulls last, page.id desc
-limit $2::bigint
+order by created_at desc nulls last, id desc

@@ -1,15 +1,15 @@
 -- The card of one strategy: how its runs ended, how long they took, what they awarded, what failed.
 -- $1 strategy_id text
--- $2 since timestamptz?
--- $3 until timestamptz?
+-- $2 since timestamptz? always
+-- $3 until timestamptz? always
 -- $4 realm_ids text[]?
+-- switch percentiles
 -- Columns: ok bigint, error bigint, timeout bigint, limit bigint, other bigint, ok_weight double precision, failed_weight double precision, weight double precision, duration_sum_ms double precision, duration_min_ms double precision, duration_max_ms double precision, p50_ms double precision?, p95_ms double precision?, p99_ms double precision?, durations text?, durations_above text, bars text?, points_sum double precision, points_weighed double precision, points_min double precision?, points_step double precision?, points_max double precision?, points_at_least text, points_runs bigint, points text?, points_below text?, nodes_avg double precision, nodes_max integer, top_errors text, top_cases text, rows_from timestamptz?
 -- Index: strategy_execution_log_newest
 --
 -- Rollups for the whole hours and minutes of the window, rows for its ragged ends and for windows of few
 -- runs; histograms of rollups are numbers, see migrations/0003_rollup.sql. OFFSET 0 has each part be a
 -- range of the index: the planner, which knows no part's size, may else read all of the strategy.
--- The index holds no realm, so rows of some realms are a list of their own: of all, none is fetched.
 -- Of rows there are two passes over the index, and no memory that grows with the window. The first counts
 -- each kind of run and finds the range of the points; the second sorts the durations, once for all
 -- percentiles, and counts both histograms, since the edges of the points are known only by then.
@@ -35,14 +35,7 @@ whole as materialized (
     from part
 ),
 execution as not materialized (
-    select
-        stored.status,
-        stored.error_code,
-        stored.case_name,
-        stored.duration_ms,
-        stored.nodes_executed,
-        stored.points,
-        stored.sample_rate
+    select stored.*
     from part
     cross join lateral (
         select
@@ -55,42 +48,13 @@ execution as not materialized (
             sample_rate
         from execlog.strategy_execution_log
         where strategy_id = $1::text
+            and realm_id = any($4::text[])  -- if realm_ids
             and created_at >= coalesce($2::timestamptz, '-infinity')
             and created_at <= coalesce($3::timestamptz, 'infinity')
             and created_at >= part.begins
             and created_at <= part.ends
     ) as stored
     where part.grain is null
-        and $4::text[] is null
-    union all
-    select
-        stored.status,
-        stored.error_code,
-        stored.case_name,
-        stored.duration_ms,
-        stored.nodes_executed,
-        stored.points,
-        stored.sample_rate
-    from part
-    cross join lateral (
-        select
-            status,
-            error_code,
-            case_name,
-            duration_ms,
-            nodes_executed,
-            points,
-            sample_rate
-        from execlog.strategy_execution_log
-        where strategy_id = $1::text
-            and realm_id = any($4::text[])
-            and created_at >= coalesce($2::timestamptz, '-infinity')
-            and created_at <= coalesce($3::timestamptz, 'infinity')
-            and created_at >= part.begins
-            and created_at <= part.ends
-    ) as stored
-    where part.grain is null
-        and $4::text[] is not null
     union all
     select
         status,
@@ -102,24 +66,9 @@ execution as not materialized (
         sample_rate
     from execlog.strategy_execution_log
     where strategy_id = $1::text
+        and realm_id = any($4::text[])  -- if realm_ids
         and created_at is null
         and (select has_timeless from whole)
-        and $4::text[] is null
-    union all
-    select
-        status,
-        error_code,
-        case_name,
-        duration_ms,
-        nodes_executed,
-        points,
-        sample_rate
-    from execlog.strategy_execution_log
-    where strategy_id = $1::text
-        and realm_id = any($4::text[])
-        and created_at is null
-        and (select has_timeless from whole)
-        and $4::text[] is not null
 ),
 rolled as materialized (
     select
@@ -175,7 +124,7 @@ rolled as materialized (
             and grain = part.grain
             and begins >= part.begins
             and begins <= part.ends
-            and ($4::text[] is null or realm_id = any($4::text[]))
+            and realm_id = any($4::text[])  -- if realm_ids
         offset 0
     ) as rollup
 ),
@@ -229,7 +178,7 @@ name as materialized (
                 and grain = part.grain
                 and begins >= part.begins
                 and begins <= part.ends
-                and ($4::text[] is null or realm_id = any($4::text[]))
+                and realm_id = any($4::text[])  -- if realm_ids
             offset 0
         ) as named
     ) as named
@@ -241,10 +190,10 @@ counted as materialized (
         coalesce(sum(runs) filter (where status = 'error'), 0)::bigint as error,
         coalesce(sum(runs) filter (where status = 'timeout'), 0)::bigint as timeout,
         coalesce(sum(runs) filter (where status = 'limit'), 0)::bigint as "limit",
-        coalesce(sum(runs) filter (where status not in ('ok', 'error', 'timeout', 'limit')), 0)::bigint as other,
+        coalesce(sum(runs) filter (where :is_other), 0)::bigint as other,
         coalesce(sum(weight) filter (where status = 'ok'), 0) as ok_weight,
-        coalesce(sum(weight) filter (where status in ('error', 'timeout', 'limit')), 0) as failed_weight,
-        coalesce(sum(weight) filter (where status not in ('ok', 'error', 'timeout', 'limit')), 0) as other_weight,
+        coalesce(sum(weight) filter (where :is_error), 0) as failed_weight,
+        coalesce(sum(weight) filter (where :is_other), 0) as other_weight,
         coalesce(sum(points_sum), 0) as points_sum,
         coalesce(sum(points_weighed), 0) as points_weighed,
         min(points_min) as points_min,
@@ -279,55 +228,21 @@ scale as materialized (
     from total
 ),
 edge as materialized (
-    select
-        points_min + points_step * 1 as at_1,
-        points_min + points_step * 2 as at_2,
-        points_min + points_step * 3 as at_3,
-        points_min + points_step * 4 as at_4,
-        points_min + points_step * 5 as at_5,
-        points_min + points_step * 6 as at_6,
-        points_min + points_step * 7 as at_7,
-        points_min + points_step * 8 as at_8,
-        points_min + points_step * 9 as at_9
-    from scale
+    :point_edges
 ),
 distribution as (
     select
         coalesce(sum(duration_ms), 0) as duration_sum_ms,
         min(duration_ms) as duration_min_ms,
         max(duration_ms) as duration_max_ms,
-        percentile_cont('{0.5,0.95,0.99}'::double precision[]) within group (order by duration_ms) filter (where (select is_exact from whole)) as percentiles_ms,
+        percentile_cont('{0.5,0.95,0.99}'::double precision[]) within group (order by duration_ms) filter (where (select is_exact from whole)) as percentiles_ms,  -- if percentiles
+        null::double precision[] as percentiles_ms,  -- if not percentiles
         sum(('1e' || 10 * execlog.rollup_bar(duration_ms))::numeric) filter (where not (select is_exact from whole)) as durations,
         sum(('1e' || 10 * execlog.rollup_bar(points))::numeric) filter (where points >= 0.001 and not (select is_exact from whole)) as points,
         sum(('1e' || 10 * execlog.rollup_bar(-points))::numeric) filter (where points <= -0.001 and not (select is_exact from whole)) as points_below,
         count(points) as points_runs,
-        json_build_array(
-            count(*),
-            count(*) filter (where duration_ms > 5),
-            count(*) filter (where duration_ms > 10),
-            count(*) filter (where duration_ms > 25),
-            count(*) filter (where duration_ms > 50),
-            count(*) filter (where duration_ms > 100),
-            count(*) filter (where duration_ms > 150),
-            count(*) filter (where duration_ms > 200),
-            count(*) filter (where duration_ms > 250),
-            count(*) filter (where duration_ms > 500),
-            count(*) filter (where duration_ms > 1000),
-            count(*) filter (where duration_ms > 2500),
-            count(*) filter (where duration_ms > 5000)
-        )::text as durations_above,
-        json_build_array(
-            count(points),
-            count(*) filter (where points >= (select at_1 from edge)),
-            count(*) filter (where points >= (select at_2 from edge)),
-            count(*) filter (where points >= (select at_3 from edge)),
-            count(*) filter (where points >= (select at_4 from edge)),
-            count(*) filter (where points >= (select at_5 from edge)),
-            count(*) filter (where points >= (select at_6 from edge)),
-            count(*) filter (where points >= (select at_7 from edge)),
-            count(*) filter (where points >= (select at_8 from edge)),
-            count(*) filter (where points >= (select at_9 from edge))
-        )::text as points_at_least
+        :durations_above,
+        :points_at_least
     from execution
 )
 select

@@ -1,8 +1,8 @@
 -- The strategies of some realms, or all of them, the slowest or the most failing first.
 -- $1 realm_ids text[]?
 -- $2 strategy_ids text[]?
--- $3 since timestamptz?
--- $4 until timestamptz?
+-- $3 since timestamptz? always
+-- $4 until timestamptz? always
 -- $5 by text
 -- $6 limit bigint
 -- Columns: strategy_id text, runs bigint, failures bigint, error_rate double precision, avg_ms double precision, p50_ms double precision?, p95_ms double precision?, p99_ms double precision?, duration_min_ms double precision, duration_max_ms double precision, durations text?, last_run timestamptz?
@@ -43,11 +43,11 @@ execution as not materialized (
             status,
             duration_ms,
             created_at,
-            1 / greatest(sample_rate, 1e-9) as weight
+            :weight as weight
         from execlog.strategy_execution_log
         where strategy_id is distinct from ''
-            and ($1::text[] is null or realm_id = any($1::text[]))
-            and ($2::text[] is null or strategy_id = any($2::text[]))
+            and realm_id = any($1::text[])  -- if realm_ids
+            and strategy_id = any($2::text[])  -- if strategy_ids
             and created_at >= coalesce($3::timestamptz, '-infinity')
             and created_at <= coalesce($4::timestamptz, 'infinity')
             and created_at >= part.begins
@@ -60,11 +60,11 @@ execution as not materialized (
         status,
         duration_ms,
         created_at,
-        1 / greatest(sample_rate, 1e-9)
+        :weight
     from execlog.strategy_execution_log
-    where ($1::text[] is null or realm_id = any($1::text[]))
-        and ($2::text[] is null or strategy_id = any($2::text[]))
-        and created_at is null
+    where created_at is null
+        and realm_id = any($1::text[])  -- if realm_ids
+        and strategy_id = any($2::text[])  -- if strategy_ids
         and (select has_timeless from whole)
 ),
 counted as (
@@ -72,8 +72,8 @@ counted as (
         strategy_id,
         count(*) as runs,
         count(*) filter (where status <> 'ok') as failures,
-        coalesce(sum(weight) filter (where status in ('error', 'timeout', 'limit')), 0) as failed_weight,
-        coalesce(sum(weight) filter (where status not in ('error', 'timeout', 'limit')), 0) as other_weight,
+        coalesce(sum(weight) filter (where :is_error), 0) as failed_weight,
+        coalesce(sum(weight) filter (where not :is_error), 0) as other_weight,
         sum(duration_ms) as duration_sum_ms,
         min(duration_ms) as duration_min_ms,
         max(duration_ms) as duration_max_ms,
@@ -113,8 +113,8 @@ counted as (
         where grain = part.grain
             and begins >= part.begins
             and begins <= part.ends
-            and ($1::text[] is null or realm_id = any($1::text[]))
-            and ($2::text[] is null or strategy_id = any($2::text[]))
+            and realm_id = any($1::text[])  -- if realm_ids
+            and strategy_id = any($2::text[])  -- if strategy_ids
         group by strategy_id
     ) as rolled
 ),

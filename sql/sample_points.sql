@@ -5,36 +5,21 @@
 -- $4 limit bigint
 -- Columns: points double precision
 -- Index: strategy_execution_log_newest
+--
+-- The limit within is that of the largest sample: see list_newest.sql.
 select points
 from (
-    (
-        select
-            points,
-            created_at,
-            id
-        from execlog.strategy_execution_log
-        where strategy_id = $1::text
-            and points is not null
-            and created_at >= coalesce($2::timestamptz, '-infinity')
-            and created_at <= coalesce($3::timestamptz, 'infinity')
-        order by created_at desc nulls last, id desc
-        limit 5000
-    )
-    union all
-    (
-        select
-            points,
-            created_at,
-            id
-        from execlog.strategy_execution_log
-        where strategy_id = $1::text
-            and points is not null
-            and created_at is null
-            and $2::timestamptz is null
-            and $3::timestamptz is null
-        order by created_at desc nulls last, id desc
-        limit 5000
-    )
+    select
+        points,
+        created_at,
+        id
+    from execlog.strategy_execution_log
+    where strategy_id = $1::text
+        and points is not null
+        and created_at >= $2::timestamptz  -- if since
+        and created_at <= $3::timestamptz  -- if until
+    order by created_at desc nulls last, id desc
+    limit 5000
 ) as newest
 order by created_at desc nulls last, id desc
 limit $4::bigint

@@ -13,7 +13,6 @@
 -- Of rows each bucket is a range of the index: no row is sorted by its bucket, and each percentile sorts
 -- its own few. 120 buckets over 200,000 rows take as long as one percentile over all of them, GROUP BY on
 -- date_bin() twice that.
--- The index holds no realm, so runs of some realms are a list of their own: of all, no row is fetched.
 -- A row stands for 1/sample_rate executions, and for a thousand million at most.
 -- Widths are in microseconds: a day as an interval has 23 hours where the session's clock is set
 -- forward. They are added in two steps, since the product of an interval is exact up to 2^53 only.
@@ -79,8 +78,8 @@ counted as materialized (
             count(*) filter (where status = 'error') as error,
             count(*) filter (where status = 'timeout') as timeout,
             count(*) filter (where status = 'limit') as "limit",
-            sum(1 / greatest(sample_rate, 1e-9)) filter (where status in ('error', 'timeout', 'limit')) as failed_weight,
-            sum(1 / greatest(sample_rate, 1e-9)) filter (where status not in ('error', 'timeout', 'limit')) as other_weight,
+            sum(:weight) filter (where :is_error) as failed_weight,
+            sum(:weight) filter (where not :is_error) as other_weight,
             sum(duration_ms) as duration_sum_ms,
             percentile_cont('{0.5,0.95,0.99}'::double precision[]) within group (order by duration_ms) filter (where (select is_exact from whole)) as percentiles_ms,
             min(duration_ms) as duration_min_ms,
@@ -89,6 +88,7 @@ counted as materialized (
             sum(points) as points_sum
         from execlog.strategy_execution_log
         where strategy_id = $1::text
+            and realm_id = any($4::text[])  -- if realm_ids
             -- The window, for the planner: its partitions are known from the start.
             and created_at >= $2::timestamptz
             and created_at <= $3::timestamptz
@@ -97,49 +97,6 @@ counted as materialized (
             and created_at <= part.ends
     ) as run
     where part.grain is null
-        and $4::text[] is null
-    union all
-    select
-        part.number,
-        run.total,
-        run.ok,
-        run.error,
-        run.timeout,
-        run."limit",
-        run.failed_weight,
-        run.other_weight,
-        run.duration_sum_ms,
-        run.percentiles_ms,
-        run.duration_min_ms,
-        run.duration_max_ms,
-        run.durations,
-        run.points_sum
-    from part
-    cross join lateral (
-        select
-            count(*) as total,
-            count(*) filter (where status = 'ok') as ok,
-            count(*) filter (where status = 'error') as error,
-            count(*) filter (where status = 'timeout') as timeout,
-            count(*) filter (where status = 'limit') as "limit",
-            sum(1 / greatest(sample_rate, 1e-9)) filter (where status in ('error', 'timeout', 'limit')) as failed_weight,
-            sum(1 / greatest(sample_rate, 1e-9)) filter (where status not in ('error', 'timeout', 'limit')) as other_weight,
-            sum(duration_ms) as duration_sum_ms,
-            percentile_cont('{0.5,0.95,0.99}'::double precision[]) within group (order by duration_ms) filter (where (select is_exact from whole)) as percentiles_ms,
-            min(duration_ms) as duration_min_ms,
-            max(duration_ms) as duration_max_ms,
-            sum(('1e' || 10 * execlog.rollup_bar(duration_ms))::numeric) filter (where not (select is_exact from whole)) as durations,
-            sum(points) as points_sum
-        from execlog.strategy_execution_log
-        where strategy_id = $1::text
-            and realm_id = any($4::text[])
-            and created_at >= $2::timestamptz
-            and created_at <= $3::timestamptz
-            and created_at >= part.begins
-            and created_at <= part.ends
-    ) as run
-    where part.grain is null
-        and $4::text[] is not null
     union all
     select
         part.number,
@@ -177,7 +134,7 @@ counted as materialized (
             and grain = part.grain
             and begins >= part.begins
             and begins <= part.ends
-            and ($4::text[] is null or realm_id = any($4::text[]))
+            and realm_id = any($4::text[])  -- if realm_ids
         offset 0
     ) as rollup
 )

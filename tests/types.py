@@ -9,5 +9,6 @@ if TYPE_CHECKING:
 
     Pool = asyncpg.Pool[asyncpg.Record]
     Connection = asyncpg.Connection[asyncpg.Record]
+    Borrowed = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
 else:
-    Pool = Connection = object
+    Pool = Connection = Borrowed = object

@@ -15,7 +15,7 @@ from execlog.cli.rendering import Column, print_table
 from execlog.cli.server import SECONDS, connected
 from execlog.figures import shown
 from execlog.repository import statements
-from execlog.statements import Parameter, Statement
+from execlog.statements import Parameter, Query, Statement
 from execlog.store import Store
 from execlog.template import SCHEMA
 
@@ -35,7 +35,11 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
 def sql(
     name: Annotated[str | None, typer.Argument(help="The method's name; none: all names.")] = None,
     parameters: Annotated[
-        list[str] | None, typer.Argument(metavar="[PARAMETER=VALUE]...", help="With --explain.")
+        list[str] | None,
+        typer.Argument(
+            metavar="PARAMETER=VALUE|SWITCH",
+            help="What is given: the statement that is sent then, and not all of the file.",
+        ),
     ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Its plan on the live server, for these parameters.")
@@ -48,6 +52,8 @@ def sql(
 ) -> None:
     """Print a packaged statement, its plan on the live server, or the list of them.
 
+    Lines of a file may be left out: which, their marks say (`-- if since`).
+
     Example: execlog sql count_by_status --explain --analyze strategy_id=loyalty since=1d
     """
     known = statements(schema)
@@ -59,42 +65,47 @@ def sql(
         raise typer.BadParameter(f"{name!r} is none of {', '.join(known)}", param_hint="NAME")
     statement = known[name]
     if not explain and not analyze:
-        if parameters:
-            raise typer.BadParameter("parameters are for --explain", param_hint="PARAMETER")
-        print_text(statement.sql)
+        if not parameters:
+            print_text(statement.text)
+        else:
+            print_text(_query(statement, parameters, is_complete=False).sql)
         return
     if statement.is_copy:
         raise typer.BadParameter(f"{name} is a COPY, which has no plan", param_hint="NAME")
     if analyze and statement.writes:
         raise typer.BadParameter(f"{name} would store rows, or change them", param_hint="--analyze")
-    values = _values(statement, parameters or [])
-    for line in asyncio.run(_plan(dsn, statement, values, analyze)):
+    query = _query(statement, parameters or [], is_complete=True)
+    for line in asyncio.run(_plan(dsn, query, analyze)):
         print(shown(line))
 
 
-async def _plan(
-    dsn: str | None, statement: Statement, values: Sequence[object], analyze: bool
-) -> list[str]:
+async def _plan(dsn: str | None, query: Query, analyze: bool) -> list[str]:
     async with connected(dsn) as pool:
-        return await Store(pool, SECONDS).explain(statement, *values, analyze=analyze)
+        return await Store(pool, SECONDS).explain(query, analyze=analyze)
 
 
-def _values(statement: Statement, given: Sequence[str]) -> list[object]:
-    """The parameters in their order. Raises typer.BadParameter, which says what they are."""
-    texts = dict(text.partition("=")[::2] for text in given)
+def _query(statement: Statement, given: Sequence[str], *, is_complete: bool) -> Query:
+    """The statement for what is given. Raises typer.BadParameter, which says what it takes."""
+    texts = dict(text.partition("=")[::2] for text in given if "=" in text)
+    switches = [text for text in given if "=" not in text]
     unknown = texts.keys() - {parameter.name for parameter in statement.parameters}
+    unknown |= set(switches) - statement.switches
     needed = [one for one in statement.parameters if one.name not in texts and not one.nullable]
-    if unknown or needed:
-        takes = ", ".join(
+    if unknown or (needed and is_complete):
+        takes = [
             f"{one.name} ({one.type}{', may be left out' if one.nullable else ''})"
             for one in statement.parameters
-        )
+        ] + sorted(statement.switches)
         wrong = (
             f"no parameter {', '.join(sorted(unknown))}" if unknown else "parameters are missing"
         )
-        problem = f"{wrong}: {statement.name} takes {takes or 'none'}"
+        problem = f"{wrong}: {statement.name} takes {', '.join(takes) or 'none'}"
         raise typer.BadParameter(problem, param_hint="PARAMETER")
-    return [_value(one, texts.get(one.name)) for one in statement.parameters]
+    values = {one.name: _value(one, texts.get(one.name)) for one in statement.parameters}
+    try:
+        return statement.query(*switches, **values)
+    except TypeError as error:
+        raise typer.BadParameter(str(error), param_hint="PARAMETER") from None
 
 
 def _value(parameter: Parameter, text: str | None) -> object:

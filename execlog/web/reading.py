@@ -15,7 +15,7 @@ import asyncpg
 
 from execlog import arguments
 from execlog.connecting import Connector
-from execlog.dashboard import Dashboard, fallbacks
+from execlog.dashboard import Dashboard
 from execlog.errors import InvalidArgument, QueryRejected, StoreUnavailable, driver_errors
 from execlog.repository import statements
 from execlog.resources import folder
@@ -63,7 +63,7 @@ class Reader:
             self._connect = Connector(dsn, "pool_or_dsn", writes=False, seconds=self._timeout)
         self._pool = None if isinstance(source, str) else source
         self.schema = where = arguments.schema(schema)
-        self._statements, self._fallbacks = statements(where), fallbacks(where)
+        self._statements = statements(where)
         words = {"timeout": arguments.server_timeout("timeout", timeout)}
         self._begin = filled((folder("sql") / "reading" / "begin.sql").read_text(), where, words)
         self._end = (folder("sql") / "reading" / "end.sql").read_text()
@@ -94,7 +94,7 @@ class Reader:
             try:
                 store = _Snapshot(connection, self._timeout, self._begin, self._end)
                 try:
-                    yield _Viewed(store, self._statements, self._fallbacks)
+                    yield _Viewed(store, self._statements)
                 finally:
                     await store.end()
             finally:

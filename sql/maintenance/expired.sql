@@ -1,6 +1,6 @@
 -- Does DEFAULT hold rows that are too old to be kept?
--- $1 ok_before timestamptz?
--- $2 failures_before timestamptz?
+-- $1 ok_before timestamptz? always
+-- $2 failures_before timestamptz? always
 -- Columns: expired boolean
 -- Index: strategy_execution_log_time, strategy_execution_log_newest_failures
 select

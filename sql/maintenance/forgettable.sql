@@ -1,6 +1,6 @@
 -- Are there rollups that are too old to be kept?
--- $1 minutes_before timestamptz?
--- $2 hours_before timestamptz?
+-- $1 minutes_before timestamptz? always
+-- $2 hours_before timestamptz? always
 -- Columns: forgettable boolean
 -- Index: rollup_time
 select

@@ -1,7 +1,7 @@
 -- Others may maintain, and know how it went.
 -- $1 token uuid
--- $2 completed_at timestamptz?
--- $3 left_in_default bigint?
+-- $2 completed_at timestamptz? always
+-- $3 left_in_default bigint? always
 -- Columns: maintained_at timestamptz?
 -- Index: none
 update execlog.maintenance

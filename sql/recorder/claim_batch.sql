@@ -7,7 +7,7 @@
 -- $1 recorder_id uuid
 -- $2 batch bigint
 -- $3 token uuid
--- $4 last_token uuid?
+-- $4 last_token uuid? always
 -- $5 timeout text
 -- Columns: outcome text
 -- Index: recorder_progress_pkey

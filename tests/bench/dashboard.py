@@ -150,7 +150,12 @@ async def report_cards(
 async def report_realm(report: Report, pool: Pool, end: datetime, rounds: int) -> None:
     repository = StrategyExecutionLogRepository(pool, timeout=600)
     hour: dict[str, Any] = {"since": end - timedelta(hours=1), "until": end}
-    listing = statements()["list_failures"].sql
+    listing = statements()["list_failures"].query(
+        "failed_of_all", "of_one_realm", "payloads", realm_ids=["many"], limit=50
+    )
+    of_all = statements()["list_failures"].query(
+        "failed_of_all", "payloads", realm_ids=None, limit=50
+    )
     sides: dict[str, Work] = {
         "rank": lambda: repository.rank_strategies(realm_id="many", **hour),
         "bare rank": lambda: pool.fetch(
@@ -161,9 +166,9 @@ async def report_realm(report: Report, pool: Pool, end: datetime, rounds: int) -
             *hour.values(),
         ),
         "list": lambda: repository.list_failures(realm_id="many"),
-        "bare list": lambda: pool.fetch(listing, ["many"], *[None] * 3, 50, None, None, True),
+        "bare list": lambda: pool.fetch(listing.sql, *listing.values),
         "list all": lambda: repository.list_failures(),
-        "bare list all": lambda: pool.fetch(listing, *[None] * 4, 50, None, None, True),
+        "bare list all": lambda: pool.fetch(of_all.sql, *of_all.values),
     }
     taken = await medians(rounds, sides)
     for work, side, label, target in (

@@ -141,7 +141,7 @@ async def bench_reads(report: Report, pool: Pool, today: datetime, rounds: int) 
             seconds[side] <= max(0.003, 10 * seconds["one"]),
         )
     window = (today - 3 * DAY, today - 2 * DAY - timedelta(seconds=1))
-    plan, planning, whole = await explained(pool, "metrics", name, *window)
+    plan, planning, whole = await explained(pool, name, *window)
     read = {f"{TABLE}_{window[0]:%Y%m%d}".removeprefix("execlog.")}
     report.row(
         "windowed card, planning",
@@ -153,10 +153,14 @@ async def bench_reads(report: Report, pool: Pool, today: datetime, rounds: int) 
     )
 
 
-async def explained(pool: Pool, name: str, *values: object) -> tuple[set[str], float, float]:
-    """The partitions that a statement reads, and milliseconds of planning and of doing."""
-    sql = statements()[name].sql
-    found = await pool.fetchval(f"explain (analyze, timing off, format json) {sql}", *values)
+async def explained(
+    pool: Pool, name: str, since: datetime, until: datetime
+) -> tuple[set[str], float, float]:
+    """The partitions that a card reads, and milliseconds of planning and of doing."""
+    scope = {"strategy_id": name, "since": since, "until": until, "realm_ids": None}
+    query = statements()["metrics"].query("percentiles", **scope)
+    explain = f"explain (analyze, timing off, format json) {query.sql}"
+    found = await pool.fetchval(explain, *query.values)
     [plan] = json.loads(found)
     read: set[str] = set()
     waiting = [plan["Plan"]]

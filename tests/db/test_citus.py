@@ -207,8 +207,9 @@ async def test_one_strategy_is_one_shard(pool: Pool, log: Log, schema: str) -> N
         names = [parameter.name for parameter in statement.parameters]
         if statement.writes or not {"strategy_id", "a"} & set(names):
             continue
-        given = [values.get(name) for name in names]
-        plan = await pool.fetch(f"explain (verbose) {statement.sql}", *given)
+        given = {name: values.get(name) for name in names}
+        query = statement.query(**given)
+        plan = await pool.fetch(f"explain (verbose) {query.sql}", *query.values)
         text = "\n".join(record[0] for record in plan)
         counts = set(re.findall(r"Task Count: (\d+)", text))
         assert counts == {"1"}, name

@@ -17,7 +17,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from execlog import StrategyActivity, StrategyExecutionLog, StrategyExecutionLogRepository
-from execlog.dashboard import Dashboard, fallbacks
+from execlog.dashboard import Dashboard
 from execlog.ids import uuid7
 from execlog.metrics import HistogramBucket, StrategyMetrics
 from execlog.percentiles import percentile_cont
@@ -670,7 +670,7 @@ async def test_the_window_before_at_the_ends_of_the_calendar(
 
 async def test_what_a_reader_alone_has(pool: Pool) -> None:
     """All that reads, and nothing that writes."""
-    reader = Dashboard(Store(pool, 5.0), statements(), fallbacks())
+    reader = Dashboard(Store(pool, 5.0), statements())
     assert (await reader.health()).missing_migrations == []
     assert not [name for name in vars(Dashboard) if name.startswith("insert") or name == "erase"]
     writing = {name for name, statement in statements().items() if statement.writes}

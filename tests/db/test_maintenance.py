@@ -734,23 +734,35 @@ async def test_four_hundred_partitions(dsn: str) -> None:
         log = StrategyExecutionLogRepository(pool)
         await log.insert_rows(row(created_at=now + n * timedelta(hours=1)) for n in range(400))
         await pool.execute(f"analyze {TABLE}")
-        window = (now, now + timedelta(hours=2))
-        hours = (None, 3600 * 10**6, 2)
-        asked: dict[str, tuple[object, ...]] = {
-            "count_by_status": ("loyalty", *window),
-            "duration_and_nodes_summary": ("loyalty", *window),
-            "metrics": ("loyalty", *window, None),
-            "timeseries": ("loyalty", *window, *hours),
-            "list_executions": ("loyalty", None, *window, *[None] * 9, 50, None, None, True),
-            "report": ("loyalty", *window, *hours, now - timedelta(hours=2)),
+        window: dict[str, Any] = {
+            "strategy_id": "loyalty",
+            "since": now,
+            "until": now + timedelta(hours=2),
         }
+        realms: dict[str, Any] = {"realm_ids": None}
+        hours = {"width_us": 3600 * 10**6, "buckets": 2}
+        earlier = {
+            "since_before": now - timedelta(hours=2),
+            "until_before": now - timedelta(microseconds=1),
+            "width_us_before": 7200 * 10**6,
+            "buckets_before": 1,
+        }
+        known = statements()
+        asked = [
+            known["count_by_status"].query(**window),
+            known["duration_and_nodes_summary"].query(**window),
+            known["metrics"].query("percentiles", **window, **realms),
+            known["timeseries"].query(**window, **realms, **hours),
+            known["list_executions"].query("payloads", **window, **realms, limit=50),
+            known["report"].query(**window, **realms, **hours, **earlier),
+        ]
         async with pool.acquire() as connection:
-            for name, values in asked.items():
+            for query in asked:
                 for _ in range(12):
                     async with connection.transaction():
-                        await connection.fetch(statements()[name].sql, *values)
+                        await connection.fetch(query.sql, *query.values)
                         locks = await connection.fetchval(held)
-                assert locks < 60, name
+                assert locks < 60, query.name
         assert len(await log.list_for_strategy(strategy_id="loyalty", limit=200)) == 200
         assert (await log.metrics(strategy_id="loyalty")).status_breakdown.total == 400
         assert (await log.health()).partitions == 401

@@ -16,7 +16,6 @@ import asyncpg
 import pytest
 
 from execlog import StrategyExecutionLogRepository
-from execlog.dashboard import fallbacks
 from execlog.repository import statements
 from tests import databases
 from tests.rows import row
@@ -39,6 +38,16 @@ IN_WINDOW = sum(
 )
 PAGE = 50
 MAX_UUID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
+
+# Where a page begins: its switches, and its cursor.
+CURSORS: dict[str, tuple[list[str], dict[str, object]]] = {
+    "first": ([], {}),
+    "middle": (
+        ["undated_follow"],
+        {"before_created_at": START + timedelta(days=6), "before_id": MAX_UUID},
+    ),
+    "undated": ([], {"before_undated_id": MAX_UUID}),
+}
 
 Node = dict[str, Any]
 
@@ -89,16 +98,19 @@ async def seed(pool: Pool) -> None:
     await pool.execute("vacuum (analyze) execlog.strategy_execution_log")
 
 
-async def explain(pool: Pool, name: str, mode: str, *values: object) -> Node:
+async def explain(pool: Pool, name: str, mode: str, *switches: str, **values: object) -> Node:
     """The executed plan of a statement, through a real prepared statement in that mode."""
-    statement = ALL[name]
+    statement = statements()[name]
+    query = statement.query(*switches, **values)
     types, literals = "", ""
-    if values:
-        types = f"({', '.join(parameter.type for parameter in statement.parameters)})"
-        literals = f"({', '.join(map(literal, values))})"
+    if query.values:
+        given = {one for one in statement.filters if values.get(one) is not None}
+        parameters = statement.shape(frozenset({*switches, *given})).parameters
+        types = f"({', '.join(parameter.type for parameter in parameters)})"
+        literals = f"({', '.join(map(literal, query.values))})"
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(f"set local plan_cache_mode = force_{mode}_plan")
-        await connection.execute(f"prepare explained {types} as {statement.sql}")
+        await connection.execute(f"prepare explained {types} as {query.sql}")
         try:
             text = await connection.fetchval(
                 f"explain (analyze, buffers, format json) execute explained {literals}"
@@ -107,6 +119,12 @@ async def explain(pool: Pool, name: str, mode: str, *values: object) -> Node:
             await connection.execute("deallocate explained")
     plan: Node = json.loads(text)[0]["Plan"]
     return plan
+
+
+def scope(
+    window: tuple[datetime | None, ...], strategy_id: str | None = STRATEGY
+) -> dict[str, object]:
+    return {"strategy_id": strategy_id, "since": window[0], "until": window[1]}
 
 
 def literal(value: object) -> str:
@@ -162,21 +180,34 @@ async def indexes_of(pool: Pool, parents: tuple[str, ...]) -> set[str]:
 
 
 MODES = ("custom", "generic")
-WINDOWED: dict[str, list[object]] = {
-    "count_by_status": [],
-    "count_by_error_code": [10],
-    "count_by_case_name": [10],
-    "duration_and_nodes_summary": [],
-    "sample_durations": [5000, None],
-    "sample_points": [5000],
-    "duration_percentiles": ["{0.5,0.95,0.99}"],
-    "metrics": [None],
-    "fallback/metrics": [None],
+WINDOWED: dict[str, tuple[tuple[str, ...], dict[str, object]]] = {
+    # Its switches, and what it is told beside a strategy and a window.
+    "count_by_status": ((), {}),
+    "count_by_error_code": ((), {"limit": 10}),
+    "count_by_case_name": ((), {"limit": 10}),
+    "duration_and_nodes_summary": ((), {}),
+    "sample_durations": ((), {"limit": 5000, "realm_ids": None}),
+    "sample_points": ((), {"limit": 5000}),
+    "duration_percentiles": ((), {"fractions": "{0.5,0.95,0.99}"}),
+    "metrics": (("percentiles",), {"realm_ids": None}),
+    "metrics, sampled": ((), {"realm_ids": None}),
 }
 # How often a statement reads what it is asked about: a card's edges of points are known only after
 # its first pass.
-PASSES = {"metrics": 2, "fallback/metrics": 2}
-ALL = {**statements(), "fallback/metrics": fallbacks()["metrics"]}
+PASSES = {"metrics": 2, "metrics, sampled": 2}
+
+
+async def explain_windowed(
+    pool: Pool, name: str, mode: str, window: tuple[object, object], **values: object
+) -> Node:
+    switches, rest = WINDOWED[name]
+    since, until = window
+    given = {"strategy_id": STRATEGY, "since": since, "until": until, **rest, **values}
+    return await explain(pool, file_of(name), mode, *switches, **given)
+
+
+def file_of(name: str) -> str:
+    return name.partition(",")[0]
 
 
 async def foreign_indexes(pool: Pool, name: str, plan: Node, *, default: bool = False) -> set[str]:
@@ -185,7 +216,7 @@ async def foreign_indexes(pool: Pool, name: str, plan: Node, *, default: bool = 
     With `default`, the DEFAULT partition may be read from end to end: here it holds nothing but
     rows without a time, all of which are asked for.
     """
-    allowed = await indexes_of(pool, ALL[name].indexes)
+    allowed = await indexes_of(pool, statements()[file_of(name)].indexes)
     used = {node["Index Name"] for node in executed(plan, "Index Name")}
     return used - allowed | {
         node["Node Type"]
@@ -200,7 +231,7 @@ async def foreign_indexes(pool: Pool, name: str, plan: Node, *, default: bool = 
 async def test_a_window_reads_its_own_rows_from_its_own_partitions(
     pool: Pool, name: str, mode: str
 ) -> None:
-    plan = await explain(pool, name, mode, STRATEGY, *WINDOW, *WINDOWED[name])
+    plan = await explain_windowed(pool, name, mode, WINDOW)
     read = reading(plan)
     assert await foreign_indexes(pool, name, plan) == set()
     assert {node["Relation Name"] for node in read} == {"day_3", "day_4"}
@@ -215,14 +246,24 @@ async def test_a_window_reads_its_own_rows_from_its_own_partitions(
 async def test_without_a_window_it_reads_the_strategy_and_no_other(
     pool: Pool, name: str, mode: str
 ) -> None:
-    plan = await explain(pool, name, mode, STRATEGY, None, None, *WINDOWED[name])
+    plan = await explain_windowed(pool, name, mode, (None, None))
     assert await foreign_indexes(pool, name, plan) == set()
     assert touched(plan) == (DAYS * ROWS_A_DAY + UNDATED) // STRATEGIES * PASSES.get(name, 1)
 
 
 @pytest.mark.parametrize("mode", MODES)
 async def test_a_comparison_reads_two_strategies_as_a_card_reads_one(pool: Pool, mode: str) -> None:
-    plan = await explain(pool, "compare", mode, STRATEGY, "strategy-2", *WINDOW, None)
+    plan = await explain(
+        pool,
+        "compare",
+        mode,
+        "percentiles",
+        a=STRATEGY,
+        b="strategy-2",
+        since=WINDOW[0],
+        until=WINDOW[1],
+        realm_ids=None,
+    )
     read = reading(plan)
     assert await foreign_indexes(pool, "compare", plan) == set()
     assert {node["Relation Name"] for node in read} == {"day_3", "day_4"}
@@ -233,7 +274,15 @@ async def test_a_comparison_reads_two_strategies_as_a_card_reads_one(pool: Pool,
 @pytest.mark.parametrize("mode", MODES)
 async def test_a_time_series_reads_each_row_once(pool: Pool, mode: str) -> None:
     width = int((WINDOW[1] - WINDOW[0]) / timedelta(microseconds=47))
-    plan = await explain(pool, "timeseries", mode, STRATEGY, *WINDOW, None, width, 47)
+    plan = await explain(
+        pool,
+        "timeseries",
+        mode,
+        **scope(WINDOW),
+        realm_ids=None,
+        width_us=width,
+        buckets=47,
+    )
     read = reading(plan)
     assert await foreign_indexes(pool, "timeseries", plan) == set()
     assert {node["Relation Name"] for node in read} == {"day_3", "day_4"}
@@ -245,12 +294,15 @@ async def test_a_time_series_reads_each_row_once(pool: Pool, mode: str) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("realms", [[REALM], [REALM, "realm-2"], ["no such"], []])
-@pytest.mark.parametrize("name", ["metrics", "fallback/metrics", "sample_durations", "timeseries"])
+@pytest.mark.parametrize("name", ["metrics", "metrics, sampled", "sample_durations", "timeseries"])
 async def test_a_window_of_realms_reads_no_more_than_one_of_all(
     pool: Pool, name: str, realms: list[str], mode: str
 ) -> None:
-    rest = {"sample_durations": (5000, realms), "timeseries": (realms, 7200 * 10**6, 24)}
-    plan = await explain(pool, name, mode, STRATEGY, *WINDOW, *rest.get(name, (realms,)))
+    if name == "timeseries":
+        cut = {"width_us": 7200 * 10**6, "buckets": 24}
+        plan = await explain(pool, name, mode, **scope(WINDOW), realm_ids=realms, **cut)
+    else:
+        plan = await explain_windowed(pool, name, mode, WINDOW, realm_ids=realms)
     assert await foreign_indexes(pool, name, plan) == set()
     assert {node["Relation Name"] for node in reading(plan)} <= {"day_3", "day_4"}
     assert touched(plan) <= IN_WINDOW * PASSES.get(name, 1) * 1.1
@@ -261,9 +313,20 @@ async def test_a_window_of_realms_reads_no_more_than_one_of_all(
 async def test_a_report_reads_what_its_parts_read(
     pool: Pool, realms: list[str] | None, mode: str
 ) -> None:
-    before = WINDOW[0] - (WINDOW[1] - WINDOW[0])
-    width = int((WINDOW[1] - WINDOW[0]) / timedelta(microseconds=24))
-    plan = await explain(pool, "report", mode, STRATEGY, *WINDOW, realms, width, 24, before)
+    length = (WINDOW[1] - WINDOW[0]) / timedelta(microseconds=1)
+    plan = await explain(
+        pool,
+        "report",
+        mode,
+        **scope(WINDOW),
+        realm_ids=realms,
+        width_us=int(length / 24),
+        buckets=24,
+        since_before=WINDOW[0] - (WINDOW[1] - WINDOW[0]),
+        until_before=WINDOW[0] - timedelta(microseconds=1),
+        width_us_before=int(length),
+        buckets_before=1,
+    )
     read = reading(plan)
     assert await foreign_indexes(pool, "report", plan) == set()
     assert {node["Relation Name"] for node in read} == {"day_1", "day_2", "day_3", "day_4"}
@@ -281,11 +344,21 @@ async def test_activity_reads_each_row_once(
 ) -> None:
     since, until = WINDOW
     before = since - (until - since)
-    hours = (3600 * 10**6, 3600 * 10**6, 47)
+    hours = {"first_us": 3600 * 10**6, "width_us": 3600 * 10**6, "buckets": 47}
     # Counts are from rollups where there are any, however few runs there are.
     await pool.execute("update execlog.rollup_state set complete_from = 'infinity'")
     try:
-        plan = await explain(pool, "activity", mode, realms, strategies, before, *WINDOW, *hours)
+        plan = await explain(
+            pool,
+            "activity",
+            mode,
+            realm_ids=realms,
+            strategy_ids=strategies,
+            before=before,
+            since=since,
+            until=until,
+            **hours,
+        )
     finally:
         await pool.execute("update execlog.rollup_state set complete_from = '-infinity'")
     read = reading(plan)
@@ -298,16 +371,16 @@ async def test_activity_reads_each_row_once(
     assert touched(plan) == pytest.approx(rows, rel=0.1)
 
 
-EXECUTIONS: dict[str, tuple[tuple[object, ...], float]] = {
+EXECUTIONS: dict[str, tuple[tuple[str, ...], dict[str, object], float]] = {
     # What is asked for, and how many rows are passed over for each that is found.
-    "all": ((None,) * 9, 1),
-    "ok": (("ok", *(None,) * 8), 5 / 4),
-    "failed": (("failed", *(None,) * 8), 5),
-    "error": (("error", *(None,) * 8), 5),
-    "code": ((None, "E1", *(None,) * 7), 5),
-    "case": ((None, None, "case-3", *(None,) * 6), 7),
-    "duration": ((None, None, None, None, None, 48.0, None, None, None), 2),
-    "points": ((None,) * 6 + (10.0, 40.0, None), 2),
+    "all": ((), {}, 1),
+    "ok": ((), {"status": "ok"}, 5 / 4),
+    "failed": (("failed",), {}, 5),
+    "error": (("failed",), {"status": "error"}, 5),
+    "code": ((), {"error_code": "E1"}, 5),
+    "case": ((), {"case_name": "case-3"}, 7),
+    "duration": ((), {"min_duration_ms": 48.0}, 2),
+    "points": ((), {"min_points": 10.0, "max_points": 40.0}, 2),
 }
 
 
@@ -317,9 +390,17 @@ EXECUTIONS: dict[str, tuple[tuple[object, ...], float]] = {
 async def test_executions_are_found_in_the_index(
     pool: Pool, about: str, window: tuple[datetime | None, ...], mode: str
 ) -> None:
-    filters, passed = EXECUTIONS[about]
+    switches, filters, passed = EXECUTIONS[about]
     plan = await explain(
-        pool, "list_executions", mode, STRATEGY, None, *window, *filters, PAGE, None, None, True
+        pool,
+        "list_executions",
+        mode,
+        "payloads",
+        *switches,
+        **scope(window),
+        realm_ids=None,
+        **filters,
+        limit=PAGE,
     )
     assert await foreign_indexes(pool, "list_executions", plan) == set()
     read = reading(plan)
@@ -339,7 +420,18 @@ async def test_executions_are_found_in_the_index(
 async def test_the_failures_of_a_realm_are_a_page_of_an_index(
     pool: Pool, realms: list[str] | None, window: tuple[datetime | None, ...], mode: str
 ) -> None:
-    plan = await explain(pool, "list_failures", mode, realms, None, *window, PAGE, None, None, True)
+    plan = await explain(
+        pool,
+        "list_failures",
+        mode,
+        "failed_of_all",
+        "payloads",
+        *(["of_one_realm"] if realms is not None and len(realms) < 2 else []),
+        realm_ids=realms,
+        since=window[0],
+        until=window[1],
+        limit=PAGE,
+    )
     read = reading(plan)
     assert await foreign_indexes(pool, "list_failures", plan, default=True) == set()
     if window == WINDOW:
@@ -358,12 +450,17 @@ async def test_the_failures_of_a_realm_are_a_page_of_an_index(
 async def test_the_newest_of_all_are_a_page_of_an_index(
     pool: Pool, status: str | None, page: str, mode: str
 ) -> None:
-    before: dict[str, tuple[object, object]] = {
-        "first": (None, None),
-        "middle": (START + timedelta(days=6), MAX_UUID),
-        "undated": (None, MAX_UUID),
-    }
-    plan = await explain(pool, "list_newest", mode, status, PAGE, *before[page])
+    plan = await explain(
+        pool,
+        "list_newest",
+        mode,
+        "of_all" if status in (None, "ok") else "failed_of_all",
+        *CURSORS[page][0],
+        realm_ids=None,
+        status=status,
+        limit=PAGE,
+        **CURSORS[page][1],
+    )
     read = reading(plan)
     assert await foreign_indexes(pool, "list_newest", plan, default=True) == set()
     # The page, a fifth of failures passed over among the ok, one row ahead in each partition; and
@@ -377,7 +474,7 @@ async def test_a_stream_walks_along_an_index(
     pool: Pool, strategy_id: str | None, window: tuple[datetime | None, ...]
 ) -> None:
     """Each row is read once, and nothing is sorted on disk before the first of them comes."""
-    plan = await explain(pool, "stream", "custom", strategy_id, *window)
+    plan = await explain(pool, "stream", "custom", **scope(window, strategy_id))
     assert await foreign_indexes(pool, "stream", plan, default=True) == set()
     if window == WINDOW:
         assert {node["Relation Name"] for node in reading(plan)} == {"day_3", "day_4"}
@@ -393,7 +490,15 @@ async def test_a_stream_walks_along_an_index(
 @pytest.mark.parametrize("only_count", [False, True])
 async def test_a_part_of_an_erasure_reads_its_rows(pool: Pool, only_count: bool, mode: str) -> None:
     begin, part = START + timedelta(days=6), 1000
-    plan = await explain(pool, "erase", mode, "nobody", begin, part, only_count)
+    plan = await explain(
+        pool,
+        "erase",
+        mode,
+        external_user_id="nobody",
+        before=begin,
+        rows=part,
+        only_count=only_count,
+    )
     assert await foreign_indexes(pool, "erase", plan) == set()
     # Once for where it ends, once for what is in it; and one row ahead in each partition.
     assert touched(plan) <= 2 * part + 2 * DAYS
@@ -430,7 +535,16 @@ async def test_a_ranking_reads_the_pages_of_its_time(dsn: str) -> None:
         )
         await own.execute("vacuum (analyze) execlog.strategy_execution_log")
         for mode, realm in itertools.product(MODES, (None, [REALM])):
-            plan = await explain(own, "rank_strategies", mode, realm, None, *window, "p99", 10)
+            plan = await explain(
+                own,
+                "rank_strategies",
+                mode,
+                realm_ids=realm,
+                since=window[0],
+                until=window[1],
+                by="p99",
+                limit=10,
+            )
             assert await foreign_indexes(own, "rank_strategies", plan) == set()
             [read] = reading(plan)
             assert read["Relation Name"] == "month"
@@ -447,12 +561,18 @@ async def test_a_ranking_reads_the_pages_of_its_time(dsn: str) -> None:
 async def test_a_page_reads_hardly_more_than_a_page(
     pool: Pool, status: str | None, page: str, mode: str
 ) -> None:
-    before: dict[str, tuple[object, object]] = {
-        "first": (None, None),
-        "middle": (START + timedelta(days=6), MAX_UUID),
-        "undated": (None, MAX_UUID),
-    }
-    plan = await explain(pool, "list_for_strategy", mode, STRATEGY, status, PAGE, *before[page])
+    plan = await explain(
+        pool,
+        "list_for_strategy",
+        mode,
+        *(["failed"] if status not in (None, "ok") else []),
+        *CURSORS[page][0],
+        realm_ids=None,
+        strategy_id=STRATEGY,
+        status=status,
+        limit=PAGE,
+        **CURSORS[page][1],
+    )
     assert await foreign_indexes(pool, "list_for_strategy", plan) == set()
     read = reading(plan)
     if page == "middle":
@@ -470,7 +590,7 @@ async def test_one_row_is_found_by_its_id(pool: Pool, strategy_id: str | None, m
     one = await pool.fetchval(
         "select id from execlog.day_7 where strategy_id = $1 limit 1", STRATEGY
     )
-    plan = await explain(pool, "get", mode, str(one), strategy_id)
+    plan = await explain(pool, "get", mode, id=str(one), strategy_id=strategy_id)
     assert await foreign_indexes(pool, "get", plan) == set()
     assert touched(plan) == 1
 
@@ -491,6 +611,6 @@ async def test_a_busy_strategy_whose_pages_are_in_no_range_yet(dsn: str) -> None
         await own.execute("analyze execlog.strategy_execution_log")
         names = ("metrics", "count_by_status", "duration_percentiles")
         for name, mode in itertools.product(names, MODES):
-            plan = await explain(own, name, mode, STRATEGY, *window, *WINDOWED[name])
+            plan = await explain_windowed(own, name, mode, window)
             assert await foreign_indexes(own, name, plan) == set()
             assert touched(plan) <= PASSES.get(name, 1) * 2000 / 3 + 2

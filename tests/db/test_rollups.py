@@ -35,6 +35,7 @@ from execlog import (
 )
 from execlog.ids import uuid7
 from execlog.repository import statements
+from execlog.statements import Query
 from tests import databases
 from tests.command import run
 from tests.db.test_faults import CALLS
@@ -685,13 +686,13 @@ async def test_a_server_that_is_killed_under_load() -> None:
         assert sum(one.runs for one in rolled) == sum(one.runs for one in exact) == 9000
 
 
-async def plan_of(pool: Pool, name: str, *values: object) -> list[tuple[str, float]]:
+async def plan_of(pool: Pool, query: Query) -> list[tuple[str, float]]:
     """Each table that a statement reads, and how many rows of it."""
     async with pool.acquire() as connection, connection.transaction():
         # These tables are so small that an index is no gain.
         await connection.execute("set local enable_seqscan = off")
         text = await connection.fetchval(
-            f"explain (analyze, format json) {statements()[name].sql}", *values
+            f"explain (analyze, format json) {query.sql}", *query.values
         )
     plans, found = [json.loads(text)[0]["Plan"]], []
     while plans:
@@ -714,19 +715,22 @@ async def test_only_rollups_and_ragged_ends_are_read(pool: Pool) -> None:
     await pool.execute("vacuum (analyze) execlog.strategy_execution_log")
     await pool.execute("vacuum (analyze) execlog.rollup")
     since, until = begin + 1830 * SECOND, begin + 5 * HOUR + 90 * SECOND
-    for name, extra, ends, strategies in (
+    one = {"strategy_id": "a"}
+    hours = {"width_us": 3600 * 10**6, "buckets": 5}
+    # The window before is the hour before these runs, and a bucket begins with each hour.
+    first = {"before": since - HOUR, "first_us": 1770 * 10**6}
+    given: dict[str, tuple[dict[str, Any], int, int]] = {
         # Half a minute at each end, once for each of the card's two passes over rows.
-        ("metrics", (None,), 2 * 31, 1),
-        ("timeseries", (None, 3600 * 10**6, 5), 5 * 31, 1),
-        ("rank_strategies", ("p99", 10), 2 * 2 * 31, 2),
-        # The window before is the hour before these runs, and a bucket begins with each hour.
-        ("activity", (1770 * 10**6, 3600 * 10**6, 5), 2 * 2 * 31, 2),
-    ):
-        first: dict[str, tuple[object, ...]] = {
-            "rank_strategies": (None, None),
-            "activity": (None, None, since - HOUR),
-        }
-        read = await plan_of(pool, name, *first.get(name, ("a",)), since, until, *extra)
+        "metrics": (one, 2 * 31, 1),
+        "timeseries": (one | hours, 5 * 31, 1),
+        "rank_strategies": ({"by": "p99", "limit": 10}, 2 * 2 * 31, 2),
+        "activity": (first | hours, 2 * 2 * 31, 2),
+    }
+    for name, (values, ends, strategies) in given.items():
+        switches = ["percentiles"] if name == "metrics" else []
+        window = {"since": since, "until": until, "realm_ids": None}
+        query = statements()[name].query(*switches, **values, **window)
+        read = await plan_of(pool, query)
         rows = sum(number for table, number in read if table.startswith("strategy_"))
         rolled = sum(number for table, number in read if table == "rollup")
         assert 0 < rows <= ends + 20, name

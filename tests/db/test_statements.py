@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from execlog import lease, limits, schema
 from execlog.copytext import COLUMNS
-from execlog.dashboard import fallbacks
 from execlog.models import DurationAndNodesSummary, StrategyExecutionLog
 from execlog.repository import statements
 from execlog.resources import folder
-from execlog.statements import Statement, load_statements
-from tests.types import Pool
+from execlog.statements import Shape, Statement, load_statements
+from tests.types import Borrowed, Pool
 
 # How Postgres calls the types that the headers call by their SQL names.
 CATALOG_TYPES = {
@@ -29,12 +28,11 @@ MODEL_COLUMNS = {
     "DurationAndNodesSummary": list(DurationAndNodesSummary.model_fields),
 }
 RECORDER = load_statements(folder("sql") / "recorder", {"claim_batch", "prune_progress"})
-FALLBACKS = {f"fallback/{name}": statement for name, statement in fallbacks().items()}
 MAINTENANCE = lease._statements("execlog")
 SESSION = limits._statements()
 ROLLUP = load_statements(folder("sql") / "rollup", {"difference", "newest_before"})
 SCHEMA = schema._statements("execlog")
-ALL = {**statements(), **RECORDER, **FALLBACKS, **MAINTENANCE, **ROLLUP, **SESSION, **SCHEMA}
+ALL = {**statements(), **RECORDER, **MAINTENANCE, **ROLLUP, **SESSION, **SCHEMA}
 NAMES = sorted(ALL)
 
 
@@ -43,15 +41,30 @@ def catalog(sql_type: str) -> str:
     return CATALOG_TYPES.get(base, base) + sql_type[len(base) :]
 
 
+def shapes(statement: Statement) -> Iterator[frozenset[str]]:
+    """None of what may be left out, each of it alone, all but each, and all; as far as they go."""
+    whole = statement.filters | statement.switches
+    cursor = {"before_created_at", "before_id"} & whole
+    each = [frozenset({one} | (cursor if one in cursor else set())) for one in sorted(whole)]
+    for chosen in {frozenset(), *each, *(whole - one for one in each), whole}:
+        if not cursor or not {"before_created_at", "before_id"} & chosen or cursor <= chosen:
+            yield chosen
+
+
 @pytest.mark.parametrize("name", NAMES)
 async def test_the_header_says_what_the_server_says(pool: Pool, name: str) -> None:
     statement = ALL[name]
-    async with pool.acquire() as connection:
-        prepared = await connection.prepare(statement.sql)
-        parameters = [parameter.name for parameter in prepared.get_parameters()]
-        columns = [(column.name, column.type.name) for column in prepared.get_attributes()]
-    assert parameters == [catalog(parameter.type) for parameter in statement.parameters]
     assert question_is_a_sentence(statement)
+    async with pool.acquire() as connection:
+        for chosen in shapes(statement):
+            await check_header(connection, statement, statement.shape(chosen))
+
+
+async def check_header(connection: Borrowed, statement: Statement, shape: Shape) -> None:
+    prepared = await connection.prepare(shape.sql)
+    parameters = [parameter.name for parameter in prepared.get_parameters()]
+    columns = [(column.name, column.type.name) for column in prepared.get_attributes()]
+    assert parameters == [catalog(parameter.type) for parameter in shape.parameters]
     if statement.columns == "none":
         assert columns == []
     elif statement.columns in MODEL_COLUMNS:
@@ -59,6 +72,19 @@ async def test_the_header_says_what_the_server_says(pool: Pool, name: str) -> No
     else:
         written = [column.rstrip("?").split(" ", 1) for column in statement.columns.split(", ")]
         assert columns == [(column, catalog(sql_type)) for column, sql_type in written]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_not_given_is_nowhere_in_what_is_sent(name: str) -> None:
+    statement = ALL[name]
+    for chosen in shapes(statement):
+        shape = statement.shape(chosen)
+        left = statement.filters - chosen
+        assert not left & {one.name for one in shape.parameters}
+        assert statement.filters & chosen <= {one.name for one in shape.parameters}
+        assert "-- if" not in shape.sql
+        numbers = {int(number) for number in re.findall(r"\$(\d+)", shape.sql)}
+        assert numbers == set(range(1, len(shape.parameters) + 1))
 
 
 def question_is_a_sentence(statement: Statement) -> bool:
@@ -86,10 +112,9 @@ async def test_copy_and_insert_name_every_column_in_order(pool: Pool) -> None:
     assert in_table == copied == COLUMNS
     assert tuple(parameter.name for parameter in statements()["insert_row"].parameters) == COLUMNS
     missing = statements()["insert_missing"].sql
-    for listed in re.findall(
-        r"(?s)strategy_execution_log \((.+?)\)|given \((.+?)\n    \)", missing
-    ):
-        assert tuple(re.findall(r"^\s+(\w+)", "".join(listed), re.MULTILINE)) == COLUMNS
+    listed = re.findall(r"strategy_execution_log \((.+?)\)\s+select(.+?)from", missing, re.DOTALL)
+    for text in listed[0]:
+        assert tuple(re.findall(r"\w+", text)) == COLUMNS
 
 
 async def test_a_question_mark_is_where_the_table_allows_null(pool: Pool) -> None:
@@ -137,7 +162,7 @@ async def test_the_server_sees_the_copy_that_the_file_shows(pool: Pool) -> None:
 
 async def test_every_object_is_named_with_its_schema() -> None:
     for statement in ALL.values():
-        body = re.sub(r"--.*", "", statement.sql)
+        body = re.sub(r"--.*", "", statement.text)
         # What a statement names itself, and what is no table.
         own = set(re.findall(r"(\w+) as (?:not )?(?:materialized )?\(", body))
         own |= {
@@ -146,39 +171,12 @@ async def test_every_object_is_named_with_its_schema() -> None:
             "lateral",
             "limits",
             "generate_series",
-            "json_to_recordset",
+            "json_populate_recordset",
             "pg_partition_tree",
             "unnest",
         }
         for table in re.findall(r"(?:(?<!distinct )from|into|copy|join) (?!\()([\w.]+)", body):
             assert table in own or table.startswith(("execlog.", "pg_catalog."))
-        assert not re.search(r"(?:select|,)\s+\*|\.\*", body), "columns are listed"
-
-
-def statement_of(sql: str) -> str:
-    """The words of a statement, without its header and its indentation."""
-    return " ".join(re.sub(r"(?m)^--.*\n", "", sql).split())
-
-
-async def test_a_comparison_is_two_cards() -> None:
-    """compare.sql holds the statement of metrics.sql, for the strategy and window of its own."""
-    card = statement_of(statements()["metrics"].sql)
-    card = card.replace("$4", "$5").replace("$3", "$4").replace("$2", "$3")
-    comparison = statement_of(statements()["compare"].sql)
-    sides = re.fullmatch(
-        r"select .+? from \( \( (.+) \) union all \( (.+) \) \) as card order by card.place",
-        comparison,
-    )
-    assert sides is not None
-    for place, side in enumerate(sides.groups(), 1):
-        placed = side.replace(f"select {place} as place, ", "select ")
-        assert placed == card.replace("$1", f"${place}")
-
-
-async def test_the_fallback_is_the_card_without_its_percentiles() -> None:
-    card = statement_of(statements()["metrics"].sql)
-    percentiles = re.findall(r"percentile_cont\(.+?\) within group \(.+?\) filter \(.+?\)\)", card)
-    assert len(percentiles) == 1
-    assert statement_of(fallbacks()["metrics"].sql) == card.replace(
-        percentiles[0], "null::double precision[]"
-    )
+        # Those of a table are listed; those of what is listed within may be all.
+        assert not re.search(r"\*\s+from (?!\(|part|series|before)", body), statement.name
+        assert set(re.findall(r"(\w+)\.\*", body)) <= {"card", "series", "before", "stored"}

@@ -31,6 +31,7 @@ import execlog
 from execlog.cli import app, rolling
 from execlog.embedded import _find_binaries
 from execlog.repository import statements
+from execlog.resources import folder
 from tests.command import COMMAND
 from tests.databases import TABLE
 from tests.db.test_roles import prefix
@@ -286,7 +287,8 @@ async def test_the_command_that_goes_on(filled: str) -> None:
 
 def test_every_statement_is_in_the_runbook() -> None:
     linked = set(re.findall(r"\(sql/(\w+)\.sql\)", README))
-    assert linked == statements().keys()
+    assert linked == {path.stem for path in folder("sql").glob("*.sql")}
+    assert statements().keys() <= set(re.findall(r"`(\w+)`", README))
 
 
 def test_every_file_and_module_that_is_named_is_there() -> None:

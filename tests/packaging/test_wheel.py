@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import execlog
+from execlog.repository import statements
 
 ROOT = Path(__file__).parents[2]
 CHECK = """
@@ -62,7 +63,7 @@ def test_what_is_inside(wheel: Path) -> None:
 def test_it_works_where_there_is_no_checkout(wheel: Path, empty_dsn: str, tmp_path: Path) -> None:
     home = tmp_path / "site"
     zipfile.ZipFile(wheel).extractall(home)
-    expected = len(list((ROOT / "sql").glob("*.sql")))
+    expected = len(statements())
     done = subprocess.run(
         [sys.executable, "-c", CHECK, str(home), str(expected), empty_dsn],
         cwd=tmp_path,

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from execlog import QueryFileError
+from execlog.executions import LARGEST_PAGE
+from execlog.metrics import _DURATION_EDGES
 from execlog.repository import StrategyExecutionLogRepository, statements
-from execlog.statements import Parameter, load_statements
+from execlog.resources import folder
+from execlog.runbook import LARGEST_SAMPLE
+from execlog.statements import Parameter, Statement, load_statements
 
-GOOD = "-- Is it there?\n-- $1 id uuid\n-- $2 name text?\n-- Columns: n bigint\n-- Index: none\n"
+HEAD = "-- Is it there?\n-- $1 id uuid\n"
+TAIL = "-- Columns: n bigint\n-- Index: none\n"
+GOOD = HEAD + "-- $2 name text? always\n" + TAIL
 BODY = "select count(*) as n from execlog.t where id = $1::uuid and name = $2::text\n"
 
 
@@ -30,8 +37,8 @@ def test_a_good_file(tmp_path: Path) -> None:
     assert statement.sql == GOOD + BODY
     assert statement.question == "Is it there?"
     assert statement.parameters == (
-        Parameter("id", "uuid", False),
-        Parameter("name", "text", True),
+        Parameter("id", "uuid", nullable=False),
+        Parameter("name", "text", nullable=True),
     )
     assert statement.indexes == ()
     with pytest.raises(QueryFileError, match="no COPY"):
@@ -72,69 +79,297 @@ def test_every_fault_is_in_one_error(tmp_path: Path) -> None:
     assert "empty.sql: has no statement" in text
 
 
-def test_a_method_is_a_file_and_a_file_is_a_method() -> None:
+def test_a_method_has_a_statement_and_a_statement_is_of_a_method() -> None:
     methods = {name for name in dir(StrategyExecutionLogRepository) if not name.startswith("_")}
     assert statements().keys() == methods
 
 
-INCLUDED = (
-    "-- How many?\n-- $1 id uuid\n-- $2 name text?\n-- Columns: n bigint\n-- Index: none\n" + BODY
-)
-OUTER = """\
--- Is it there, and since when?
--- $1 id uuid
+# What may be left out.
+
+FILTERED = (
+    HEAD
+    + """\
 -- $2 name text?
--- $3 since timestamptz
--- Columns: n bigint
--- Index: none
-with found as (
-    :inner
+-- $3 realm_ids text[]?
+-- $4 before_time timestamptz?
+-- $5 before_id uuid?
+-- $6 limit bigint
+-- switch last
+"""
+    + TAIL
 )
-select n from found where $3::timestamptz < now()
+LINES = """\
+select count(*) as n
+from execlog.t
+where id = $1::uuid
+    and name = $2::text  -- if name
+    and realm = any($3::text[])  -- if realm_ids
+    and (time, id) < ($4::timestamptz, $5::uuid)  -- if before_time, before_id
+order by time desc  -- if last
+order by time  -- if not last
+limit $6::bigint
 """
 
 
-def load_two(tmp_path: Path, outer: str, inner: str = INCLUDED) -> str:
-    (tmp_path / "outer.sql").write_text(outer)
-    (tmp_path / "inner.sql").write_text(inner)
-    return load_statements(tmp_path, {"outer", "inner"}, "audit")["outer"].sql
+def filtered(tmp_path: Path, header: str = FILTERED, body: str = LINES) -> Statement:
+    load(tmp_path, header + body)
+    return load_statements(tmp_path, {"found"}, "audit")["found"]
+
+
+def body_of(sql: str) -> str:
+    return "".join(line for line in sql.splitlines(keepends=True) if not line.startswith("--"))
+
+
+def test_what_is_not_given_is_left_out(tmp_path: Path) -> None:
+    statement = filtered(tmp_path)
+    bare = statement.query(id=1, realm_ids=None, limit=5)
+    assert body_of(bare.sql).split("\n") == [
+        "select count(*) as n",
+        'from "audit".t',
+        "where id = $1::uuid",
+        "order by time",
+        "limit $2::bigint",
+        "",
+    ]
+    assert bare.values == (1, 5)
+    assert "-- $2 limit bigint\n" in bare.sql
+    assert "name" not in bare.sql
+    whole = statement.query(
+        "last", id=1, name="n", realm_ids=[], before_time=2, before_id=3, limit=5
+    )
+    assert whole.values == (1, "n", [], 2, 3, 5)
+    assert "order by time desc\nlimit $6" in whole.sql
+    assert statement.shape(frozenset()) is statement.shape(frozenset())
+    with pytest.raises(QueryFileError, match="another text for each choice"):
+        _ = statement.sql
+
+
+def test_shapes_are_not_kept_for_ever(tmp_path: Path) -> None:
+    statement = filtered(tmp_path)
+    for n in range(1000):
+        statement.shape(frozenset({f"nothing {n}"}))
+    assert len(statement._shapes) <= 256
+
+
+@pytest.mark.parametrize(
+    ("switches", "values", "problem"),
+    [
+        ((), {"id": 1, "limit": 1}, "is told nothing of realm_ids"),
+        ((), {"id": 1, "realm_ids": None}, "is told nothing of limit"),
+        ((), {"id": 1, "realm_ids": None, "limit": 1, "names": "x"}, "has no names"),
+        (("first",), {"id": 1, "realm_ids": None, "limit": 1}, "has no first"),
+        (("name",), {"id": 1, "realm_ids": None, "limit": 1}, "has no name"),
+        # Half of a cursor would be the first page again.
+        ((), {"id": 1, "realm_ids": None, "limit": 1, "before_id": 1}, "does not use before_id"),
+        (
+            (),
+            {"id": 1, "realm_ids": None, "limit": 1, "before_id": 1, "before_time": None},
+            "does not use before_id",
+        ),
+    ],
+)
+def test_a_query_that_would_not_be_what_is_meant(
+    tmp_path: Path, switches: tuple[str, ...], values: dict[str, object], problem: str
+) -> None:
+    with pytest.raises(TypeError, match=problem):
+        filtered(tmp_path).query(*switches, **values)
+
+
+NAME = "    and name = $2::text  -- if name\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        (NAME, "    and name = $2::text\n", r"uses \$2 \(name, which may be left out\)"),
+        (NAME, "    and name = $2::text  -- if last\n", r"uses \$2 \(name"),
+        (NAME, "    and name = $2::text  -- if not name\n", r"uses \$2 \(name"),
+        (NAME, "    and name = $2::text -- if names\n", "marked with names, which is in no line"),
+        (NAME, "    and name = $2::text  -- if id\n", "marked with id, which may not be left out"),
+        (NAME, "    and name is null  -- if name\n", "does not use it"),
+        (NAME, "    or name = $2::text  -- if name\n", "no whole condition"),
+        (NAME, "    and (name = $2::text  -- if name\n        or true)\n", "no whole condition"),
+        (NAME, "    and name =\n        $2::text  -- if name\n", "no whole condition"),
+        (NAME, "    and name = $2::text  -- if name\n        || 'x'\n", "no whole condition"),
+        (NAME, "    and name = '  -- if name\n' || $2::text\n", r"does not use it|uses \$2"),
+        (NAME, "    and name = $2::text  -- if: name\n", "a mark that says nothing"),
+        (NAME, "    and name = $2::text  --if name\n", "a mark that says nothing"),
+        (NAME, "    and name = $2::text  -- if name, name\n", "says a name twice"),
+        (NAME, "    and name = $2::text  -- if name, not name\n", "says a name twice"),
+        ("where id = $1::uuid\n", "where id = $7::uuid\n", "other parameters"),
+        ("-- switch last\n", "", "marked with last, which is in no line"),
+        ("-- switch last\n", "-- switch last\n-- switch other\n", "no line that is marked"),
+        ("-- switch last\n", "-- switch last\n-- switch name\n", "names name twice"),
+        ("-- $2 name text?\n", "-- $2 name text\n", "which may not be left out"),
+    ],
+)
+def test_a_mark_that_is_none(tmp_path: Path, old: str, new: str, fault: str) -> None:
+    text = FILTERED + LINES
+    assert text.count(old) == 1
+    with pytest.raises(QueryFileError, match=fault):
+        load(tmp_path, text.replace(old, new))
+
+
+# What is included.
+
+INNER = (
+    HEAD
+    + "-- $2 name text?\n-- switch last\n"
+    + TAIL
+    + """\
+select count(*) as n
+from execlog.t
+where id = $1::uuid
+    and name = $2::text  -- if name
+    and name is null  -- if not name
+order by time desc  -- if last
+order by time  -- if not last
+"""
+)
+OUTER = """\
+-- Are both there?
+-- $1 a uuid
+-- $2 b uuid
+-- $3 title text?
+-- $4 label text
+-- switch last
+-- Columns: n bigint
+-- Index: none
+select n from (
+    :inner($1, $3)
+)
+union all
+select n from (
+    :inner($2, $4, not last)
+)
+"""
+
+
+def load_two(tmp_path: Path, outer: str, inner: str = INNER) -> Statement:
+    (tmp_path / "outer.sql").write_bytes(outer.encode())
+    (tmp_path / "inner.sql").write_bytes(inner.encode())
+    return load_statements(tmp_path, {"outer", "inner"}, "audit")["outer"]
 
 
 def test_a_line_stands_for_another_statement(tmp_path: Path) -> None:
-    sql = load_two(tmp_path, OUTER)
-    body = BODY.replace("execlog", '"audit"').rstrip("\n")
-    assert sql == OUTER.replace(":inner", body)
-    # What may be NULL there may be required here.
-    load_two(tmp_path, OUTER.replace("name text?", "name text"))
+    statement = load_two(tmp_path, OUTER)
+    assert (
+        body_of(statement.query("last", a=1, b=2, title="t", label="l").sql)
+        == """\
+select n from (
+    select count(*) as n
+    from "audit".t
+    where id = $1::uuid
+        and name = $3::text
+    order by time desc
+)
+union all
+select n from (
+    select count(*) as n
+    from "audit".t
+    where id = $2::uuid
+        and name = $4::text
+    order by time
+)
+"""
+    )
+    # What is always given there is never left out here.
+    bare = statement.query(a=1, b=2, label="l")
+    assert bare.values == (1, 2, "l")
+    assert bare.sql.count("name is null") == 1
+
+
+def test_parameters_of_the_same_names_need_not_be_said(tmp_path: Path) -> None:
+    outer = OUTER.replace("a uuid", "id uuid").replace("title text?", "name text?")
+    statement = load_two(tmp_path, outer.replace(":inner($1, $3)", ":inner"))
+    assert "name = $3::text" in statement.query(id=1, b=2, name="t", label="l").sql
+
+
+def test_a_file_of_one_line_stands_within_a_line(tmp_path: Path) -> None:
+    (tmp_path / "part").mkdir()
+    (tmp_path / "part" / "weight.sql").write_text("-- What it weighs.\n(1 / sample_rate)\n")
+    (tmp_path / "part" / "lower.sql").write_text("-- Never.\n(:weight + 1)\n")
+    text = GOOD + BODY.replace("count(*)", "sum(:weight) || ':weight' || :lower::text")
+    load(tmp_path, text + "-- and :weight\n")
+    statement = load_statements(tmp_path, {"found"})["found"]
+    assert "sum((1 / sample_rate)) || ':weight' || ((1 / sample_rate) + 1)::text" in statement.sql
+    assert "-- and :weight" in statement.sql
 
 
 @pytest.mark.parametrize(
     ("outer", "inner", "fault"),
     [
-        (OUTER.replace(":inner", ":other"), INCLUDED, "includes other.sql, which is missing"),
-        (OUTER.replace("name text?", "title text?"), INCLUDED, "has no name as it has"),
-        (OUTER.replace("name text?", "name integer?"), INCLUDED, "has no name as it has"),
-        (OUTER.replace("id uuid", "id uuid?"), INCLUDED, "has no id as it has"),
+        (OUTER.replace(":inner($1, $3)", ":other"), INNER, "includes other.sql, which is missing"),
+        (OUTER.replace(":inner($1, $3)", ":inner"), INNER, "has no id as it has"),
+        (OUTER.replace("title text?", "title integer?"), INNER, "has no name as it has"),
+        (OUTER.replace("a uuid", "a uuid?"), INNER, "has no id as it has"),
+        (OUTER.replace("title text?", "title text? always"), INNER, "left out in one only"),
+        (OUTER.replace("($1, $3)", "($1)"), INNER, "with 1 parameters"),
+        (OUTER.replace("($1, $3)", "($1, $9)"), INNER, "has no name as it has"),
+        (OUTER.replace("($1, $3)", "($1, 'x')"), INNER, "which is no parameter or switch"),
+        (OUTER.replace("not last", "not first"), INNER, "which has no switch first"),
+        (OUTER.replace("-- switch last\n", ""), INNER, "says nothing of its switch last"),
+        (OUTER.replace("($1, $3)", "($1, $3)  -- if title"), INNER, "with a filter"),
+        (OUTER, INNER.replace("from execlog.t", "from (\n:outer\n)"), "which includes"),
+        (OUTER, INNER.replace("\n", "\r\n"), "carriage return"),
+        (OUTER, INNER.replace("  -- if name\n", "\n"), "which may be left out"),
+        (OUTER.replace("select n from", "select :inner from"), INNER, "no plain expression"),
         (
-            OUTER.replace("-- $3 since timestamptz\n", "").replace("-- $2 name text?\n", ""),
-            INCLUDED,
-            "has no name as it has",
+            OUTER.replace("select n from", "select :other from"),
+            INNER,
+            "other.sql, which is missing",
         ),
-        (OUTER, OUTER.replace(":inner", ":outer"), "includes another"),
-        (OUTER, INCLUDED.replace("\n", "\r\n"), "carriage return"),
     ],
 )
 def test_a_line_that_stands_for_nothing(tmp_path: Path, outer: str, inner: str, fault: str) -> None:
-    (tmp_path / "outer.sql").write_bytes(outer.encode())
-    (tmp_path / "inner.sql").write_bytes(inner.encode())
     with pytest.raises(QueryFileError, match=fault) as caught:
-        load_statements(tmp_path, {"outer", "inner"})
+        load_two(tmp_path, outer, inner)
     assert "outer.sql" in str(caught.value)
 
 
+def test_a_file_that_includes_itself(tmp_path: Path) -> None:
+    with pytest.raises(QueryFileError, match="which includes it"):
+        load(tmp_path, GOOD + "select n from (\n    :found\n) where $1::uuid = $2::text\n")
+
+
 def test_a_report_holds_the_statements_of_its_parts() -> None:
-    report = " ".join(statements()["report"].sql.split())
-    for name in ("metrics", "timeseries"):
-        text = statements()[name].sql
-        lines = [line for line in text.splitlines() if not line.startswith("--")]
-        assert " ".join(" ".join(lines).split()) in report
+    chosen = frozenset({"realm_ids", "percentiles"})
+    [metrics, series, report] = (
+        " ".join(body_of(statements()[name].shape(chosen - odd).sql).split())
+        for name, odd in (
+            ("metrics", frozenset()),
+            ("timeseries", {"percentiles"}),
+            ("report", {"percentiles"}),
+        )
+    )
+    assert metrics in report
+    assert series in report
+
+
+# Numbers that SQL and Python both know.
+
+
+def numbers(name: str, pattern: str) -> list[int]:
+    return [int(number) for number in re.findall(pattern, statements()[name].text)]
+
+
+def test_the_edges_of_the_histogram() -> None:
+    assert numbers("metrics", r"filter \(where duration_ms > (\d+)\)") == list(_DURATION_EDGES)
+
+
+@pytest.mark.parametrize(
+    ("name", "largest"),
+    [
+        ("list_newest", LARGEST_PAGE),
+        ("list_executions", LARGEST_PAGE),
+        ("sample_durations", LARGEST_SAMPLE),
+        ("sample_points", LARGEST_SAMPLE),
+    ],
+)
+def test_the_limit_within_is_the_largest_that_may_be_asked_for(name: str, largest: int) -> None:
+    assert set(numbers(name, r"limit (\d+)")) == {largest}
+
+
+def test_a_status_is_classified_in_one_place() -> None:
+    for path in folder("sql").glob("*.sql"):
+        assert not re.search(r"status (?:not )?in ", path.read_text()), path.name

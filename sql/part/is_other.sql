@@ -1,0 +1,2 @@
+-- Whether a status is none that has a name.
+(status not in ('ok', 'error', 'timeout', 'limit'))

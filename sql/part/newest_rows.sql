@@ -1,0 +1,34 @@
+-- A page of executions or failures as rows of the table, or those without a time that follow it.
+-- $1 realm_ids text[]?
+-- $2 strategy_id text?
+-- $3 strategy_ids text[]?
+-- $4 status text?
+-- $5 since timestamptz?
+-- $6 until timestamptz?
+-- $7 before_created_at timestamptz?
+-- $8 before_id uuid?
+-- $9 before_undated_id uuid?
+-- switch of_all
+-- switch failed
+-- switch failed_of_all
+-- switch of_one_realm
+-- switch undated
+select
+    :names
+from execlog.strategy_execution_log
+where true
+    and strategy_id = $2::text  -- if strategy_id
+    and strategy_id is distinct from ''  -- if of_all
+    and strategy_id = any($3::text[])  -- if strategy_ids
+    and realm_id = any($1::text[])  -- if realm_ids
+    and status <> 'ok'  -- if failed
+    and status is distinct from 'ok'  -- if failed_of_all
+    and status = $4::text  -- if status
+    and created_at >= $5::timestamptz  -- if since
+    and created_at <= $6::timestamptz  -- if until
+    and created_at <= $7::timestamptz and (created_at, id) < ($7::timestamptz, $8::uuid)  -- if before_created_at, before_id, not undated
+    and created_at is null and id < $9::uuid  -- if before_undated_id
+    and created_at is null  -- if undated
+order by realm_id, created_at desc nulls last, id desc  -- if of_one_realm
+order by created_at desc nulls last, id desc  -- if not of_one_realm
+limit 200
