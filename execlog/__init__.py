@@ -5,9 +5,17 @@ repository = execlog.StrategyExecutionLogRepository(pool)
 await repository.list_for_strategy(strategy_id="loyalty", status="error")
 """
 
-from execlog.activity import StrategyActivity
-from execlog.cluster import distribute, dump_distribution
-from execlog.delivery import RejectedExecution
+from execlog.admin.citus import distribute, dump_distribution
+from execlog.admin.health import health
+from execlog.admin.maintenance import Maintenance, MaintenanceRun, MaintenanceStep, maintain
+from execlog.admin.migrations import check_migrations, dump_migrations, migrate
+from execlog.admin.roles import dump_realm_reader, dump_roles
+from execlog.admin.rollups import (
+    RebuiltPart,
+    RollupDifference,
+    rebuild_rollups,
+    verify_rollups,
+)
 from execlog.errors import (
     ExeclogError,
     InvalidArgument,
@@ -16,16 +24,6 @@ from execlog.errors import (
     QueryRejected,
     SchemaOutdated,
     StoreUnavailable,
-)
-from execlog.healthcheck import Health, MaintenanceState, RollupState, StoredTable
-from execlog.maintenance import Maintenance, MaintenanceRun, MaintenanceStep, maintain
-from execlog.metrics import (
-    DurationMetrics,
-    HistogramBucket,
-    MetricsDelta,
-    StatusBreakdown,
-    StrategyComparison,
-    StrategyMetrics,
 )
 from execlog.models import (
     CaseNameCount,
@@ -37,14 +35,21 @@ from execlog.models import (
     StrategyExecutionLog,
     StrategyRank,
 )
-from execlog.page import StrategyReport
-from execlog.probe import health
-from execlog.recorder import ExecutionRecorder
+from execlog.recorder.flusher import RejectedExecution
+from execlog.recorder.recorder import ExecutionRecorder
 from execlog.repository import StrategyExecutionLogRepository
-from execlog.roles import dump_realm_reader, dump_roles
-from execlog.rollups import RebuiltPart, RollupDifference, rebuild_rollups, verify_rollups
-from execlog.schema import check_migrations, dump_migrations, migrate
-from execlog.timeseries import TimeseriesBucket
+from execlog.repository.activity import StrategyActivity
+from execlog.repository.health import Health, MaintenanceState, RollupState, StoredTable
+from execlog.repository.metrics import (
+    DurationMetrics,
+    HistogramBucket,
+    MetricsDelta,
+    StatusBreakdown,
+    StrategyComparison,
+    StrategyMetrics,
+)
+from execlog.repository.report import StrategyReport
+from execlog.repository.timeseries import TimeseriesBucket
 
 __version__ = "0.1.0"
 

@@ -27,10 +27,10 @@ except ImportError as error:
         "execlog.prometheus needs its extra: pip install 'execlog[prometheus]'"
     ) from (error)
 
-from execlog import arguments
+from execlog.db import validation
 from execlog.errors import InvalidArgument
 from execlog.models import RecorderStats
-from execlog.recorder import ExecutionRecorder
+from execlog.recorder.recorder import ExecutionRecorder
 
 if TYPE_CHECKING:
     from typing import Self
@@ -84,7 +84,7 @@ class RecorderCollector(Collector):
                 have, or the same values as those of a recorder that is there.
         """
         if not isinstance(recorder, ExecutionRecorder):
-            problem = arguments.must_be("an ExecutionRecorder", recorder)
+            problem = validation.must_be("an ExecutionRecorder", recorder)
             raise InvalidArgument("recorder", problem)
         own = _checked(labels)
         if own.keys() != set(self._names):
@@ -143,13 +143,13 @@ class RecorderCollector(Collector):
 
 def _checked(labels: object) -> dict[str, str]:
     if not isinstance(labels, Mapping | None):
-        problem = arguments.must_be("a dict of names and values", labels)
+        problem = validation.must_be("a dict of names and values", labels)
         raise InvalidArgument("labels", problem)
     found = dict(labels or {})
     for name, value in found.items():
         if not isinstance(name, str) or not _LABEL.fullmatch(name) or name in _OWN:
             raise InvalidArgument("labels", f"{name!r} can't be the name of a label here")
-        arguments.text(f"labels[{name!r}]", value)
+        validation.text(f"labels[{name!r}]", value)
     return found
 
 

@@ -18,7 +18,8 @@ import asyncpg
 import pytest
 from hypothesis import settings
 
-from execlog import StrategyExecutionLogRepository, migration, resources
+from execlog import StrategyExecutionLogRepository
+from execlog.db import files, migration_files
 from tests import databases, pooler, server
 from tests.oracle import EXAMPLES
 from tests.types import Pool
@@ -114,11 +115,11 @@ def migrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of migrations of this test's own, the packaged ones in it."""
     own = tmp_path / "migrations"
     own.mkdir()
-    packaged = resources.folder
+    packaged = files.folder
     for path in packaged("migrations").glob("*.sql"):
         (own / path.name).write_bytes(path.read_bytes())
     monkeypatch.setattr(
-        migration, "folder", lambda name: own if name == "migrations" else packaged(name)
+        migration_files, "folder", lambda name: own if name == "migrations" else packaged(name)
     )
     return own
 

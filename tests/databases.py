@@ -14,7 +14,7 @@ import asyncpg
 import execlog
 
 if TYPE_CHECKING:
-    from execlog.target import Connection
+    from execlog.db.connections import Connection
 
 TABLE = "execlog.strategy_execution_log"
 TEMPLATE = f"execlog_test_{os.getpid()}"

@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote
 
 import asyncpg
 
-from execlog.embedded import EmbeddedPostgres, _find_binaries
+from execlog.embedded.server import EmbeddedPostgres, _find_binaries
 from execlog.errors import StoreUnavailable
 from tests.databases import in_database
 from tests.recording import until

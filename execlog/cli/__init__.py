@@ -24,21 +24,21 @@ except ImportError:  # the core works without them
 from execlog.cli import (
     administration,
     cards,
-    diagnosis,
-    distributing,
-    erasing,
+    distribute,
+    doctor,
+    erase,
     executions,
-    explaining,
-    exporting,
-    following,
-    granting,
-    importing,
-    maintaining,
+    export,
+    import_,
+    maintain,
     overview,
-    rendering,
-    rolling,
-    serving,
+    roles,
+    rollup,
+    serve,
+    sql,
+    tail,
 )
+from execlog.display import tables
 
 __all__ = ["app", "main"]
 
@@ -48,7 +48,7 @@ _WHERE = " (--dsn, EXECLOG_DSN or PGHOST say where it is)"
 def _may_draw() -> bool:
     """Whether help and messages go to a terminal: typer itself asks FORCE_COLOR and the like."""
     to_terminal = all(stream is not None and stream.isatty() for stream in (sys.stdout, sys.stderr))
-    return to_terminal and not rendering.is_colourless()
+    return to_terminal and not tables.is_colourless()
 
 
 app = typer.Typer(
@@ -58,7 +58,7 @@ app = typer.Typer(
     rich_markup_mode="rich" if _may_draw() else None,
 )
 for command in (
-    following.tail,
+    tail.tail,
     executions.failures,
     executions.show,
     cards.summary,
@@ -66,20 +66,20 @@ for command in (
     overview.top,
     cards.compare,
     cards.check,
-    exporting.export,
-    importing.import_file,
-    erasing.erase,
-    explaining.sql,
-    serving.serve,
+    export.export,
+    import_.import_file,
+    erase.erase,
+    sql.sql,
+    serve.serve,
     administration.migrate,
-    maintaining.maintain,
-    diagnosis.doctor,
-    granting.roles,
-    distributing.distribute,
+    maintain.maintain,
+    doctor.doctor,
+    roles.roles,
+    distribute.distribute,
     administration.demo,
 ):
     app.command(command.__name__.removesuffix("_file"))(command)
-app.add_typer(rolling.rollup, name="rollup")
+app.add_typer(rollup.rollup, name="rollup")
 
 
 def _print_version(wanted: bool) -> None:

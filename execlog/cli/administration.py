@@ -12,17 +12,17 @@ from typing import Annotated
 
 import typer
 
+from execlog.admin.migrations import check_migrations, dump_migrations
+from execlog.admin.migrations import migrate as apply_migrations
 from execlog.cli.cards import summary
 from execlog.cli.forms import print_text
 from execlog.cli.options import Dsn, Schema
 from execlog.cli.overview import timeline
 from execlog.cli.progress import progress
+from execlog.cli.serve import PORT, Port, serve_pages
 from execlog.cli.server import dsn_of
-from execlog.cli.serving import PORT, Port, serve_pages
-from execlog.moments import compact
-from execlog.schema import check_migrations, dump_migrations
-from execlog.schema import migrate as apply_migrations
-from execlog.template import SCHEMA
+from execlog.db.sqltext import SCHEMA
+from execlog.display.timeparse import compact
 
 __all__ = ["demo", "migrate"]
 

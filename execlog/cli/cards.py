@@ -31,10 +31,10 @@ from execlog.cli.options import (
     moment,
     share,
 )
-from execlog.cli.rendering import BAR, STYLES, Column, bar, print_table, stdout
 from execlog.cli.server import ask
-from execlog.figures import local, milliseconds, number, percent, shown
-from execlog.template import SCHEMA
+from execlog.db.sqltext import SCHEMA
+from execlog.display.format import local, milliseconds, number, percent, shown
+from execlog.display.tables import BAR, STYLES, Column, bar, print_table, stdout
 
 __all__ = ["check", "compare", "summary"]
 

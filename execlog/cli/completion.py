@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from execlog import StrategyExecutionLogRepository
 from execlog.cli.server import ask
-from execlog.template import SCHEMA
+from execlog.db.sqltext import SCHEMA
 
 __all__ = ["strategies"]
 

@@ -25,11 +25,11 @@ from execlog.cli.options import (
     Utc,
     form,
 )
-from execlog.cli.rendering import Column, print_table, status_text, stdout
 from execlog.cli.server import ask
-from execlog.figures import local, milliseconds, number, shown
-from execlog.nodes import Node, nodes
-from execlog.template import SCHEMA
+from execlog.db.sqltext import SCHEMA
+from execlog.display.format import local, milliseconds, number, shown
+from execlog.display.tables import Column, print_table, status_text, stdout
+from execlog.display.trace_tree import Node, nodes
 
 __all__ = ["failures", "show"]
 

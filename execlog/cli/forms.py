@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from execlog.cli.options import Output
-from execlog.figures import is_harmless
+from execlog.display.format import is_harmless
 from execlog.models import Model
 
 __all__ = ["csv_writer", "jsonl_writer", "print_model", "print_models", "print_text"]

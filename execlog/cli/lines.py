@@ -11,7 +11,7 @@ from typing import IO, Any
 from pydantic_core import from_json
 
 from execlog import InvalidArgument, StrategyExecutionLog
-from execlog.rows import row_arguments
+from execlog.db.rows import row_arguments
 
 __all__ = ["Reader", "lines"]
 

@@ -10,8 +10,8 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from execlog import moments
 from execlog.cli.completion import strategies
+from execlog.display import timeparse
 
 __all__ = [
     "AnyStrategy",
@@ -55,12 +55,12 @@ def form(output: Output, as_json: bool, spreadsheet: bool) -> Output:
 
 def length(text: str) -> timedelta:
     """A length of time, for example `2h30m`. Raises typer.BadParameter, with examples."""
-    return _read(moments.length, text)
+    return _read(timeparse.length, text)
 
 
 def moment(text: str) -> datetime:
     """A time, or how long ago; without a zone it is local. Raises typer.BadParameter."""
-    return _read(lambda text: moments.moment(text, datetime.now(UTC)), text)
+    return _read(lambda text: timeparse.moment(text, datetime.now(UTC)), text)
 
 
 def share(text: str) -> float:
@@ -92,7 +92,7 @@ Schema = Annotated[
 Since = Annotated[
     datetime | None,
     typer.Option(
-        "--since", parser=moment, metavar="TIME", help=f"From then on: {moments.EXAMPLES}."
+        "--since", parser=moment, metavar="TIME", help=f"From then on: {timeparse.EXAMPLES}."
     ),
 ]
 Until = Annotated[

@@ -26,10 +26,10 @@ from execlog.cli.options import (
     Utc,
     form,
 )
-from execlog.cli.rendering import Column, bar, print_table
 from execlog.cli.server import ask
-from execlog.figures import local, milliseconds, number, percent, shown
-from execlog.template import SCHEMA
+from execlog.db.sqltext import SCHEMA
+from execlog.display.format import local, milliseconds, number, percent, shown
+from execlog.display.tables import Column, bar, print_table
 
 __all__ = ["timeline", "top"]
 

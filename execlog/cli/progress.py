@@ -17,7 +17,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from execlog.cli.rendering import is_colourless, plain
+from execlog.display.tables import is_colourless, plain
 
 __all__ = ["is_seen", "progress"]
 

@@ -15,9 +15,9 @@ import asyncpg
 import typer
 
 from execlog import StrategyExecutionLogRepository
-from execlog.connecting import Connector
+from execlog.db.connect import Connector
 from execlog.errors import driver_errors
-from execlog.repository import patient
+from execlog.repository.repository import patient
 
 if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from rich.text import Text
 
-from execlog.cli.rendering import Column, print_table, stdout
 from execlog.demo.run import Answers, Recorded
-from execlog.figures import shown
+from execlog.display.format import shown
+from execlog.display.tables import Column, print_table, stdout
 
 __all__ = ["print_report"]
 

@@ -23,10 +23,10 @@ from execlog import (
     StrategyExecutionLogRepository,
     migrate,
 )
-from execlog.connecting import Connector
+from execlog.db.connect import Connector
 from execlog.demo.engine import STRATEGY, score
+from execlog.display.format import percent
 from execlog.errors import driver_errors
-from execlog.figures import percent
 
 __all__ = ["Answers", "Recorded", "read_answers", "record_executions", "run"]
 

@@ -17,7 +17,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from execlog import arguments
+from execlog.db import validation
 from execlog.errors import InvalidArgument
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Scope:
                 continue
             if isinstance(value, str | bytes) or not isinstance(value, Collection):
                 raise InvalidArgument(name, "must be a list of texts, or None")
-            texts = frozenset(arguments.text(name, one) for one in value)
+            texts = frozenset(validation.text(name, one) for one in value)
             object.__setattr__(self, name, tuple(sorted(texts)))
 
     @property
@@ -121,7 +121,7 @@ def with_token(token: str) -> Authorize:
     Raises:
         InvalidArgument: It is no text, or shorter than 16 characters, which can be guessed.
     """
-    known = arguments.name("token", token).encode()
+    known = validation.name("token", token).encode()
     if len(token) < _SHORTEST_TOKEN:
         raise InvalidArgument("token", f"is shorter than {_SHORTEST_TOKEN} characters")
 

@@ -15,12 +15,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from execlog import arguments
-from execlog.healthcheck import Health
-from execlog.metrics import StrategyComparison, StrategyMetrics
+from execlog.db import validation
+from execlog.db.slices import Pace
 from execlog.models import Model, StrategyExecutionLog, StrategyRank
-from execlog.slices import Pace
-from execlog.timeseries import TimeseriesBucket
+from execlog.repository.health import Health
+from execlog.repository.metrics import StrategyComparison, StrategyMetrics
+from execlog.repository.timeseries import TimeseriesBucket
 from execlog.web import queries
 from execlog.web.access import scope_of
 from execlog.web.queries import Cursor, query
@@ -117,7 +117,7 @@ async def _executions(reader: Reader, request: Request) -> Response:
             before=asked.after(),
             limit=asked.limit,
         )
-    return _page(request, found, arguments.limit(asked.limit, 200))
+    return _page(request, found, validation.limit(asked.limit, 200))
 
 
 async def _failures(reader: Reader, request: Request) -> Response:
@@ -131,7 +131,7 @@ async def _failures(reader: Reader, request: Request) -> Response:
             before=asked.after(),
             limit=asked.limit,
         )
-    return _page(request, found, arguments.limit(asked.limit, 200))
+    return _page(request, found, validation.limit(asked.limit, 200))
 
 
 async def _compare(reader: Reader, request: Request) -> Response:

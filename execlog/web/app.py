@@ -17,9 +17,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Match, Mount, Route, Router
 from starlette.staticfiles import StaticFiles
 
-from execlog import arguments
+from execlog.db import validation
+from execlog.db.sqltext import SCHEMA
 from execlog.errors import InvalidArgument
-from execlog.template import SCHEMA
 from execlog.web import problems
 from execlog.web.access import ROOT, Authorize, Guard
 from execlog.web.api import ENDPOINTS
@@ -73,7 +73,7 @@ def create_app(
     """
     if authorize is not None and not callable(authorize):
         raise InvalidArgument("authorize", "must be a function of a request")
-    where = arguments.text("prefix", prefix).rstrip("/")
+    where = validation.text("prefix", prefix).rstrip("/")
     if where and (not where.startswith("/") or set(where) & set("{}?#")):
         raise InvalidArgument("prefix", 'must be a path such as "/runbook"')
     reader = Reader(pool_or_dsn, timeout, schema)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
-from execlog.figures import number
-from execlog.timeseries import TimeseriesBucket
+from execlog.display.format import number
+from execlog.repository.timeseries import TimeseriesBucket
 
 __all__ = [
     "HEIGHT",

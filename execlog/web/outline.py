@@ -3,7 +3,7 @@
 A parser in C would hold the interpreter for as long as all of the text takes, in whatever thread.
 Here a step is short, however large, deep or odd the trace is: nothing is parsed but what is drawn,
 and of everything else only its end is looked for. What is a node, and how it is called, is said in
-`execlog.nodes`.
+`execlog.display.trace_tree`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 from collections.abc import Generator
 from dataclasses import dataclass, field
 
-from execlog.nodes import BELOW, NAMES, TIMES, taken
+from execlog.display.trace_tree import BELOW, NAMES, TIMES, taken
 
 __all__ = ["DRAWN", "Branch", "Branches", "Outline"]
 

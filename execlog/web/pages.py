@@ -14,11 +14,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from execlog import arguments
-from execlog.diagnosis import examined
+from execlog.admin.doctor import examined
+from execlog.db import validation
+from execlog.db.slices import finished
 from execlog.errors import ExeclogError, InvalidArgument
 from execlog.models import StrategyExecutionLog
-from execlog.slices import finished
 from execlog.web import charts, queries
 from execlog.web.problems import problem_of
 from execlog.web.queries import Cursor, query
@@ -130,7 +130,7 @@ async def executions(reader: Reader, request: Request) -> Response:
         raise InvalidArgument("id", "is missing: what else is asked for is asked of one strategy")
     parts = _Parts()
     window = view.narrowed()
-    size = arguments.limit(asked.limit, 200)
+    size = validation.limit(asked.limit, 200)
     async with reader.snapshot() as log:
         if asked.id is None:
             found = log.list_failures(

@@ -17,10 +17,10 @@ from pydantic import (
 )
 from starlette.requests import Request
 
-from execlog import moments
-from execlog.dashboard import RankBy
+from execlog.display import timeparse
 from execlog.errors import InvalidArgument
 from execlog.models import StrategyExecutionLog, invalid_argument
+from execlog.repository.ranking import RankBy
 
 __all__ = [
     "ComparePage",
@@ -46,11 +46,11 @@ _EXAMPLES = ["15m", "24h", "2026-11-24T13:00:00Z"]
 
 def _moment(value: object) -> datetime:
     # Without a zone it is UTC: the server's own zone is nothing that a viewer sees.
-    return moments.moment(_ZONE.sub(r"+\1", _text(value)), datetime.now(UTC), UTC)
+    return timeparse.moment(_ZONE.sub(r"+\1", _text(value)), datetime.now(UTC), UTC)
 
 
 def _length(value: object) -> timedelta:
-    return moments.length(_text(value))
+    return timeparse.length(_text(value))
 
 
 def _text(value: object) -> str:
@@ -106,7 +106,7 @@ def _cursor(value: object) -> Cursor:
     when = _ZONE.sub(r"+\1", time)
     try:
         return Cursor(
-            created_at=moments.moment(when, datetime.now(UTC), UTC) if when else None,
+            created_at=timeparse.moment(when, datetime.now(UTC), UTC) if when else None,
             id=UUID(identity),
         )
     except ValueError:

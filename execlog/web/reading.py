@@ -13,14 +13,18 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from execlog import arguments
-from execlog.connecting import Connector
-from execlog.dashboard import Dashboard
-from execlog.errors import InvalidArgument, QueryRejected, StoreUnavailable, driver_errors
-from execlog.repository import statements
-from execlog.resources import folder
-from execlog.store import Store
-from execlog.template import filled
+from execlog.db import validation
+from execlog.db.connect import Connector
+from execlog.db.executor import Store
+from execlog.db.files import folder
+from execlog.db.sqltext import filled
+from execlog.errors import (
+    InvalidArgument,
+    QueryRejected,
+    StoreUnavailable,
+    driver_errors,
+)
+from execlog.repository.repository import Reads, statements
 from execlog.web.stored import stored
 
 if TYPE_CHECKING:
@@ -54,24 +58,24 @@ class Reader:
     def __init__(self, source: Pool | str, timeout: float, schema: str) -> None:
         """Takes the parts and loads the statements. Raises: see the class."""
         if not isinstance(source, str | asyncpg.Pool):
-            problem = arguments.must_be("an asyncpg.Pool or a DSN", source)
+            problem = validation.must_be("an asyncpg.Pool or a DSN", source)
             raise InvalidArgument("pool_or_dsn", problem)
-        self._timeout = arguments.seconds("timeout", timeout)
+        self._timeout = validation.seconds("timeout", timeout)
         self._connect = None
         if isinstance(source, str):
-            dsn = arguments.name("pool_or_dsn", source)
+            dsn = validation.name("pool_or_dsn", source)
             self._connect = Connector(dsn, "pool_or_dsn", writes=False, seconds=self._timeout)
         self._pool = None if isinstance(source, str) else source
-        self.schema = where = arguments.schema(schema)
+        self.schema = where = validation.schema(schema)
         self._statements = statements(where)
-        words = {"timeout": arguments.server_timeout("timeout", timeout)}
+        words = {"timeout": validation.server_timeout("timeout", timeout)}
         self._begin = filled((folder("sql") / "reading" / "begin.sql").read_text(), where, words)
         self._end = (folder("sql") / "reading" / "end.sql").read_text()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._turns: asyncio.Semaphore | None = None
 
     @contextlib.asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[Dashboard]:
+    async def snapshot(self) -> AsyncIterator[Reads]:
         """The log at one moment: its methods read in one transaction that can't write.
 
         Where one of them fails, the next one has another transaction.
@@ -145,7 +149,7 @@ class Reader:
         return self._pool
 
 
-class _Viewed(Dashboard):
+class _Viewed(Reads):
     """The log as viewers read it: no trace is parsed, which would hold the event loop."""
 
     _row = staticmethod(stored)

@@ -10,8 +10,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
-from execlog.figures import milliseconds, number, percent, points, shown, size
-from execlog.slices import sliced
+from execlog.db.slices import sliced
+from execlog.display.format import milliseconds, number, percent, points, shown, size
 from execlog.web import charts
 from execlog.web.view import PRESETS, View
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from pydantic import Field
 from pydantic_core import to_json
 
+from execlog.db.rows import Row, aware
 from execlog.models import StrategyExecutionLog
-from execlog.rows import Row, aware
 
 __all__ = ["Stored", "json_list", "json_of", "stored", "trace_of"]
 

@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 
 from starlette.requests import Request
 
+from execlog.display.timeparse import compact, is_length
 from execlog.errors import InvalidArgument
-from execlog.moments import compact, is_length
 from execlog.web.access import Scope, scope_of
 
 __all__ = ["PRESETS", "View"]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 
-from execlog.nodes import Node
+from execlog.display.trace_tree import Node
 from execlog.web.outline import DRAWN, Branch, Branches, Outline
 
 __all__ = ["Row", "Waterfall", "waterfall"]

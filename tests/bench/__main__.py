@@ -24,7 +24,7 @@ import asyncpg
 
 import execlog
 from execlog import StrategyExecutionLog, StrategyExecutionLogRepository
-from execlog.copytext import COLUMNS
+from execlog.db.copy_format import COLUMNS
 from tests.bench.common import (
     BATCH,
     FAILED,

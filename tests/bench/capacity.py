@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 import asyncpg
 
 import execlog
-from execlog.copytext import COLUMNS
+from execlog.db.copy_format import COLUMNS
 from tests.bench.common import Fresh, bench_database, load, print_line
 from tests.databases import TABLE
 from tests.types import Pool

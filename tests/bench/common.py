@@ -16,8 +16,8 @@ from sqlalchemy.schema import CreateSchema
 
 import execlog.ids
 from execlog import StrategyExecutionLog
+from execlog.db.rows import row_arguments
 from execlog.embedded import EmbeddedPostgres
-from execlog.rows import row_arguments
 from tests import databases
 from tests.bench.peer import SCHEMA, Base, PeerRepository
 

@@ -19,7 +19,7 @@ import asyncpg
 
 import execlog
 from execlog import StrategyExecutionLogRepository
-from execlog.copytext import COLUMNS
+from execlog.db.copy_format import COLUMNS
 from execlog.repository import statements
 from tests.bench.common import (
     FAILED,

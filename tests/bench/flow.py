@@ -19,7 +19,7 @@ from random import Random
 from typing import Any
 
 from execlog import ExecutionRecorder
-from execlog.copytext import COLUMNS
+from execlog.db.copy_format import COLUMNS
 from tests.bench.calls import floor
 from tests.bench.common import BATCH, Fresh, fields
 from tests.bench.peer import PeerRepository

@@ -21,9 +21,9 @@ import asyncpg
 
 import execlog
 from execlog import StrategyExecutionLogRepository
-from execlog.copytext import COLUMNS
+from execlog.db.copy_format import COLUMNS
+from execlog.db.rows import row_arguments
 from execlog.repository import statements
-from execlog.rows import row_arguments
 from tests.bench.common import BATCH, Fresh, Report, bench_database, load, medians
 from tests.databases import TABLE
 from tests.types import Pool

@@ -22,7 +22,11 @@ from typing import Any
 import asyncpg
 
 import execlog
-from execlog import ExecutionRecorder, StrategyExecutionLog, StrategyExecutionLogRepository
+from execlog import (
+    ExecutionRecorder,
+    StrategyExecutionLog,
+    StrategyExecutionLogRepository,
+)
 from tests.bench.common import BATCH, Report, bench_database, load
 from tests.databases import TABLE
 from tests.rows import row

@@ -25,9 +25,9 @@ import asyncpg
 
 import execlog
 from execlog import StrategyExecutionLog, StrategyExecutionLogRepository
-from execlog.copytext import COLUMNS
+from execlog.db.copy_format import COLUMNS
+from execlog.db.executor import Store
 from execlog.repository import statements
-from execlog.store import Store
 from tests import databases
 from tests.bench.common import BATCH, FAILED, TRACE, bench_database, fields, load, print_line
 from tests.databases import TABLE

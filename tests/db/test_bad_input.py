@@ -12,7 +12,11 @@ from typing import Any
 import asyncpg
 import pytest
 
-from execlog import InvalidArgument, StrategyExecutionLog, StrategyExecutionLogRepository
+from execlog import (
+    InvalidArgument,
+    StrategyExecutionLog,
+    StrategyExecutionLogRepository,
+)
 from tests.rows import STRATEGY, T0, fields, row
 from tests.types import Pool
 

@@ -25,8 +25,8 @@ from execlog import (
     InvalidArgument,
     StrategyExecutionLog,
     StrategyExecutionLogRepository,
-    template,
 )
+from execlog.db import sqltext
 from execlog.repository import statements
 from tests.command import run
 from tests.db.test_roles import as_role
@@ -333,7 +333,7 @@ async def test_a_distributed_log_of_the_first_wave_is_upgraded(
     await execlog.migrate(pool, schema=name)
     # What the first wave did: without what later migrations make.
     made_later = ("execlog.maintenance", "execlog.claim_batch", "execlog.prune_recorders")
-    for statement in template.pieces(execlog.dump_distribution(shard_count=4, schema=name)):
+    for statement in sqltext.pieces(execlog.dump_distribution(shard_count=4, schema=name)):
         if not any(one.replace("execlog", f'"{name}"') in statement for one in made_later):
             await pool.execute(statement)
     log = StrategyExecutionLogRepository(pool, schema=name)

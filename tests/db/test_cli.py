@@ -20,7 +20,7 @@ from typer.main import get_command
 import execlog
 from execlog import InvalidArgument
 from execlog.cli import app
-from execlog.schema import migration_names
+from execlog.db.migration_files import migration_names
 from tests.command import COMMAND, run
 
 VERSION = importlib.metadata.version("execlog")

@@ -24,8 +24,8 @@ import pytest
 
 import execlog
 from execlog import StrategyExecutionLog, StrategyExecutionLogRepository
+from execlog.db.migration_files import migration_names
 from execlog.embedded import EmbeddedPostgres
-from execlog.schema import migration_names
 from tests.command import COMMAND, run
 from tests.databases import CLIENTS, TABLE, in_database
 from tests.db.test_cli_reading import NASTY, in_shell, on_terminal

@@ -16,13 +16,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from execlog import StrategyActivity, StrategyExecutionLog, StrategyExecutionLogRepository
-from execlog.dashboard import Dashboard
+from execlog import (
+    StrategyActivity,
+    StrategyExecutionLog,
+    StrategyExecutionLogRepository,
+)
+from execlog.db.executor import Store
 from execlog.ids import uuid7
-from execlog.metrics import HistogramBucket, StrategyMetrics
-from execlog.percentiles import percentile_cont
-from execlog.repository import statements
-from execlog.store import Store
+from execlog.repository.metrics import HistogramBucket, StrategyMetrics
+from execlog.repository.percentiles import percentile_cont
+from execlog.repository.repository import Reads, statements
 from tests import databases
 from tests.oracle import (
     Realms,
@@ -670,9 +673,9 @@ async def test_the_window_before_at_the_ends_of_the_calendar(
 
 async def test_what_a_reader_alone_has(pool: Pool) -> None:
     """All that reads, and nothing that writes."""
-    reader = Dashboard(Store(pool, 5.0), statements())
+    reader = Reads(Store(pool, 5.0), statements())
     assert (await reader.health()).missing_migrations == []
-    assert not [name for name in vars(Dashboard) if name.startswith("insert") or name == "erase"]
+    assert not [name for name in dir(Reads) if name.startswith("insert") or name == "erase"]
     writing = {name for name, statement in statements().items() if statement.writes}
     assert {name for name in statements() if not hasattr(reader, name)} == writing
 

@@ -14,7 +14,11 @@ import asyncpg
 import pytest
 
 import execlog
-from execlog import ExecutionRecorder, StoreUnavailable, StrategyExecutionLogRepository
+from execlog import (
+    ExecutionRecorder,
+    StoreUnavailable,
+    StrategyExecutionLogRepository,
+)
 from execlog.embedded import EmbeddedPostgres
 from tests.databases import TABLE
 from tests.recording import assert_sum, record, until

@@ -15,7 +15,7 @@ from execlog import (
     StrategyExecutionLog,
     StrategyExecutionLogRepository,
 )
-from execlog import repository as module
+from execlog.repository import writes as module
 from tests.command import run
 from tests.recording import assert_sum, record
 from tests.rows import STRATEGY, T0, row

@@ -25,8 +25,8 @@ from execlog import (
     StrategyExecutionLogRepository,
     health,
 )
-from execlog.healthcheck import health_of
-from execlog.schema import migration_names
+from execlog.db.migration_files import migration_names
+from execlog.repository.health import health_of
 from tests import databases
 from tests.oracle import Window, clamp, many, newest_first, windows, within
 from tests.recording import until

@@ -23,11 +23,11 @@ from execlog import (
     StoreUnavailable,
     StrategyComparison,
     StrategyExecutionLogRepository,
-    limits,
 )
+from execlog.db import session_limits
+from execlog.db.executor import _lift_limits
 from execlog.embedded import EmbeddedPostgres
 from execlog.repository import statements
-from execlog.store import _lift_limits
 from tests import databases
 from tests.databases import WAITING
 from tests.recording import until
@@ -503,7 +503,7 @@ async def test_one_statement_and_one_round_trip_a_method(dsn: str) -> None:
         queries: list[str] = []
         async with pool.acquire() as connection:
             connection.add_query_logger(lambda record: queries.append(record.query))
-            lifting = limits.lifting(connection)
+            lifting = session_limits.lifting(connection)
         for name, call in CALLS.items():
             queries.clear()
             await call(repository)

@@ -9,7 +9,7 @@ import pytest
 
 import execlog
 from execlog import MigrationError, StrategyExecutionLogRepository
-from execlog.schema import migration_names
+from execlog.db.migration_files import migration_names
 from tests import first_wave
 from tests.databases import TABLE
 from tests.rows import row

@@ -9,8 +9,12 @@ import asyncpg
 import pytest
 
 import execlog
-from execlog import ExecutionRecorder, MigrationError, StrategyExecutionLogRepository
-from execlog.template import quoted
+from execlog import (
+    ExecutionRecorder,
+    MigrationError,
+    StrategyExecutionLogRepository,
+)
+from execlog.db.sqltext import quoted
 from tests import databases
 from tests.databases import TABLE
 from tests.db.test_faults import CALLS

@@ -20,9 +20,9 @@ from execlog import (
     StoreUnavailable,
     StrategyExecutionLogRepository,
 )
-from execlog.connecting import Connector
+from execlog.db.connect import Connector
+from execlog.db.dsn_words import LEFT_OUT, SETTINGS
 from execlog.errors import driver_errors
-from execlog.parameters import LEFT_OUT, SETTINGS
 from execlog.web import create_app
 from tests import databases, standby
 from tests.command import COMMAND, run

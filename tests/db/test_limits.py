@@ -17,7 +17,10 @@ import asyncpg
 import pytest
 
 import execlog
-from execlog import StoreUnavailable, StrategyExecutionLogRepository, caretaker, limits, rollups
+from execlog import StoreUnavailable, StrategyExecutionLogRepository
+from execlog.admin import caretaker, rollups
+from execlog.admin import migrations as applying
+from execlog.db import session_limits
 from tests.command import run
 from tests.databases import CLIENTS, TABLE
 from tests.db.test_cli_transfer import with_user
@@ -143,7 +146,7 @@ async def test_whoever_has_set_them(dsn: str, pool: Pool, migrations: Path, wher
             async for _ in execlog.rebuild_rollups(connection):
                 pass
             # They are the caller's again.
-            assert await limits.held(connection) == known
+            assert await session_limits.held(connection) == known
         else:
             name = await connection.fetchval("select current_database()")
             for setting, value in known.items():
@@ -186,7 +189,7 @@ async def test_a_client_that_stands_still_for_a_while(
 ) -> None:
     """In the middle of a transaction, as on a machine that is busy: half a minute is allowed."""
     await repository.insert_rows([row(created_at=datetime.now(UTC) - 45 * DAY)])
-    for module, name in ((rollups, "timestamp"), (caretaker, "plan"), (execlog.schema, "pieces")):
+    for module, name in ((rollups, "timestamp"), (caretaker, "plan"), (applying, "pieces")):
         monkeypatch.setattr(module, name, held_up(getattr(module, name)))
     limit = "idle_in_transaction_session_timeout"
     await pool.execute(f"alter role {hasty} set {limit} = '{LIMITED[limit]}'")
@@ -246,5 +249,5 @@ async def test_the_callers_transaction_keeps_its_limits(empty_dsn: str) -> None:
         for name, value in mine.items():
             await connection.execute(f"set local {name} = '{value}'")
         assert await execlog.migrate(connection, rollups=False)
-        assert await limits.held(connection) == mine
+        assert await session_limits.held(connection) == mine
     await connection.close()

@@ -23,16 +23,16 @@ from execlog import (
     StoreUnavailable,
     StrategyExecutionLog,
     StrategyExecutionLogRepository,
-    caretaker,
     maintain,
     migrate,
 )
-from execlog import lease as leasing
-from execlog.lease import Lease
-from execlog.partitions import Step, slot
+from execlog.admin import caretaker
+from execlog.admin import lease as leasing
+from execlog.admin.lease import Lease
+from execlog.admin.partitions import Step, slot
+from execlog.admin.session import Session
+from execlog.db.sqltext import filled, pieces
 from execlog.repository import statements
-from execlog.session import Session
-from execlog.template import filled, pieces
 from tests.command import run
 from tests.databases import TABLE, WAITING
 from tests.recording import assert_sum, record, until

@@ -24,12 +24,12 @@ from execlog import (
     Maintenance,
     StoreUnavailable,
     StrategyExecutionLogRepository,
-    caretaker,
     maintain,
 )
-from execlog import lease as leasing
-from execlog.lease import Lease
-from execlog.session import Session
+from execlog.admin import caretaker
+from execlog.admin import lease as leasing
+from execlog.admin.lease import Lease
+from execlog.admin.session import Session
 from tests.command import run
 from tests.databases import CLIENTS, TABLE, WAITING
 from tests.db.test_cli_transfer import diagnosis, with_user

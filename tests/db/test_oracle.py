@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from execlog import StrategyExecutionLog, StrategyExecutionLogRepository
 from execlog.ids import uuid7
-from execlog.percentiles import percentile_cont
+from execlog.repository.percentiles import percentile_cont
 from tests import databases
 from tests.oracle import Window, clamp, close, many, newest_first, top, windows, within
 from tests.rows import any_row

@@ -19,8 +19,8 @@ from execlog import (
     rebuild_rollups,
     verify_rollups,
 )
+from execlog.db.migration_files import migration_names
 from execlog.embedded import EmbeddedPostgres
-from execlog.schema import migration_names
 from tests import databases
 from tests.command import run
 from tests.databases import TABLE

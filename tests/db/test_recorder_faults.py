@@ -17,7 +17,7 @@ import pytest
 
 import execlog
 from execlog import ExecutionRecorder, RejectedExecution
-from execlog.delivery import Delivery
+from execlog.recorder.flusher import Delivery
 from tests.databases import CLIENTS, TABLE, WAITING
 from tests.outage import Outage
 from tests.recording import (

@@ -22,8 +22,8 @@ from execlog import (
     StoreUnavailable,
     StrategyExecutionLogRepository,
 )
-from execlog.embedded import _find_binaries
-from execlog.template import quoted
+from execlog.db.sqltext import quoted
+from execlog.embedded.server import _find_binaries
 from tests.command import run
 from tests.databases import TABLE
 from tests.db.test_faults import CALLS

@@ -33,9 +33,9 @@ from execlog import (
     rebuild_rollups,
     verify_rollups,
 )
+from execlog.db.statements import Query
 from execlog.ids import uuid7
 from execlog.repository import statements
-from execlog.statements import Query
 from tests import databases
 from tests.command import run
 from tests.db.test_faults import CALLS

@@ -12,9 +12,10 @@ import asyncpg
 import pytest
 
 import execlog
-from execlog import InvalidArgument, MigrationError, StoreUnavailable, schema
+from execlog import InvalidArgument, MigrationError, StoreUnavailable
+from execlog.admin.migrations import _statements
+from execlog.db.migration_files import migration_names
 from execlog.ids import uuid7
-from execlog.schema import migration_names
 from tests.command import run
 from tests.databases import send
 from tests.db.test_upgrades import what_is_there
@@ -174,7 +175,7 @@ async def test_a_lock_that_is_not_to_be_had(dsn: str, migrations: Path) -> None:
 
 async def test_another_process_that_never_ends(dsn: str, migrations: Path) -> None:
     (migrations / f"{NEXT}_more.sql").write_text("create table execlog.more (n integer);\n")
-    lock = schema._statements("execlog")["lock_history"].sql
+    lock = _statements("execlog")["lock_history"].sql
     holder = await asyncpg.connect(dsn)
     async with holder.transaction():
         await holder.execute(lock)

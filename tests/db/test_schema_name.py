@@ -9,7 +9,11 @@ import asyncpg
 import pytest
 
 import execlog
-from execlog import ExecutionRecorder, InvalidArgument, StrategyExecutionLogRepository
+from execlog import (
+    ExecutionRecorder,
+    InvalidArgument,
+    StrategyExecutionLogRepository,
+)
 from tests import databases
 from tests.command import run
 from tests.db.test_cli import ALL

@@ -19,8 +19,8 @@ from execlog import (
     rebuild_rollups,
     verify_rollups,
 )
-from execlog.resources import folder
-from execlog.schema import migration_names
+from execlog.db.files import folder
+from execlog.db.migration_files import migration_names
 from execlog.web import create_app
 from tests import databases
 from tests.command import run

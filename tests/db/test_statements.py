@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from execlog import lease, limits, schema
-from execlog.copytext import COLUMNS
+from execlog.admin import lease, migrations
+from execlog.db import session_limits
+from execlog.db.copy_format import COLUMNS
+from execlog.db.files import folder
+from execlog.db.statements import Shape, Statement, load_statements
 from execlog.models import DurationAndNodesSummary, StrategyExecutionLog
 from execlog.repository import statements
-from execlog.resources import folder
-from execlog.statements import Shape, Statement, load_statements
 from tests.types import Borrowed, Pool
 
 # How Postgres calls the types that the headers call by their SQL names.
@@ -29,9 +30,9 @@ MODEL_COLUMNS = {
 }
 RECORDER = load_statements(folder("sql") / "recorder", {"claim_batch", "prune_progress"})
 MAINTENANCE = lease._statements("execlog")
-SESSION = limits._statements()
+SESSION = session_limits._statements()
 ROLLUP = load_statements(folder("sql") / "rollup", {"difference", "newest_before"})
-SCHEMA = schema._statements("execlog")
+SCHEMA = migrations._statements("execlog")
 ALL = {**statements(), **RECORDER, **MAINTENANCE, **ROLLUP, **SESSION, **SCHEMA}
 NAMES = sorted(ALL)
 

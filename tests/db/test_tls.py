@@ -18,7 +18,7 @@ import asyncpg
 import pytest
 
 from execlog import InvalidArgument, StoreUnavailable, check_migrations
-from execlog.connecting import Connector
+from execlog.db.connect import Connector
 from execlog.embedded import EmbeddedPostgres
 
 NAME = "db.example.test"

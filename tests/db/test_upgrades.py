@@ -16,7 +16,7 @@ from execlog import (
     StoreUnavailable,
     StrategyExecutionLogRepository,
 )
-from execlog.schema import migration_names
+from execlog.db.migration_files import migration_names
 from tests import databases
 from tests.databases import TABLE
 from tests.db.test_faults import CALLS

@@ -13,7 +13,7 @@ import pytest
 
 import execlog
 from execlog import StrategyExecutionLogRepository, maintain
-from execlog.diagnosis import Finding, examined
+from execlog.admin.doctor import Finding, examined
 from execlog.embedded import EmbeddedPostgres
 from tests.databases import TABLE
 from tests.db.test_cli_transfer import diagnosis

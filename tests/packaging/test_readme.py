@@ -28,10 +28,10 @@ from starlette.applications import Starlette
 from typer.main import get_command
 
 import execlog
-from execlog.cli import app, rolling
-from execlog.embedded import _find_binaries
+from execlog.cli import app, rollup
+from execlog.db.files import folder
+from execlog.embedded.server import _find_binaries
 from execlog.repository import statements
-from execlog.resources import folder
 from tests.command import COMMAND
 from tests.databases import TABLE
 from tests.db.test_roles import prefix
@@ -217,7 +217,7 @@ async def test_what_stands_between_the_blocks(scope: dict[str, Any]) -> None:
 
 def examples() -> list[str]:
     """The examples in the commands' own help."""
-    found = [*app.registered_commands, *rolling.rollup.registered_commands]
+    found = [*app.registered_commands, *rollup.rollup.registered_commands]
     helps = (inspect.getdoc(command.callback) or "" for command in found)
     return [line for text in helps for line in re.findall(r"Example: (.+)", text)]
 

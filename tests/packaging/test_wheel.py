@@ -53,8 +53,8 @@ def test_what_is_inside(wheel: Path) -> None:
     assert beside <= inside
     assert {
         "execlog/py.typed",
-        "execlog/_installation.py",
-        "execlog/_watchdog.py",
+        "execlog/embedded/_installation.py",
+        "execlog/embedded/_watchdog.py",
         "execlog/demo/module_quality.json",
     } <= inside
     assert not any(name.startswith(("tests/", "sql/", "migrations/")) for name in inside)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from execlog.backoff import Backoff
+from execlog.recorder.backoff import Backoff
 
 
 def test_they_double_up_to_the_cap_and_keep_to_the_upper_half() -> None:

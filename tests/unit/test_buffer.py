@@ -15,7 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from execlog.buffer import Account, Batch, Buffer
+from execlog.recorder.buffer import Account, Batch, Buffer
 from tests.oracle import EXAMPLES
 
 MAX_ROWS, MAX_BYTES, BATCH_ROWS = 9, 3000, 3

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from execlog.timeseries import TimeseriesBucket
+from execlog.repository.timeseries import TimeseriesBucket
 from execlog.web import charts
 
 BEGIN = datetime(2026, 11, 24, 13, 7, tzinfo=UTC)

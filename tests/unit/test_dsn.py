@@ -12,13 +12,13 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 
 import execlog
-from execlog import connecting
 from execlog.cli.server import connected
-from execlog.dsn import Dsn, Host, parsed
-from execlog.embedded import _find_binaries
+from execlog.db import connect
+from execlog.db.dsn import Dsn, Host, parsed
+from execlog.db.dsn_words import FOREIGN, LEFT_OUT, NATIVE, SETTINGS, TRANSLATED
+from execlog.embedded.server import _find_binaries
 from execlog.errors import InvalidArgument, StoreUnavailable
-from execlog.link import link_to
-from execlog.parameters import FOREIGN, LEFT_OUT, NATIVE, SETTINGS, TRANSLATED
+from execlog.recorder.connection import link_to
 from execlog.web import create_app
 
 SECRET = "s3cret"
@@ -123,9 +123,9 @@ def test_what_asks_for_more_safety_is_logged_once(
     found = read(dsn)
     assert found.not_given == tuple(SAFETY)
     assert found.text == f"postgresql://u:{SECRET}@h/db"
-    monkeypatch.setattr(connecting, "_told", set())
+    monkeypatch.setattr(connect, "_told", set())
     for _ in range(2):
-        connecting._tell(found)
+        connect._tell(found)
     assert [record.name for record in caplog.records] == ["execlog.dsn"] * len(SAFETY)
     assert {record.levelno for record in caplog.records} == {logging.WARNING}
     assert [record.getMessage().split()[0] for record in caplog.records] == list(SAFETY)

@@ -18,9 +18,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from execlog import InvalidArgument, StrategyExecutionLog
-from execlog.copytext import checked_line, fields_of
-from execlog.encoding import Encoder
-from execlog.rows import copy_lines, row_arguments
+from execlog.db.copy_format import checked_line, fields_of
+from execlog.db.rows import copy_lines, row_arguments
+from execlog.recorder.encoder import Encoder
 from tests.oracle import EXAMPLES
 from tests.rows import any_row, fields
 

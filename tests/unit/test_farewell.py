@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from execlog.farewell import Farewell
+from execlog.db.farewell import Farewell
 
 
 class Driver(asyncio.Protocol):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from execlog.figures import percent
+from execlog.display.format import percent
 from execlog.web import rendering
 
 

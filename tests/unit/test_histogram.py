@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from execlog.histogram import RELATIVE_ERROR, lower_bound, percentiles, unpacked
-from execlog.percentiles import percentile_cont
+from execlog.repository.histogram import RELATIVE_ERROR, lower_bound, percentiles, unpacked
+from execlog.repository.percentiles import percentile_cont
 
 
 def bar(value: float) -> int:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from execlog import InvalidArgument
-from execlog.masking import Mask, Rules
+from execlog.recorder.masking import Mask, Rules
 
 SECRET = "4111-1111"
 

@@ -18,11 +18,11 @@ from execlog import (
     StoreUnavailable,
     StrategyExecutionLog,
     StrategyExecutionLogRepository,
-    arguments,
 )
+from execlog.db import validation
+from execlog.db.rows import row_arguments
 from execlog.errors import driver_errors
-from execlog.link import link_to
-from execlog.rows import row_arguments
+from execlog.recorder.connection import link_to
 from execlog.web import create_app
 from tests.recording import until
 from tests.rows import fields
@@ -44,12 +44,12 @@ CHECKS: dict[str, Callable[[Any], object]] = {
     "pool: must be an asyncpg.Pool, not scoring.models.Pool": StrategyExecutionLogRepository,
     "target: must be a DSN or a Pool, not scoring.models.Pool": link_to,
     "since: must be a datetime, not scoring.models.datetime": (
-        lambda value: arguments.time("since", value)
+        lambda value: validation.time("since", value)
     ),
     "interval: must be a timedelta, not scoring.models.timedelta": (
-        lambda value: arguments.length("interval", value)
+        lambda value: validation.length("interval", value)
     ),
-    "interval: must be a timedelta, not Length": lambda value: arguments.length("interval", value),
+    "interval: must be a timedelta, not Length": lambda value: validation.length("interval", value),
 }
 
 

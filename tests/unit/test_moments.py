@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from execlog.moments import length, moment
+from execlog.display.timeparse import length, moment
 
 NOW = datetime(2026, 11, 24, 13, tzinfo=UTC)
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from execlog.partitions import (
+from execlog.admin.partitions import (
     Interval,
     Partition,
     Step,

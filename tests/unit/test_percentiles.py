@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from execlog.percentiles import percentile_cont
+from execlog.repository.percentiles import percentile_cont
 
 
 def test_nothing() -> None:

@@ -7,7 +7,7 @@ import sqlalchemy
 from sqlalchemy.dialects.postgresql import asyncpg, psycopg
 
 import execlog
-from execlog.portable import statements
+from execlog.admin.portable import statements
 from tests.db.test_schema_name import NAMES
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from execlog.shipment import Shipment
+from execlog.recorder.batch import Shipment
 
 FATES = st.lists(st.sampled_from(["fine", "fine", "fine", "bad"]), min_size=1, max_size=120)
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from execlog import QueryFileError
-from execlog.executions import LARGEST_PAGE
-from execlog.metrics import _DURATION_EDGES
+from execlog.db.files import folder
+from execlog.db.statements import Parameter, Statement, load_statements
 from execlog.repository import StrategyExecutionLogRepository, statements
-from execlog.resources import folder
-from execlog.runbook import LARGEST_SAMPLE
-from execlog.statements import Parameter, Statement, load_statements
+from execlog.repository.executions import LARGEST_PAGE
+from execlog.repository.metrics import _DURATION_EDGES
+from execlog.repository.questions import LARGEST_SAMPLE
 
 HEAD = "-- Is it there?\n-- $1 id uuid\n"
 TAIL = "-- Columns: n bigint\n-- Index: none\n"

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from execlog import InvalidArgument, arguments
-from execlog.template import filled
+from execlog import InvalidArgument
+from execlog.db import validation
+from execlog.db.sqltext import filled
 
 SQL = """\
 -- The engine's execlog.t
@@ -53,4 +54,4 @@ def test_what_is_filled_in_is_not_looked_through(word: str) -> None:
 )
 def test_what_can_not_be_a_schema(name: object) -> None:
     with pytest.raises(InvalidArgument, match=r"^schema: "):
-        arguments.schema(name)
+        validation.schema(name)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from execlog.nodes import Node, compact, nodes
+from execlog.display.trace_tree import Node, compact, nodes
 from execlog.web.outline import DRAWN, Outline
 from execlog.web.waterfall import Row, Waterfall, waterfall
 

@@ -15,7 +15,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.routing import Mount
 
-from execlog import ExecutionRecorder, InvalidArgument, StrategyExecutionLogRepository
+from execlog import (
+    ExecutionRecorder,
+    InvalidArgument,
+    StrategyExecutionLogRepository,
+)
 from execlog.embedded import EmbeddedPostgres
 from execlog.web import Scope, create_app, with_token
 from tests.rows import fields

@@ -22,7 +22,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from execlog import StrategyExecutionLog, StrategyExecutionLogRepository
-from execlog.figures import milliseconds
+from execlog.display.format import milliseconds
 from execlog.web import create_app
 from tests import databases
 from tests.rows import row

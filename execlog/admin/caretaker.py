@@ -1,0 +1,225 @@
+"""Looks after the partitions of one log: what there is, what is to be done, and the doing of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Literal, NamedTuple
+
+import asyncpg
+
+from execlog.admin import citus
+from execlog.admin.lease import TAKEN_OVER, Lease, finished
+from execlog.admin.partitions import (
+    DEFAULT,
+    ROLLUP,
+    Partition,
+    Step,
+    Strays,
+    Wish,
+    left_in_default,
+    plan,
+    slot,
+)
+from execlog.admin.session import DRIVER_ERRORS
+from execlog.db import session_limits
+from execlog.db.connections import LONGEST_SECONDS
+from execlog.db.copy_format import timestamp
+from execlog.db.rows import aware, aware_fields
+from execlog.errors import condition, last_words
+
+__all__ = ["Caretaker", "Carried", "Plan", "Shape"]
+
+_BEGIN, _END = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+_REMOVING = ("drop", "purge", "thin")
+# Somebody is in the way, and will not be for ever.
+_IN_THE_WAY = (
+    asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.QueryCanceledError,
+)
+
+
+class Shape(NamedTuple):
+    """What the scripts must know of the log."""
+
+    columns: str
+    owner: str
+    is_cluster: bool
+    unrolled_before: datetime | None
+
+
+class Plan(NamedTuple):
+    """What is to be done, in order; and the rows that stay in DEFAULT, as nothing moves them."""
+
+    steps: list[Step]
+    shape: Shape
+    left_in_default: int
+
+
+class Carried(NamedTuple):
+    """What became of a step."""
+
+    outcome: Literal["done", "postponed", "failed"]
+    problem: str | None = None
+    seconds: float = 0.0
+
+
+class Caretaker:
+    """Plans, and does the steps of a plan as the holder of a lease.
+
+    Args:
+        lease: The lease.
+    """
+
+    def __init__(self, lease: Lease) -> None:
+        """Takes the lease; nothing is sent. Never raises."""
+        self._lease = lease
+        self._is_taken_over = False
+
+    async def planned(self, wish: Wish, *, holds: bool) -> Plan:
+        """What is to be done, in order. Raises as the driver does.
+
+        Args:
+            wish: What is wanted.
+            holds: Whether the lease is ours: then it stays so meanwhile, however long the count of
+                what DEFAULT holds takes.
+        """
+        now, ask = self._lease.now, self._lease.fetch
+        async with self._lease.transaction(holds=holds):
+            [found] = await ask("shape")
+            shape = Shape(**found)
+            partitions = await self._partitions(shape)
+            strays = await self._strays(wish)
+            steps = plan(partitions, strays, wish, now)
+            moved = _gains(steps, strays, wish)
+            ok_from, failures_from = wish.kept_from(now)
+            if ok_from is not None and failures_from is not None:
+                [found] = await ask("expired", ok_from, failures_from, limit=LONGEST_SECONDS)
+                if found["expired"]:
+                    # First: what goes need not be moved before.
+                    steps.insert(0, Step("purge", DEFAULT, failures_from, ok_from))
+                    moved = True
+            minutes_from, hours_from = wish.rollups_from(now)
+            [found] = await ask("forgettable", minutes_from, hours_from)
+            if found["forgettable"]:
+                steps.append(Step("forget", ROLLUP, hours_from or _BEGIN, minutes_from or _BEGIN))
+            if moved:
+                # What has left it is in the way of whoever looks for the newest rows.
+                steps.append(Step("vacuum", DEFAULT, _BEGIN, _END))
+        return Plan(steps, shape, left_in_default(partitions, strays, wish, now))
+
+    async def left(self, wish: Wish, done: Plan) -> int | None:
+        """The rows that stay in DEFAULT after the steps of a plan; None: it can't be asked now.
+
+        Raises as the driver does.
+        """
+        if self._lease.session.is_lost or self._is_taken_over:
+            return None
+        if not any(step.partition == DEFAULT for step in done.steps):
+            return done.left_in_default  # none was moved
+        async with self._lease.transaction():
+            partitions = await self._partitions(done.shape)
+            strays = await self._strays(wish)
+        return left_in_default(partitions, strays, wish, self._lease.now)
+
+    async def done(self, step: Step, shape: Shape, lock_timeout: str) -> Carried:
+        """Does a step, all or nothing.
+
+        Raises:
+            PostgresError, InterfaceError, OSError, TimeoutError: The connection is lost, and the
+                target gives no other.
+        """
+        if self._is_taken_over:
+            return Carried("postponed", "another process took over")
+        if step.action in _REMOVING and _is_unrolled(step, shape):
+            return Carried("postponed", "run `execlog rollup rebuild` first, which needs its rows")
+        begin = time.perf_counter()
+        session = self._lease.session
+        if session.is_lost:
+            await session.renew()
+        words = {
+            "columns": shape.columns,
+            "owner": shape.owner,
+            "lock_timeout": lock_timeout,
+            **_words(step),
+        }
+        try:
+            await self._carry_out(step, words, alone=shape.is_cluster)
+        except DRIVER_ERRORS as error:
+            if session.is_lost and not session.is_renewable:
+                raise
+            outcome, problem = self._judged(error)
+            return Carried(outcome, problem, time.perf_counter() - begin)
+        return Carried("done", None, time.perf_counter() - begin)
+
+    async def _carry_out(self, step: Step, words: Mapping[str, str], *, alone: bool) -> None:
+        lease = self._lease
+        if step.action != "vacuum":
+            parts = ["begin", "lift", "prove", step.action, "prove", "end"]
+            await lease.send(parts, words, alone=alone)
+            return
+        # It can't be in a transaction, so the limits are the session's; two at once do no harm.
+        await lease.send(["begin", "lift", "prove", "end"], words, alone=alone)
+        connection = lease.session.connection
+        before = await session_limits.held(connection)
+        try:
+            await session_limits.lift(connection, session=True)
+            await lease.send(["vacuum"], words)
+        finally:
+            if not lease.session.is_lost:
+                await finished(session_limits.put_back(connection, before, session=True))
+
+    def _judged(self, error: BaseException) -> tuple[Literal["postponed", "failed"], str]:
+        """What an error says of a step."""
+        if not isinstance(error, asyncpg.PostgresError):
+            return "failed", "the connection was lost"
+        if error.sqlstate == TAKEN_OVER:
+            self._is_taken_over = True
+            return "postponed", "another process took over"
+        said = last_words(error)
+        problem = f"{condition(said)} ({said.sqlstate})"
+        return "postponed" if isinstance(error, _IN_THE_WAY) else "failed", problem
+
+    async def _partitions(self, shape: Shape) -> list[Partition]:
+        """The partitions beside DEFAULT."""
+        found = [
+            Partition(**aware_fields(record)) for record in await self._lease.fetch("partitions")
+        ]
+        if not shape.is_cluster:
+            return found
+        # The rows lie elsewhere: here all look empty, and nobody knows when VACUUM was there.
+        sizes = await citus.sizes(self._lease.session.connection, self._lease.schema)
+        return [
+            replace(one, bytes=sizes.get(one.name, one.bytes), vacuumed_at=_END) for one in found
+        ]
+
+    async def _strays(self, wish: Wish) -> Strays:
+        """What DEFAULT holds that could have a partition."""
+        found = await self._lease.fetch("strays", wish.interval, limit=LONGEST_SECONDS)
+        rows = {record["begins"]: record["rows"] for record in found}
+        return Strays(rows, found[0]["total"] if found else 0)
+
+
+def _gains(steps: Sequence[Step], strays: Strays, wish: Wish) -> bool:
+    """Whether rows leave DEFAULT for one of the partitions that are made."""
+    made = {slot(one.begins, wish.interval)[0] for one in steps if one.action == "attach"}
+    return not made.isdisjoint(strays.rows)
+
+
+def _is_unrolled(step: Step, shape: Shape) -> bool:
+    """Whether rows would go that are in no rollup yet."""
+    before = aware(shape.unrolled_before)
+    return before is not None and (step.action == "purge" or step.begins < before)
+
+
+def _words(step: Step) -> dict[str, str]:
+    """What a statement that defines things can't take as a parameter."""
+    return {
+        "partition": step.partition,
+        "thinned": f"{step.partition}_thinned",
+        "begins": timestamp(step.begins),
+        "ends": timestamp(step.ends),
+    }

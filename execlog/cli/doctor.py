@@ -1,0 +1,144 @@
+"""The command that looks at the log itself: what is not well, and what to do about it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from datetime import timedelta
+from typing import Annotated, TextIO
+
+import typer
+from rich.text import Text
+
+from execlog import (
+    ExeclogError,
+    Health,
+    InvalidArgument,
+    MaintenanceState,
+    MigrationError,
+    RollupState,
+    SchemaOutdated,
+    StoreUnavailable,
+    StrategyExecutionLogRepository,
+    check_migrations,
+)
+from execlog.admin.doctor import Finding, examined
+from execlog.cli.forms import print_model
+from execlog.cli.options import (
+    Dsn,
+    Json,
+    Output,
+    OutputOption,
+    Schema,
+    Spreadsheet,
+    Utc,
+    form,
+    length,
+)
+from execlog.cli.server import ask, dsn_of
+from execlog.db.sqltext import SCHEMA, filled
+from execlog.display.tables import plain
+
+__all__ = ["doctor"]
+
+_MAY_NOT = "42501"
+_GRANT = "grant usage on schema execlog, and select on all its tables, to this role"
+
+
+def doctor(
+    ahead: Annotated[
+        timedelta | None,
+        typer.Option(
+            "--ahead",
+            parser=length,
+            metavar="LENGTH",
+            help="For how long partitions must be there already; else 7d.",
+        ),
+    ] = None,
+    skew: Annotated[
+        timedelta | None,
+        typer.Option(
+            "--skew",
+            parser=length,
+            metavar="LENGTH",
+            help="By how much the clocks may differ; else 2s.",
+        ),
+    ] = None,
+    output: OutputOption = Output.table,
+    as_json: Json = False,
+    spreadsheet: Spreadsheet = False,
+    utc: Utc = False,
+    dsn: Dsn = None,
+    schema: Schema = SCHEMA,
+) -> None:
+    """Look whether the log is well; exit 1 where it is not, with a remedy for each finding.
+
+    Example: execlog doctor --ahead 14d
+    """
+    ahead = timedelta(days=7) if ahead is None else ahead
+    skew = timedelta(seconds=2) if skew is None else skew
+    output = form(output, as_json, spreadsheet)
+    try:
+        found = ask(dsn, schema, _looked)
+    except InvalidArgument:
+        raise
+    except ExeclogError as error:
+        finding = _why_not(error, dsn, schema)
+        _print([finding], sys.stdout if output is Output.table else sys.stderr)
+        raise typer.Exit(1) from None
+    findings = list(
+        examined(
+            found, found.rollups, found.maintenance, ahead=ahead, skew=skew, utc=utc, schema=schema
+        )
+    )
+    if output is Output.table:
+        _print(findings, sys.stdout)
+    else:
+        print_model(found, output, spreadsheet=spreadsheet)
+    if any(finding.remedy for finding in findings):
+        raise typer.Exit(1)
+
+
+class _Looked(Health):
+    """The log, its rollups and its maintenance; None while a migration of them is missing."""
+
+    rollups: RollupState | None
+    maintenance: MaintenanceState | None
+
+
+async def _looked(log: StrategyExecutionLogRepository) -> _Looked:
+    health = await log.health()
+    if health.missing_migrations:
+        return _Looked(**dict(health), rollups=None, maintenance=None)
+    rollups, maintenance = await log.rollup_state(), await log.maintenance_state()
+    return _Looked(**dict(health), rollups=rollups, maintenance=maintenance)
+
+
+def _why_not(error: ExeclogError, dsn: str | None, schema: str) -> Finding:
+    """Why nothing could be looked at."""
+    if isinstance(error, SchemaOutdated):
+        try:
+            missing = asyncio.run(check_migrations(dsn_of(dsn), schema=schema))
+        except MigrationError as problem:
+            return Finding("migrations", str(problem), "`execlog migrate --sql` prints all of them")
+        if missing:
+            return Finding("migrations", f"missing: {', '.join(missing)}", "run `execlog migrate`")
+        remedy = "restore it from a backup; `execlog migrate --sql` shows how it is made"
+        return Finding("tables", "one is missing, though all migrations were applied", remedy)
+    if error.sqlstate == _MAY_NOT:
+        remedy = filled(_GRANT, schema)
+        return Finding("rights", str(error), remedy)
+    if isinstance(error, StoreUnavailable):
+        where = "--dsn, EXECLOG_DSN or PGHOST say where it is"
+        return Finding("server", str(error), f"is it up? `pg_isready` knows; {where}")
+    return Finding("server", str(error), "say who you are: --dsn, EXECLOG_DSN, PGUSER, ~/.pgpass")
+
+
+def _print(findings: list[Finding], file: TextIO) -> None:
+    console = plain(file)
+    for finding in findings:
+        mark = Text("!!", style="red") if finding.remedy else Text("ok", style="green")
+        about = (f"  {finding.about:<13}", "bold")
+        console.print(Text.assemble(mark, about, finding.said))
+        if finding.remedy:
+            console.print(Text(f"{'':17}{finding.remedy}", style="yellow"))

@@ -1,0 +1,108 @@
+"""The command that writes executions out, however many there are."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import AsyncGenerator
+from datetime import datetime
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+from execlog import (
+    ExeclogError,
+    StrategyExecutionLog,
+    StrategyExecutionLogRepository,
+)
+from execlog.cli.forms import csv_writer, jsonl_writer
+from execlog.cli.options import (
+    AnyStrategy,
+    Dsn,
+    Output,
+    Schema,
+    Since,
+    Spreadsheet,
+    Until,
+    form,
+)
+from execlog.cli.progress import is_seen, progress
+from execlog.cli.server import ask
+from execlog.db.sqltext import SCHEMA
+from execlog.display.format import number, shown
+
+__all__ = ["export"]
+
+
+class Form(str, Enum):  # noqa: UP042 - typer shows the values of this kind
+    """The forms that have no end to wait for."""
+
+    jsonl = "jsonl"
+    csv = "csv"
+
+
+def export(
+    strategy: AnyStrategy = None,
+    since: Since = None,
+    until: Until = None,
+    output: Annotated[Form, typer.Option("--output", "-o", help="The form.")] = Form.jsonl,
+    spreadsheet: Spreadsheet = False,
+    dsn: Dsn = None,
+    schema: Schema = SCHEMA,
+) -> None:
+    r"""Write all executions, or those of a strategy, to standard output, newest first.
+
+    They are those that were there when it began. `execlog import` reads jsonl back, which holds all
+    as it is stored. In csv, characters that steer a terminal are written as \uXXXX.
+
+    Example: execlog export loyalty --since 7d > loyalty.jsonl
+    """
+    form(Output(output.value), False, spreadsheet)
+
+    async def written(log: StrategyExecutionLogRepository) -> int:
+        total = None
+        if is_seen():
+            with contextlib.suppress(ExeclogError):  # without it the bar has no end
+                total = await _expected(log, strategy, since, until)
+        stream = log.stream(strategy_id=strategy, since=since, until=until)
+        async with contextlib.aclosing(stream) as rows:
+            return await _write(rows, output, spreadsheet, total)
+
+    count = ask(dsn, schema, written)
+    of = "" if strategy is None else f" of {shown(strategy)}"
+    print(f"execlog: {number(count)} executions{of} exported", file=sys.stderr)
+
+
+async def _write(
+    rows: AsyncGenerator[StrategyExecutionLog], output: Form, spreadsheet: bool, total: int | None
+) -> int:
+    # What is wrong with the question shows before anything is written, a header included.
+    first = await anext(rows, None)
+    if output is Form.jsonl:
+        write = jsonl_writer()
+    else:
+        write = csv_writer(StrategyExecutionLog, spreadsheet=spreadsheet)
+    if first is None:
+        return 0
+    write(first)
+    count = 1
+    with progress("exporting", total, shown=is_seen()) as advance:
+        async for row in rows:
+            write(row)
+            count += 1
+            advance(1)
+    return count
+
+
+async def _expected(
+    log: StrategyExecutionLogRepository,
+    strategy: str | None,
+    since: datetime | None,
+    until: datetime | None,
+) -> int | None:
+    """How many rows will come: counted by an index, or as the server estimates; else None."""
+    if strategy is not None:
+        counts = await log.count_by_status(strategy_id=strategy, since=since, until=until)
+        return sum(counts.values())
+    return (await log.health()).estimated_rows if since is None and until is None else None

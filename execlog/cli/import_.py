@@ -1,0 +1,222 @@
+"""The command that reads exported executions in, and stores each of them once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from enum import Enum
+from typing import IO, Annotated
+
+import typer
+
+from execlog import (
+    InvalidArgument,
+    QueryRejected,
+    StoreUnavailable,
+    StrategyExecutionLog,
+    StrategyExecutionLogRepository,
+)
+from execlog.cli.lines import Reader, lines
+from execlog.cli.options import Dsn, Schema, share
+from execlog.cli.progress import progress
+from execlog.cli.server import ask
+from execlog.db.sqltext import SCHEMA
+from execlog.display.format import number, shown
+from execlog.recorder.poison_rows import blames_a_row
+
+__all__ = ["Importer", "import_file"]
+
+_BATCH_ROWS, _BATCH_BYTES = 5000, 8 * 1024 * 1024
+_DUPLICATE = "23505"
+_CONFLICTS = frozenset({"40001", "40P01"})  # another transaction stores the same rows
+_PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
+
+Batch = list[tuple[int, StrategyExecutionLog]]
+"""Lines by their numbers."""
+
+
+class OnError(str, Enum):  # noqa: UP042 - typer shows the values of this kind
+    """What a bad line does."""
+
+    stop = "stop"
+    skip = "skip"
+
+
+def import_file(
+    file: Annotated[
+        typer.FileBinaryRead,
+        typer.Argument(metavar="FILE", help="JSON lines, as exported; - is standard input."),
+    ],
+    on_error: Annotated[
+        OnError, typer.Option("--on-error", help="What a line that can't be stored does.")
+    ] = OnError.stop,
+    sample_rate: Annotated[
+        float | None,
+        typer.Option(
+            "--sample-rate",
+            parser=share,
+            metavar="SHARE",
+            help="The share that was kept, such as 5%, of executions that are marked as sampled"
+            " and say no rate.",
+        ),
+    ] = None,
+    ignore_unknown: Annotated[
+        bool, typer.Option("--ignore-unknown", help="Leave out fields that no execution has.")
+    ] = False,
+    dsn: Dsn = None,
+    schema: Schema = SCHEMA,
+) -> None:
+    """Store the executions of a file, each once however often it is run.
+
+    What has the id, strategy and time of an execution that is there is not stored again, whatever
+    else it says. A line without createdAt is stored without a time. One without an id gets one of
+    its number and text, so that the same file gives the same.
+
+    Exit 1 if a line stopped it, or if it is asked to skip them and could store none.
+
+    Example: execlog import loyalty.jsonl --on-error skip
+    """
+    if sample_rate == 0:
+        raise typer.BadParameter("must be above 0", param_hint="--sample-rate")
+
+    def report(line: int, problem: str) -> None:
+        print(f"execlog: line {line}: {shown(problem)}", file=sys.stderr)
+        if on_error is OnError.stop:
+            raise _Stopped
+
+    reader = Reader(sample_rate=sample_rate, ignore_unknown=ignore_unknown)
+    importer = Importer(report, reader)
+
+    async def run(log: StrategyExecutionLogRepository) -> None:
+        status = os.fstat(file.fileno())
+        size = status.st_size if stat.S_ISREG(status.st_mode) else None
+        with progress("importing, bytes", size) as advance:
+            try:
+                await importer.run(log, file, advance)
+            finally:
+                for said in (importer, *_notes(reader)):
+                    print(f"execlog: {said}", file=sys.stderr)
+
+    try:
+        ask(dsn, schema, run, writes=True)
+    except _Stopped:
+        raise typer.Exit(1) from None
+    if importer.bad and not importer.stored + importer.known:
+        print("execlog: nothing was stored", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def _notes(reader: Reader) -> Iterator[str]:
+    """What was made of lines that others may want otherwise."""
+    if reader.cut:
+        yield f"{number(reader.cut)} executions had other fields, which were left out"
+    if reader.unrated:
+        yield (
+            f"warning: {number(reader.unrated)} sampled executions say no rate, and count as one"
+            " run each; --sample-rate says which share was kept"
+        )
+
+
+class _Stopped(Exception):
+    """A bad line was met, and it was asked to stop there."""
+
+
+class Importer:
+    """Stores lines a batch at a time, by COPY for as long as nothing of them is stored already.
+
+    Args:
+        report: Told of each line that can't be: its number, and why. What it raises ends the run,
+            when all lines before that one are stored.
+        reader: Makes the executions of the lines.
+    """
+
+    def __init__(self, report: Callable[[int, str], None], reader: Reader) -> None:
+        """Takes whom to tell and who reads. Never raises."""
+        self._report = report
+        self._reader = reader
+        self._overlap = False  # whether rows of the last batch were stored already
+        self.stored = self.known = self.bad = 0
+
+    def __str__(self) -> str:
+        """The account. Never raises."""
+        said = f"{number(self.stored)} executions stored"
+        if self.known:
+            said += f", {number(self.known)} were there already"
+        return said + (f", {number(self.bad)} lines could not be stored" if self.bad else "")
+
+    async def run(
+        self,
+        log: StrategyExecutionLogRepository,
+        file: IO[bytes],
+        advance: Callable[[float], None],
+    ) -> None:
+        """Stores what is in the file; `advance` is told of the bytes that were read.
+
+        Raises:
+            ExeclogError: The server is away, or refuses whatever the rows are.
+            OSError: The file can't be read.
+        """
+        batch: Batch = []
+        size = 0
+        for line, text in lines(file):
+            try:
+                batch.append((line, self._reader.execution(line, text)))
+            except InvalidArgument as error:
+                try:
+                    self._complain(line, error)
+                except Exception:  # it ends here, and those before it were fine
+                    await self._store(log, batch)
+                    raise
+            size += len(text)
+            advance(len(text))
+            if len(batch) == _BATCH_ROWS or size >= _BATCH_BYTES:
+                await self._store(log, batch)
+                batch, size = [], 0
+        await self._store(log, batch)
+
+    async def _store(self, log: StrategyExecutionLogRepository, batch: Batch) -> None:
+        """Stores a batch; where the server refuses it, its halves, the first one first."""
+        waiting = [batch]
+        while waiting:
+            rows = waiting.pop()
+            try:
+                stored = await self._stored(log, [row for _, row in rows])
+            except QueryRejected as error:
+                if not blames_a_row(error):
+                    raise
+                if len(rows) == 1:
+                    self._complain(rows[0][0], InvalidArgument("", f"is refused by {error}"))
+                else:
+                    half = len(rows) // 2
+                    waiting += [rows[half:], rows[:half]]
+            else:
+                self.stored += stored
+                self.known += len(rows) - stored
+                self._overlap = stored < len(rows)
+
+    async def _stored(
+        self, log: StrategyExecutionLogRepository, rows: list[StrategyExecutionLog]
+    ) -> int:
+        """How many were not there yet. Another import of the same rows may get in the way."""
+        for pause in _PAUSES:
+            try:
+                if not self._overlap:
+                    return await log.insert_rows(rows)
+                return await log.insert_missing(rows)
+            except QueryRejected as error:
+                if error.sqlstate != _DUPLICATE:
+                    raise
+                self._overlap = True
+            except StoreUnavailable as error:
+                if error.sqlstate not in _CONFLICTS:
+                    raise
+                await asyncio.sleep(pause * random.random())  # noqa: S311 - so that one is first
+        return await log.insert_missing(rows)
+
+    def _complain(self, line: int, error: InvalidArgument) -> None:
+        self.bad += 1
+        self._report(line, str(error))

@@ -1,0 +1,195 @@
+"""The command that keeps the partitions as they should be."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from enum import Enum
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from execlog import MaintenanceRun, MaintenanceStep
+from execlog import maintain as maintain_partitions
+from execlog.cli.forms import print_models
+from execlog.cli.options import (
+    Dsn,
+    Json,
+    Output,
+    OutputOption,
+    Schema,
+    Spreadsheet,
+    Utc,
+    form,
+    length,
+)
+from execlog.cli.server import dsn_of
+from execlog.db.sqltext import SCHEMA
+from execlog.display.format import local, milliseconds, shown
+from execlog.display.tables import Column, print_table
+
+__all__ = ["maintain"]
+
+_OVERDUE = 5
+_MOST_NAMED = 10
+_STYLES = {"planned": "cyan", "done": "green", "postponed": "yellow", "failed": "red"}
+
+
+class Width(str, Enum):  # noqa: UP042 - typer shows the values of this kind
+    """How long the time of a partition is."""
+
+    hour = "hour"
+    day = "day"
+    week = "week"
+    month = "month"
+
+
+def maintain(
+    interval: Annotated[
+        Width, typer.Option("--interval", help="The width of new partitions.")
+    ] = Width.month,
+    ahead: Annotated[
+        int, typer.Option("--ahead", min=0, max=1000, help="So many after the present one.")
+    ] = 3,
+    retain: Annotated[
+        timedelta | None,
+        typer.Option(
+            "--retain",
+            parser=length,
+            metavar="LENGTH",
+            help="How long runs are kept; else for ever.",
+        ),
+    ] = None,
+    retain_failures: Annotated[
+        timedelta | None,
+        typer.Option(
+            "--retain-failures",
+            parser=length,
+            metavar="LENGTH",
+            help="How long those that failed are kept, where that is longer.",
+        ),
+    ] = None,
+    retain_minutes: Annotated[
+        timedelta | None,
+        typer.Option(
+            "--retain-minutes",
+            parser=length,
+            metavar="LENGTH",
+            help="How long rollups of minutes are kept; else as long as those of hours.",
+        ),
+    ] = None,
+    retain_rollups: Annotated[
+        timedelta | None,
+        typer.Option(
+            "--retain-rollups",
+            parser=length,
+            metavar="LENGTH",
+            help="How long rollups of hours are kept; else for ever.",
+        ),
+    ] = None,
+    lock_timeout: Annotated[
+        timedelta | None,
+        typer.Option(
+            "--lock-timeout",
+            parser=length,
+            metavar="LENGTH",
+            help="How long a step may hold up others; else 4s.",
+        ),
+    ] = None,
+    stale: Annotated[
+        timedelta | None,
+        typer.Option(
+            "--stale",
+            parser=length,
+            metavar="LENGTH",
+            help="Held up by others, fail if the last completed run is older; else 1d.",
+        ),
+    ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what would be done.")] = False,
+    output: OutputOption = Output.table,
+    as_json: Json = False,
+    spreadsheet: Spreadsheet = False,
+    utc: Utc = False,
+    dsn: Dsn = None,
+    schema: Schema = SCHEMA,
+) -> None:
+    """Make partitions ahead, move strays into theirs, remove what is old; for cron.
+
+    Exit 1 where a step failed. What was in the way of others is tried again by the next run; if
+    they, or another process that is at it, hold it up for longer than --stale, exit 5.
+
+    Example: execlog maintain --interval day --ahead 7 --retain 90d --retain-failures 365d --plan
+    """
+    output = form(output, as_json, spreadsheet)
+    wait = 4.0 if lock_timeout is None else lock_timeout.total_seconds()
+    run = asyncio.run(
+        maintain_partitions(
+            dsn_of(dsn),
+            interval=interval.value,
+            ahead=ahead,
+            retain=retain,
+            retain_failures=retain_failures,
+            retain_minutes=retain_minutes,
+            retain_rollups=retain_rollups,
+            lock_timeout=wait,
+            only_plan=plan,
+            schema=schema,
+        )
+    )
+    if output is not Output.table:
+        print_models(MaintenanceStep, run, output, spreadsheet=spreadsheet)
+    elif run:
+        _print(run, utc)
+    overdue = not plan and run.is_overdue(timedelta(days=1) if stale is None else stale)
+    for line in _messages(run, overdue, utc):
+        print(f"execlog: {line}", file=sys.stderr)
+    if any(step.outcome == "failed" for step in run):
+        raise typer.Exit(1)
+    if overdue:
+        raise typer.Exit(_OVERDUE)
+
+
+def _messages(run: MaintenanceRun, overdue: bool, utc: bool) -> Iterator[str]:
+    """What a cron job should say."""
+    last = f"last completed: {local(run.maintained_at, utc) if run.maintained_at else 'never'}"
+    late = f"overdue, {last}" if overdue else last
+    if run.held_by is not None:
+        yield f"{shown(run.held_by)} maintains this log since {local(run.held_since, utc)}; {late}"
+    elif not run:
+        yield "nothing to do"
+    halted = [step for step in run if step.problem]
+    for step in halted[:_MOST_NAMED]:
+        yield str(step)
+    if len(halted) > _MOST_NAMED:
+        yield f"and {len(halted) - _MOST_NAMED} more"
+    postponed = sum(step.outcome == "postponed" for step in run)
+    if postponed:
+        yield f"{postponed} steps were put off; the next run tries again; {late}"
+
+
+def _print(steps: Sequence[MaintenanceStep], utc: bool) -> None:
+    columns = [
+        Column("step"),
+        Column("partition"),
+        Column("from"),
+        Column("to"),
+        Column("outcome"),
+        Column("took", right=True),
+        Column("problem"),
+    ]
+    rows = [
+        (
+            step.action,
+            step.partition,
+            local(step.begins, utc),
+            local(step.ends, utc),
+            Text(step.outcome, style=_STYLES[step.outcome]),
+            milliseconds(step.seconds * 1000) if step.seconds else "",
+            step.problem or "",
+        )
+        for step in steps
+    ]
+    print_table(columns, rows)

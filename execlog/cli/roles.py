@@ -1,0 +1,39 @@
+"""The command that prints the SQL of the log's roles."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from execlog import dump_realm_reader, dump_roles
+from execlog.cli.forms import print_text
+from execlog.cli.options import Schema
+from execlog.db.sqltext import SCHEMA
+
+__all__ = ["roles"]
+
+
+def roles(
+    realm: Annotated[
+        str | None, typer.Option("--realm", help="Only a role that sees this tenant alone.")
+    ] = None,
+    role: Annotated[
+        str | None, typer.Option("--role", help="The name of that role.", show_default=False)
+    ] = None,
+    prefix: Annotated[
+        str | None,
+        typer.Option("--prefix", help="What the names begin with; else the schema."),
+    ] = None,
+    schema: Schema = SCHEMA,
+) -> None:
+    """Print the SQL that makes the roles: owner, writer, reader, or the reader of one realm.
+
+    Example: execlog roles | psql -v ON_ERROR_STOP=1
+    """
+    if (realm is None) != (role is None):
+        raise typer.BadParameter("--realm and --role go together", param_hint="--realm")
+    if realm is None or role is None:
+        print_text(dump_roles(schema=schema, prefix=prefix))
+    else:
+        print_text(dump_realm_reader(realm_id=realm, role=role, schema=schema, prefix=prefix))

@@ -1,0 +1,115 @@
+"""The commands that rebuild the rollups and compare them with the rows."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import typer
+
+from execlog import RollupDifference, rebuild_rollups, verify_rollups
+from execlog.cli.forms import print_models
+from execlog.cli.options import (
+    Dsn,
+    Json,
+    Output,
+    OutputOption,
+    Schema,
+    Since,
+    Spreadsheet,
+    Until,
+    Utc,
+    form,
+)
+from execlog.cli.progress import progress
+from execlog.cli.server import dsn_of
+from execlog.db.sqltext import SCHEMA
+from execlog.display.format import local, number
+from execlog.display.tables import Column, print_table
+
+__all__ = ["rollup"]
+
+_GRAINS = {60: "minute", 3600: "hour"}
+
+rollup = typer.Typer(
+    help="Rebuild the rollups from the rows, or compare the two.", no_args_is_help=True
+)
+
+
+@rollup.command()
+def rebuild(
+    since: Since = None,
+    until: Until = None,
+    dsn: Dsn = None,
+    schema: Schema = SCHEMA,
+) -> None:
+    """Make rollups anew from the rows, hour by hour, while others store.
+
+    Without a window: what is not built yet, or else all. Where it is interrupted, run it again.
+
+    Example: execlog rollup rebuild
+    """
+
+    async def run() -> int:
+        parts = 0
+        with progress("hours", None) as advance:
+            async for _ in rebuild_rollups(dsn_of(dsn), since=since, until=until, schema=schema):
+                parts += 1
+                advance(1)
+        return parts
+
+    print(f"execlog: {number(asyncio.run(run()))} parts rebuilt", file=sys.stderr)
+
+
+@rollup.command()
+def verify(
+    since: Since = None,
+    until: Until = None,
+    output: OutputOption = Output.table,
+    as_json: Json = False,
+    spreadsheet: Spreadsheet = False,
+    utc: Utc = False,
+    dsn: Dsn = None,
+    schema: Schema = SCHEMA,
+) -> None:
+    """Add the rows up once more and name each minute and hour that differs; exit 3 where one does.
+
+    Example: execlog rollup verify --since 7d
+    """
+
+    async def run() -> list[RollupDifference]:
+        found = verify_rollups(dsn_of(dsn), since=since, until=until, schema=schema)
+        return [difference async for difference in found]
+
+    output = form(output, as_json, spreadsheet)
+    differences = asyncio.run(run())
+    if output is not Output.table:
+        print_models(RollupDifference, differences, output, spreadsheet=spreadsheet)
+    elif differences:
+        _print(differences, utc)
+    print(f"execlog: {number(len(differences))} rollups differ from the rows", file=sys.stderr)
+    if differences:
+        raise typer.Exit(3)
+
+
+def _print(differences: list[RollupDifference], utc: bool) -> None:
+    columns = [
+        Column("strategy"),
+        Column("realm"),
+        Column("of"),
+        Column("begins"),
+        Column("rollup", right=True),
+        Column("rows", right=True),
+    ]
+    rows = [
+        (
+            one.strategy_id,
+            one.realm_id or "",
+            _GRAINS[one.grain],
+            local(one.begins, utc),
+            number(one.kept),
+            number(one.counted),
+        )
+        for one in differences
+    ]
+    print_table(columns, rows)

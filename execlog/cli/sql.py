@@ -1,0 +1,120 @@
+"""The command that shows a packaged statement, or what the live server would do with it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+
+from execlog.cli.forms import print_text
+from execlog.cli.options import Dsn, Schema, moment
+from execlog.cli.server import SECONDS, connected
+from execlog.db.executor import Store
+from execlog.db.sqltext import SCHEMA
+from execlog.db.statements import Parameter, Query, Statement
+from execlog.display.format import shown
+from execlog.display.tables import Column, print_table
+from execlog.repository import statements
+
+__all__ = ["sql"]
+
+_PARSERS: Mapping[str, Callable[[str], Any]] = {
+    "uuid": UUID,
+    "timestamptz": moment,
+    "integer": int,
+    "bigint": int,
+    "double precision": float,
+    "text[]": lambda text: text.split(","),
+    "boolean": lambda text: {"true": True, "false": False}[text],
+}
+
+
+def sql(
+    name: Annotated[str | None, typer.Argument(help="The method's name; none: all names.")] = None,
+    parameters: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="PARAMETER=VALUE|SWITCH",
+            help="What is given: the statement that is sent then, and not all of the file.",
+        ),
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Its plan on the live server, for these parameters.")
+    ] = False,
+    analyze: Annotated[
+        bool, typer.Option("--analyze", help="Carry it out too: the plan with what was read.")
+    ] = False,
+    dsn: Dsn = None,
+    schema: Schema = SCHEMA,
+) -> None:
+    """Print a packaged statement, its plan on the live server, or the list of them.
+
+    Lines of a file may be left out: which, their marks say (`-- if since`).
+
+    Example: execlog sql count_by_status --explain --analyze strategy_id=loyalty since=1d
+    """
+    known = statements(schema)
+    if name is None:
+        rows = [(found.name, found.question) for found in known.values()]
+        print_table([Column("name"), Column("question")], rows)
+        return
+    if name not in known:
+        raise typer.BadParameter(f"{name!r} is none of {', '.join(known)}", param_hint="NAME")
+    statement = known[name]
+    if not explain and not analyze:
+        if not parameters:
+            print_text(statement.text)
+        else:
+            print_text(_query(statement, parameters, is_complete=False).sql)
+        return
+    if statement.is_copy:
+        raise typer.BadParameter(f"{name} is a COPY, which has no plan", param_hint="NAME")
+    if analyze and statement.writes:
+        raise typer.BadParameter(f"{name} would store rows, or change them", param_hint="--analyze")
+    query = _query(statement, parameters or [], is_complete=True)
+    for line in asyncio.run(_plan(dsn, query, analyze)):
+        print(shown(line))
+
+
+async def _plan(dsn: str | None, query: Query, analyze: bool) -> list[str]:
+    async with connected(dsn) as pool:
+        return await Store(pool, SECONDS).explain(query, analyze=analyze)
+
+
+def _query(statement: Statement, given: Sequence[str], *, is_complete: bool) -> Query:
+    """The statement for what is given. Raises typer.BadParameter, which says what it takes."""
+    texts = dict(text.partition("=")[::2] for text in given if "=" in text)
+    switches = [text for text in given if "=" not in text]
+    unknown = texts.keys() - {parameter.name for parameter in statement.parameters}
+    unknown |= set(switches) - statement.switches
+    needed = [one for one in statement.parameters if one.name not in texts and not one.nullable]
+    if unknown or (needed and is_complete):
+        takes = [
+            f"{one.name} ({one.type}{', may be left out' if one.nullable else ''})"
+            for one in statement.parameters
+        ] + sorted(statement.switches)
+        wrong = (
+            f"no parameter {', '.join(sorted(unknown))}" if unknown else "parameters are missing"
+        )
+        problem = f"{wrong}: {statement.name} takes {', '.join(takes) or 'none'}"
+        raise typer.BadParameter(problem, param_hint="PARAMETER")
+    values = {one.name: _value(one, texts.get(one.name)) for one in statement.parameters}
+    try:
+        return statement.query(*switches, **values)
+    except TypeError as error:
+        raise typer.BadParameter(str(error), param_hint="PARAMETER") from None
+
+
+def _value(parameter: Parameter, text: str | None) -> object:
+    if text is None:
+        return None
+    try:
+        return _PARSERS.get(parameter.type, str)(text)
+    except (ValueError, KeyError):
+        problem = f"{text!r} is no {parameter.type}"
+    except typer.BadParameter as error:
+        problem = error.message
+    raise typer.BadParameter(problem, param_hint=parameter.name)

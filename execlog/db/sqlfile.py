@@ -1,0 +1,307 @@
+"""Reads an SQL file into its header and its lines, with those of the files that it includes.
+
+The grammar is in `execlog.db.statements`. Whatever is odd about a file is an error: a line that is
+left out by mistake is a filter that is missing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+__all__ = ["NUMBER", "Header", "Line", "Parameter", "read_file"]
+
+NUMBER = re.compile(r"\$(\d+)")
+"""How a line uses a parameter."""
+
+_PARAMETER = re.compile(r"-- \$(\d+) (\w+) ([a-z ]+?(?:\[\])?)(\?(?: always)?)?")
+_SWITCH = re.compile(r"-- switch ([a-z_]+)")
+_FIELD = re.compile(r"-- (Columns|Index): (.+)")
+_MARK = re.compile(r" +-- if ((?:not )?\w+(?:, (?:not )?\w+)*)$")
+_ODD_MARK = re.compile(r"--\s*if\b")
+_INCLUDE = re.compile(r"( *):([a-z_]+)(?:\((.*)\))?(,?)")
+_ARGUMENT = re.compile(r"\$(\d+)|((?:not )?)([a-z_]+)")
+_PIECE = re.compile(r"""'(?:[^']|'')*'|--.*|(?<![:\w]):([a-z_]+)\b""")
+_TEXT = re.compile(r"'(?:[^']|'')*'")
+# What may follow a condition that may be left out: it ends where its line ends.
+_AFTER_CONDITION = re.compile(r"\s*(?:$|and |\)|--|union|group by|order by|limit|offset)")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One `$n` of a statement.
+
+    Attributes:
+        name: Its name.
+        type: Its type in SQL.
+        nullable: Whether it may be NULL; one that is no filter, that is.
+        is_filter: Whether the lines that use it are left out where it is not given.
+    """
+
+    name: str
+    type: str
+    nullable: bool
+    is_filter: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a statement, and when it is sent.
+
+    Attributes:
+        text: The line, without its mark.
+        wanted: What must be given or on.
+        unwanted: What must not be.
+    """
+
+    text: str
+    wanted: frozenset[str] = frozenset()
+    unwanted: frozenset[str] = frozenset()
+
+    def is_sent(self, chosen: frozenset[str]) -> bool:
+        """Whether it is sent with these given or on. Never raises."""
+        return self.wanted <= chosen and not self.unwanted & chosen
+
+    def numbers(self) -> set[int]:
+        """The parameters that it uses. Never raises."""
+        return set(map(int, NUMBER.findall(self.text)))
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The contract of a file; `lines` is all of it, in words."""
+
+    lines: tuple[str, ...]
+    parameters: tuple[Parameter, ...]
+    switches: frozenset[str]
+    fields: Mapping[str, str]
+
+    def place(self, name: str) -> int | None:
+        """The number of a parameter. Never raises."""
+        return next((n for n, one in enumerate(self.parameters, 1) if one.name == name), None)
+
+
+def read_file(
+    name: str, files: Mapping[str, Path], within: tuple[str, ...] = ()
+) -> tuple[Header, list[Line]]:
+    """The header of a file, and its lines with all that it includes.
+
+    Args:
+        name: Which one.
+        files: Where it is, and what it may include.
+        within: The files that include it.
+
+    Raises:
+        ValueError: What is wrong with it (UnicodeDecodeError is one too).
+    """
+    header, body = _read(files[name])
+    if not body:
+        raise ValueError("has no statement")
+    if not header.lines:
+        raise ValueError("has no header")
+    lines: list[Line] = []
+    for number, text in enumerate(body):
+        line = _marked(text)
+        if ";" in line.text:
+            raise ValueError("holds a semicolon; one statement a file, without its end")
+        _check(line, header, body[number + 1] if number + 1 < len(body) else "")
+        found = _INCLUDE.fullmatch(line.text)
+        if found:
+            lines += _included(found, line, header, files, (*within, name))
+        else:
+            lines.append(replace(line, text=_expanded(line.text, files)))
+    used = set[int]().union(*(line.numbers() for line in lines))
+    if used != set(range(1, len(header.parameters) + 1)):
+        raise ValueError("uses other parameters than its header names")
+    for one in sorted(header.switches):
+        if not any(one in line.wanted | line.unwanted for line in lines):
+            raise ValueError(f"has a switch {one} and no line that is marked with it")
+    return header, lines
+
+
+def _read(path: Path) -> tuple[Header, list[str]]:
+    data = path.read_bytes()
+    if data.startswith(b"\xef\xbb\xbf"):
+        raise ValueError("begins with a byte order mark")
+    if b"\r" in data:
+        raise ValueError("holds a carriage return")
+    lines = data.decode().rstrip("\n").split("\n")
+    end = next((i for i, line in enumerate(lines) if line[:2] != "--"), len(lines))
+    body = lines[end:]
+    return _header(lines[:end], "\n".join(body)), body if any(map(str.strip, body)) else []
+
+
+def _header(lines: Sequence[str], body: str) -> Header:
+    found = [match for line in lines if (match := _PARAMETER.fullmatch(line))]
+    numbers = [int(match[1]) for match in found]
+    if numbers != list(range(1, len(numbers) + 1)):
+        raise ValueError("has a gap in the parameters of its header")
+    parameters = tuple(
+        Parameter(match[2], match[3], match[4] is not None, match[4] == "?") for match in found
+    )
+    switches = [match[1] for line in lines if (match := _SWITCH.fullmatch(line))]
+    names = [*(one.name for one in parameters), *switches]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise ValueError(f"names {', '.join(sorted(twice))} twice")
+    fields = {match[1]: match[2] for line in lines if (match := _FIELD.fullmatch(line))}
+    return Header(tuple(lines), parameters, frozenset(switches), fields)
+
+
+def _marked(text: str) -> Line:
+    found = _MARK.search(text)
+    if found is None:
+        if _ODD_MARK.search(_TEXT.sub("''", text)):
+            raise ValueError(f"has a mark that says nothing: {text.strip()}")
+        return Line(text)
+    names = found[1].split(", ")
+    line = Line(
+        text[: found.start()],
+        frozenset(name for name in names if not name.startswith("not ")),
+        frozenset(name.removeprefix("not ") for name in names if name.startswith("not ")),
+    )
+    if line.wanted & line.unwanted or len(line.wanted) + len(line.unwanted) < len(names):
+        raise ValueError(f"has a mark that says a name twice: {text.strip()}")
+    return line
+
+
+def _check(line: Line, header: Header, following: str) -> None:
+    """A filter must be on a line of its own, and that line must be marked with it."""
+    filters = {one.name for one in header.parameters if one.is_filter}
+    required = {one.name for one in header.parameters if not one.is_filter}
+    text = line.text.strip()
+    if odd := (line.wanted | line.unwanted) - filters - header.switches:
+        what = "may not be left out" if odd & required else "is in no line of its header"
+        raise ValueError(f"is marked with {min(odd)}, which {what}")
+    if _INCLUDE.fullmatch(line.text):
+        if line.wanted & filters:
+            raise ValueError(f"marks {text} with a filter, which is for a condition")
+        return
+    for number in line.numbers():
+        if number > len(header.parameters):
+            raise ValueError("uses other parameters than its header names")
+        one = header.parameters[number - 1]
+        if one.is_filter and one.name not in line.wanted:
+            raise ValueError(f"uses ${number} ({one.name}, which may be left out) without a mark")
+    for name in line.wanted & filters:
+        if header.place(name) not in line.numbers():
+            raise ValueError(f"marks a line with {name} that does not use it: {text}")
+        if not _is_condition(text) or not _AFTER_CONDITION.match(following):
+            raise ValueError(f"marks with {name} what is no whole condition: {text}")
+
+
+def _is_condition(text: str) -> bool:
+    """Whether a line is `and ...` with all of its brackets and quotes."""
+    without = _TEXT.sub("", text)
+    depth = 0
+    for character in without:
+        depth += (character == "(") - (character == ")")
+        if depth < 0:
+            return False
+    return text.startswith("and ") and depth == 0 and "'" not in without and '"' not in without
+
+
+def _expanded(text: str, files: Mapping[str, Path]) -> str:
+    """The line, expressions of other files filled in."""
+
+    def piece(found: re.Match[str]) -> str:
+        name = found[1]
+        if name is None:
+            return found[0]
+        if name not in files:
+            raise ValueError(f"includes {name}.sql, which is missing")
+        header, body = _read(files[name])
+        if len(body) != 1 or header.parameters or header.switches or _marked(body[0]).wanted:
+            raise ValueError(f"includes {name}.sql within a line, which is no plain expression")
+        return _expanded(body[0], {key: path for key, path in files.items() if key != name})
+
+    return _PIECE.sub(piece, text)
+
+
+def _included(
+    found: re.Match[str],
+    around: Line,
+    header: Header,
+    files: Mapping[str, Path],
+    within: tuple[str, ...],
+) -> list[Line]:
+    """The lines of another file, as they stand in one that has this header."""
+    indent, name, given, comma = found.groups()
+    if name not in files:
+        raise ValueError(f"includes {name}.sql, which is missing")
+    if name in within:
+        raise ValueError(f"includes {name}.sql, which includes it")
+    try:
+        inner, lines = read_file(name, files, within)
+    except ValueError as error:
+        raise ValueError(f"includes {name}.sql, which {error}") from None
+    places, known, on = _arguments(name, given, header, inner)
+    names = {
+        one.name: header.parameters[place - 1]
+        for one, place in zip(inner.parameters, places, strict=True)
+    }
+
+    def choices(marks: frozenset[str], *, wanted: bool) -> frozenset[str] | None:
+        """The same in the words of this header; None: it is never so."""
+        kept = set()
+        for mark in marks:
+            if mark in names:
+                if names[mark].is_filter:
+                    kept.add(names[mark].name)
+                elif not wanted:
+                    return None
+            elif mark in known:
+                kept.add(mark)
+            elif (mark in on) is not wanted:
+                return None
+        return frozenset(kept)
+
+    answer = []
+    for line in lines:
+        wanted = choices(line.wanted, wanted=True)
+        unwanted = choices(line.unwanted, wanted=False)
+        if wanted is None or unwanted is None:
+            continue
+        text = NUMBER.sub(lambda found: f"${places[int(found[1]) - 1]}", line.text)
+        answer.append(
+            Line(indent + text if text else "", wanted | around.wanted, unwanted | around.unwanted)
+        )
+    if comma:
+        if answer[-1].wanted | answer[-1].unwanted != around.wanted | around.unwanted:
+            raise ValueError(f"includes {name}.sql before a comma, and its end may be left out")
+        answer[-1] = replace(answer[-1], text=answer[-1].text + ",")
+    return answer
+
+
+def _arguments(
+    name: str, given: str | None, header: Header, inner: Header
+) -> tuple[list[int], frozenset[str], frozenset[str]]:
+    """The number here of each parameter there; the switches that are the same, and that are on."""
+    places: list[int] = []
+    said: dict[str, bool] = {}
+    for text in filter(None, (given or "").split(", ")):
+        found = _ARGUMENT.fullmatch(text)
+        if found is None:
+            raise ValueError(f"includes {name}.sql with {text}, which is no parameter or switch")
+        if found[1]:
+            places.append(int(found[1]))
+        else:
+            said[found[3]] = not found[2]
+    if not places:
+        places = [header.place(one.name) or 0 for one in inner.parameters]
+    if len(places) != len(inner.parameters):
+        raise ValueError(f"includes {name}.sql with {len(places)} parameters")
+    for place, wanted in zip(places, inner.parameters, strict=True):
+        one = header.parameters[place - 1] if 0 < place <= len(header.parameters) else None
+        fits = one is not None and one.type == wanted.type
+        if one is None or not fits or (one.nullable and not wanted.nullable):
+            raise ValueError(f"includes {name}.sql, and has no {wanted.name} as it has")
+        if one.is_filter is not wanted.is_filter and one.nullable:
+            raise ValueError(f"includes {name}.sql, and {one.name} may be left out in one only")
+    if odd := said.keys() - inner.switches:
+        raise ValueError(f"includes {name}.sql, which has no switch {min(odd)}")
+    known = inner.switches & header.switches - said.keys()
+    if silent := inner.switches - header.switches - said.keys():
+        raise ValueError(f"includes {name}.sql, and says nothing of its switch {min(silent)}")
+    return places, known, frozenset(switch for switch, is_on in said.items() if is_on)

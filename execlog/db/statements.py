@@ -1,0 +1,252 @@
+"""Loads the SQL files, once, and refuses to start on any doubt.
+
+A file's header is its contract: the question that it answers, a line for each parameter, the
+columns that come back and the index that it must use.
+
+    -- How many executions ended how.
+    -- $1 strategy_id text
+    -- $2 since timestamptz?            (a filter: it may be left out)
+    -- $3 top integer? always           (is always sent, and may be NULL)
+    -- switch percentiles               (set by the method, never by a value of a user)
+    -- Columns: status text, count bigint
+    -- Index: strategy_execution_log_newest
+
+A line that ends in a mark is sent only where the mark holds, and parameters are numbered anew:
+
+    where strategy_id = $1::text
+        and created_at >= $2::timestamptz  -- if since
+
+A mark names filters and switches: `-- if since`, `-- if not since, percentiles`. A line that uses a
+filter is one whole condition, `and ...`, and is marked with it. What is chosen makes a shape of the
+statement: a text of its own, made when it is first asked for.
+
+Another file is included by a line `:metrics($1, $3, $4, percentiles)`: its parameters in its order,
+and its switches that are on (`not` before those that are off). If no parameters are said, they are
+those of the same names; so are the switches that are not said. A file of one line is an expression,
+and may be included within a line: `sum(:weight)`. What is only included lies in `part`.
+
+The header is sent too, so that `pg_stat_activity` says what runs there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from execlog.db.sqlfile import NUMBER, Header, Line, Parameter, read_file
+from execlog.db.sqltext import SCHEMA, filled
+from execlog.errors import QueryFileError
+
+__all__ = ["Parameter", "Query", "Shape", "Statement", "load_statements"]
+
+_REALMS = "realm_ids"
+_MOST_SHAPES = 256
+_COPY = re.compile(r'copy (?:\w+|"(?:[^"]|"")+")\.(\w+) \(([\w\s,]+)\) from stdin\b')
+_PARAMETER_LINE = re.compile(r"-- \$(\d+) (.+)")
+# At the beginning of a line: a comment may speak of one.
+_WRITE = re.compile(r"^\s*(?:copy|insert into|update|delete from) ", re.MULTILINE)
+
+
+class Query(NamedTuple):
+    """A statement with its values: what is sent."""
+
+    name: str
+    sql: str
+    values: tuple[object, ...]
+
+
+class Shape(NamedTuple):
+    """The text of a statement for one choice of filters and switches, and its parameters."""
+
+    sql: str
+    parameters: tuple[Parameter, ...]
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One SQL file, with all that it includes, for the log in `schema`."""
+
+    name: str
+    schema: str
+    _header: Header
+    _lines: tuple[Line, ...]
+    _shapes: dict[frozenset[str], Shape] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
+
+    @property
+    def question(self) -> str:
+        """The first line of the header. Never raises."""
+        return self._header.lines[0].removeprefix("--").strip()
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Those of the header. Never raises."""
+        return self._header.parameters
+
+    @property
+    def switches(self) -> frozenset[str]:
+        """Those of the header. Never raises."""
+        return self._header.switches
+
+    @property
+    def columns(self) -> str:
+        """What comes back, in the header's words. Never raises."""
+        return self._header.fields["Columns"]
+
+    @property
+    def indexes(self) -> tuple[str, ...]:
+        """What it must use. Never raises."""
+        named = self._header.fields["Index"]
+        return () if named == "none" else tuple(named.split(", "))
+
+    @property
+    def filters(self) -> frozenset[str]:
+        """The parameters that may be left out. Never raises."""
+        return frozenset(one.name for one in self.parameters if one.is_filter)
+
+    @property
+    def sql(self) -> str:
+        """Its text.
+
+        Raises:
+            QueryFileError: It has more than one.
+        """
+        if self.filters or self.switches:
+            raise QueryFileError(f"sql/{self.name}.sql is another text for each choice")
+        return self.shape(frozenset()).sql
+
+    @property
+    def text(self) -> str:
+        """The file with all that it includes, marks and all. Never raises."""
+        lines = [*self._header.lines, *map(_written, self._lines)]
+        return filled("\n".join(lines) + "\n", self.schema)
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether it is a COPY, which has no plan. Never raises."""
+        return _COPY.search(self.text) is not None
+
+    @property
+    def writes(self) -> bool:
+        """Whether it changes rows. Never raises."""
+        return _WRITE.search(self.text) is not None
+
+    def copy_target(self) -> tuple[str, str, tuple[str, ...]]:
+        """Schema, table and columns of a COPY statement.
+
+        Raises:
+            QueryFileError: The statement is no COPY.
+        """
+        found = _COPY.search(self.text)
+        if found is None:
+            raise QueryFileError(f"sql/{self.name}.sql is no COPY ... FROM STDIN")
+        table, columns = found.groups()
+        return self.schema, table, tuple(column.strip() for column in columns.split(","))
+
+    def query(self, *switches: str, **values: object) -> Query:
+        """The statement with these values.
+
+        Args:
+            switches: Those that are on.
+            values: The parameters by their names. A filter that is None is left out; that of realms
+                must be named even then, since without it the rows of all tenants are read.
+
+        Raises:
+            TypeError: A parameter or switch is missing, unknown, or would not be used.
+        """
+        filters = self.filters
+        known = {one.name for one in self.parameters}
+        if values.keys() - known or set(switches) - self.switches:
+            odd = sorted({*(values.keys() - known), *(set(switches) - self.switches)})
+            raise TypeError(f"{self.name} has no {', '.join(odd)}")
+        needed = known - filters | (known & {_REALMS})
+        if missing := needed - values.keys():
+            raise TypeError(f"{self.name} is told nothing of {', '.join(sorted(missing))}")
+        given = {name for name in filters if values.get(name) is not None}
+        shape = self.shape(frozenset(switches) | given)
+        return Query(
+            self.name, shape.sql, tuple(values[parameter.name] for parameter in shape.parameters)
+        )
+
+    def shape(self, chosen: frozenset[str]) -> Shape:
+        """The text for these filters and switches.
+
+        Raises:
+            TypeError: A filter of these is in no line that is sent.
+        """
+        found = self._shapes.get(chosen)
+        if found is None:
+            if len(self._shapes) >= _MOST_SHAPES:
+                self._shapes.pop(next(iter(self._shapes)))
+            found = self._shapes[chosen] = self._shape(chosen)
+        return found
+
+    def _shape(self, chosen: frozenset[str]) -> Shape:
+        lines = [line.text for line in self._lines if line.is_sent(chosen)]
+        used = sorted({int(number) for line in lines for number in NUMBER.findall(line)})
+        parameters = tuple(self.parameters[number - 1] for number in used)
+        if unused := (self.filters & chosen) - {one.name for one in parameters}:
+            raise TypeError(f"{self.name} does not use {', '.join(sorted(unused))} in this shape")
+        numbers = {str(old): str(new) for new, old in enumerate(used, 1)}
+        header = _numbered(self._header.lines, numbers)
+        body = (NUMBER.sub(lambda found: f"${numbers[found[1]]}", line) for line in lines)
+        return Shape(filled("\n".join([*header, *body]) + "\n", self.schema), parameters)
+
+
+def load_statements(
+    folder: Path, methods: Iterable[str], schema: str = SCHEMA
+) -> Mapping[str, Statement]:
+    """Every `*.sql` of the folder by its stem, where stems and methods are the same names.
+
+    Args:
+        folder: Where they lie. What they include may lie in `part` below it, too.
+        methods: The names.
+        schema: Where the log is.
+
+    Raises:
+        QueryFileError: Lists each file that is missing, unknown or malformed.
+    """
+    files = {path.stem: path for path in sorted(folder.glob("*.sql"))}
+    parts = {path.stem: path for path in sorted((folder / "part").glob("*.sql"))}
+    expected = set(methods)
+    faults = [f"{name}.sql: missing" for name in sorted(expected - files.keys())]
+    statements = {}
+    for stem, path in files.items():
+        if stem not in expected:
+            faults.append(f"{path.name}: no method of this name")
+            continue
+        try:
+            statements[stem] = _load(stem, {**parts, **files}, schema)
+        except ValueError as error:
+            faults.append(f"{path.name}: {error}")
+    if faults:
+        raise QueryFileError("; ".join(faults))
+    return statements
+
+
+def _load(name: str, files: Mapping[str, Path], schema: str) -> Statement:
+    """Raises ValueError, which says what is wrong with the file."""
+    header, lines = read_file(name, files)
+    if missing := {"Columns", "Index"} - header.fields.keys():
+        raise ValueError(f"has no line {' and no line '.join(sorted(missing))} in its header")
+    return Statement(name, schema, header, tuple(lines))
+
+
+def _numbered(header: Iterable[str], numbers: Mapping[str, str]) -> Iterator[str]:
+    """The header for a shape: what it does not have is not in it."""
+    for line in header:
+        found = _PARAMETER_LINE.fullmatch(line)
+        if found is None:
+            if not line.startswith("-- switch "):
+                yield line
+        elif found[1] in numbers:
+            yield f"-- ${numbers[found[1]]} {found[2]}"
+
+
+def _written(line: Line) -> str:
+    marks = [*sorted(line.wanted), *(f"not {name}" for name in sorted(line.unwanted))]
+    return f"{line.text}  -- if {', '.join(marks)}" if marks else line.text

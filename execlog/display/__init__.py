@@ -1,0 +1,1 @@
+"""What people read: numbers, times, traces and tables as text."""

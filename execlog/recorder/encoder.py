@@ -1,0 +1,244 @@
+"""From the arguments of `record` to a line of COPY text.
+
+An execution that is as it should be is written straight away. Whatever is unusual about the others
+- a text to be escaped, a value to be converted, repaired or refused - is left to the careful way,
+which ends in the model's own validator.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from execlog.db import traces, values
+from execlog.db.copy_format import COLUMNS, checked_line, line, timestamp, timestamp_of
+from execlog.db.rows import validated
+from execlog.ids import FastUUID, uuid7, uuid7_bytes
+from execlog.models import StrategyExecutionLog
+
+__all__ = ["Encoded", "Encoder", "with_texts"]
+
+_TRACE = COLUMNS.index("trace")
+
+Encoded = tuple[UUID, bytes, tuple[str, ...]]
+"""The execution's id, its line with its end, and what was altered, each as a word to count by."""
+
+_TEXTS = (
+    "strategy_id",
+    "realm_id",
+    "external_game_id",
+    "external_task_id",
+    "external_user_id",
+    "error_code",
+    "case_name",
+    "parent_strategy_id",
+)
+_READERS = {
+    **dict.fromkeys(_TEXTS, values.text),
+    **dict.fromkeys(("strategy_version", "nodes_executed"), values.integer),
+    **dict.fromkeys(("duration_ms", "points", "sample_rate"), values.number),
+    "sampled": values.flag,
+}
+_FIELDS = StrategyExecutionLog.model_fields
+# The model takes both names.
+_READERS |= {str(_FIELDS[name].alias): reader for name, reader in _READERS.items()}
+
+_TEXT_REPAIRED = "text_repaired"
+_TRACE_CUT = "trace_cut"
+_TRACE_REPAIRED = "trace_repaired"
+_TRACE_LEFT_OUT = "trace_left_out"
+
+
+class _Unusual(Exception):
+    """How far `usual` came with the trace. A generator in it was run, and holds nothing more."""
+
+    def __init__(self, text: str | None, replaced: bool) -> None:
+        super().__init__()
+        self.text = text
+        self.replaced = replaced
+
+
+class Encoder:
+    """Writes executions.
+
+    Args:
+        trace_limit: Entries of a trace that are kept, from its head.
+        trace_bytes: Bytes of JSON text that are kept of a trace, in whole entries from its head.
+    """
+
+    def __init__(self, *, trace_limit: int, trace_bytes: int) -> None:
+        """Takes the limits. Never raises."""
+        self._trace_limit = trace_limit
+        self._trace_bytes = trace_bytes
+        self._array_room = trace_bytes // 2  # a digit and a comma for each element
+
+    def encode(self, now: int, fields: dict[str, Any]) -> Encoded:
+        """The line of an execution.
+
+        Args:
+            now: The clock, in nanoseconds since 1970.
+            fields: The arguments of `record` that were given.
+
+        Raises:
+            InvalidArgument: It can't be stored, nor repaired; names the field.
+        """
+        try:
+            return self.usual(now, **fields)
+        except Exception:  # all that is unusual ends here, in whatever way it shows
+            return self.careful(now, fields)
+
+    def usual(
+        self,
+        now: int,
+        strategy_id: str,
+        strategy_version: int,
+        strategy_type: str,
+        status: str,
+        duration_ms: float,
+        nodes_executed: int,
+        realm_id: str | None = None,
+        external_game_id: str | None = None,
+        external_task_id: str | None = None,
+        external_user_id: str | None = None,
+        error_code: str | None = None,
+        points: float | None = None,
+        case_name: str | None = None,
+        trace: list[Any] | None = None,
+        parent_strategy_id: str | None = None,
+        notes: str | None = None,
+        id: UUID | None = None,
+        created_at: datetime | None = None,
+        sampled: bool = False,
+        sample_rate: float = 1.0,
+    ) -> Encoded:
+        """The line of an execution that is as it should be.
+
+        Raises:
+            Exception: Of any kind: it is unusual; `careful` can say more.
+        """
+        altered: tuple[str, ...] = ()
+        text = None
+        if trace is not None:
+            if len(trace) > self._trace_limit:
+                notes = _joined(notes, _cut_note(len(trace), self._trace_limit))
+                trace, altered = trace[: self._trace_limit], (_TRACE_CUT,)
+            if not isinstance(trace, list):
+                raise TypeError
+            text, replaced = traces.lenient_text(trace, self._array_room)
+            # Four bytes at most for a character: most need no closer look.
+            if text is None or (len(text) * 4 > self._trace_bytes and self._is_too_long(text)):
+                raise _Unusual(text, replaced)
+            if replaced:
+                altered = (*altered, _TRACE_REPAIRED)
+        try:
+            if created_at is None:
+                written = timestamp_of(now)
+            elif created_at.utcoffset() is not None:
+                written = timestamp(created_at)
+            else:
+                raise ValueError
+            raw = uuid7_bytes(now) if id is None else id.bytes
+            # fmt: off
+            encoded = line(
+                raw.hex(), written, strategy_id, strategy_version, strategy_type, realm_id,
+                external_game_id, external_task_id, external_user_id, status, error_code, points,
+                case_name, duration_ms, nodes_executed, text, sampled, sample_rate,
+                parent_strategy_id, notes,
+            )
+            # fmt: on
+            return FastUUID(raw), encoded, altered
+        except Exception as error:
+            if text is None:
+                raise
+            raise _Unusual(text, _TRACE_REPAIRED in altered) from error
+
+    def _is_too_long(self, text: str) -> bool:
+        return len(text) > self._trace_bytes or (
+            not text.isascii() and len(text.encode()) > self._trace_bytes
+        )
+
+    def careful(self, now: int, fields: dict[str, Any]) -> Encoded:
+        """The line of any execution, repaired where it must be; eight times the work of `usual`.
+
+        If it is called in the handler of what `usual` raised, the trace is not written again.
+
+        Raises:
+            InvalidArgument: It can't be stored, nor repaired; names the field.
+        """
+        altered = []
+        given = {name: _plain(name, value) for name, value in fields.items()}
+        for name, value in fields.items():
+            if issubclass(type(value), str) and str.__ne__(value, given[name]):
+                altered.append(_TEXT_REPAIRED)
+        if given.get("id") is None:
+            given["id"] = uuid7()
+        if given.get("created_at") is None:
+            given["created_at"] = datetime.fromtimestamp(now / 1e9, UTC)
+        trace_text = None
+        if given.get("trace") is not None:
+            trace_text, note, change = self._careful_trace(given["trace"])
+            if note and isinstance(given.get("notes"), str | None):
+                given["notes"] = _joined(given.get("notes"), note)
+            altered += change
+        row = validated(given | {"trace": None})
+        encoded = checked_line((*row[:_TRACE], trace_text, *row[_TRACE + 1 :]))
+        return row[0], encoded, tuple(dict.fromkeys(altered))
+
+    def _careful_trace(self, trace: object) -> tuple[str | None, str, list[str]]:
+        """The trace as JSON text, a note on what is missing from it, and what was altered."""
+        left_out = None, "trace left out: it is no list of JSON values", [_TRACE_LEFT_OUT]
+        head, entries = self._head(trace)
+        if head is None:
+            return left_out
+        room = self._array_room
+        unusual = sys.exception()
+        if isinstance(unusual, _Unusual):
+            text, replaced = unusual.text, unusual.replaced
+        else:
+            text, replaced = traces.lenient_text(head, room) if type(head) is list else (None, True)
+        if text is None:
+            mended = traces.mended(head, room)
+            text = None if mended is None else traces.lenient_text(mended, room)[0]
+        if text is None:
+            return left_out
+        altered = [_TRACE_REPAIRED] if replaced else []
+        kept = len(head)
+        if self._is_too_long(text):
+            text, kept = traces.shortened(text, self._trace_bytes)
+        if kept == entries:
+            return text, "", altered
+        return text, _cut_note(entries, kept), [*altered, _TRACE_CUT]
+
+    def _head(self, trace: Any) -> tuple[list[Any] | tuple[Any, ...] | None, int]:
+        """The entries that are worth a look, and how many there are; None of what has none."""
+        try:
+            head = trace[: self._trace_limit]
+            if not isinstance(trace, list | tuple):
+                found = values.array(head, self._array_room)
+                head = None if found is None else found[0]
+            return head, len(trace)
+        except Exception:  # a type of the engine's own may raise anything
+            return None, 0
+
+
+def with_texts(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields, of each id the text that is stored of it: what a mask is told. Never raises."""
+    return fields | {name: values.text(fields[name]) for name in _TEXTS if name in fields}
+
+
+def _plain(name: str, value: Any) -> Any:
+    """The value as the model wants it, if it can be had."""
+    if issubclass(type(value), str):
+        return traces.mended_text(value)
+    reader = _READERS.get(name)
+    return value if reader is None else reader(value)
+
+
+def _cut_note(entries: int, kept: int) -> str:
+    return f"trace truncated: {entries} -> {kept} entries"
+
+
+def _joined(notes: str | None, note: str) -> str:
+    return notes + "; " + note if notes else note

@@ -1,0 +1,370 @@
+"""The recorder's writer: takes batches from the buffer and stores each exactly once.
+
+A batch is one transaction: it claims the batch by its number and token, then copies the rows. If
+the answer to its commit got lost, the same rows are tried again under the same claim, and the store
+says whether it has them. What the server says decides how it goes on:
+
+- it is away, busy or read-only: keep the batch, back off, try again;
+- it refuses a row (class 22, 23, ...): take that row out, store the others;
+- it refuses whatever we send (no table, no right, no such user, a queue that is full): keep the
+  batch and try again too, with longer pauses. Somebody migrates, grants or makes room, and nothing
+  has to be started again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+import asyncpg
+
+from execlog.db import validation
+from execlog.db.copy_format import NULL, fields_of
+from execlog.db.executor import in_pieces
+from execlog.db.files import folder
+from execlog.db.statements import Statement, load_statements
+from execlog.errors import ExeclogError, StoreUnavailable, driver_errors
+from execlog.recorder.backoff import Backoff
+from execlog.recorder.batch import Shipment
+from execlog.recorder.buffer import Batch, Buffer
+from execlog.recorder.connection import Link
+from execlog.recorder.identity import Identity
+from execlog.recorder.poison_rows import blamed_row, blames_a_row
+from execlog.repository import statements
+
+if TYPE_CHECKING:
+    from execlog.recorder.connection import Connection
+
+__all__ = ["Delivery", "RejectedExecution"]
+
+# Seconds, the first and the longest: for a server that is away, and for one that refuses us, which
+# a person has to mend (and whose log each try fills).
+_PAUSES, _SLOW_PAUSES = (0.1, 5.0), (1.0, 60.0)
+_PAUSE_WHILE_AWAITED = 0.25
+_PRUNE_SECONDS = 3600.0
+_READ_ONLY = "25006"
+_ANOTHER = "record: another process stores as this recorder, which takes a new identity"
+
+
+class RejectedExecution(NamedTuple):
+    """An execution that passed all checks here and that the server refuses to store.
+
+    Attributes:
+        fields: Its columns, each as the text that Postgres was given, or None.
+        sqlstate: Why: the five characters by which Postgres names the condition.
+    """
+
+    fields: dict[str, str | None]
+    sqlstate: str
+
+
+OnReject = Callable[[RejectedExecution], object]
+
+
+class Delivery:
+    """Stores what a buffer holds.
+
+    It is driven by `run`, in a task that may be cancelled at any moment: what was being stored then
+    stays here, and the next `run` goes on with it.
+
+    Args:
+        buffer: Where the rows wait.
+        link: Where connections come from.
+        batch_rows: Rows that are stored at once.
+        linger: Seconds that a row waits for its batch to fill.
+        timeout: Seconds that one try may take.
+        on_reject: Told of each row that the server refuses.
+        schema: Where the log is.
+    """
+
+    def __init__(
+        self,
+        buffer: Buffer,
+        link: Link,
+        *,
+        batch_rows: int,
+        linger: float,
+        timeout: float,
+        on_reject: OnReject | None,
+        schema: str,
+    ) -> None:
+        """Takes the parts; nothing is started. Raises QueryFileError: the install lacks SQL."""
+        self._buffer = buffer
+        self._link = link
+        self._batch_rows = batch_rows
+        self._linger = linger
+        self._timeout = timeout
+        self._server_timeout = validation.server_timeout("timeout", timeout)
+        self._on_reject = on_reject
+        self._statements = _statements(schema)
+        self._copy_target = statements(schema)["insert_rows"].copy_target()
+        self._identity = Identity()
+        self._shipment: Shipment | None = None  # what is left of the batch that is being stored
+        self._stored = 0  # rows that the server took in the last try, or in the one in doubt
+        self._blaming = False  # whether the claim stands, so that an error is about the rows
+        self._doubtful = False  # whether a commit of the shipment's rows was not answered
+        dice = random.Random()  # noqa: S311
+        self._backoff, self._slow_backoff = Backoff(*_PAUSES, dice), Backoff(*_SLOW_PAUSES, dice)
+        self._next_prune = 0.0
+        self.attach()
+        self.failing = self._is_read_only = False  # so was the last try, the server
+        self.batches = self.retries = self.hook_failures = self.renewals = 0
+        self.hook_error: str | None = None
+        self.last_error: str | None = None
+        self.last_success: float | None = None
+
+    def attach(self) -> None:
+        """Begins anew, in whatever event loop uses it next. Never raises."""
+        self.stopped: str | None = None
+        self._awaited: list[tuple[int, asyncio.Future[None]]] = []
+        self._wake = asyncio.Event()
+        self._hurry = asyncio.Event()
+
+    def wake(self) -> None:
+        """Rows have come: looks whether they are to be stored now. Never raises."""
+        self._wake.set()
+
+    def is_awaited(self) -> bool:
+        """Whether anybody waits in `until_settled`. Never raises."""
+        return bool(self._awaited)
+
+    async def until_settled(self) -> None:
+        """Returns when each row that waits now is stored, rejected or dropped; no limit of time.
+
+        While somebody waits here, a store that is away is tried four times a second.
+
+        Raises:
+            CancelledError: The caller gave up; nothing is lost by it.
+        """
+        number = self._buffer.seal()
+        if self._buffer.is_settled(number):
+            return
+        settled = asyncio.get_running_loop().create_future()
+        entry = (number, settled)
+        self._awaited.append(entry)
+        self._wake.set()
+        self._hurry.set()
+        try:
+            await settled
+        finally:
+            self._awaited = [other for other in self._awaited if other is not entry]
+
+    async def run(self) -> None:
+        """Stores batch after batch, until it is cancelled or has no target any more.
+
+        Raises:
+            CancelledError: Somebody cancelled its task.
+        """
+        try:
+            while self.stopped is None:
+                if self._shipment is None:
+                    batch = await self._next_batch()
+                    self._shipment = Shipment(batch.rows(), self._batch_rows)
+                await self._store(self._shipment)
+                self._tell_awaiting()
+                await self._prune()
+        except asyncio.CancelledError:
+            # An event loop that ends cancels us first: the connection must not outlive it.
+            self._link.close()
+            raise
+
+    def give_up(self, reason: str) -> None:
+        """Drops all that is pending, for this reason, and lets go of the connection.
+
+        The rows of a commit that was not answered may be stored all the same; they are dropped as
+        "unconfirmed". Call it when `run` has ended. Never raises.
+        """
+        self._link.close()
+        if self._shipment is not None:
+            if self._doubtful:
+                unsure = self._shipment.next()
+                self._shipment.settle(len(unsure), stored=0)
+                self._buffer.settle(unsure, dropped="unconfirmed", last=not self._shipment)
+                # Which batch was the last one is not known, and so no proof is at hand.
+                self._identity.forget()
+            if rows := self._shipment.rows():
+                self._buffer.settle(rows, dropped=reason, last=True)
+            self._shipment, self._doubtful = None, False
+        self._buffer.clear(reason)
+        self._tell_awaiting()
+
+    async def _next_batch(self) -> Batch:
+        """The oldest batch, as soon as it is full or its first row has waited long enough."""
+        while True:
+            self._wake.clear()
+            waiting_since = self._buffer.waiting_since()
+            wait = (
+                None if waiting_since is None else waiting_since + self._linger - time.monotonic()
+            )
+            batch = self._buffer.take(full=wait is None or wait > 0)
+            if batch is not None:
+                return batch
+            self._tell_awaiting()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._wake.wait()
+
+    async def _store(self, shipment: Shipment) -> None:
+        """Stores what is left of the batch."""
+        while shipment:
+            rows = shipment.next()
+            if not rows:
+                # Each was refused and none was stored meanwhile: is it them, or the server?
+                await self._pause(slow=True)
+                batch = self._buffer.take(full=False)
+                shipment.begin_again(batch.rows() if batch else ())
+                continue
+            try:
+                await self._try(rows)
+            except ExeclogError as error:
+                if self._link.target() is None:
+                    return self._stop(error)
+                self._note(error)
+                if self._blaming and blames_a_row(error):
+                    self._doubtful = False
+                    self._take_out(shipment, rows, error)
+                else:
+                    await self._pause(slow=not isinstance(error, StoreUnavailable))
+            except Exception as error:  # whatever it is, the rows are worth another try
+                self._note(StoreUnavailable(f"record: {type(error).__name__}"))
+                await self._pause()
+            else:
+                if self._shipment is not shipment:  # given up meanwhile
+                    return None
+                self._settle(shipment, rows)
+        self._shipment = None
+        return None
+
+    async def _try(self, rows: list[bytes]) -> None:
+        """One transaction. Raises from the tree of errors.py."""
+        with driver_errors("record"):
+            refusal = await self._transaction(rows)
+            if refusal is not None:
+                raise refusal
+
+    async def _transaction(self, rows: list[bytes]) -> asyncpg.PostgresError | None:
+        """Claims the batch and copies the rows; answers what the server has against it."""
+        self._blaming = False
+        async with asyncio.timeout(self._timeout), self._link.connection() as connection:
+            # Read committed: after a wait for another transaction, the claim must see its outcome.
+            transaction = connection.transaction(isolation="read_committed")
+            await transaction.start()
+            try:
+                if await self._claim(connection):
+                    self._blaming = True
+                    self._stored = await self._copy(connection, rows)
+                self._doubtful = True
+                await transaction.commit()
+            except asyncpg.PostgresError as error:
+                if connection.is_closed():
+                    raise
+                try:
+                    await transaction.rollback()
+                except Exception:
+                    raise error from None
+                return error
+            return None
+
+    async def _claim(self, connection: Connection) -> bool:
+        """Whether the rows are to be stored; False if the store has them already."""
+        sql = self._statements["claim_batch"].sql
+        claim = self._identity.claim(again=self._doubtful)
+        outcome = await connection.fetchval(sql, *claim, self._server_timeout)
+        if outcome == "another":
+            self._identity.forget()
+            self.renewals += 1
+            self.last_error = _ANOTHER
+            claim = self._identity.claim(again=False)
+            outcome = await connection.fetchval(sql, *claim, self._server_timeout)
+        self._doubtful = outcome == "stored"
+        return not self._doubtful
+
+    async def _copy(self, connection: Connection, rows: list[bytes]) -> int:
+        """How many of the rows the server has taken."""
+        schema, table, columns = self._copy_target
+        copied = await connection.copy_to_table(
+            table,
+            schema_name=schema,
+            columns=columns,
+            source=in_pieces([b"".join(rows)]),
+            format="text",
+            null=NULL,
+        )
+        return int(copied.split()[1])
+
+    def _settle(self, shipment: Shipment, rows: list[bytes]) -> None:
+        # A trigger of the table's owner may have swallowed some; which, the server does not say.
+        stored, swallowed = rows[: self._stored], rows[self._stored :]
+        shipment.settle(len(rows), stored=len(stored))
+        if swallowed:
+            self._buffer.settle(swallowed, rejected="swallowed_by_store")
+        self._buffer.settle(stored, last=not shipment)
+        self._identity.advance()
+        self._doubtful = self.failing = False
+        self._backoff.reset()
+        self._slow_backoff.reset()
+        self.batches += 1
+        self.last_success = time.monotonic()
+
+    def _take_out(self, shipment: Shipment, rows: list[bytes], error: ExeclogError) -> None:
+        """Rejects the row that is to blame, if that is known."""
+        row = shipment.refuse(len(rows), place=blamed_row(error, len(rows)))
+        if row is None:
+            return
+        self._buffer.settle([row], rejected="refused_by_store", last=not shipment)
+        if self._on_reject is not None:
+            try:
+                self._on_reject(RejectedExecution(fields_of(row.decode()), error.sqlstate or ""))
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as failure:  # a CancelledError of its own cancels nobody here
+                self.hook_failures += 1
+                # Only its kind: its text may hold the row.
+                self.hook_error = type(failure).__name__
+
+    def _note(self, error: ExeclogError) -> None:
+        self.last_error = str(error)
+        self._is_read_only = error.sqlstate == _READ_ONLY
+
+    async def _pause(self, *, slow: bool = False) -> None:
+        """Waits before the next try; not as long if the outcome is awaited."""
+        self.failing = True
+        self.retries += 1
+        if self._is_read_only:
+            await self._link.renew()
+        seconds = (self._slow_backoff if slow else self._backoff).next()
+        if self._awaited:
+            seconds = min(seconds, _PAUSE_WHILE_AWAITED)
+        self._hurry.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._hurry.wait()
+
+    def _stop(self, error: ExeclogError) -> None:
+        self.last_error = self.stopped = str(error)
+        self._buffer.close("stopped")
+        self.give_up("stopped")
+
+    def _tell_awaiting(self) -> None:
+        for number, settled in self._awaited:
+            if not settled.done() and self._buffer.is_settled(number):
+                settled.set_result(None)
+
+    async def _prune(self) -> None:
+        """Now and then forgets recorders of long ago; if that fails, another one will."""
+        if time.monotonic() < self._next_prune or self.stopped is not None:
+            return
+        self._next_prune = time.monotonic() + _PRUNE_SECONDS
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(self._timeout), self._link.connection() as connection:
+                await connection.fetch(self._statements["prune_progress"].sql)
+
+
+@functools.lru_cache
+def _statements(schema: str) -> Mapping[str, Statement]:
+    return load_statements(folder("sql") / "recorder", {"claim_batch", "prune_progress"}, schema)

@@ -1,0 +1,431 @@
+"""The recorder: an engine calls `record` after each run and forgets about it.
+
+    async with execlog.ExecutionRecorder(dsn) as recorder:
+        recorder.record(strategy_id="loyalty", strategy_version=3, ..., status="ok", ...)
+
+From there the data flows one way: `encoding` turns the arguments into a line of COPY text,
+`buffer` holds the lines and the account, `delivery` stores them in batches through a `link`, and
+`background` keeps that going in an event loop.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import inspect
+import logging
+import os
+import random
+import time
+import weakref
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from execlog.admin.maintenance import Maintenance
+from execlog.db import validation
+from execlog.db.copy_format import COLUMNS
+from execlog.db.sqltext import SCHEMA
+from execlog.errors import InvalidArgument
+from execlog.models import RecorderStats
+from execlog.recorder.buffer import POLICIES, Buffer, Policy
+from execlog.recorder.connection import link_to
+from execlog.recorder.encoder import Encoder, with_texts
+from execlog.recorder.flusher import Delivery, OnReject
+from execlog.recorder.lifecycle import Background
+from execlog.recorder.log_reporter import Reporter
+from execlog.recorder.maintenance_task import Upkeep
+from execlog.recorder.masking import Mask, Rules
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from typing import Self
+    from uuid import UUID
+
+    from execlog.recorder.connection import Target
+
+__all__ = ["ExecutionRecorder"]
+
+_BATCH_BYTES = 1024 * 1024  # the event loop is kept for a millisecond by a message of this size
+_MOST_BATCH_ROWS = 10_000
+_MISSING: Any = None
+_log = logging.getLogger("execlog.recorder")
+_parents: list[object] = []
+_recorders: weakref.WeakSet[ExecutionRecorder] = weakref.WeakSet()
+
+
+class ExecutionRecorder:
+    """Keeps every execution at a cost that nobody notices.
+
+    `record` takes the execution down in memory; a task of the event loop stores it within about
+    `linger` seconds, in batches, each exactly once, through whatever happens to the server. Memory
+    is bounded: where the store is away for so long that the buffer is full, ok runs give way to
+    failures, and each one lost is counted with its reason in `stats()`.
+
+    What is lost with the process (`kill -9`) is what was pending, at most.
+
+    Life: `record` may be called before `start` (or `async with`); what it takes then waits. One
+    event loop runs it, from `start` to `aclose`; `flush` and `aclose` from another loop raise. A
+    loop that was closed without `aclose` leaves the recorder as it was before `start`, with all
+    that was pending, and it can be started in another loop. A task that somebody cancelled is
+    begun again by the next execution, `flush` or `aclose`. In a forked child it is new: empty, with
+    an account of its own, not started; the parent's goes on. After `aclose`, `record` refuses.
+
+    Limits: a signal handler, or a finaliser of the garbage collector, that records while its own
+    thread is inside `record` does not block, but can leave the account wrong; have the handler set
+    a flag instead. What such a handler raises there is taken for trouble of `record` and swallowed.
+    A trace is written out whole before it is measured: one that refers to the same object again and
+    again takes the time of each mention, and a generator in it is run.
+
+    Args:
+        target: A DSN (it then keeps one connection of its own: recommended), or a pool (it borrows
+            one connection for each batch; slow readers of that pool hold it up).
+        sample_rate: Share of the ok runs that is kept, in (0, 1]. Failures are always kept.
+        trace_limit: Entries that are kept of a trace, from its head; a note says what was cut.
+        trace_bytes: Bytes of JSON that are kept of a trace, likewise.
+        max_rows: Executions that may be pending; None: as many as `max_bytes` holds (64 MiB hold
+            about 300,000 without a trace, or 70,000 with one of ten entries).
+        max_bytes: Bytes of memory that they may take.
+        batch_rows: Executions that are stored in one transaction.
+        linger: Seconds that an execution waits for others before it is stored.
+        timeout: Seconds until a try to store is given up.
+        policy: What goes where the buffer is full: "drop_newest" or "drop_oldest".
+        mask: What must not leave the process: see `execlog.recorder.masking`.
+        on_reject: Called in the event loop with each execution that passed the checks here and that
+            the server refuses, as a `RejectedExecution`. What it raises is logged.
+        seed: Seed of the sampler's generator, for a choice that can be repeated.
+        schema: Where the log is.
+        maintenance: How the partitions should be: the recorder then does once an hour what
+            `execlog.maintain` does, on a second connection to a DSN, or another one of a pool. The
+            role must be the table's owner.
+
+    Raises:
+        InvalidArgument: An argument is of another type or out of its range.
+        QueryFileError: The install lacks SQL files.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        *,
+        sample_rate: float = 1.0,
+        trace_limit: int = 200,
+        trace_bytes: int = 1024 * 1024,
+        max_rows: int | None = None,
+        max_bytes: int = 64 * 1024 * 1024,
+        batch_rows: int = 2000,
+        linger: float = 0.2,
+        timeout: float = 15.0,
+        policy: Policy = "drop_newest",
+        mask: Rules = (),
+        on_reject: OnReject | None = None,
+        seed: int | None = None,
+        schema: str = SCHEMA,
+        maintenance: Maintenance | None = None,
+    ) -> None:
+        """Takes the wishes down; nothing is started and nothing is sent. Raises: see the class."""
+        self._link = link_to(target)
+        self._schema = validation.schema(schema)
+        self._sample_rate = _rate(sample_rate)
+        if seed is not None and not isinstance(seed, int):
+            raise InvalidArgument("seed", validation.must_be("an integer", seed))
+        self._seed = seed
+        self._dice = random.Random(seed)  # noqa: S311 - a choice, not a secret
+        self._mask = None if isinstance(mask, tuple | list | dict) and not mask else Mask(mask)
+        self._encoder = Encoder(
+            trace_limit=validation.count("trace_limit", trace_limit, least=0),
+            trace_bytes=validation.count("trace_bytes", trace_bytes, least=2),
+        )
+        self._usual = self._encoder.usual
+        if not isinstance(policy, str) or policy not in POLICIES:
+            raise InvalidArgument("policy", f"must be one of {', '.join(POLICIES)}")
+        if on_reject is not None and not callable(on_reject):
+            raise InvalidArgument("on_reject", "must be callable")
+        if inspect.iscoroutinefunction(on_reject):
+            raise InvalidArgument("on_reject", "must be a plain function: nobody awaits its answer")
+        most = None if max_rows is None else validation.count("max_rows", max_rows)
+        at_once = validation.count("batch_rows", batch_rows)
+        self._batch_rows = min(at_once, most or at_once, _MOST_BATCH_ROWS)
+        self._buffer = Buffer(
+            max_rows=most,
+            max_bytes=validation.count("max_bytes", max_bytes),
+            batch_rows=self._batch_rows,
+            batch_bytes=min(_BATCH_BYTES, max_bytes // 4),
+            policy=policy,
+        )
+        self._add = self._buffer.add
+        self._linger = validation.seconds("linger", linger)
+        self._timeout = validation.seconds("timeout", timeout)
+        self._on_reject = on_reject
+        if maintenance is not None and not isinstance(maintenance, Maintenance):
+            raise InvalidArgument("maintenance", "must be an execlog.Maintenance")
+        if maintenance is not None and not isinstance(target, str) and target.get_max_size() < 2:
+            problem = "needs a DSN or a pool of two connections: one of them it may hold for long"
+            raise InvalidArgument("maintenance", problem)
+        self._maintenance = maintenance
+        self._begin()
+        _recorders.add(self)
+
+    def _begin(self) -> None:
+        """What a new recorder has, and a forked child makes anew."""
+        self._delivery = Delivery(
+            self._buffer,
+            self._link,
+            batch_rows=self._batch_rows,
+            linger=self._linger,
+            timeout=self._timeout,
+            on_reject=self._on_reject,
+            schema=self._schema,
+        )
+        self._reporter = Reporter(self._buffer, self._delivery)
+        upkeep = None
+        if self._maintenance is not None:
+            upkeep = Upkeep(self._link, self._maintenance, self._schema)
+        self._background = Background(
+            self._buffer, self._link, self._delivery, self._reporter, upkeep
+        )
+        self._wake = self._background.wake
+
+    async def __aenter__(self) -> Self:
+        """Starts it. Raises: see `start`."""
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Closes it, within 10 seconds. Raises: see `aclose`."""
+        if self._background.is_new() and not self.stats().pending_rows:
+            return  # a forked child that leaves its parent's block has nothing to close
+        await self.aclose()
+
+    async def start(self) -> None:
+        """Begins to store, in the running event loop; the server need not be there yet.
+
+        A server that refuses is tried again until it takes what waits: see `stats().last_error`.
+
+        Raises:
+            InvalidArgument: It was closed, or it runs in another event loop.
+        """
+        self._background.start()
+
+    def record(
+        self,
+        *unexpected: object,
+        strategy_id: str = _MISSING,
+        strategy_version: int = _MISSING,
+        strategy_type: str = _MISSING,
+        status: str = _MISSING,
+        duration_ms: float = _MISSING,
+        nodes_executed: int = _MISSING,
+        realm_id: str | None = None,
+        external_game_id: str | None = None,
+        external_task_id: str | None = None,
+        external_user_id: str | None = None,
+        error_code: str | None = None,
+        points: float | None = None,
+        case_name: str | None = None,
+        trace: list[Any] | None = None,
+        parent_strategy_id: str | None = None,
+        notes: str | None = None,
+        id: UUID | None = None,
+        created_at: datetime | None = None,
+        sampled: bool | None = None,
+        sample_rate: float | None = None,
+        **unknown: object,
+    ) -> UUID | None:
+        """Takes an execution down, to be stored soon. No I/O, no waiting; from any thread.
+
+        Numbers may be of any library, those in the trace too, and arrays in it become lists; an
+        integer or a UUID may stand for the text of an id or a name. Text that Postgres can't hold
+        is repaired, NaN in the trace becomes null, a trace that is too long is cut, and of what
+        JSON lacks only its type's name is kept. What can't be stored all the same is refused:
+        counted by reason, and logged at most once a minute.
+
+        Args:
+            unexpected: Nothing; refused.
+            strategy_id: Required, as are the next five. For what all of them mean see
+                `StrategyExecutionLog`.
+            strategy_version: The version of the program that ran.
+            strategy_type: For example DSL_FULL.
+            status: "ok", "error", "timeout", "limit".
+            duration_ms: Wall clock, milliseconds.
+            nodes_executed: Rule nodes visited.
+            realm_id: Tenant.
+            external_game_id: Coordinate of the event.
+            external_task_id: Coordinate of the event.
+            external_user_id: Coordinate of the event.
+            error_code: Why it failed.
+            points: Points awarded.
+            case_name: The rule case that fired.
+            trace: One entry for each node.
+            parent_strategy_id: The strategy that an extension wraps.
+            notes: Free text.
+            id: Made here, where it is left out.
+            created_at: When the run finished, with a time zone. Now, where it is left out.
+            sampled: Where this or `sample_rate` is given, the caller has sampled, and it is kept.
+            sample_rate: The share of such runs that the caller keeps; if it is left out, the
+                recorder's own for what was sampled, else 1.
+            unknown: Nothing; refused.
+
+        Returns:
+            The execution's id; None where it was sampled out, refused, or found no room.
+
+        Never raises.
+        """
+        now = time.time_ns()
+        # Spelled out, because it is all that scoring pays: to hand the arguments on as a dict
+        # would cost half as much again.
+        # fmt: off
+        try:
+            failed = not status == "ok"  # a bool, whatever == answers
+            if sampled is not None or sample_rate is not None:
+                sampled = sampled or False
+                if sample_rate is None:
+                    sample_rate = self._sample_rate if sampled else 1.0
+            elif failed or self._sample_rate == 1.0:
+                sampled, sample_rate = False, 1.0
+            elif self._dice.random() < self._sample_rate:
+                sampled, sample_rate = True, self._sample_rate
+            else:
+                self._buffer.sample_out()
+                return None
+            if unknown or unexpected or self._mask is not None:
+                raise ValueError
+            id_, line, altered = self._usual(
+                now, strategy_id, strategy_version, strategy_type, status, duration_ms,
+                nodes_executed, realm_id, external_game_id, external_task_id, external_user_id,
+                error_code, points, case_name, trace, parent_strategy_id, notes, id, created_at,
+                sampled, sample_rate,
+            )
+            waits, wake = self._add(line, failed, altered)
+            if wake:
+                self._wake()
+            return id_ if waits else None
+        except Exception:  # all that is unusual ends here, in whatever way it shows
+            try:
+                return self._record_with_care(now, locals())
+            except Exception:  # the stack is so deep that not even that can be called
+                self._buffer.uncalled += 1
+                return None
+        # fmt: on
+
+    async def flush(self, timeout: float = 10.0) -> bool:  # noqa: ASYNC109 - part of the contract
+        """Waits until all that was recorded before is stored, rejected or dropped.
+
+        Args:
+            timeout: Seconds to wait at most.
+
+        Returns:
+            False where the time was not enough; then it is still pending.
+
+        Raises:
+            InvalidArgument: `timeout` is no positive number, or the recorder runs in another loop.
+        """
+        return await self._background.flush(validation.seconds("timeout", timeout))
+
+    async def aclose(self, timeout: float = 10.0) -> RecorderStats:  # noqa: ASYNC109
+        """Refuses what comes from now on, stores what is pending, lets go of the connection.
+
+        Cancelled, it drops what is still pending and is closed all the same. A second call waits
+        for the first one and answers the same.
+
+        Args:
+            timeout: Seconds to try to store; then the rest is dropped as "closed", and as
+                "unconfirmed" where it was sent and only the answer to its commit was not had. It
+                returns within a second more, whatever the server does.
+
+        Returns:
+            The final account: nothing is pending.
+
+        Raises:
+            InvalidArgument: `timeout` is no positive number, or the recorder runs in another loop.
+        """
+        await self._background.close(validation.seconds("timeout", timeout))
+        return self.stats()
+
+    def stats(self) -> RecorderStats:
+        """The account of this moment; offered is the sum of what became of them. Never raises."""
+        account, delivery = self._buffer.account(), self._delivery
+        success = delivery.last_success
+        return RecorderStats(
+            **vars(account),
+            batches=delivery.batches,
+            retries=delivery.retries,
+            last_error=delivery.last_error,
+            seconds_since_success=None if success is None else time.monotonic() - success,
+            alive=self._background.is_alive(),
+        )
+
+    def _record_with_care(self, now: int, given: dict[str, Any]) -> UUID | None:
+        """The same for what is unusual: to be masked, repaired or refused."""
+        try:
+            if given["unexpected"]:
+                problem = "is positional, and record takes keyword arguments only"
+                raise InvalidArgument("unexpected", problem)
+            fields = {name: given[name] for name in COLUMNS if given[name] is not None}
+            fields |= given["unknown"]
+            if self._mask is not None:
+                fields = with_texts(fields)
+                id_, line, altered = self._encoder.encode(now, self._mask(fields))
+            else:
+                id_, line, altered = self._encoder.careful(now, fields)
+            waits, wake = self._add(line, bool(given["status"] != "ok"), altered)
+            if wake:
+                self._wake()
+            return id_ if waits else None
+        except Exception as error:
+            self._refuse(error)
+            return None
+
+    def _refuse(self, error: Exception) -> None:
+        reason = "internal"
+        if isinstance(error, InvalidArgument):
+            name = error.argument.partition(".")[0]
+            reason = name if name in COLUMNS else "unknown_field"
+            if reason == "unknown_field" and not (name.isidentifier() and len(name) < 64):
+                error = InvalidArgument("", "an argument is not a field of an execution")
+        # Of another error only the kind: its text may hold the row.
+        problem = str(error) if isinstance(error, InvalidArgument) else type(error).__name__
+        with contextlib.suppress(Exception):
+            self._reporter.explain(reason, problem)
+            self._buffer.reject(reason)
+
+    def _after_fork(self) -> None:
+        """In a forked child: what belongs to the parent is left as it is, and for ever.
+
+        To end it, even to let it be collected, would talk on the parent's socket.
+        """
+        _parents.append(self._background)
+        self._link = self._link.abandon()
+        if self._seed is None:
+            self._dice = random.Random()  # noqa: S311
+        self._buffer.reset()
+        self._begin()
+
+
+def _rate(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+        raise InvalidArgument("sample_rate", "must be a number above 0 and at most 1")
+    return float(value)
+
+
+def _forked() -> None:
+    for recorder in list(_recorders):
+        recorder._after_fork()
+
+
+def _warn_at_exit() -> None:
+    for recorder in list(_recorders):
+        pending = recorder.stats().pending_rows
+        if pending:
+            _log.warning(
+                "%d executions are lost with this process: aclose() was not called", pending
+            )
+
+
+atexit.register(_warn_at_exit)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)

@@ -1,0 +1,184 @@
+"""Counts and measures of executions, each one statement and one round trip."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from execlog.db import validation
+from execlog.models import (
+    CaseNameCount,
+    DurationAndNodesSummary,
+    DurationPercentiles,
+    ErrorCodeCount,
+)
+from execlog.repository.questions import LARGEST_SAMPLE, Questions
+
+__all__ = ["Aggregates"]
+
+_MOST_COUNTS = 50
+
+
+class Aggregates(Questions):
+    """Counts and measures: how many, which errors, which rules, how long."""
+
+    async def count_by_status(
+        self, *, strategy_id: str, since: datetime | None = None, until: datetime | None = None
+    ) -> dict[str, int]:
+        """How many executions ended in each status, most frequent first.
+
+        Raises:
+            InvalidArgument: An argument is of another type, `strategy_id` is empty, a datetime has
+                no time zone, or `since` is later than `until`.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        found = await self._fetch("count_by_status", **validation.scope(strategy_id, since, until))
+        return {record["status"]: record["count"] for record in found}
+
+    async def count_by_error_code(
+        self,
+        *,
+        strategy_id: str,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 10,
+    ) -> list[ErrorCodeCount]:
+        """The most frequent error codes, ties by code. Rows without a code are left out.
+
+        `limit` is 1 to 50 codes.
+
+        Raises:
+            InvalidArgument: As for `count_by_status`, or `limit` is no integer.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        scope = validation.scope(strategy_id, since, until)
+        found = await self._fetch(
+            "count_by_error_code", **scope, limit=validation.limit(limit, _MOST_COUNTS)
+        )
+        return [ErrorCodeCount(code=r["code"], count=r["count"]) for r in found]
+
+    async def count_by_case_name(
+        self,
+        *,
+        strategy_id: str,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 10,
+    ) -> list[CaseNameCount]:
+        """The rule cases that fire most, ties by name, None (no rule matched) last among them.
+
+        `limit` is 1 to 50 cases.
+
+        Raises:
+            InvalidArgument: As for `count_by_status`, or `limit` is no integer.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        scope = validation.scope(strategy_id, since, until)
+        found = await self._fetch(
+            "count_by_case_name", **scope, limit=validation.limit(limit, _MOST_COUNTS)
+        )
+        return [CaseNameCount(case_name=r["case_name"], count=r["count"]) for r in found]
+
+    async def duration_and_nodes_summary(
+        self, *, strategy_id: str, since: datetime | None = None, until: datetime | None = None
+    ) -> DurationAndNodesSummary:
+        """Count, duration (milliseconds), nodes and points of a window; zeros where it is empty.
+
+        Raises:
+            InvalidArgument: As for `count_by_status`.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        scope = validation.scope(strategy_id, since, until)
+        [record] = await self._fetch("duration_and_nodes_summary", **scope)
+        return DurationAndNodesSummary(**dict(record))
+
+    async def sample_durations(
+        self,
+        *,
+        strategy_id: str,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        realm_id: str | Collection[str] | None = None,
+        limit: int = 1000,
+    ) -> list[float]:
+        """The newest durations in milliseconds, newest first. `limit` is 1 to 5000 rows.
+
+        `realm_id` is a tenant, or several; None: all.
+
+        Raises:
+            InvalidArgument: As for `count_by_status`, `realm_id` is no text and no list of texts,
+                or `limit` is no integer.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        scope = validation.scope(strategy_id, since, until)
+        size = validation.limit(limit, LARGEST_SAMPLE)
+        realms = validation.texts("realm_id", realm_id)
+        found = await self._fetch("sample_durations", **scope, realm_ids=realms, limit=size)
+        return [record["duration_ms"] for record in found]
+
+    async def sample_points(
+        self,
+        *,
+        strategy_id: str,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 1000,
+    ) -> list[float]:
+        """The newest points awarded, newest first, NULL left out. `limit` is 1 to 5000 rows.
+
+        Raises:
+            InvalidArgument: As for `count_by_status`, or `limit` is no integer.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        scope = validation.scope(strategy_id, since, until)
+        size = validation.limit(limit, LARGEST_SAMPLE)
+        return [r["points"] for r in await self._fetch("sample_points", **scope, limit=size)]
+
+    async def duration_percentiles(
+        self,
+        *,
+        strategy_id: str,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        fractions: Sequence[float] = (0.5, 0.95, 0.99),
+        timeout: float = 5.0,  # noqa: ASYNC109 - the server must be told to stop, not only us
+    ) -> DurationPercentiles:
+        """Percentiles of the duration in milliseconds, exact where the server gives them in time.
+
+        Where it can't, or is not done within `timeout` seconds or half of what the call may take,
+        they are computed here from the newest 5,000 rows, and `method` says "sample" (a second
+        round trip).
+
+        Raises:
+            InvalidArgument: As for `count_by_status`, a fraction is outside [0, 1], or `timeout`
+                is no positive number.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away, or out of time for the sample too.
+            QueryRejected: The server refuses.
+        """
+        scope = validation.scope(strategy_id, since, until)
+        wanted = validation.fractions(fractions)
+        budget = validation.seconds("timeout", timeout)
+        written = f"{{{','.join(map(repr, wanted))}}}"
+        deadline = self._store.deadline()
+        query = self._statements["duration_percentiles"].query(**scope, fractions=written)
+        found = await self._fetch_timely(query, budget=budget, deadline=deadline)
+        if found is None:
+            return await self._sample_percentiles(wanted, deadline, **scope, realm_ids=None)
+        size = found[0]["sample_size"]
+        values = [record["value_ms"] for record in found] if size else [0.0] * len(wanted)
+        return DurationPercentiles(
+            fractions=wanted, values_ms=tuple(values), method="exact", sample_size=size
+        )

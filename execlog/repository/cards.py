@@ -1,0 +1,195 @@
+"""What the dashboard shows, each one statement and one round trip."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import asyncpg
+
+from execlog.db import validation
+from execlog.db.slices import sliced
+from execlog.models import DurationPercentiles
+from execlog.repository.metrics import (
+    FRACTIONS,
+    StrategyComparison,
+    StrategyMetrics,
+    comparison,
+    strategy_metrics,
+)
+from execlog.repository.questions import Questions
+from execlog.repository.report import StrategyReport, strategy_report
+from execlog.repository.timeseries import TimeseriesBucket, cut
+
+__all__ = ["Cards"]
+
+
+class Cards(Questions):
+    """The card of a strategy, two side by side, its time series, and all that its page shows."""
+
+    async def metrics(
+        self,
+        *,
+        strategy_id: str,
+        realm_id: str | Collection[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        timeout: float = 5.0,  # noqa: ASYNC109 - the server must be told to stop, not only us
+    ) -> StrategyMetrics:
+        """The card of a strategy, every number of it from every row of the window.
+
+        Where the server can't compute percentiles, or is not done within `timeout` seconds or half
+        of what the call may take, the card is asked for without them, and they are computed here
+        from the newest 5,000 rows: `duration.method` says "sample" then. That takes two more round
+        trips, and rows that were stored meanwhile may be in the sample.
+
+        Args:
+            strategy_id: The strategy.
+            realm_id: Only runs of this tenant, or of these; None: of all.
+            since: The window's begin.
+            until: The window's end.
+            timeout: Seconds for exact percentiles.
+
+        Raises:
+            InvalidArgument: As for `count_by_status`, `realm_id` is no text and no list of texts,
+                or `timeout` is no positive number.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away, or out of time for the rest of the card too.
+            QueryRejected: The server refuses.
+        """
+        scope = validation.scope(strategy_id, since, until)
+        scope["realm_ids"] = validation.texts("realm_id", realm_id)
+        names = {"strategy_id": scope.pop("strategy_id")}
+        [(_, card)] = await self._cards("metrics", names, scope, timeout)
+        return card
+
+    async def compare(
+        self,
+        *,
+        a: str,
+        b: str,
+        realm_id: str | Collection[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        timeout: float = 5.0,  # noqa: ASYNC109 - as above
+    ) -> StrategyComparison:
+        """The cards of two strategies over the same window, and B - A.
+
+        Args:
+            a: The first strategy.
+            b: The second strategy.
+            realm_id: Only runs of this tenant, or of these; None: of all.
+            since: The window's begin.
+            until: The window's end.
+            timeout: Seconds for both cards with exact percentiles. What follows then is as for
+                `metrics`, for one card after the other.
+
+        Raises:
+            InvalidArgument: As for `metrics`; `a` or `b` is empty or no text.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away, or out of time for the rest of the cards too.
+            QueryRejected: The server refuses.
+        """
+        names = {"a": validation.name("a", a), "b": validation.name("b", b)}
+        begin, end = validation.window(since, until)
+        realms = validation.texts("realm_id", realm_id)
+        scope = {"since": begin, "until": end, "realm_ids": realms}
+        (row_a, card_a), (row_b, card_b) = await self._cards("compare", names, scope, timeout)
+        return comparison(card_a, card_b, (row_a, row_b))
+
+    async def timeseries(
+        self,
+        *,
+        strategy_id: str,
+        realm_id: str | Collection[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        bucket: timedelta | float | None = None,
+    ) -> list[TimeseriesBucket]:
+        """How a strategy ran over time: buckets of equal width, oldest first, empty ones included.
+
+        Percentiles of few runs are exact, of many from rollups. Without rollups all are exact: a
+        server that can't compute them then, or not in time, gives an error.
+
+        Args:
+            strategy_id: The strategy.
+            realm_id: Only runs of this tenant, or of these; None: of all.
+            since: The begin of the first bucket; None: a day before the end.
+            until: The end, included; None: now.
+            bucket: The width, a timedelta or seconds; None: the smallest of 1, 5, 10, 30 s, 1, 5,
+                15, 30 min, 1, 6 h and 1 day that gives at most 120 buckets.
+
+        Raises:
+            InvalidArgument: As for `count_by_status`; `realm_id` is no text and no list of texts;
+                `bucket` is no length of time, or gives more than 1,000 buckets; or an end of the
+                window is an end of the calendar.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        scope = validation.scope(strategy_id, since, until)
+        scope["realm_ids"] = validation.texts("realm_id", realm_id)
+        buckets = cut(scope["since"], scope["until"], bucket)
+        found = await self._fetch("timeseries", **scope | buckets.arguments())
+        return await sliced(buckets.filled(found))
+
+    async def report(
+        self,
+        *,
+        strategy_id: str,
+        realm_id: str | Collection[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        bucket: timedelta | float | None = None,
+        timeout: float = 5.0,  # noqa: ASYNC109 - as above
+    ) -> StrategyReport:
+        """What the page of a strategy shows: its card, its time series, and the window before.
+
+        Card and time series are those of `metrics` and `timeseries`, of one moment and one round
+        trip. A server that can't compute percentiles, or not in time, gives an error.
+
+        Args:
+            strategy_id: The strategy.
+            realm_id: Only runs of this tenant, or of these; None: of all.
+            since: The window's begin; None: a day before the end.
+            until: The window's end; None: now.
+            bucket: As for `timeseries`.
+            timeout: Seconds that the server may take.
+
+        Raises:
+            InvalidArgument: As for `timeseries`, or `timeout` is no positive number.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        scope = validation.scope(strategy_id, since, until)
+        scope["realm_ids"] = validation.texts("realm_id", realm_id)
+        budget = validation.seconds("timeout", timeout)
+        buckets = cut(scope["since"], scope["until"], bucket)
+        earlier = {f"{name}_before": value for name, value in buckets.before().arguments().items()}
+        query = self._statements["report"].query(**scope | buckets.arguments() | earlier)
+        [record] = await self._store.fetch(query, budget=budget)
+        return await strategy_report(record, strategy_id=scope["strategy_id"], buckets=buckets)
+
+    async def _cards(
+        self, name: str, strategies: Mapping[str, str], scope: Mapping[str, Any], given: object
+    ) -> list[tuple[asyncpg.Record, StrategyMetrics]]:
+        """The card of each strategy, and the row that it was made of."""
+        budget = validation.seconds("timeout", given)
+        deadline = self._store.deadline()
+        query = self._statements[name].query("percentiles", **strategies, **scope)
+        found = await self._fetch_timely(query, budget=budget, deadline=deadline)
+        samples: list[DurationPercentiles | None] = [None] * len(strategies)
+        if found is None:
+            found, samples = [], []
+            for strategy in strategies.values():
+                own = {"strategy_id": strategy, **scope}
+                card = self._statements["metrics"].query(**own)
+                found += await self._store.fetch(card, deadline=deadline)
+                samples.append(await self._sample_percentiles(FRACTIONS, deadline, **own))
+        window = scope["since"], scope["until"]
+        return await sliced(
+            (row, strategy_metrics(row, strategy_id=strategy, window=window, percentiles=sample))
+            for strategy, row, sample in zip(strategies.values(), found, samples, strict=True)
+        )

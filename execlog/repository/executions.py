@@ -1,0 +1,314 @@
+"""The executions themselves: one, the newest, all, each question one statement."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator, Collection
+from datetime import datetime
+from uuid import UUID
+
+from execlog.db import validation
+from execlog.db.slices import sliced
+from execlog.errors import InvalidArgument
+from execlog.models import StrategyExecutionLog
+from execlog.repository.questions import Questions
+
+__all__ = ["LARGEST_PAGE", "Executions"]
+
+LARGEST_PAGE = 200
+"""Rows of a page at most; the limit within `sql/list_newest.sql` and `sql/list_executions.sql`."""
+
+# What a status that stands for several is, in the words of `sql/list_executions.sql`.
+_STATUSES: dict[str | None, list[str]] = {
+    None: [],
+    "ok": [],
+    "failed": ["failed"],
+    "errors": ["failed", "errors"],
+    "other": ["failed", "other"],
+}
+
+
+class Executions(Questions):
+    """Reads executions back, whole."""
+
+    async def get(
+        self, *, id: UUID | str, strategy_id: str | None = None
+    ) -> StrategyExecutionLog | None:
+        """One execution whole, with its trace; None where there is none.
+
+        Args:
+            id: The execution's id.
+            strategy_id: Its strategy, where known: on a cluster only one machine is asked then.
+
+        Raises:
+            InvalidArgument: `id` is no UUID, `strategy_id` is empty or no text.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        key = validation.identifier("id", id)
+        strategy = None if strategy_id is None else validation.name("strategy_id", strategy_id)
+        found = await self._fetch("get", id=key, strategy_id=strategy)
+        return self._row(found[0]) if found else None
+
+    async def list_for_strategy(
+        self,
+        *,
+        strategy_id: str,
+        status: str | None = None,
+        limit: int = 50,
+        before: StrategyExecutionLog | None = None,
+    ) -> list[StrategyExecutionLog]:
+        """The newest executions of a strategy, newest first, those without a time last.
+
+        Args:
+            strategy_id: The strategy.
+            status: Only this status.
+            limit: 1 to 200 rows.
+            before: The last row of the page before; the list goes on after it.
+
+        Raises:
+            InvalidArgument: An argument is of another type, or `strategy_id` is empty.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        wanted = validation.optional_text("status", status)
+        return await self._newest(
+            *(["failed"] if wanted not in (None, "ok") else []),
+            strategy_id=validation.name("strategy_id", strategy_id),
+            status=wanted,
+            limit=limit,
+            before=before,
+        )
+
+    async def list_newest(
+        self,
+        *,
+        status: str | None = None,
+        limit: int = 50,
+        before: StrategyExecutionLog | None = None,
+    ) -> list[StrategyExecutionLog]:
+        """The newest executions of all strategies, newest first, those without a time last.
+
+        Args:
+            status: Only this status.
+            limit: 1 to 200 rows.
+            before: The last row of the page before; the list goes on after it.
+
+        Raises:
+            InvalidArgument: An argument is of another type.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        wanted = validation.optional_text("status", status)
+        return await self._newest(
+            "of_all" if wanted in (None, "ok") else "failed_of_all",
+            status=wanted,
+            limit=limit,
+            before=before,
+        )
+
+    async def list_executions(
+        self,
+        *,
+        strategy_id: str,
+        realm_id: str | Collection[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        status: str | None = None,
+        error_code: str | None = None,
+        case_name: str | None = None,
+        min_duration_ms: float | None = None,
+        max_duration_ms: float | None = None,
+        above_duration_ms: float | None = None,
+        min_points: float | None = None,
+        max_points: float | None = None,
+        below_points: float | None = None,
+        limit: int = 50,
+        before: StrategyExecutionLog | None = None,
+        payloads: bool = True,
+    ) -> list[StrategyExecutionLog]:
+        """The newest executions behind a number of a card, newest first, those without a time last.
+
+        A bar of durations is what is above the bar before it, up to its bound; one of points what
+        is from that bound on, and below its own.
+
+        Args:
+            strategy_id: The strategy.
+            realm_id: Only those of this tenant, or of these; None: of all.
+            since: The window's begin.
+            until: The window's end.
+            status: Only this status; "failed": whatever is not ok; "errors": error, timeout and
+                limit, which an error rate counts; "other": whatever is none of these and not ok.
+            error_code: Only this code.
+            case_name: Only this rule case; "": no rule matched.
+            min_duration_ms: The least duration, in milliseconds.
+            max_duration_ms: The greatest.
+            above_duration_ms: What all are longer than.
+            min_points: The least points; rows without points are left out then.
+            max_points: The most; so here.
+            below_points: What all are fewer than; and here.
+            limit: 1 to 200 rows.
+            before: The last row of the page before; the list goes on after it.
+            payloads: False: without traces, which are None then and are not read.
+
+        Raises:
+            InvalidArgument: As for `count_by_status`, a bound is no finite number, or `payloads` no
+                bool.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        bounds = {
+            "min_duration_ms": min_duration_ms,
+            "max_duration_ms": max_duration_ms,
+            "above_duration_ms": above_duration_ms,
+            "min_points": min_points,
+            "max_points": max_points,
+            "below_points": below_points,
+        }
+        scope = validation.scope(strategy_id, since, until)
+        wanted = validation.optional_text("status", status)
+        switches = _STATUSES.get(wanted, ["failed"])
+        found = await self._fetch(
+            "list_executions",
+            *switches,
+            *_following(before, scope["since"], scope["until"]),
+            *_payloads(payloads),
+            **scope,
+            realm_ids=validation.texts("realm_id", realm_id),
+            status=wanted if wanted == "ok" or wanted not in _STATUSES else None,
+            error_code=validation.optional_text("error_code", error_code),
+            case_name=validation.optional_text("case_name", case_name),
+            **{bound: validation.number(bound, value) for bound, value in bounds.items()},
+            **_cursor(before),
+            limit=validation.limit(limit, LARGEST_PAGE),
+        )
+        return await sliced(map(self._row, found))
+
+    async def list_failures(
+        self,
+        *,
+        realm_id: str | Collection[str] | None = None,
+        strategy_id: str | Collection[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int = 50,
+        before: StrategyExecutionLog | None = None,
+        payloads: bool = True,
+    ) -> list[StrategyExecutionLog]:
+        """The newest runs whose status is not ok, across strategies, those without a time last.
+
+        Args:
+            realm_id: Only those of this tenant, or of these; None: of all.
+            strategy_id: Only those of this strategy, or of these; None: of all.
+            since: The window's begin.
+            until: The window's end.
+            limit: 1 to 200 rows.
+            before: The last row of the page before; the list goes on after it.
+            payloads: False: without traces, which are None then and are not read.
+
+        Raises:
+            InvalidArgument: As for `count_by_status`, `realm_id` or `strategy_id` is no text and no
+                list of texts, `limit` no integer, or `payloads` no bool.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        realms = validation.texts("realm_id", realm_id)
+        begin, end = validation.window(since, until)
+        return await self._newest(
+            "failed_of_all",
+            *(["of_one_realm"] if realms is not None and len(realms) < 2 else []),
+            realm_ids=realms,
+            strategy_ids=validation.texts("strategy_id", strategy_id),
+            since=begin,
+            until=end,
+            limit=limit,
+            before=before,
+            payloads=payloads,
+        )
+
+    async def stream(
+        self,
+        *,
+        strategy_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> AsyncGenerator[StrategyExecutionLog]:
+        """All executions, newest first, those without a time last, as they were when it began.
+
+        They come by a cursor, some at a time: memory stays flat however many there are. It keeps a
+        connection of the pool until its end; whoever leaves earlier closes it
+        (`contextlib.aclosing`). The time that a call may take is that of each step.
+
+        Args:
+            strategy_id: Only this strategy's; None: all.
+            since: The window's begin.
+            until: The window's end.
+
+        Raises:
+            InvalidArgument: As for `count_by_status`.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        strategy = None if strategy_id is None else validation.name("strategy_id", strategy_id)
+        begin, end = validation.window(since, until)
+        query = self._statements["stream"].query(strategy_id=strategy, since=begin, until=end)
+        found = self._store.stream(query)
+        async with contextlib.aclosing(found) as records:
+            async for record in records:
+                yield self._row(record)
+
+    async def _newest(
+        self,
+        *switches: str,
+        limit: object,
+        before: object,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        realm_ids: list[str] | None = None,
+        payloads: object = True,
+        **filters: object,
+    ) -> list[StrategyExecutionLog]:
+        found = await self._fetch(
+            "list_newest",
+            *switches,
+            *_following(before, since, until),
+            *_payloads(payloads),
+            realm_ids=realm_ids,
+            since=since,
+            until=until,
+            **filters,
+            **_cursor(before),
+            limit=validation.limit(limit, LARGEST_PAGE),
+        )
+        return await sliced(map(self._row, found))
+
+
+def _payloads(payloads: object) -> list[str]:
+    return ["payloads"] if validation.flag("payloads", payloads) else []
+
+
+def _cursor(before: object) -> dict[str, object]:
+    """Where a page begins: the place of the last row of the page before."""
+    if before is None:
+        return {}
+    if not isinstance(before, StrategyExecutionLog):
+        raise InvalidArgument("before", "must be a row of the page before")
+    time, key = (
+        validation.time("before", before.created_at),
+        validation.identifier("before", before.id),
+    )
+    if time is None:
+        return {"before_undated_id": key}
+    return {"before_created_at": time, "before_id": key}
+
+
+def _following(before: object, since: datetime | None, until: datetime | None) -> list[str]:
+    """Whether rows without a time come after those that the cursor, which has one, finds."""
+    is_open = since is None and until is None
+    return ["undated_follow"] if is_open and "before_id" in _cursor(before) else []

@@ -1,0 +1,290 @@
+"""The dashboard's card of a strategy, and two of them side by side, as pydantic models."""
+
+from __future__ import annotations
+
+import bisect
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import pairwise
+from typing import Literal
+
+from execlog.db.rows import Row, aware
+from execlog.models import CaseNameCount, DurationPercentiles, ErrorCodeCount, Model
+from execlog.repository import histogram
+
+__all__ = [
+    "FRACTIONS",
+    "DurationMetrics",
+    "HistogramBucket",
+    "MetricsDelta",
+    "StatusBreakdown",
+    "StrategyComparison",
+    "StrategyMetrics",
+    "comparison",
+    "strategy_metrics",
+]
+
+FRACTIONS = (0.5, 0.95, 0.99)
+# The upper edges that sql/metrics.sql counts by, in milliseconds.
+_DURATION_EDGES = (5, 10, 25, 50, 100, 150, 200, 250, 500, 1000, 2500, 5000)
+_POINTS_BUCKETS = 10
+
+
+class StatusBreakdown(Model):
+    """How many stored executions ended how; `other` is any status beside the four."""
+
+    ok: int
+    error: int
+    timeout: int
+    limit: int
+    other: int
+    total: int
+
+
+class DurationMetrics(Model):
+    """Durations in milliseconds; zeros where the window holds no row.
+
+    Average and maximum are of every row. The percentiles are too where `method` is "exact", and
+    where it is "sketch", for many rows: then each is at most `relative_error` of itself off. Where
+    it says "sample" they are of the newest `sample_size` rows, how far off nobody knows: None.
+    """
+
+    avg_ms: float
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    max_ms: float
+    sample_size: int
+    method: Literal["exact", "sketch", "sample"]
+    relative_error: float | None
+
+
+class HistogramBucket(Model):
+    """One bar: the rows between the bar before it and `upper_bound`, None where it has no end.
+
+    A duration that is `upper_bound` belongs to the bar; points that are, to the next one, but for
+    the last bar.
+    """
+
+    label: str
+    upper_bound: float | None
+    count: int
+
+
+class StrategyMetrics(Model):
+    """The card of one strategy over a window.
+
+    Counts, sums and histograms are of every stored row. The rates, and `estimated_total` (how many
+    ran), are of the executions that they stand for: each row weighs 1/sample_rate, 1e9 at most.
+    `error_rate` is the share of error, timeout and limit; rates are between 0 and 1, and 0 where
+    nothing ran.
+
+    Attributes:
+        top_errors: The ten most frequent codes, ties by code; rows without one are left out.
+        top_cases: The ten most frequent cases, ties by name; None (no rule matched) last.
+        points_histogram: Ten equal bars from the least to the most points; one where these are the
+            same (or 1e-290 apart), and one "0" with count 0 where nothing was awarded. Where
+            `duration.method` is "sketch" the counts are exact too, and bounds are moved down, by
+            at most 2 % of themselves, to where they are known; bars that meet are one.
+        rows_from: Where the window begins before it: rows older than this were removed, all or
+            some, and what is older is from rollups, in whole minutes or hours. Else None.
+    """
+
+    strategy_id: str
+    window_from: datetime | None
+    window_until: datetime | None
+    status_breakdown: StatusBreakdown
+    success_rate: float
+    error_rate: float
+    duration: DurationMetrics
+    duration_histogram: list[HistogramBucket]
+    top_errors: list[ErrorCodeCount]
+    top_cases: list[CaseNameCount]
+    points_histogram: list[HistogramBucket]
+    points_sum: float
+    nodes_avg: float
+    nodes_max: int
+    estimated_total: float
+    rows_from: datetime | None = None
+
+
+class MetricsDelta(Model):
+    """By how much B is above A; `points_avg` is points per run, weighed like the rates."""
+
+    success_rate: float
+    error_rate: float
+    p95_ms: float
+    avg_ms: float
+    points_avg: float
+
+
+class StrategyComparison(Model):
+    """Two strategies over the same window, and B - A."""
+
+    a: StrategyMetrics
+    b: StrategyMetrics
+    delta: MetricsDelta
+
+
+def strategy_metrics(
+    record: Row,
+    *,
+    strategy_id: str,
+    window: tuple[datetime | None, datetime | None],
+    percentiles: DurationPercentiles | None = None,
+) -> StrategyMetrics:
+    """The card of a row of sql/metrics.sql. Never raises for such a row.
+
+    Args:
+        record: The row.
+        strategy_id: The strategy that it is of.
+        window: The window that it is of.
+        percentiles: Those of the `FRACTIONS`, where the row holds none.
+    """
+    statuses = {name: record[name] for name in ("ok", "error", "timeout", "limit", "other")}
+    total = sum(statuses.values())
+    return StrategyMetrics(
+        strategy_id=strategy_id,
+        window_from=window[0],
+        window_until=window[1],
+        status_breakdown=StatusBreakdown(**statuses, total=total),
+        success_rate=record["ok_weight"] / _weight(record),
+        error_rate=record["failed_weight"] / _weight(record),
+        duration=_duration(record, total, percentiles),
+        duration_histogram=_duration_histogram(record),
+        top_errors=[
+            ErrorCodeCount(code=code, count=count)
+            for code, count in json.loads(record["top_errors"])
+        ],
+        top_cases=[
+            CaseNameCount(case_name=name, count=count)
+            for name, count in json.loads(record["top_cases"])
+        ],
+        points_histogram=_points_histogram(record),
+        points_sum=record["points_sum"],
+        nodes_avg=record["nodes_avg"],
+        nodes_max=record["nodes_max"],
+        estimated_total=record["weight"],
+        rows_from=aware(record["rows_from"]),
+    )
+
+
+def comparison(
+    a: StrategyMetrics, b: StrategyMetrics, records: Sequence[Row]
+) -> StrategyComparison:
+    """Both cards and B - A. Never raises for the two rows that the cards are of."""
+    points_a, points_b = (record["points_weighed"] / _weight(record) for record in records)
+    return StrategyComparison(
+        a=a,
+        b=b,
+        delta=MetricsDelta(
+            success_rate=b.success_rate - a.success_rate,
+            error_rate=b.error_rate - a.error_rate,
+            p95_ms=b.duration.p95_ms - a.duration.p95_ms,
+            avg_ms=b.duration.avg_ms - a.duration.avg_ms,
+            points_avg=points_b - points_a,
+        ),
+    )
+
+
+def _weight(record: Row) -> float:
+    weight: float = record["weight"]
+    return weight or 1.0  # nothing ran: every rate is 0
+
+
+def _duration(record: Row, total: int, percentiles: DurationPercentiles | None) -> DurationMetrics:
+    method: Literal["exact", "sketch", "sample"] = "exact"
+    error: float | None = 0.0
+    size = total
+    values: Sequence[float] = [record[name] or 0.0 for name in ("p50_ms", "p95_ms", "p99_ms")]
+    if record["durations"] is not None:
+        method, error = "sketch", histogram.RELATIVE_ERROR
+        ends = record["duration_min_ms"], record["duration_max_ms"]
+        values = histogram.percentiles(histogram.unpacked(record["durations"]), FRACTIONS, *ends)
+    elif percentiles is not None:
+        method, error = percentiles.method, None
+        values, size = percentiles.values_ms, percentiles.sample_size
+    p50, p95, p99 = values
+    return DurationMetrics(
+        avg_ms=record["duration_sum_ms"] / max(total, 1),
+        p50_ms=p50,
+        p95_ms=p95,
+        p99_ms=p99,
+        max_ms=record["duration_max_ms"],
+        sample_size=size,
+        method=method,
+        relative_error=error,
+    )
+
+
+def _duration_histogram(record: Row) -> list[HistogramBucket]:
+    rolled = histogram.unpacked(record["bars"])
+    counts = _between(json.loads(record["durations_above"]))
+    bars = [count + rolled.get(bar, 0) for bar, count in enumerate(counts)]
+    bounded = zip(_DURATION_EDGES, bars, strict=False)
+    return [
+        *(HistogramBucket(label=f"≤{edge}ms", upper_bound=edge, count=n) for edge, n in bounded),
+        HistogramBucket(label=f">{_DURATION_EDGES[-1]}ms", upper_bound=None, count=bars[-1]),
+    ]
+
+
+def _points_histogram(record: Row) -> list[HistogramBucket]:
+    low, step, high = (record[f"points_{name}"] for name in ("min", "step", "max"))
+    if low is None:
+        return [HistogramBucket(label="0", upper_bound=0.0, count=0)]
+    # The same sums as in the statement, so that each bar holds what its bounds say.
+    edges = [low, *(low + step * n for n in range(1, _POINTS_BUCKETS)), high]
+    if record["points"] is not None:
+        edges, counts = _rolled_points(record, edges)
+    else:
+        counts = _between(json.loads(record["points_at_least"]))
+    if not step or len(counts) == 1:
+        label = _labels([high])[0]
+        return [HistogramBucket(label=label, upper_bound=high, count=sum(counts))]
+    labels = pairwise(_labels(edges))
+    return [
+        HistogramBucket(label=f"{lower}\u2013{upper}", upper_bound=edge, count=count)
+        for (lower, upper), edge, count in zip(labels, edges[1:], counts, strict=True)
+    ]
+
+
+def _rolled_points(record: Row, edges: Sequence[float]) -> tuple[list[float], list[int]]:
+    """The bounds and counts of rollups: an edge that cuts a bar of theirs is moved to its begin."""
+    kept = _points_bars(record)
+    lowers = [lower for lower, _, _ in kept]
+    first, last = edges[0], edges[-1]
+    moved = set()
+    for edge in edges[1:-1]:
+        lower, upper, _ = kept[max(bisect.bisect_right(lowers, edge) - 1, 0)]
+        moved.add(lower if edge < upper else edge)
+    bounds = [first, *sorted(at for at in moved if first < at < last), last]
+    bars = [0] * (len(bounds) - 1)
+    for lower, _, count in kept:
+        bars[max(bisect.bisect_right(bounds, lower, hi=len(bars)) - 1, 0)] += count
+    return bounds, bars
+
+
+def _points_bars(record: Row) -> list[tuple[float, float, int]]:
+    """The least number of each bar that holds any, the least above it, and the count; in order."""
+    below, above = (histogram.unpacked(record[name]) for name in ("points_below", "points"))
+    near_zero = record["points_runs"] - sum(below.values()) - sum(above.values())
+    low, high = histogram.lower_bound, histogram.upper_bound
+    bars = [(-high(bar), -low(bar), below[bar]) for bar in reversed(below)]
+    if near_zero:
+        bars.append((-low(1), low(1), near_zero))
+    return [*bars, *((low(bar), high(bar), above[bar]) for bar in above)]
+
+
+def _labels(edges: Sequence[float]) -> list[str]:
+    """The edges in as few digits as tell them apart, six at least."""
+    for digits in (6, 9, 12, 15, 17):
+        labels = [f"{edge + 0.0:.{digits}g}" for edge in edges]  # + 0.0: no -0
+        if len(set(labels)) == len(set(edges)):
+            break
+    return labels
+
+
+def _between(at_least: Sequence[int]) -> list[int]:
+    """How many lie between one edge and the next, of how many lie above each."""
+    return [here - above for here, above in zip(at_least, [*at_least[1:], 0], strict=True)]

@@ -1,0 +1,142 @@
+"""All strategies at once, in an order or over time, each one statement and one round trip."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Generator
+from datetime import datetime
+from typing import Literal, get_args
+
+import asyncpg
+
+from execlog.db import validation
+from execlog.db.rows import aware_fields
+from execlog.db.slices import finished, sliced
+from execlog.errors import InvalidArgument
+from execlog.models import StrategyRank
+from execlog.repository import histogram
+from execlog.repository.activity import StrategyActivity, activity_buckets
+from execlog.repository.metrics import FRACTIONS
+from execlog.repository.questions import Questions
+
+__all__ = ["RankBy", "Rankings"]
+
+RankBy = Literal["p99", "failures", "error_rate", "runs"]
+_MOST_BUCKETS = 200
+_MOST_STRATEGIES = 50
+
+
+class Rankings(Questions):
+    """Compares all strategies: which are the worst, and how often each ran over time."""
+
+    async def rank_strategies(
+        self,
+        *,
+        realm_id: str | Collection[str] | None = None,
+        strategy_id: str | Collection[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        by: RankBy = "p99",
+        limit: int = 10,
+    ) -> list[StrategyRank]:
+        """The strategies of some realms, the slowest or the most failing first, ties by name.
+
+        Percentiles of few runs are exact, of many from rollups. Without rollups all are exact: a
+        server that can't compute them then, or not in time, gives an error.
+
+        Args:
+            realm_id: Only runs of this tenant, or of these; None: of all.
+            strategy_id: Only this strategy, or these; None: all.
+            since: The window's begin.
+            until: The window's end.
+            by: "p99", "failures", "error_rate" or "runs", the largest first.
+            limit: 1 to 50 strategies.
+
+        Raises:
+            InvalidArgument: As for `count_by_status`, `realm_id` or `strategy_id` is no text and no
+                list of texts, `by` is none of these, or `limit` is no integer.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        begin, end = validation.window(since, until)
+        most = validation.limit(limit, _MOST_STRATEGIES)
+        found = await self._fetch(
+            "rank_strategies",
+            realm_ids=validation.texts("realm_id", realm_id),
+            strategy_ids=validation.texts("strategy_id", strategy_id),
+            since=begin,
+            until=end,
+            by=validation.one_of("by", by, get_args(RankBy)),
+            limit=most,
+        )
+        if by == "p99" and found and found[0]["durations"] is not None:
+            found = await finished(_slowest(found, most))
+        return await sliced(map(_rank, found[:most]))
+
+    async def activity(
+        self,
+        *,
+        realm_id: str | Collection[str] | None = None,
+        strategy_id: str | Collection[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        buckets: int = 30,
+    ) -> list[StrategyActivity]:
+        """How often each strategy ran and failed over time, by its name.
+
+        They are those that ran in the window, or in the one of the same length before it. Buckets
+        begin with whole seconds, minutes, hours or days in UTC, whatever the window is long enough
+        for; its ends cut the first one and the last one.
+
+        Args:
+            realm_id: Only runs of this tenant, or of these; None: of all.
+            strategy_id: Only this strategy, or these; None: all.
+            since: The window's begin; None: a day before the end.
+            until: The window's end; None: now.
+            buckets: 1 to 200: the most, and one more where the ends cut two.
+
+        Raises:
+            InvalidArgument: As for `count_by_status`, `realm_id` or `strategy_id` is no text and no
+                list of texts, `buckets` no integer in its range, or an end of the window is an end
+                of the calendar.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        realms = validation.texts("realm_id", realm_id)
+        strategies = validation.texts("strategy_id", strategy_id)
+        most = validation.count("buckets", buckets)
+        if most > _MOST_BUCKETS:
+            raise InvalidArgument("buckets", f"must be at most {_MOST_BUCKETS}")
+        cuts = activity_buckets(*validation.window(since, until), most)
+        found = await self._fetch(
+            "activity", realm_ids=realms, strategy_ids=strategies, **cuts.arguments()
+        )
+        return await sliced(map(cuts.filled, found))
+
+
+def _slowest(found: list[asyncpg.Record], most: int) -> Generator[None, None, list[asyncpg.Record]]:
+    """Of all strategies, which come with their histograms, those with the largest p99, in steps."""
+    best: list[tuple[float, bytes, asyncpg.Record]] = []
+    while found:
+        record = found.pop()
+        ends = record["duration_min_ms"], record["duration_max_ms"]
+        [p99] = histogram.percentiles(
+            histogram.unpacked(record["durations"]), FRACTIONS[-1:], *ends
+        )
+        best.append((-p99, record["strategy_id"].encode(), record))
+        if len(best) > 2 * most:
+            best = sorted(best)[:most]
+        yield
+    return [record for *_, record in sorted(best)]
+
+
+def _rank(record: asyncpg.Record) -> StrategyRank:
+    measures = aware_fields(record)
+    ends = measures.pop("duration_min_ms"), measures.pop("duration_max_ms")
+    durations = measures.pop("durations")
+    if durations is not None:
+        found = histogram.percentiles(histogram.unpacked(durations), FRACTIONS, *ends)
+        measures.update(zip(("p50_ms", "p95_ms", "p99_ms"), found, strict=True))
+        measures.update(method="sketch", relative_error=histogram.RELATIVE_ERROR)
+    return StrategyRank(**measures)

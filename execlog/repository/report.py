@@ -1,0 +1,75 @@
+"""What the page of a strategy shows, of one statement: its card, its time series, and before."""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any
+
+import asyncpg
+
+from execlog.db.slices import Pace, sliced
+from execlog.models import Model
+from execlog.repository.metrics import StrategyMetrics, strategy_metrics
+from execlog.repository.timeseries import Buckets, TimeseriesBucket, bucket_of
+
+__all__ = ["StrategyReport", "strategy_report"]
+
+# The doubles of a row of sql/timeseries.sql.
+_DOUBLES = (
+    "error_rate",
+    "duration_avg_ms",
+    "duration_p50_ms",
+    "duration_p95_ms",
+    "duration_p99_ms",
+    "duration_min_ms",
+    "duration_max_ms",
+    "points_sum",
+)
+
+
+class StrategyReport(Model):
+    """A strategy over a window, as one moment saw it.
+
+    Attributes:
+        metrics: Its card.
+        before: The window of the same length that ends just before, as one bucket.
+        timeseries: The window in buckets.
+    """
+
+    metrics: StrategyMetrics
+    before: TimeseriesBucket
+    timeseries: list[TimeseriesBucket]
+
+
+async def strategy_report(
+    record: asyncpg.Record, *, strategy_id: str, buckets: Buckets
+) -> StrategyReport:
+    """The model of the row of sql/report.sql. Never raises for such a row.
+
+    Args:
+        record: The row.
+        strategy_id: The strategy that it is of.
+        buckets: The window that it is of, and how it is cut.
+    """
+    pace = Pace()
+    window = buckets.since, buckets.until
+    metrics = strategy_metrics(record, strategy_id=strategy_id, window=window)
+    await pace.rest()
+    earlier = bucket_of(_row(json.loads(record["before"])), buckets.before().since)
+    series = json.loads(record["timeseries"])
+    await pace.rest()
+    timeseries = await sliced(buckets.filled(map(_row, series)))
+    return StrategyReport(metrics=metrics, before=earlier, timeseries=timeseries)
+
+
+def _row(fields: dict[str, Any]) -> dict[str, Any]:
+    """A row of sql/timeseries.sql whose doubles were written as their bytes."""
+    return fields | {name: _double(fields[name]) for name in _DOUBLES}
+
+
+def _double(digits: str | None) -> float | None:
+    if digits is None:
+        return None
+    [value] = struct.unpack(">d", bytes.fromhex(digits))
+    return float(value)

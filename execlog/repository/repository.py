@@ -1,0 +1,107 @@
+"""The repository: a method is one hand-written statement and one round trip.
+
+The statement is `sql/<method>.sql`, or that of another method in a shape of its own.
+
+Every method checks its arguments before anything is sent and raises from one tree (`errors.py`):
+
+- `InvalidArgument`: an argument is wrong; nothing was sent.
+- `SchemaOutdated`: the database is not migrated.
+- `StoreUnavailable`: the server is away or out of time; the same call may work later.
+- `QueryRejected`: the server refuses; the same call will be refused again.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from execlog.db import validation
+from execlog.db.executor import PatientStore, Store
+from execlog.db.files import folder
+from execlog.db.sqltext import SCHEMA
+from execlog.db.statements import Statement, load_statements
+from execlog.repository.aggregates import Aggregates
+from execlog.repository.cards import Cards
+from execlog.repository.executions import Executions
+from execlog.repository.log_state import LogState
+from execlog.repository.ranking import Rankings
+from execlog.repository.writes import Writes
+
+if TYPE_CHECKING:
+    Pool = asyncpg.Pool[asyncpg.Record]
+
+__all__ = ["Reads", "StrategyExecutionLogRepository", "patient", "statements"]
+
+# The methods that ask another's statement.
+_SHARED = {"list_failures": "list_newest", "list_for_strategy": "list_newest"}
+
+
+class Reads(Executions, Aggregates, Cards, Rankings, LogState):
+    """All questions that change nothing."""
+
+
+class StrategyExecutionLogRepository(Reads, Writes):
+    """Stores executions and reads them back.
+
+    Windows: `since` and `until` are included, None is open. A row without a time is in every
+    unbounded window and in no other. Limits are brought into their range, never refused.
+
+    Args:
+        pool: An asyncpg pool; it stays the caller's, who opens it before the first call: until then
+            each one raises InvalidArgument. `statement_cache_size=0` is fine.
+        timeout: Seconds that a call may take, waiting for a connection included. A server that is
+            frozen holds it up for one second more, until its connection is given up.
+        schema: Where the log is.
+
+    Raises:
+        InvalidArgument: `pool` is no pool, `timeout` is no positive number, or `schema` can't be a
+            name.
+        QueryFileError: The install lacks SQL files, or has others.
+    """
+
+    def __init__(self, pool: Pool, *, timeout: float = 30.0, schema: str = SCHEMA) -> None:
+        """Takes the pool and loads the statements. Raises: see the class."""
+        where = validation.schema(schema)
+        super().__init__(Store(pool, timeout), statements(where))
+
+
+def patient(pool: Pool, *, timeout: float, schema: str) -> StrategyExecutionLogRepository:
+    """A repository whose statements the server's limits don't end: see `PatientStore`.
+
+    Args:
+        pool: As for the class, as the next two.
+        timeout: Seconds that a call may take.
+        schema: Where the log is.
+
+    Raises:
+        InvalidArgument: As for the class.
+        QueryFileError: As for the class.
+    """
+    log = StrategyExecutionLogRepository(pool, timeout=timeout, schema=schema)
+    log._store = PatientStore(pool, timeout)
+    return log
+
+
+@functools.lru_cache
+def statements(schema: str = SCHEMA) -> Mapping[str, Statement]:
+    """The statement of each repository method, loaded once.
+
+    Args:
+        schema: Where the log is.
+
+    Raises:
+        QueryFileError: A file is missing, unknown or malformed; lists all of them.
+    """
+    methods = {
+        name
+        for name, member in inspect.getmembers(StrategyExecutionLogRepository)
+        if inspect.iscoroutinefunction(member) or inspect.isasyncgenfunction(member)
+        if not name.startswith("_")
+    }
+    found = load_statements(folder("sql"), methods - _SHARED.keys(), schema)
+    return {**found, **{name: replace(found[file], name=name) for name, file in _SHARED.items()}}

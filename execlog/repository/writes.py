@@ -1,0 +1,127 @@
+"""What changes the log: executions that are stored, and users that are forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
+from typing import Any
+
+from execlog.db import validation
+from execlog.db.copy_format import COLUMNS
+from execlog.db.rows import aware, copy_lines, json_objects, row_arguments
+from execlog.errors import InvalidArgument
+from execlog.models import ErasedPart, StrategyExecutionLog
+from execlog.repository.questions import Questions
+
+__all__ = ["Writes"]
+
+_ERASED_AT_ONCE = 20_000  # rows that are read in one transaction
+
+
+class Writes(Questions):
+    """Stores executions, one or many, and forgets users."""
+
+    async def insert_row(self, row: StrategyExecutionLog | Mapping[str, Any]) -> None:
+        """Stores one execution and commits.
+
+        Args:
+            row: The execution, or a mapping of its fields.
+
+        Raises:
+            InvalidArgument: A value can't be stored; names the field (`row.points`).
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time. Whether the row was stored is then
+                not known. Storing the same model again is safe: see QueryRejected.
+            QueryRejected: The server refuses; sqlstate 23505: this id and time are stored already.
+                (A mapping without `id` is another execution each time.)
+        """
+        values = row_arguments(row, "row")
+        await self._fetch("insert_row", **dict(zip(COLUMNS, values, strict=True)))
+
+    async def insert_rows(self, rows: Iterable[StrategyExecutionLog | Mapping[str, Any]]) -> int:
+        """Stores many executions by COPY, all or none, and answers how many.
+
+        Args:
+            rows: Executions, or mappings of their fields. All are held in memory at once.
+
+        Raises:
+            InvalidArgument: A value can't be stored; names row and field (`rows[3].points`).
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: As for `insert_row`.
+            QueryRejected: As for `insert_row`.
+        """
+        batch = _sequence(rows)
+        if not batch:
+            return 0
+        await self._store.copy(self._statements["insert_rows"], await _collected(copy_lines(batch)))
+        return len(batch)
+
+    async def insert_missing(self, rows: Iterable[StrategyExecutionLog | Mapping[str, Any]]) -> int:
+        """Stores those executions that are not stored yet, all or none, and answers how many.
+
+        One whose id, strategy and time are stored already is left as it is there. Slower than
+        `insert_rows`; for what may have been stored before.
+
+        Args:
+            rows: Executions, or mappings of their fields. All are held in memory at once.
+
+        Raises:
+            InvalidArgument: A value can't be stored; names row and field (`rows[3].points`).
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time. Calling again is safe.
+            QueryRejected: The server refuses.
+        """
+        batch = _sequence(rows)
+        if not batch:
+            return 0
+        objects = b",".join(await _collected(json_objects(batch)))
+        [record] = await self._fetch("insert_missing", rows=f"[{objects.decode()}]")
+        stored: int = record["stored"]
+        return stored
+
+    async def erase(
+        self, *, external_user_id: str, only_count: bool = False
+    ) -> AsyncGenerator[ErasedPart]:
+        """Blanks an external user in all executions: the user's id, the trace and the notes.
+
+        Everything that is counted stays as it was. It goes through the log part by part, newest
+        first, a transaction each, and answers after each part; all rows are read, for no index says
+        whose a row is. Whoever stops in between may begin again: what is blanked is found no more.
+
+        Args:
+            external_user_id: The user, as recorded (a mask's result, where the recorder has one).
+            only_count: Only count their executions; change nothing.
+
+        Raises:
+            InvalidArgument: `external_user_id` is empty or no text, `only_count` is no bool.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time (the limit is that of each part).
+            QueryRejected: The server refuses.
+        """
+        user = validation.name("external_user_id", external_user_id)
+        counting = validation.flag("only_count", only_count)
+        before, found = None, 0
+        while True:
+            query = self._statements["erase"].query(
+                external_user_id=user, before=before, rows=_ERASED_AT_ONCE, only_count=counting
+            )
+            [part] = await self._store.fetch_long(query)
+            before, found = part["reached"], found + part["found"]
+            yield ErasedPart(executions=found, reached=aware(before))
+            if before is None:
+                return
+
+
+def _sequence(rows: object) -> list[object]:
+    if isinstance(rows, str | bytes | Mapping) or not isinstance(rows, Iterable):
+        raise InvalidArgument("rows", "must be a list of executions")
+    return list(rows)
+
+
+async def _collected(texts: Iterator[bytes]) -> list[bytes]:
+    """All rows are checked before the first byte is sent; in between others get their turn."""
+    found = []
+    for text in texts:
+        found.append(text)
+        await asyncio.sleep(0)
+    return found
