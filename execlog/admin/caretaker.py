@@ -88,10 +88,13 @@ class Caretaker:
                 what DEFAULT holds takes.
         """
         now, ask = self._lease.now, self._lease.fetch
-        async with self._lease.transaction(holds=holds):
+        async with self._lease.transaction():
             [found] = await ask("shape")
             shape = Shape(**found)
+            # Before anything is written: after that a cluster tells no sizes.
             partitions = await self._partitions(shape)
+            if holds:
+                await self._lease.send(["prove"])
             strays = await self._strays(wish)
             steps = plan(partitions, strays, wish, now)
             moved = _gains(steps, strays, wish)

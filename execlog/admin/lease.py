@@ -147,15 +147,12 @@ class Lease:
         return await self.session.connection.fetch(sql, *values, timeout=limit)
 
     @contextlib.asynccontextmanager
-    async def transaction(self, *, holds: bool = False) -> AsyncIterator[None]:
+    async def transaction(self) -> AsyncIterator[None]:
         """What is asked inside the block has no limits, and means nobody else's objects.
 
-        Raises as the driver does; PostgresError with sqlstate EL001: it is not ours any more.
-
-        Args:
-            holds: Whether it is ours, and has to stay so until the block ends.
+        Raises as the driver does.
         """
-        await self.send(["begin", "lift", *(["prove"] if holds else [])])
+        await self.send(["begin", "lift"])
         try:
             yield
             await self.send(["end"])
