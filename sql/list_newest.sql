@@ -13,6 +13,7 @@
 -- switch failed
 -- switch failed_of_all
 -- switch of_one_realm
+-- switch spread
 -- switch undated_follow
 -- switch payloads
 -- Columns: StrategyExecutionLog
@@ -23,24 +24,21 @@
 -- Rows without a time come after all others. They follow a cursor with a time as a list of their own, since
 -- no condition of an index finds both; a page that begins among them has a cursor without a time.
 -- The limit of 200, the largest page, lets the planner see that a page is cheap whatever the limit is:
--- then one plan serves all calls, and none is planned again.
+-- then one plan serves all calls, and none is planned again. On a cluster (spread) a limit within would have
+-- each machine asked twice.
 -- One realm is looked for as a list, and ordered by it too: then no other index has that order, and the
--- planner, which may not know how few failures it has, does not look for it among those of all.
+-- planner, which may not know how few failures it has, does not look for it among those of all. There the
+-- limit is the page's: rows in another order are all read before the first is answered.
 select
     :columns
 from (
-    select *
-    from (
-        (
-            :newest_rows(not undated)
-        )
-        union all  -- if undated_follow
-        (  -- if undated_follow
-            :newest_rows(undated)  -- if undated_follow
-        )  -- if undated_follow
-    ) as candidate
-    order by realm_id, created_at desc nulls last, id desc  -- if of_one_realm
-    order by created_at desc nulls last, id desc  -- if not of_one_realm
-    limit $10::bigint
-) as page
+    (
+        :newest_rows(not undated)
+    )
+    union all  -- if undated_follow
+    (  -- if undated_follow
+        :newest_rows(undated)  -- if undated_follow
+    )  -- if undated_follow
+) as candidate
 order by created_at desc nulls last, id desc
+limit $10::bigint

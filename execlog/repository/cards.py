@@ -178,6 +178,13 @@ class Cards(Questions):
         """The card of each strategy, and the row that it was made of."""
         budget = validation.seconds("timeout", given)
         deadline = self._store.deadline()
+        if self._spread and len(strategies) > 1:
+            # A statement about two strategies would bring the rows of both to one machine.
+            return [
+                card
+                for strategy in strategies.values()
+                for card in await self._cards("metrics", {"strategy_id": strategy}, scope, given)
+            ]
         query = self._statements[name].query("percentiles", **strategies, **scope)
         found = await self._fetch_timely(query, budget=budget, deadline=deadline)
         samples: list[DurationPercentiles | None] = [None] * len(strategies)

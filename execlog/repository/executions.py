@@ -219,9 +219,10 @@ class Executions(Questions):
         """
         realms = validation.texts("realm_id", realm_id)
         begin, end = validation.window(since, until)
+        of_one = realms is not None and len(realms) < 2 and not self._spread
         return await self._newest(
             "failed_of_all",
-            *(["of_one_realm"] if realms is not None and len(realms) < 2 else []),
+            *(["of_one_realm"] if of_one else []),
             realm_ids=realms,
             strategy_ids=validation.texts("strategy_id", strategy_id),
             since=begin,
@@ -279,6 +280,7 @@ class Executions(Questions):
             *switches,
             *_following(before, since, until),
             *_payloads(payloads),
+            *self._spread,
             realm_ids=realm_ids,
             since=since,
             until=until,

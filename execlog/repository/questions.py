@@ -29,12 +29,16 @@ class Questions:
     Args:
         store: What the statements are sent to.
         statements: The statement of each method by its name.
+        spread: Whether the log is spread over a cluster: then in the shapes that it can spread too.
     """
 
     _row = staticmethod(from_record)  # what a row that was read becomes
 
-    def __init__(self, store: Store, statements: Mapping[str, Statement]) -> None:
+    def __init__(
+        self, store: Store, statements: Mapping[str, Statement], *, spread: bool = False
+    ) -> None:
         """Takes the parts. Never raises."""
+        self._spread = ["spread"] if spread else []
         self._store = store
         self._statements = statements
 

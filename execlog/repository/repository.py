@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["Reads", "StrategyExecutionLogRepository", "patient", "statements"]
 
 # The methods that ask another's statement.
+_SPREAD = {"rank_rows"}  # what is asked of a cluster in another's place
 _SHARED = {"list_failures": "list_newest", "list_for_strategy": "list_newest"}
 
 
@@ -57,17 +58,28 @@ class StrategyExecutionLogRepository(Reads, Writes):
         timeout: Seconds that a call may take, waiting for a connection included. A server that is
             frozen holds it up for one second more, until its connection is given up.
         schema: Where the log is.
+        spread: Whether the log is spread over a cluster (`distribute`). It answers the same either
+            way, but lists and rankings of all strategies come without their rows then, and a
+            comparison is two round trips.
 
     Raises:
-        InvalidArgument: `pool` is no pool, `timeout` is no positive number, or `schema` can't be a
-            name.
+        InvalidArgument: `pool` is no pool, `timeout` is no positive number, `schema` can't be a
+            name, or `spread` is no bool.
         QueryFileError: The install lacks SQL files, or has others.
     """
 
-    def __init__(self, pool: Pool, *, timeout: float = 30.0, schema: str = SCHEMA) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        timeout: float = 30.0,
+        schema: str = SCHEMA,
+        spread: bool = False,
+    ) -> None:
         """Takes the pool and loads the statements. Raises: see the class."""
         where = validation.schema(schema)
-        super().__init__(Store(pool, timeout), statements(where))
+        is_spread = validation.flag("spread", spread)
+        super().__init__(Store(pool, timeout), statements(where), spread=is_spread)
 
 
 def patient(pool: Pool, *, timeout: float, schema: str) -> StrategyExecutionLogRepository:
@@ -103,5 +115,5 @@ def statements(schema: str = SCHEMA) -> Mapping[str, Statement]:
         if inspect.iscoroutinefunction(member) or inspect.isasyncgenfunction(member)
         if not name.startswith("_")
     }
-    found = load_statements(folder("sql"), methods - _SHARED.keys(), schema)
+    found = load_statements(folder("sql"), methods - _SHARED.keys() | _SPREAD, schema)
     return {**found, **{name: replace(found[file], name=name) for name, file in _SHARED.items()}}

@@ -8,10 +8,12 @@
 -- $7 before_created_at timestamptz?
 -- $8 before_id uuid?
 -- $9 before_undated_id uuid?
+-- $10 limit bigint
 -- switch of_all
 -- switch failed
 -- switch failed_of_all
 -- switch of_one_realm
+-- switch spread
 -- switch undated
 select
     :names
@@ -31,4 +33,5 @@ where true
     and created_at is null  -- if undated
 order by realm_id, created_at desc nulls last, id desc  -- if of_one_realm
 order by created_at desc nulls last, id desc  -- if not of_one_realm
-limit 200
+limit $10::bigint  -- if of_one_realm
+limit 200  -- if not of_one_realm, not spread

@@ -21,6 +21,8 @@ with limits as materialized (
             when pg_catalog.current_setting('transaction_timeout', true) is not null
             then pg_catalog.set_config('transaction_timeout', '0', true)
         end,
+        -- On Citus: one connection to each machine, where each shard would have its own.
+        pg_catalog.set_config('citus.multi_shard_modify_mode', 'sequential', true),
         pg_catalog.set_config('tcp_keepalives_idle', '10', true),
         pg_catalog.set_config('tcp_keepalives_interval', '5', true),
         pg_catalog.set_config('tcp_keepalives_count', '3', true)

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -27,6 +28,8 @@ from execlog import (
     StrategyExecutionLogRepository,
 )
 from execlog.db import sqltext
+from execlog.db.files import folder
+from execlog.db.statements import load_statements
 from execlog.repository import statements
 from tests.command import run
 from tests.db.test_roles import as_role
@@ -37,6 +40,7 @@ from tests.types import Pool
 DSN = os.environ.get("EXECLOG_TEST_CITUS_DSN", "")
 cluster = pytest.mark.skipif(not DSN, reason="EXECLOG_TEST_CITUS_DSN is not set")
 DAY = timedelta(days=1)
+_RECORDER = {"claim_batch", "prune_progress"}
 STRATEGIES = [f"s{n}" for n in range(12)]  # on several machines
 _numbers = itertools.count()
 Log = StrategyExecutionLogRepository
@@ -163,8 +167,9 @@ def questions(window: dict[str, Any], stored: StrategyExecutionLog) -> dict[str,
 @cluster
 @pytest.mark.parametrize("window", WINDOWS, ids=["all", "since", "until", "both", "none"])
 async def test_the_answers_are_those_of_one_machine(
-    log: Log, plain: Log, window: dict[str, Any]
+    pool: Pool, log: Log, plain: Log, schema: str, window: dict[str, Any]
 ) -> None:
+    spread = StrategyExecutionLogRepository(pool, schema=schema, spread=True)
     rows = executions(600)
     for where in (log, plain):
         assert await where.insert_rows(rows[:500]) == 500
@@ -172,11 +177,13 @@ async def test_the_answers_are_those_of_one_machine(
         await where.insert_row(row(strategy_id="s1", created_at=T0))
     for stored in rows[:4]:
         for about, ask in questions(window, stored).items():
-            found, expected = await ask(log), await ask(plain)
-            if about.startswith(("list", "newest", "failures", "page", "stream")):
-                assert without_ids(found) == without_ids(expected), about
-            else:
-                assert found == expected, about
+            expected = await ask(plain)
+            for where in (log, spread):
+                found = await ask(where)
+                if about.startswith(("list", "newest", "failures", "page", "stream")):
+                    assert without_ids(found) == without_ids(expected), about
+                else:
+                    assert found == expected, about
     card = await log.metrics(strategy_id="s1", **window)
     assert card.duration.method == "exact"
     assert (await log.compare(a="s1", b="s2", **window)).b.duration.method == "exact"
@@ -215,6 +222,42 @@ async def test_one_strategy_is_one_shard(pool: Pool, log: Log, schema: str) -> N
         assert counts == {"1"}, name
         single += 1
     assert single >= 12
+
+
+@cluster
+@pytest.mark.parametrize("realms", [None, ["acme"], ["acme", "other"]])
+async def test_of_all_strategies_only_answers_leave_a_machine(
+    pool: Pool, log: Log, schema: str, realms: list[str] | None
+) -> None:
+    await log.insert_rows(executions(3000))
+    known = statements(schema)
+    listed = {"limit": 5, "realm_ids": realms}
+    ranked = {"by": "p99", "limit": 5, "since": T0 - 20 * DAY}
+    asked = {
+        "newest": known["list_newest"].query("of_all", "spread", limit=5, realm_ids=None),
+        "failures": known["list_newest"].query("failed_of_all", "spread", **listed),
+        "ranking": known["rank_rows"].query(**ranked, realm_ids=realms),
+    }
+    for name, query in asked.items():
+        plan = await pool.fetch(
+            f"explain (analyze, verbose, timing off) {query.sql}", *query.values
+        )
+        text = "\n".join(record[0] for record in plan)
+        assert "Subplan" not in text, name
+        [shipped] = re.findall(r"Custom Scan \(Citus Adaptive\) .*?actual rows=(\d+)", text)
+        assert int(shipped) <= 8 * 5, name
+
+
+@cluster
+async def test_a_batch_takes_one_connection_to_a_machine(pool: Pool, log: Log, schema: str) -> None:
+    """A claim has the transaction's rows sent to one shard after the other."""
+    setting = "current_setting('citus.multi_shard_modify_mode')"
+    async with pool.acquire() as connection:
+        async with connection.transaction():
+            sql = load_statements(folder("sql") / "recorder", _RECORDER, schema)["claim_batch"].sql
+            await connection.fetch(sql, uuid4(), 1, uuid4(), None, "5s")
+            assert await connection.fetchval(f"select {setting}") == "sequential"
+        assert await connection.fetchval(f"select {setting}") == "parallel"
 
 
 async def machines(pool: Pool) -> list[str]:
