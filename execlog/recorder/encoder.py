@@ -1,7 +1,7 @@
 """From the arguments of `record` to a line of COPY text.
 
 An execution that is as it should be is written straight away. Whatever is unusual about the others
-- a text to be escaped, a value to be converted, repaired or refused - is left to the careful way,
+- a text to be escaped, a value to be converted, repaired or refused - is left to the slow path,
 which ends in the model's own validator.
 """
 
@@ -52,7 +52,7 @@ _TRACE_LEFT_OUT = "trace_left_out"
 
 
 class _Unusual(Exception):
-    """How far `usual` came with the trace. A generator in it was run, and holds nothing more."""
+    """How far `fast_path` came with the trace; a generator in it was run, and is empty now."""
 
     def __init__(self, text: str | None, replaced: bool) -> None:
         super().__init__()
@@ -85,11 +85,11 @@ class Encoder:
             InvalidArgument: It can't be stored, nor repaired; names the field.
         """
         try:
-            return self.usual(now, **fields)
+            return self.fast_path(now, **fields)
         except Exception:  # all that is unusual ends here, in whatever way it shows
-            return self.careful(now, fields)
+            return self.slow_path(now, fields)
 
-    def usual(
+    def fast_path(
         self,
         now: int,
         strategy_id: str,
@@ -116,7 +116,7 @@ class Encoder:
         """The line of an execution that is as it should be.
 
         Raises:
-            Exception: Of any kind: it is unusual; `careful` can say more.
+            Exception: Of any kind: it is unusual; `slow_path` can say more.
         """
         altered: tuple[str, ...] = ()
         text = None
@@ -159,10 +159,10 @@ class Encoder:
             not text.isascii() and len(text.encode()) > self._trace_bytes
         )
 
-    def careful(self, now: int, fields: dict[str, Any]) -> Encoded:
-        """The line of any execution, repaired where it must be; eight times the work of `usual`.
+    def slow_path(self, now: int, fields: dict[str, Any]) -> Encoded:
+        """The line of any execution, repaired if it must be; eight times the work of `fast_path`.
 
-        If it is called in the handler of what `usual` raised, the trace is not written again.
+        If it is called in the handler of what `fast_path` raised, the trace is not written again.
 
         Raises:
             InvalidArgument: It can't be stored, nor repaired; names the field.
@@ -178,7 +178,7 @@ class Encoder:
             given["created_at"] = datetime.fromtimestamp(now / 1e9, UTC)
         trace_text = None
         if given.get("trace") is not None:
-            trace_text, note, change = self._careful_trace(given["trace"])
+            trace_text, note, change = self._repaired_trace(given["trace"])
             if note and isinstance(given.get("notes"), str | None):
                 given["notes"] = _joined(given.get("notes"), note)
             altered += change
@@ -186,7 +186,7 @@ class Encoder:
         encoded = checked_line((*row[:_TRACE], trace_text, *row[_TRACE + 1 :]))
         return row[0], encoded, tuple(dict.fromkeys(altered))
 
-    def _careful_trace(self, trace: object) -> tuple[str | None, str, list[str]]:
+    def _repaired_trace(self, trace: object) -> tuple[str | None, str, list[str]]:
         """The trace as JSON text, a note on what is missing from it, and what was altered."""
         left_out = None, "trace left out: it is no list of JSON values", [_TRACE_LEFT_OUT]
         head, entries = self._head(trace)

@@ -135,7 +135,7 @@ class ExecutionRecorder:
             trace_limit=validation.count("trace_limit", trace_limit, least=0),
             trace_bytes=validation.count("trace_bytes", trace_bytes, least=2),
         )
-        self._usual = self._encoder.usual
+        self._encode = self._encoder.fast_path
         if not isinstance(policy, str) or policy not in POLICIES:
             raise InvalidArgument("policy", f"must be one of {', '.join(POLICIES)}")
         if on_reject is not None and not callable(on_reject):
@@ -294,7 +294,7 @@ class ExecutionRecorder:
                 return None
             if unknown or unexpected or self._mask is not None:
                 raise ValueError
-            id_, line, altered = self._usual(
+            id_, line, altered = self._encode(
                 now, strategy_id, strategy_version, strategy_type, status, duration_ms,
                 nodes_executed, realm_id, external_game_id, external_task_id, external_user_id,
                 error_code, points, case_name, trace, parent_strategy_id, notes, id, created_at,
@@ -371,7 +371,7 @@ class ExecutionRecorder:
                 fields = with_texts(fields)
                 id_, line, altered = self._encoder.encode(now, self._mask(fields))
             else:
-                id_, line, altered = self._encoder.careful(now, fields)
+                id_, line, altered = self._encoder.slow_path(now, fields)
             waits, wake = self._add(line, bool(given["status"] != "ok"), altered)
             if wake:
                 self._wake()

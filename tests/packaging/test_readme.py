@@ -288,7 +288,8 @@ async def test_the_command_that_goes_on(filled: str) -> None:
 def test_every_statement_is_in_the_runbook() -> None:
     linked = set(re.findall(r"\(sql/(\w+)\.sql\)", README))
     assert linked == {path.stem for path in folder("sql").glob("*.sql")}
-    assert statements().keys() <= set(re.findall(r"`(\w+)`", README))
+    asked = {name for name in statements() if hasattr(execlog.StrategyExecutionLogRepository, name)}
+    assert asked <= set(re.findall(r"`(\w+)`", README))
 
 
 def test_every_file_and_module_that_is_named_is_there() -> None:
