@@ -1,0 +1,134 @@
+"""A tenant sees its own rows and no others, in every shape of every statement that reads.
+
+What it is told must be what a log is told that holds no other rows: by a tenant's role whatever is
+asked, and by anybody's if the tenant is what is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+import execlog
+from execlog import StrategyExecutionLogRepository
+from execlog.db.statements import Statement
+from execlog.repository import statements
+from tests.db.test_roles import login, prefix, roles
+from tests.db.test_statements import shapes
+from tests.rows import row
+from tests.types import Pool
+
+__all__ = ["prefix", "roles"]
+
+TENANT = "acme"
+ONLY = "only acme"
+DAY = timedelta(days=1)
+NOW = datetime.now(UTC)
+LAST = UUID(int=2**128 - 1)
+HOUR_US = 3600 * 10**6
+ROWS = [
+    row(
+        strategy_id=strategy,
+        realm_id=realm,
+        status=status,
+        created_at=at,
+        case_name=f"of {realm}",
+        error_code=f"of {realm}",
+        points=points,
+    )
+    for strategy in ("loyalty", "second")
+    for realm, points in ((TENANT, 1.0), ("other", 2.0), (None, 4.0))
+    for status in ("ok", "error", "odd")
+    for at in (NOW, NOW - 400 * DAY, None)
+]
+GIVEN: dict[str, Any] = {
+    "strategy_id": "loyalty",
+    "strategy_ids": ["loyalty", "second"],
+    "a": "loyalty",
+    "b": "second",
+    "realm_ids": [TENANT],
+    "since": NOW - 500 * DAY,
+    "until": NOW + DAY,
+    "before": NOW - 1100 * DAY,
+    "since_before": NOW - 1100 * DAY,
+    "until_before": NOW - 501 * DAY,
+    "status": "error",
+    "error_code": f"of {TENANT}",
+    "case_name": f"of {TENANT}",
+    "min_duration_ms": 0.0,
+    "max_duration_ms": 1e9,
+    "above_duration_ms": 0.0,
+    "min_points": 0.0,
+    "max_points": 1e9,
+    "below_points": 1e9,
+    "before_created_at": NOW + DAY,
+    "before_id": LAST,
+    "before_undated_id": LAST,
+    "limit": 50,
+    "by": "runs",
+    "fractions": "{0,0.5,1}",
+    "first_us": HOUR_US,
+    "width_us": 600 * 24 * HOUR_US,
+    "width_us_before": 600 * 24 * HOUR_US,
+    "buckets": 2,
+    "buckets_before": 1,
+}
+# About the log, and not about its rows; or one that is asked about each row below.
+OTHERS = {"health", "list_tables", "maintenance_state", "rollup_state", "get"}
+NAMES = sorted(
+    name for name, statement in statements().items() if not statement.writes and name not in OTHERS
+)
+
+
+@pytest.fixture
+async def tenant(roles: dict[str, Pool], dsn: str, prefix: str) -> AsyncIterator[Pool]:
+    """A pool for the reader of one realm, in a log of three; beside it a log of that one alone."""
+    admin = roles["admin"]
+    await StrategyExecutionLogRepository(admin).insert_rows(ROWS)
+    await execlog.migrate(admin, schema=ONLY)
+    only = StrategyExecutionLogRepository(admin, schema=ONLY)
+    await only.insert_rows(one for one in ROWS if one.realm_id == TENANT)
+    role = f"{prefix} tenant"
+    await admin.execute(execlog.dump_realm_reader(realm_id=TENANT, role=role, prefix=prefix))
+    own = await login(admin, dsn, role)
+    async with asyncpg.create_pool(own, min_size=0, max_size=1) as pool:
+        yield pool
+
+
+async def told(pool: Pool, statement: Statement, chosen: frozenset[str]) -> list[dict[str, Any]]:
+    sql, parameters = statement.shape(chosen)
+    found = await pool.fetch(sql, *(GIVEN[one.name] for one in parameters))
+    return [dict(record) for record in found]
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_every_shape_shows_its_own_rows(
+    roles: dict[str, Pool], tenant: Pool, name: str
+) -> None:
+    statement, only = statements()[name], statements(ONLY)[name]
+    for chosen in shapes(statement):
+        expected = await told(roles["admin"], only, chosen)
+        assert await told(tenant, statement, chosen) == expected, sorted(chosen)
+        if "realm_ids" in statement.filters:
+            asked = chosen | {"realm_ids"}
+            expected = await told(roles["admin"], only, asked)
+            assert await told(roles["admin"], statement, asked) == expected, sorted(asked)
+            assert await told(tenant, statement, asked) == expected, sorted(asked)
+
+
+async def test_what_is_asked_finds_something(roles: dict[str, Pool], tenant: Pool) -> None:
+    """Else all of the above would be the same of nothing."""
+    for name in NAMES:
+        statement = statements()[name]
+        everything = await told(roles["admin"], statement, frozenset())
+        own = await told(tenant, statement, frozenset())
+        assert own, name
+        assert own != everything, name
+    for one in ROWS:
+        found = await tenant.fetch(statements()["get"].shape(frozenset()).sql, one.id)
+        assert bool(found) == (one.realm_id == TENANT)
