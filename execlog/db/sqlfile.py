@@ -84,7 +84,10 @@ class Header:
 
 
 def read_file(
-    name: str, files: Mapping[str, Path], within: tuple[str, ...] = ()
+    name: str,
+    files: Mapping[str, Path],
+    within: tuple[str, ...] = (),
+    around: Header | None = None,
 ) -> tuple[Header, list[Line]]:
     """The header of a file, and its lines with all that it includes.
 
@@ -92,15 +95,21 @@ def read_file(
         name: Which one.
         files: Where it is, and what it may include.
         within: The files that include it.
+        around: The header of the file that includes it. If it names no parameters of its own, it is
+            a part of that file, and its parameters and switches are those.
 
     Raises:
         ValueError: What is wrong with it (UnicodeDecodeError is one too).
     """
-    header, body = _read(files[name])
+    own, body = _read(files[name])
     if not body:
         raise ValueError("has no statement")
-    if not header.lines:
+    if not own.lines:
         raise ValueError("has no header")
+    header = own
+    if around is not None and not own.parameters:
+        switches = own.switches | around.switches
+        header = replace(own, parameters=around.parameters, switches=switches)
     lines: list[Line] = []
     for number, text in enumerate(body):
         line = _marked(text)
@@ -113,9 +122,9 @@ def read_file(
         else:
             lines.append(replace(line, text=_expanded(line.text, files)))
     used = set[int]().union(*(line.numbers() for line in lines))
-    if used != set(range(1, len(header.parameters) + 1)):
+    if header is own and used != set(range(1, len(header.parameters) + 1)):
         raise ValueError("uses other parameters than its header names")
-    for one in sorted(header.switches):
+    for one in sorted(own.switches):
         if not any(one in line.wanted | line.unwanted for line in lines):
             raise ValueError(f"has a switch {one} and no line that is marked with it")
     return header, lines
@@ -233,7 +242,7 @@ def _included(
     if name in within:
         raise ValueError(f"includes {name}.sql, which includes it")
     try:
-        inner, lines = read_file(name, files, within)
+        inner, lines = read_file(name, files, within, header)
     except ValueError as error:
         raise ValueError(f"includes {name}.sql, which {error}") from None
     places, known, on = _arguments(name, given, header, inner)

@@ -23,7 +23,8 @@ statement: a text of its own, made when it is first asked for.
 Another file is included by a line `:metrics($1, $3, $4, percentiles)`: its parameters in its order,
 and its switches that are on (`not` before those that are off). If no parameters are said, they are
 those of the same names; so are the switches that are not said. A file of one line is an expression,
-and may be included within a line: `sum(:weight)`. What is only included lies in `part`.
+and may be included within a line: `sum(:weight)`. What is only included lies in `part`; if it names
+no parameters, it has those of the file around it.
 
 The header is sent too, so that `pg_stat_activity` says what runs there.
 """

@@ -1,23 +1,4 @@
 -- A page of what a number of a card counts, as times and ids, or what has no time and follows it.
--- $1 strategy_id text
--- $2 realm_ids text[]?
--- $3 since timestamptz?
--- $4 until timestamptz?
--- $5 status text?
--- $6 error_code text?
--- $7 case_name text?
--- $8 min_duration_ms double precision?
--- $9 max_duration_ms double precision?
--- $10 above_duration_ms double precision?
--- $11 min_points double precision?
--- $12 max_points double precision?
--- $13 below_points double precision?
--- $14 before_created_at timestamptz?
--- $15 before_id uuid?
--- $16 before_undated_id uuid?
--- switch failed
--- switch errors
--- switch other
 -- switch undated
 select
     created_at,

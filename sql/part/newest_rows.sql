@@ -1,19 +1,4 @@
 -- A page of executions or failures as rows of the table, or those without a time that follow it.
--- $1 realm_ids text[]?
--- $2 strategy_id text?
--- $3 strategy_ids text[]?
--- $4 status text?
--- $5 since timestamptz?
--- $6 until timestamptz?
--- $7 before_created_at timestamptz?
--- $8 before_id uuid?
--- $9 before_undated_id uuid?
--- $10 limit bigint
--- switch of_all
--- switch failed
--- switch failed_of_all
--- switch of_one_realm
--- switch spread
 -- switch undated
 select
     :names

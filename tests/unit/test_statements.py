@@ -285,6 +285,52 @@ def test_parameters_of_the_same_names_need_not_be_said(tmp_path: Path) -> None:
     assert "name = $3::text" in statement.query(id=1, b=2, name="t", label="l").sql
 
 
+PART = """\
+-- The rows.
+-- switch late
+select n
+from execlog.t
+where id = $1::uuid
+    and name = $2::text  -- if name
+    and late  -- if late
+"""
+
+
+def load_part(tmp_path: Path, part: str) -> Statement:
+    (tmp_path / "part").mkdir()
+    (tmp_path / "part" / "rows.sql").write_text(part)
+    body = (
+        "select n from (\n    :rows(not late)\n)\nunion all\nselect n from (\n    :rows(late)\n)\n"
+    )
+    load(tmp_path, HEAD + "-- $2 name text?\n" + TAIL + body)
+    return load_statements(tmp_path, {"found"}, "audit")["found"]
+
+
+def test_a_part_has_the_parameters_of_its_file(tmp_path: Path) -> None:
+    statement = load_part(tmp_path, PART)
+    assert statement.query(id=1).values == (1,)
+    named = statement.query(id=1, name="n")
+    assert (named.values, named.sql.count("name = $2"), named.sql.count("and late")) == (
+        (1, "n"),
+        2,
+        1,
+    )
+
+
+@pytest.mark.parametrize(
+    ("part", "fault"),
+    [
+        (PART.replace("  -- if name", ""), r"uses \$2 \(name, which may be left out\)"),
+        (PART.replace("$2", "$3"), "uses other parameters"),
+        (PART.replace("-- switch late\n", ""), "which has no switch late|marked with late"),
+        (PART.replace("-- if name", "-- if title"), "marked with title"),
+    ],
+)
+def test_a_part_that_is_none(tmp_path: Path, part: str, fault: str) -> None:
+    with pytest.raises(QueryFileError, match=fault):
+        load_part(tmp_path, part)
+
+
 def test_a_file_of_one_line_stands_within_a_line(tmp_path: Path) -> None:
     (tmp_path / "part").mkdir()
     (tmp_path / "part" / "weight.sql").write_text("-- What it weighs.\n(1 / sample_rate)\n")
