@@ -5,5 +5,5 @@
 -- Columns: none
 -- Index: none
 copy execlog.strategy_execution_log (
-    :names
+    :columns(stored, not payloads)
 ) from stdin (format text, null e'\x01')

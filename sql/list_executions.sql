@@ -29,7 +29,7 @@
 -- for by itself, where the planner might else read the whole window.
 -- Why rows without a time are rows of their own, and the page's limit stands within: see list_newest.sql.
 select
-    :columns
+    :columns(not stored)
 from (
     select *
     from (
@@ -46,7 +46,7 @@ from (
 ) as page (finished_at, key)
 cross join lateral (
     select
-        :names
+        :columns(stored)
     from execlog.strategy_execution_log as stored
     where stored.strategy_id = $1::text
         and stored.id = page.key
@@ -57,7 +57,7 @@ cross join lateral (
         and stored.created_at <= $14::timestamptz  -- if before_created_at
     union all  -- if not since, not until
     select  -- if not since, not until
-        :names  -- if not since, not until
+        :columns(stored)  -- if not since, not until
     from execlog.strategy_execution_log as stored  -- if not since, not until
     where stored.strategy_id = $1::text and stored.id = page.key  -- if not since, not until
         and stored.created_at is null and page.finished_at is null  -- if not since, not until

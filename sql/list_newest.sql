@@ -30,7 +30,7 @@
 -- planner, which may not know how few failures it has, does not look for it among those of all. There the
 -- limit is the page's: rows in another order are all read before the first is answered.
 select
-    :columns
+    :columns(not stored)
 from (
     (
         :newest_rows(not undated)

@@ -11,7 +11,7 @@ from typing import IO, Any
 from pydantic_core import from_json
 
 from execlog import InvalidArgument, StrategyExecutionLog
-from execlog.db.rows import row_arguments
+from execlog.db.rows import checked_values
 
 __all__ = ["Reader", "lines"]
 
@@ -87,7 +87,7 @@ class Reader:
             fields["sample_rate"] = (self._sample_rate or 1.0) if unrated else 1.0
         found = StrategyExecutionLog(**fields)
         if found.trace is not None:
-            row_arguments(found, "")  # a model does not look into it
+            checked_values(found, "")  # a model does not look into it
         self.unrated += unrated and self._sample_rate is None
         self.cut += bool(unknown)
         return found

@@ -20,10 +20,11 @@ __all__ = [
     "Row",
     "aware",
     "aware_fields",
+    "checked_values",
     "copy_lines",
     "from_record",
+    "json_object",
     "json_objects",
-    "row_arguments",
     "validated",
 ]
 
@@ -55,11 +56,25 @@ def json_objects(rows: Sequence[object]) -> Iterator[bytes]:
     Raises:
         InvalidArgument: A row that can't be stored; names it and its field: `rows[3].points`.
     """
-    return _some_at_a_time((_json_object(row, place) for place, row in enumerate(rows)), b",")
+    objects = (json_object(row, f"rows[{place}]").encode() for place, row in enumerate(rows))
+    return _some_at_a_time(objects, b",")
 
 
-def row_arguments(row: object, where: str) -> tuple[Any, ...]:
-    """One row as the arguments of `insert_row`, in the order of the columns.
+def json_object(row: object, where: str) -> str:
+    """A row as a JSON object, columns by their names.
+
+    Raises:
+        InvalidArgument: It can't be stored; names `where` and the field.
+    """
+    fields = dict(zip(COLUMNS, checked_values(row, where), strict=True))
+    trace = fields.pop("trace")
+    # As it is, not escaped: a server of another encoding could not read the escapes.
+    text = json.dumps(fields, default=_text, ensure_ascii=False)
+    return text if trace is None else f'{text[:-1]}, "trace": {trace}}}'  # which is JSON already
+
+
+def checked_values(row: object, where: str) -> tuple[Any, ...]:
+    """The values of a row in the order of the columns, the trace as JSON text.
 
     Raises:
         InvalidArgument: It can't be stored; names `where` and the field.
@@ -139,17 +154,7 @@ def _copy_line(row: object, place: int) -> bytes:
     try:
         return _usual_line(row)
     except Exception:  # all that is unusual ends here, in whatever way it shows
-        return checked_line(row_arguments(row, f"rows[{place}]"))
-
-
-def _json_object(row: object, place: int) -> bytes:
-    fields = dict(zip(COLUMNS, row_arguments(row, f"rows[{place}]"), strict=True))
-    trace = fields.pop("trace")
-    # As it is, not escaped: a server of another encoding could not read the escapes.
-    text = json.dumps(fields, default=_text, ensure_ascii=False)
-    if trace is not None:  # JSON already
-        text = f'{text[:-1]}, "trace": {trace}}}'
-    return text.encode()
+        return checked_line(checked_values(row, f"rows[{place}]"))
 
 
 def _some_at_a_time(texts: Iterable[bytes], separator: bytes) -> Iterator[bytes]:

@@ -7,8 +7,7 @@ from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
 from typing import Any
 
 from execlog.db import validation
-from execlog.db.copy_format import COLUMNS
-from execlog.db.rows import aware, copy_lines, json_objects, row_arguments
+from execlog.db.rows import aware, copy_lines, json_object, json_objects
 from execlog.errors import InvalidArgument
 from execlog.models import ErasedPart, StrategyExecutionLog
 from execlog.repository.questions import Questions
@@ -35,8 +34,7 @@ class Writes(Questions):
             QueryRejected: The server refuses; sqlstate 23505: this id and time are stored already.
                 (A mapping without `id` is another execution each time.)
         """
-        values = row_arguments(row, "row")
-        await self._fetch("insert_row", **dict(zip(COLUMNS, values, strict=True)))
+        await self._fetch("insert_row", row=json_object(row, "row"))
 
     async def insert_rows(self, rows: Iterable[StrategyExecutionLog | Mapping[str, Any]]) -> int:
         """Stores many executions by COPY, all or none, and answers how many.

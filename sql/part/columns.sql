@@ -1,7 +1,9 @@
--- The columns of an execution as they are answered: names.sql, with the trace as text.
+-- The columns of an execution, in the order of the table and the model.
+-- switch stored
 -- switch payloads
 --
--- As text it crosses the wire untouched by a json codec of the pool.
+-- As they are stored, or as they are answered: as text the trace crosses the wire untouched by a json codec
+-- of the pool.
 id,
 created_at,
 strategy_id,
@@ -17,8 +19,9 @@ points,
 case_name,
 duration_ms,
 nodes_executed,
-trace::text as trace,  -- if payloads
-null::text as trace,  -- if not payloads
+trace,  -- if stored
+trace::text as trace,  -- if payloads, not stored
+null::text as trace,  -- if not payloads, not stored
 sampled,
 sample_rate,
 parent_strategy_id,

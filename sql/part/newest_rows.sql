@@ -1,7 +1,7 @@
 -- A page of executions or failures as rows of the table, or those without a time that follow it.
 -- switch undated
 select
-    :names
+    :columns(stored)
 from execlog.strategy_execution_log
 where true
     and strategy_id = $2::text  -- if strategy_id

@@ -16,7 +16,7 @@ from sqlalchemy.schema import CreateSchema
 
 import execlog.ids
 from execlog import StrategyExecutionLog
-from execlog.db.rows import row_arguments
+from execlog.db.rows import checked_values
 from execlog.embedded import EmbeddedPostgres
 from tests import databases
 from tests.bench.peer import SCHEMA, Base, PeerRepository
@@ -119,7 +119,7 @@ class Fresh:
         ]
 
     def tuples(self, count: int) -> list[tuple[Any, ...]]:
-        return [row_arguments(model, "row") for model in self.models(count)]
+        return [checked_values(model, "row") for model in self.models(count)]
 
 
 def print_line(widths: tuple[int, ...], *cells: str) -> None:

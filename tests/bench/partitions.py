@@ -22,7 +22,7 @@ import asyncpg
 import execlog
 from execlog import StrategyExecutionLogRepository
 from execlog.db.copy_format import COLUMNS
-from execlog.db.rows import row_arguments
+from execlog.db.rows import json_object
 from execlog.repository import statements
 from tests.bench.common import BATCH, Fresh, Report, bench_database, load, medians
 from tests.databases import TABLE
@@ -202,7 +202,7 @@ async def bench_drop(report: Report, pool: Pool, dsn: str, today: datetime, rows
         while True:
             [model] = fresh.models(1)
             begin = time.perf_counter()
-            await writer.execute(insert, *row_arguments(model, "row"))
+            await writer.execute(insert, json_object(model, "row"))
             slowest = max(slowest, time.perf_counter() - begin)
 
     writing = asyncio.ensure_future(write())

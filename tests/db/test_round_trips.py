@@ -70,4 +70,5 @@ async def leave(connection: object) -> None:
 
 
 def test_every_method_is_called() -> None:
-    assert len(CALLS) == len(statements())
+    asked = {name for name in statements() if hasattr(StrategyExecutionLogRepository, name)}
+    assert CALLS.keys() == asked

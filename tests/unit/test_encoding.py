@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from execlog import InvalidArgument, StrategyExecutionLog
 from execlog.db.copy_format import checked_line, fields_of
-from execlog.db.rows import copy_lines, row_arguments
+from execlog.db.rows import checked_values, copy_lines
 from execlog.recorder.encoder import Encoder
 from tests.oracle import EXAMPLES
 from tests.rows import any_row, fields
@@ -47,7 +47,7 @@ anything = st.recursive(
 @settings(deadline=None)
 @given(any_row(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1)))
 def test_all_ways_write_the_same(row: StrategyExecutionLog) -> None:
-    careful = fields_of(checked_line(row_arguments(row, "row")).decode())
+    careful = fields_of(checked_line(checked_values(row, "row")).decode())
     [copied] = copy_lines([row])
     assert fields_of(copied.decode()) == careful
     given = {name: value for name, value in row.model_dump().items() if value is not None}

@@ -20,7 +20,7 @@ from execlog import (
     StrategyExecutionLogRepository,
 )
 from execlog.db import validation
-from execlog.db.rows import row_arguments
+from execlog.db.rows import checked_values
 from execlog.errors import driver_errors
 from execlog.recorder.connection import link_to
 from execlog.web import create_app
@@ -39,7 +39,7 @@ def named(name: str) -> Any:
 
 CHECKS: dict[str, Callable[[Any], object]] = {
     "row: must be a StrategyExecutionLog, not scoring.models.StrategyExecutionLog": (
-        lambda value: row_arguments(value, "row")
+        lambda value: checked_values(value, "row")
     ),
     "pool: must be an asyncpg.Pool, not scoring.models.Pool": StrategyExecutionLogRepository,
     "target: must be a DSN or a Pool, not scoring.models.Pool": link_to,
