@@ -9,7 +9,7 @@
 -- $8 until_before timestamptz
 -- $9 width_us_before bigint
 -- $10 buckets_before integer
--- Columns: ok bigint, error bigint, timeout bigint, limit bigint, other bigint, ok_weight double precision, failed_weight double precision, weight double precision, duration_sum_ms double precision, duration_min_ms double precision, duration_max_ms double precision, p50_ms double precision?, p95_ms double precision?, p99_ms double precision?, durations text?, durations_above text, bars text?, points_sum double precision, points_weighed double precision, points_min double precision?, points_step double precision?, points_max double precision?, points_at_least text, points_runs bigint, points text?, points_below text?, nodes_avg double precision, nodes_max integer, top_errors text, top_cases text, rows_from timestamptz?, timeseries text, before text
+-- Columns: :metrics, timeseries text, before text
 -- Index: strategy_execution_log_newest
 --
 -- The window before is a time series of one bucket. A bucket goes as JSON, its doubles as the hexadecimal

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-__all__ = ["NUMBER", "Header", "Line", "Parameter", "read_file"]
+__all__ = ["NUMBER", "Header", "Line", "Parameter", "columns_of", "read_file"]
 
 NUMBER = re.compile(r"\$(\d+)")
 """How a line uses a parameter."""
@@ -156,6 +156,27 @@ def _header(lines: Sequence[str], body: str) -> Header:
         raise ValueError(f"names {', '.join(sorted(twice))} twice")
     fields = {match[1]: match[2] for line in lines if (match := _FIELD.fullmatch(line))}
     return Header(tuple(lines), parameters, frozenset(switches), fields)
+
+
+def columns_of(header: Header, files: Mapping[str, Path]) -> str:
+    """The columns that come back, those of other files filled in.
+
+    Args:
+        header: The header of a statement.
+        files: Where the others are.
+
+    Raises:
+        ValueError: Another file is missing, or has none.
+    """
+
+    def columns(found: re.Match[str]) -> str:
+        name = found[1]
+        inner = _read(files[name])[0].fields.get("Columns") if name in files else None
+        if inner is None or ":" in inner:
+            raise ValueError(f"has the columns of {name}.sql, which names none")
+        return inner
+
+    return re.sub(r":([a-z_]+)", columns, header.fields["Columns"])
 
 
 def _marked(text: str) -> Line:

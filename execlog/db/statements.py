@@ -8,7 +8,7 @@ columns that come back and the index that it must use.
     -- $2 since timestamptz?            (a filter: it may be left out)
     -- $3 top integer? always           (is always sent, and may be NULL)
     -- switch percentiles               (set by the method, never by a value of a user)
-    -- Columns: status text, count bigint
+    -- Columns: status text, count bigint      (`:metrics` stands for those of that file)
     -- Index: strategy_execution_log_newest
 
 A line that ends in a mark is sent only where the mark holds, and parameters are numbered anew:
@@ -37,7 +37,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from execlog.db.sqlfile import NUMBER, Header, Line, Parameter, read_file
+from execlog.db.sqlfile import NUMBER, Header, Line, Parameter, columns_of, read_file
 from execlog.db.sqltext import SCHEMA, filled
 from execlog.errors import QueryFileError
 
@@ -68,10 +68,14 @@ class Shape(NamedTuple):
 
 @dataclass(frozen=True)
 class Statement:
-    """One SQL file, with all that it includes, for the log in `schema`."""
+    """One SQL file, with all that it includes, for the log in `schema`.
+
+    `columns` is what comes back, in the header's words.
+    """
 
     name: str
     schema: str
+    columns: str
     _header: Header
     _lines: tuple[Line, ...]
     _shapes: dict[frozenset[str], Shape] = field(
@@ -92,11 +96,6 @@ class Statement:
     def switches(self) -> frozenset[str]:
         """Those of the header. Never raises."""
         return self._header.switches
-
-    @property
-    def columns(self) -> str:
-        """What comes back, in the header's words. Never raises."""
-        return self._header.fields["Columns"]
 
     @property
     def indexes(self) -> tuple[str, ...]:
@@ -234,7 +233,7 @@ def _load(name: str, files: Mapping[str, Path], schema: str) -> Statement:
     header, lines = read_file(name, files)
     if missing := {"Columns", "Index"} - header.fields.keys():
         raise ValueError(f"has no line {' and no line '.join(sorted(missing))} in its header")
-    return Statement(name, schema, header, tuple(lines))
+    return Statement(name, schema, columns_of(header, files), header, tuple(lines))
 
 
 def _numbered(header: Iterable[str], numbers: Mapping[str, str]) -> Iterator[str]:

@@ -373,6 +373,13 @@ def test_a_line_that_stands_for_nothing(tmp_path: Path, outer: str, inner: str, 
     assert "outer.sql" in str(caught.value)
 
 
+def test_columns_may_be_those_of_another_file(tmp_path: Path) -> None:
+    outer = OUTER.replace("Columns: n bigint", "Columns: place integer, :inner")
+    assert load_two(tmp_path, outer).columns == "place integer, n bigint"
+    with pytest.raises(QueryFileError, match=r"the columns of other\.sql, which names none"):
+        load_two(tmp_path, outer.replace("integer, :inner", "integer, :other"))
+
+
 def test_a_file_that_includes_itself(tmp_path: Path) -> None:
     with pytest.raises(QueryFileError, match="which includes it"):
         load(tmp_path, GOOD + "select n from (\n    :found\n) where $1::uuid = $2::text\n")
