@@ -31,12 +31,13 @@ from execlog.cli import (
     export,
     import_,
     maintain,
-    overview,
     roles,
     rollup,
     serve,
     sql,
     tail,
+    timeline,
+    top,
 )
 from execlog.display import tables
 
@@ -62,8 +63,8 @@ for command in (
     executions.failures,
     executions.show,
     cards.summary,
-    overview.timeline,
-    overview.top,
+    timeline.timeline,
+    top.top,
     cards.compare,
     cards.check,
     export.export,
