@@ -14,12 +14,12 @@ import typer
 
 from execlog.admin.migrations import check_migrations, dump_migrations
 from execlog.admin.migrations import migrate as apply_migrations
-from execlog.cli.cards import summary
 from execlog.cli.forms import print_text
 from execlog.cli.options import Dsn, Schema
 from execlog.cli.progress import progress
 from execlog.cli.serve import PORT, Port, serve_pages
 from execlog.cli.server import dsn_of
+from execlog.cli.summary import summary
 from execlog.cli.timeline import timeline
 from execlog.db.sqltext import SCHEMA
 from execlog.display.timeparse import compact
