@@ -23,6 +23,8 @@ except ImportError:  # the core works without them
 
 from execlog.cli import (
     administration,
+    check,
+    compare,
     distribute,
     doctor,
     erase,
@@ -66,8 +68,8 @@ for command in (
     summary.summary,
     timeline.timeline,
     top.top,
-    summary.compare,
-    summary.check,
+    compare.compare,
+    check.check,
     export.export,
     import_.import_file,
     erase.erase,
