@@ -22,9 +22,9 @@ except ImportError:  # the core works without them
     sys.exit("execlog: the command line needs its extra: pip install 'execlog[cli]'")
 
 from execlog.cli import (
-    administration,
     check,
     compare,
+    demo,
     distribute,
     doctor,
     erase,
@@ -32,6 +32,7 @@ from execlog.cli import (
     failures,
     import_,
     maintain,
+    migrate,
     roles,
     rollup,
     serve,
@@ -75,12 +76,12 @@ for command in (
     erase.erase,
     sql.sql,
     serve.serve,
-    administration.migrate,
+    migrate.migrate,
     maintain.maintain,
     doctor.doctor,
     roles.roles,
     distribute.distribute,
-    administration.demo,
+    demo.demo,
 ):
     app.command(command.__name__.removesuffix("_file"))(command)
 app.add_typer(rollup.rollup, name="rollup")
