@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from execlog.cli.no_runs import hint_if_no_runs
-from execlog.cli.options import Dsn, Schema, Since, Strategy, Until, length, moment, share
+from execlog.cli.options import Dsn, Schema, Since, Strategy, Until, length_option, moment, share
 from execlog.cli.server import ask
 from execlog.db.sqltext import SCHEMA
 from execlog.display.format import milliseconds, number, percent, shown
@@ -25,10 +25,7 @@ def check(
         float | None,
         typer.Option("--max-error-rate", parser=share, metavar="SHARE", help="Such as 1%."),
     ] = None,
-    max_p99: Annotated[
-        timedelta | None,
-        typer.Option("--max-p99", parser=length, metavar="LENGTH", help="Such as 250ms."),
-    ] = None,
+    max_p99: Annotated[timedelta | None, length_option("--max-p99", "Such as 250ms.")] = None,
     min_runs: Annotated[int, typer.Option("--min-runs", min=0, help="Fewer are a breach too.")] = 0,
     since: Since = None,
     until: Until = None,
