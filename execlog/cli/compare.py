@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from execlog import StrategyMetrics
+from execlog import StrategyComparison, StrategyMetrics
 from execlog.cli.completion import strategies
 from execlog.cli.forms import print_model
 from execlog.cli.no_runs import hint_if_no_runs
@@ -54,7 +54,11 @@ def compare(
     hint_if_no_runs(both.b)
     if output is not Output.table:
         print_model(both, output, spreadsheet=spreadsheet)
-        return
+    else:
+        _print(both)
+
+
+def _print(both: StrategyComparison) -> None:
     one, two = both.a, both.b
     runs = (one.status_breakdown.total, two.status_breakdown.total)
     durations = (one.duration, two.duration)
@@ -71,7 +75,7 @@ def compare(
         rows = [rows[0], *((*row[:3], "", "") for row in rows[1:])]
     else:
         rows.append(_points(both.delta.points_avg))
-    numbers = (shown(a), shown(b), "B - A")
+    numbers = (shown(one.strategy_id), shown(two.strategy_id), "B - A")
     columns = [Column(""), *(Column(name, right=True) for name in numbers), Column("B is")]
     print_table(columns, rows)
     methods = {one.duration.method, two.duration.method}

@@ -55,10 +55,10 @@ def failures(
     )
     if not found:
         print("execlog: nothing failed", file=sys.stderr)
-    if output is Output.table:
-        _print(found, utc)
-    else:
+    if output is not Output.table:
         print_models(StrategyExecutionLog, found, output, spreadsheet=spreadsheet)
+    elif found:
+        _print(found, utc)
 
 
 def _print(found: Sequence[StrategyExecutionLog], utc: bool) -> None:
@@ -85,5 +85,4 @@ def _print(found: Sequence[StrategyExecutionLog], utc: bool) -> None:
         )
         for one in found
     ]
-    if found:
-        print_table(columns, rows)
+    print_table(columns, rows)

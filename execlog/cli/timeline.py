@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 from rich.text import Text
 
@@ -56,7 +57,11 @@ def timeline(
         print(f"execlog: {shown(strategy)} did not run in this time", file=sys.stderr)
     if output is not Output.table:
         print_models(TimeseriesBucket, found, output, spreadsheet=spreadsheet)
-        return
+    else:
+        _print(found, utc)
+
+
+def _print(found: Sequence[TimeseriesBucket], utc: bool) -> None:
     most = max(one.total for one in found)
     columns = [
         Column("from"),

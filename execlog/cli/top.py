@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from enum import Enum
 from typing import Annotated
 
@@ -73,7 +74,11 @@ def top(
         print("execlog: nothing ran", file=sys.stderr)
     if output is not Output.table:
         print_models(StrategyRank, found, output, spreadsheet=spreadsheet)
-        return
+    elif found:
+        _print(found, utc)
+
+
+def _print(found: Sequence[StrategyRank], utc: bool) -> None:
     names = ("runs", "not ok", "error rate", "avg", "p50", "p95", "p99")
     columns = [Column("strategy"), *(Column(name, right=True) for name in names), Column("last")]
     rows = [
@@ -87,5 +92,4 @@ def top(
         )
         for one in found
     ]
-    if found:
-        print_table(columns, rows)
+    print_table(columns, rows)
