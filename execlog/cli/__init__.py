@@ -22,21 +22,26 @@ except ImportError:  # the core works without them
     sys.exit("execlog: the command line needs its extra: pip install 'execlog[cli]'")
 
 from execlog.cli import (
-    administration,
-    cards,
+    check,
+    compare,
+    demo,
     distribute,
     doctor,
     erase,
-    executions,
     export,
+    failures,
     import_,
     maintain,
-    overview,
+    migrate,
     roles,
     rollup,
     serve,
+    show,
     sql,
+    summary,
     tail,
+    timeline,
+    top,
 )
 from execlog.display import tables
 
@@ -57,28 +62,30 @@ app = typer.Typer(
     # Off a terminal no boxes are drawn, around messages neither; nor where escapes are not wished.
     rich_markup_mode="rich" if _may_draw() else None,
 )
+# In the order of the help. A file is called as its command; `import` is a keyword: import_.py.
 for command in (
-    tail.tail,
-    executions.failures,
-    executions.show,
-    cards.summary,
-    overview.timeline,
-    overview.top,
-    cards.compare,
-    cards.check,
-    export.export,
-    import_.import_file,
-    erase.erase,
-    sql.sql,
-    serve.serve,
-    administration.migrate,
-    maintain.maintain,
-    doctor.doctor,
-    roles.roles,
-    distribute.distribute,
-    administration.demo,
+    tail,
+    failures,
+    show,
+    summary,
+    timeline,
+    top,
+    compare,
+    check,
+    export,
+    import_,
+    erase,
+    sql,
+    serve,
+    migrate,
+    maintain,
+    doctor,
+    roles,
+    distribute,
+    demo,
 ):
-    app.command(command.__name__.removesuffix("_file"))(command)
+    name = command.__name__.rpartition(".")[2]
+    app.command(name.removesuffix("_").replace("_", "-"))(getattr(command, name))
 app.add_typer(rollup.rollup, name="rollup")
 
 

@@ -33,7 +33,7 @@ from execlog.cli.options import (
     Spreadsheet,
     Utc,
     form,
-    length,
+    length_option,
 )
 from execlog.cli.server import ask, dsn_of
 from execlog.db.sqltext import SCHEMA, filled
@@ -48,21 +48,10 @@ _GRANT = "grant usage on schema execlog, and select on all its tables, to this r
 def doctor(
     ahead: Annotated[
         timedelta | None,
-        typer.Option(
-            "--ahead",
-            parser=length,
-            metavar="LENGTH",
-            help="For how long partitions must be there already; else 7d.",
-        ),
+        length_option("--ahead", "For how long partitions must be there already; else 7d."),
     ] = None,
     skew: Annotated[
-        timedelta | None,
-        typer.Option(
-            "--skew",
-            parser=length,
-            metavar="LENGTH",
-            help="By how much the clocks may differ; else 2s.",
-        ),
+        timedelta | None, length_option("--skew", "By how much the clocks may differ; else 2s.")
     ] = None,
     output: OutputOption = Output.table,
     as_json: Json = False,

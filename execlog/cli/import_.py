@@ -28,7 +28,7 @@ from execlog.db.sqltext import SCHEMA
 from execlog.display.format import number, shown
 from execlog.recorder.poison_rows import blames_a_row
 
-__all__ = ["Importer", "import_file"]
+__all__ = ["Importer", "import_"]
 
 _BATCH_ROWS, _BATCH_BYTES = 5000, 8 * 1024 * 1024
 _DUPLICATE = "23505"
@@ -46,7 +46,7 @@ class OnError(str, Enum):  # noqa: UP042 - typer shows the values of this kind
     skip = "skip"
 
 
-def import_file(
+def import_(
     file: Annotated[
         typer.FileBinaryRead,
         typer.Argument(metavar="FILE", help="JSON lines, as exported; - is standard input."),

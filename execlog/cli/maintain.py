@@ -24,7 +24,7 @@ from execlog.cli.options import (
     Spreadsheet,
     Utc,
     form,
-    length,
+    length_option,
 )
 from execlog.cli.server import dsn_of
 from execlog.db.sqltext import SCHEMA
@@ -55,57 +55,33 @@ def maintain(
         int, typer.Option("--ahead", min=0, max=1000, help="So many after the present one.")
     ] = 3,
     retain: Annotated[
-        timedelta | None,
-        typer.Option(
-            "--retain",
-            parser=length,
-            metavar="LENGTH",
-            help="How long runs are kept; else for ever.",
-        ),
+        timedelta | None, length_option("--retain", "How long runs are kept; else for ever.")
     ] = None,
     retain_failures: Annotated[
         timedelta | None,
-        typer.Option(
-            "--retain-failures",
-            parser=length,
-            metavar="LENGTH",
-            help="How long those that failed are kept, where that is longer.",
+        length_option(
+            "--retain-failures", "How long those that failed are kept, where that is longer."
         ),
     ] = None,
     retain_minutes: Annotated[
         timedelta | None,
-        typer.Option(
+        length_option(
             "--retain-minutes",
-            parser=length,
-            metavar="LENGTH",
-            help="How long rollups of minutes are kept; else as long as those of hours.",
+            "How long rollups of minutes are kept; else as long as those of hours.",
         ),
     ] = None,
     retain_rollups: Annotated[
         timedelta | None,
-        typer.Option(
-            "--retain-rollups",
-            parser=length,
-            metavar="LENGTH",
-            help="How long rollups of hours are kept; else for ever.",
-        ),
+        length_option("--retain-rollups", "How long rollups of hours are kept; else for ever."),
     ] = None,
     lock_timeout: Annotated[
         timedelta | None,
-        typer.Option(
-            "--lock-timeout",
-            parser=length,
-            metavar="LENGTH",
-            help="How long a step may hold up others; else 4s.",
-        ),
+        length_option("--lock-timeout", "How long a step may hold up others; else 4s."),
     ] = None,
     stale: Annotated[
         timedelta | None,
-        typer.Option(
-            "--stale",
-            parser=length,
-            metavar="LENGTH",
-            help="Held up by others, fail if the last completed run is older; else 1d.",
+        length_option(
+            "--stale", "Held up by others, fail if the last completed run is older; else 1d."
         ),
     ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what would be done.")] = False,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -28,7 +28,7 @@ __all__ = [
     "Until",
     "Utc",
     "form",
-    "length",
+    "length_option",
     "moment",
     "share",
 ]
@@ -53,9 +53,9 @@ def form(output: Output, as_json: bool, spreadsheet: bool) -> Output:
     return output
 
 
-def length(text: str) -> timedelta:
-    """A length of time, for example `2h30m`. Raises typer.BadParameter, with examples."""
-    return _read(timeparse.length, text)
+def length_option(name: str, help: str) -> Any:
+    """What typer is told of an option whose value is a length of time. Never raises."""
+    return typer.Option(name, parser=_length, metavar="LENGTH", help=help)
 
 
 def moment(text: str) -> datetime:
@@ -73,6 +73,11 @@ def share(text: str) -> float:
     if not 0 <= value <= 1:
         raise typer.BadParameter(f"{text!r} is no share such as 1% or 0.01")
     return value
+
+
+def _length(text: str) -> timedelta:
+    """A length of time, for example `2h30m`. Raises typer.BadParameter, with examples."""
+    return _read(timeparse.length, text)
 
 
 def _read(read: Callable[[str], Value], text: str) -> Value:
@@ -104,10 +109,7 @@ Until = Annotated[
         help="Until then, included; a date is its first instant.",
     ),
 ]
-Bucket = Annotated[
-    timedelta | None,
-    typer.Option("--bucket", parser=length, metavar="LENGTH", help="Width, such as 5m or 1h."),
-]
+Bucket = Annotated[timedelta | None, length_option("--bucket", "Width, such as 5m or 1h.")]
 Strategy = Annotated[
     str, typer.Argument(metavar="STRATEGY", show_default=False, autocompletion=strategies)
 ]

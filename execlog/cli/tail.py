@@ -28,7 +28,7 @@ from execlog.cli.options import (
     Spreadsheet,
     Utc,
     form,
-    length,
+    length_option,
 )
 from execlog.cli.server import ask
 from execlog.db.sqltext import SCHEMA
@@ -52,11 +52,9 @@ def tail(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new ones.")] = False,
     late: Annotated[
         timedelta | None,
-        typer.Option(
+        length_option(
             "--late",
-            parser=length,
-            metavar="LENGTH",
-            help="With -f: how long after its run one may be stored and still be shown; else 10s.",
+            "With -f: how long after its run one may be stored and still be shown; else 10s.",
         ),
     ] = None,
     output: OutputOption = Output.table,

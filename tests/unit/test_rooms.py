@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import execlog
+from execlog.cli import app
 
 PACKAGE = Path(execlog.__file__).parent
 # Each may import those before it, and itself; `execlog` is what the package itself gives.
@@ -65,3 +66,13 @@ def test_every_module_is_in_a_room() -> None:
     assert {room_of(path) for path in PACKAGE.rglob("*.py")} == LEVEL.keys()
     directly = {path.stem for path in PACKAGE.glob("*.py")}
     assert directly == {"__init__", "__main__", "errors", "ids", "models", "prometheus"}
+
+
+def test_each_command_is_found_in_the_file_of_its_name() -> None:
+    found = [(command.name, command.callback) for command in app.registered_commands]
+    for group in app.registered_groups:
+        assert group.typer_instance is not None
+        found += [(group.name, one.callback) for one in group.typer_instance.registered_commands]
+    for name, function in found:
+        assert name is not None and function is not None
+        assert function.__module__.removesuffix("_") == f"execlog.cli.{name.replace('-', '_')}"

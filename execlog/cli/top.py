@@ -1,18 +1,17 @@
-"""Commands that look at many executions at once: over time, and over strategies."""
+"""The command that ranks strategies: the slowest, the most failing, the busiest."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from enum import Enum
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
-from execlog import StrategyRank, TimeseriesBucket
+from execlog import StrategyRank
 from execlog.cli.forms import print_models
 from execlog.cli.options import (
-    Bucket,
     Dsn,
     Json,
     Output,
@@ -21,7 +20,6 @@ from execlog.cli.options import (
     Schema,
     Since,
     Spreadsheet,
-    Strategy,
     Until,
     Utc,
     form,
@@ -29,9 +27,9 @@ from execlog.cli.options import (
 from execlog.cli.server import ask
 from execlog.db.sqltext import SCHEMA
 from execlog.display.format import local, milliseconds, number, percent, shown
-from execlog.display.tables import Column, bar, print_table
+from execlog.display.tables import Column, print_table
 
-__all__ = ["timeline", "top"]
+__all__ = ["top"]
 
 
 class By(str, Enum):  # noqa: UP042 - typer shows the values of this kind
@@ -41,62 +39,6 @@ class By(str, Enum):  # noqa: UP042 - typer shows the values of this kind
     failures = "failures"
     error_rate = "error_rate"
     runs = "runs"
-
-
-def timeline(
-    strategy: Strategy,
-    since: Since = None,
-    until: Until = None,
-    bucket: Bucket = None,
-    output: OutputOption = Output.table,
-    as_json: Json = False,
-    spreadsheet: Spreadsheet = False,
-    utc: Utc = False,
-    dsn: Dsn = None,
-    schema: Schema = SCHEMA,
-) -> None:
-    """Show volume, failures and p95 over time; the last day where no window is given.
-
-    Example: execlog timeline loyalty --since 2h --bucket 5m
-    """
-    output = form(output, as_json, spreadsheet)
-    found = ask(
-        dsn,
-        schema,
-        lambda log: log.timeseries(strategy_id=strategy, since=since, until=until, bucket=bucket),
-    )
-    if not any(one.total for one in found):
-        print(f"execlog: {shown(strategy)} did not run in this time", file=sys.stderr)
-    if output is not Output.table:
-        print_models(TimeseriesBucket, found, output, spreadsheet=spreadsheet)
-        return
-    most = max(one.total for one in found)
-    columns = [
-        Column("from"),
-        Column("runs", right=True),
-        Column("not ok", right=True),
-        Column("p95", right=True),
-        Column(""),
-    ]
-    rows = []
-    for one in found:
-        failed = one.total - one.ok
-        volume = bar(one.total, most)
-        drawn = Text(volume, style="green")
-        if failed:
-            # The failures' share of the bar, one character at least.
-            red = max(round(len(volume) * failed / one.total), 1)
-            drawn.stylize("red", len(volume) - red)
-        rows.append(
-            (
-                local(one.start, utc),
-                number(one.total),
-                number(failed),
-                milliseconds(one.duration_p95_ms) if one.total else "",
-                drawn,
-            )
-        )
-    print_table(columns, rows)
 
 
 def top(
@@ -132,7 +74,11 @@ def top(
         print("execlog: nothing ran", file=sys.stderr)
     if output is not Output.table:
         print_models(StrategyRank, found, output, spreadsheet=spreadsheet)
-        return
+    elif found:
+        _print(found, utc)
+
+
+def _print(found: Sequence[StrategyRank], utc: bool) -> None:
     names = ("runs", "not ok", "error rate", "avg", "p50", "p95", "p99")
     columns = [Column("strategy"), *(Column(name, right=True) for name in names), Column("last")]
     rows = [
@@ -146,5 +92,4 @@ def top(
         )
         for one in found
     ]
-    if found:
-        print_table(columns, rows)
+    print_table(columns, rows)

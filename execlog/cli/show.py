@@ -1,9 +1,8 @@
-"""Commands that show executions: the newest failures, and one of them whole."""
+"""The command that shows one execution whole."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -11,60 +10,18 @@ from rich.text import Text
 from rich.tree import Tree
 
 from execlog import StrategyExecutionLog
-from execlog.cli.forms import print_model, print_models
-from execlog.cli.options import (
-    Dsn,
-    Json,
-    Output,
-    OutputOption,
-    Realm,
-    Schema,
-    Since,
-    Spreadsheet,
-    Until,
-    Utc,
-    form,
-)
+from execlog.cli.forms import print_model
+from execlog.cli.options import Dsn, Json, Output, OutputOption, Schema, Spreadsheet, Utc, form
 from execlog.cli.server import ask
 from execlog.db.sqltext import SCHEMA
 from execlog.display.format import local, milliseconds, number, shown
-from execlog.display.tables import Column, print_table, status_text, stdout
+from execlog.display.tables import status_text, stdout
 from execlog.display.trace_tree import Node, nodes
 
-__all__ = ["failures", "show"]
+__all__ = ["show"]
 
 _NOT_FOUND = 4
 _WIDEST = 2**31 - 1
-
-
-def failures(
-    realm: Realm = None,
-    since: Since = None,
-    until: Until = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200)] = 25,
-    output: OutputOption = Output.table,
-    as_json: Json = False,
-    spreadsheet: Spreadsheet = False,
-    utc: Utc = False,
-    dsn: Dsn = None,
-    schema: Schema = SCHEMA,
-) -> None:
-    """Show the newest failed runs across strategies.
-
-    Example: execlog failures --realm acme --since 1h
-    """
-    output = form(output, as_json, spreadsheet)
-    found = ask(
-        dsn,
-        schema,
-        lambda log: log.list_failures(realm_id=realm, since=since, until=until, limit=limit),
-    )
-    if not found:
-        print("execlog: nothing failed", file=sys.stderr)
-    if output is Output.table:
-        _print_executions(found, utc)
-    else:
-        print_models(StrategyExecutionLog, found, output, spreadsheet=spreadsheet)
 
 
 def show(
@@ -87,40 +44,12 @@ def show(
         print("execlog: no execution has this id", file=sys.stderr)
         raise typer.Exit(_NOT_FOUND)
     if output is Output.table:
-        _print_whole(found, utc)
+        _print(found, utc)
     else:
         print_model(found, output, spreadsheet=spreadsheet)
 
 
-def _print_executions(found: Sequence[StrategyExecutionLog], utc: bool) -> None:
-    columns = [
-        Column("time"),
-        Column("strategy"),
-        Column("status"),
-        Column("code"),
-        Column("case"),
-        Column("points", right=True),
-        Column("took", right=True),
-        Column("id"),
-    ]
-    rows = [
-        (
-            local(one.created_at, utc),
-            shown(one.strategy_id),
-            status_text(one.status),
-            shown(one.error_code),
-            shown(one.case_name),
-            number(one.points),
-            milliseconds(one.duration_ms),
-            str(one.id),
-        )
-        for one in found
-    ]
-    if found:
-        print_table(columns, rows)
-
-
-def _print_whole(one: StrategyExecutionLog, utc: bool) -> None:
+def _print(one: StrategyExecutionLog, utc: bool) -> None:
     console = stdout()
     facts: list[tuple[str, str | Text]] = [
         ("id", str(one.id)),
