@@ -4,7 +4,7 @@
 -- $3 since timestamptz? always
 -- $4 until timestamptz? always
 -- $5 realm_ids text[]?
--- switch percentiles
+-- switch sampled
 -- Columns: place integer, :metrics
 -- Index: strategy_execution_log_newest
 --

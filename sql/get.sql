@@ -8,13 +8,13 @@
 -- or the planner may walk a whole strategy from its newest row, in the order that is asked for.
 with found as materialized (
     select
-        :columns(stored, not payloads)
+        :columns(stored)
     from execlog.strategy_execution_log
     where id = $1::uuid
         and strategy_id = $2::text  -- if strategy_id
 )
 select
-    :columns(payloads, not stored)
+    :columns
 from found
 order by created_at desc nulls last, strategy_id
 limit 1

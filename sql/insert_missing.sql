@@ -7,10 +7,10 @@
 -- their names, as one text: for arrays of their values asyncpg would have to ask for the arrays' types.
 with stored as (
     insert into execlog.strategy_execution_log (
-        :columns(stored, not payloads)
+        :columns(stored)
     )
     select
-        :columns(stored, not payloads)
+        :columns(stored)
     from json_populate_recordset(null::execlog.strategy_execution_log, $1::text::json)
     on conflict do nothing
     returning 1

@@ -20,7 +20,7 @@
 -- switch errors
 -- switch other
 -- switch undated_follow
--- switch payloads
+-- switch bare
 -- Columns: StrategyExecutionLog
 -- Index: strategy_execution_log_newest, strategy_execution_log_failures, strategy_execution_log_id
 --
@@ -29,12 +29,12 @@
 -- for by itself, where the planner might else read the whole window.
 -- Why rows without a time are rows of their own, and the page's limit stands within: see list_newest.sql.
 select
-    :columns(not stored)
+    :columns
 from (
     select *
     from (
         (
-            :execution_keys(not undated)
+            :execution_keys
         )
         union all  -- if undated_follow
         (  -- if undated_follow

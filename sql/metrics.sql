@@ -3,7 +3,7 @@
 -- $2 since timestamptz? always
 -- $3 until timestamptz? always
 -- $4 realm_ids text[]?
--- switch percentiles
+-- switch sampled
 -- Columns: ok bigint, error bigint, timeout bigint, limit bigint, other bigint, ok_weight double precision, failed_weight double precision, weight double precision, duration_sum_ms double precision, duration_min_ms double precision, duration_max_ms double precision, p50_ms double precision?, p95_ms double precision?, p99_ms double precision?, durations text?, durations_above text, bars text?, points_sum double precision, points_weighed double precision, points_min double precision?, points_step double precision?, points_max double precision?, points_at_least text, points_runs bigint, points text?, points_below text?, nodes_avg double precision, nodes_max integer, top_errors text, top_cases text, rows_from timestamptz?
 -- Index: strategy_execution_log_newest
 --
@@ -235,8 +235,8 @@ distribution as (
         coalesce(sum(duration_ms), 0) as duration_sum_ms,
         min(duration_ms) as duration_min_ms,
         max(duration_ms) as duration_max_ms,
-        percentile_cont('{0.5,0.95,0.99}'::double precision[]) within group (order by duration_ms) filter (where (select is_exact from whole)) as percentiles_ms,  -- if percentiles
-        null::double precision[] as percentiles_ms,  -- if not percentiles
+        percentile_cont('{0.5,0.95,0.99}'::double precision[]) within group (order by duration_ms) filter (where (select is_exact from whole)) as percentiles_ms,  -- if not sampled
+        null::double precision[] as percentiles_ms,  -- if sampled
         sum(('1e' || 10 * execlog.rollup_bar(duration_ms))::numeric) filter (where not (select is_exact from whole)) as durations,
         sum(('1e' || 10 * execlog.rollup_bar(points))::numeric) filter (where points >= 0.001 and not (select is_exact from whole)) as points,
         sum(('1e' || 10 * execlog.rollup_bar(-points))::numeric) filter (where points <= -0.001 and not (select is_exact from whole)) as points_below,

@@ -15,7 +15,7 @@
 -- The window before is a time series of one bucket. A bucket goes as JSON, its doubles as the hexadecimal
 -- digits of their bytes: as numbers they would have as many digits as the session's extra_float_digits says.
 with card as (
-    :metrics($1, $2, $3, $4, percentiles)
+    :metrics($1, $2, $3, $4)
 ),
 series as (
     :timeseries($1, $2, $3, $4, $5, $6)

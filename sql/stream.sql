@@ -9,7 +9,7 @@
 -- The limit is none (of a number below 1 nothing is left), but the planner can't know, and takes it for a
 -- tenth of the rows: so it walks along an index, where it would sort them all on disk before the first.
 select
-    :columns(payloads, not stored)
+    :columns
 from execlog.strategy_execution_log
 where strategy_id is distinct from ''
     and strategy_id = $1::text  -- if strategy_id

@@ -26,7 +26,7 @@ _LEXEME = re.compile(
 _COMMENTS = re.compile(r"\A(?:--[^\n]*\n\s*)*")
 _COLON = r"(?<![:\w]):(?=[\w$])|(?<=\\):"
 _READ_BY_TOOLS = re.compile(rf"%|{_COLON}")
-_TAG = "$execlog$"  # no name of a schema holds one like it: see `arguments.schema`
+_TAG = "$execlog$"  # no name of a schema holds one like it: see `validation.schema`
 
 
 def statements(script: str) -> list[str]:

@@ -12,9 +12,10 @@ import typer
 from execlog.cli.forms import print_text
 from execlog.cli.options import Dsn, Schema, moment
 from execlog.cli.server import SECONDS, connected
+from execlog.db import validation
 from execlog.db.executor import Store
 from execlog.db.sqltext import SCHEMA
-from execlog.db.statements import Parameter, Query, Statement
+from execlog.db.statements import Parameter, Query, Shape, Statement
 from execlog.display.format import shown
 from execlog.display.tables import Column, print_table
 from execlog.repository import statements
@@ -56,7 +57,7 @@ def sql(
 
     Example: execlog sql count_by_status --explain --analyze strategy_id=loyalty since=1d
     """
-    known = statements(schema)
+    known = statements(validation.schema(schema))
     if name is None:
         rows = [(found.name, found.question) for found in known.values()]
         print_table([Column("name"), Column("question")], rows)
@@ -68,13 +69,13 @@ def sql(
         if not parameters:
             print_text(statement.text)
         else:
-            print_text(_query(statement, parameters, is_complete=False).sql)
+            print_text(_shape(statement, *_given(statement, parameters)).sql)
         return
     if statement.is_copy:
         raise typer.BadParameter(f"{name} is a COPY, which has no plan", param_hint="NAME")
     if analyze and statement.writes:
         raise typer.BadParameter(f"{name} would store rows, or change them", param_hint="--analyze")
-    query = _query(statement, parameters or [], is_complete=True)
+    query = _query(statement, *_given(statement, parameters or []))
     for line in asyncio.run(_plan(dsn, query, analyze)):
         print(shown(line))
 
@@ -84,33 +85,44 @@ async def _plan(dsn: str | None, query: Query, analyze: bool) -> list[str]:
         return await Store(pool, SECONDS).explain(query, analyze=analyze)
 
 
-def _query(statement: Statement, given: Sequence[str], *, is_complete: bool) -> Query:
-    """The statement for what is given. Raises typer.BadParameter, which says what it takes."""
+def _given(statement: Statement, given: Sequence[str]) -> tuple[list[str], dict[str, object]]:
+    """The switches and the values. Raises typer.BadParameter, which says what it takes."""
     texts = dict(text.partition("=")[::2] for text in given if "=" in text)
     switches = [text for text in given if "=" not in text]
-    unknown = texts.keys() - {parameter.name for parameter in statement.parameters}
-    unknown |= set(switches) - statement.switches
-    needed = [one for one in statement.parameters if one.name not in texts and not one.nullable]
-    if unknown or (needed and is_complete):
-        takes = [
-            f"{one.name} ({one.type}{', may be left out' if one.nullable else ''})"
-            for one in statement.parameters
-        ] + sorted(statement.switches)
-        wrong = (
-            f"no parameter {', '.join(sorted(unknown))}" if unknown else "parameters are missing"
-        )
-        problem = f"{wrong}: {statement.name} takes {', '.join(takes) or 'none'}"
-        raise typer.BadParameter(problem, param_hint="PARAMETER")
-    values = {one.name: _value(one, texts.get(one.name)) for one in statement.parameters}
+    parameters = {one.name: one for one in statement.parameters}
+    if unknown := {*(texts.keys() - parameters), *(set(switches) - statement.switches)}:
+        raise _wrong(statement, f"no parameter {', '.join(sorted(unknown))}")
+    return switches, {name: _value(parameters[name], text) for name, text in texts.items()}
+
+
+def _shape(statement: Statement, switches: Sequence[str], values: Mapping[str, object]) -> Shape:
     try:
-        return statement.query(*switches, **values)
+        return statement.shape(frozenset(switches) | (statement.filters & values.keys()))
     except TypeError as error:
         raise typer.BadParameter(str(error), param_hint="PARAMETER") from None
 
 
-def _value(parameter: Parameter, text: str | None) -> object:
-    if text is None:
-        return None
+def _query(statement: Statement, switches: Sequence[str], values: Mapping[str, object]) -> Query:
+    """Raises typer.BadParameter, which says what is missing."""
+    nothing = {one.name: None for one in statement.parameters if one.nullable}
+    if any(one.name not in values and not one.nullable for one in statement.parameters):
+        raise _wrong(statement, "parameters are missing")
+    try:
+        return statement.query(*switches, **{**nothing, **values})
+    except TypeError as error:
+        raise typer.BadParameter(str(error), param_hint="PARAMETER") from None
+
+
+def _wrong(statement: Statement, problem: str) -> typer.BadParameter:
+    takes = [
+        f"{one.name} ({one.type}{', may be left out' if one.nullable else ''})"
+        for one in statement.parameters
+    ]
+    known = ", ".join([*takes, *sorted(statement.switches)]) or "none"
+    return typer.BadParameter(f"{problem}: {statement.name} takes {known}", param_hint="PARAMETER")
+
+
+def _value(parameter: Parameter, text: str) -> object:
     try:
         return _PARSERS.get(parameter.type, str)(text)
     except (ValueError, KeyError):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 __all__ = ["NUMBER", "Header", "Line", "Parameter", "columns_of", "read_file"]
 
-NUMBER = re.compile(r"\$(\d+)")
+NUMBER = re.compile(r"\$([0-9]+)")
 """How a line uses a parameter."""
 
 _PARAMETER = re.compile(r"-- \$(\d+) (\w+) ([a-z ]+?(?:\[\])?)(\?(?: always)?)?")
@@ -23,10 +23,8 @@ _MARK = re.compile(r" +-- if ((?:not )?\w+(?:, (?:not )?\w+)*)$")
 _ODD_MARK = re.compile(r"--\s*if\b")
 _INCLUDE = re.compile(r"( *):([a-z_]+)(?:\((.*)\))?(,?)")
 _ARGUMENT = re.compile(r"\$(\d+)|((?:not )?)([a-z_]+)")
-_PIECE = re.compile(r"""'(?:[^']|'')*'|--.*|(?<![:\w]):([a-z_]+)\b""")
+_PIECE = re.compile(r"""'(?:[^']|'')*'|--.*|(?<![:\w]):(\w+)""")
 _TEXT = re.compile(r"'(?:[^']|'')*'")
-# What may follow a condition that may be left out: it ends where its line ends.
-_AFTER_CONDITION = re.compile(r"\s*(?:$|and |\)|--|union|group by|order by|limit|offset)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +109,11 @@ def read_file(
         switches = own.switches | around.switches
         header = replace(own, parameters=around.parameters, switches=switches)
     lines: list[Line] = []
-    for number, text in enumerate(body):
+    for text in body:
         line = _marked(text)
         if ";" in line.text:
             raise ValueError("holds a semicolon; one statement a file, without its end")
-        _check(line, header, body[number + 1] if number + 1 < len(body) else "")
+        _check(line, header)
         found = _INCLUDE.fullmatch(line.text)
         if found:
             lines += _included(found, line, header, files, (*within, name))
@@ -196,40 +194,18 @@ def _marked(text: str) -> Line:
     return line
 
 
-def _check(line: Line, header: Header, following: str) -> None:
-    """A filter must be on a line of its own, and that line must be marked with it."""
+def _check(line: Line, header: Header) -> None:
+    """A line is marked with what the header names."""
     filters = {one.name for one in header.parameters if one.is_filter}
-    required = {one.name for one in header.parameters if not one.is_filter}
-    text = line.text.strip()
     if odd := (line.wanted | line.unwanted) - filters - header.switches:
-        what = "may not be left out" if odd & required else "is in no line of its header"
+        is_known = header.place(min(odd)) is not None
+        what = "may not be left out" if is_known else "is in no line of its header"
         raise ValueError(f"is marked with {min(odd)}, which {what}")
-    if _INCLUDE.fullmatch(line.text):
-        if line.wanted & filters:
-            raise ValueError(f"marks {text} with a filter, which is for a condition")
-        return
-    for number in line.numbers():
-        if number > len(header.parameters):
-            raise ValueError("uses other parameters than its header names")
-        one = header.parameters[number - 1]
-        if one.is_filter and one.name not in line.wanted:
-            raise ValueError(f"uses ${number} ({one.name}, which may be left out) without a mark")
-    for name in line.wanted & filters:
-        if header.place(name) not in line.numbers():
-            raise ValueError(f"marks a line with {name} that does not use it: {text}")
-        if not _is_condition(text) or not _AFTER_CONDITION.match(following):
-            raise ValueError(f"marks with {name} what is no whole condition: {text}")
-
-
-def _is_condition(text: str) -> bool:
-    """Whether a line is `and ...` with all of its brackets and quotes."""
-    without = _TEXT.sub("", text)
-    depth = 0
-    for character in without:
-        depth += (character == "(") - (character == ")")
-        if depth < 0:
-            return False
-    return text.startswith("and ") and depth == 0 and "'" not in without and '"' not in without
+    if line.wanted & filters and _INCLUDE.fullmatch(line.text):
+        text = line.text.strip()
+        raise ValueError(f"marks {text} with a filter, which is for a condition")
+    if max(line.numbers(), default=0) > len(header.parameters):
+        raise ValueError("uses other parameters than its header names")
 
 
 def _expanded(text: str, files: Mapping[str, Path]) -> str:
@@ -242,11 +218,23 @@ def _expanded(text: str, files: Mapping[str, Path]) -> str:
         if name not in files:
             raise ValueError(f"includes {name}.sql, which is missing")
         header, body = _read(files[name])
-        if len(body) != 1 or header.parameters or header.switches or _marked(body[0]).wanted:
+        if len(body) != 1 or not header.lines or not _is_expression(body[0]):
             raise ValueError(f"includes {name}.sql within a line, which is no plain expression")
         return _expanded(body[0], {key: path for key, path in files.items() if key != name})
 
     return _PIECE.sub(piece, text)
+
+
+def _is_expression(text: str) -> bool:
+    """Whether a text is one pair of brackets with all that is in it, and uses no parameter."""
+    bare = _TEXT.sub("", text)
+    depth, ends = 0, []
+    for place, character in enumerate(bare):
+        depth += (character == "(") - (character == ")")
+        if depth == 0:
+            ends.append(place)
+    odd = any(part in bare for part in ("--", "/*", "$", ";", "'", '"'))
+    return bare.startswith("(") and ends == [len(bare) - 1] and not odd
 
 
 def _included(
@@ -268,7 +256,7 @@ def _included(
         raise ValueError(f"includes {name}.sql, which {error}") from None
     places, known, on = _arguments(name, given, header, inner)
     names = {
-        one.name: header.parameters[place - 1]
+        one.name: header.parameters[place - 1] if place else None
         for one, place in zip(inner.parameters, places, strict=True)
     }
 
@@ -277,9 +265,10 @@ def _included(
         kept = set()
         for mark in marks:
             if mark in names:
-                if names[mark].is_filter:
-                    kept.add(names[mark].name)
-                elif not wanted:
+                outer = names[mark]
+                if outer is not None and outer.is_filter:
+                    kept.add(outer.name)
+                elif (outer is not None) is not wanted:
                     return None
             elif mark in known:
                 kept.add(mark)
@@ -294,10 +283,14 @@ def _included(
         if wanted is None or unwanted is None:
             continue
         text = NUMBER.sub(lambda found: f"${places[int(found[1]) - 1]}", line.text)
+        if (wanted | around.wanted) & (unwanted | around.unwanted):
+            raise ValueError(f"includes {name}.sql, of which a line would never be sent")
         answer.append(
             Line(indent + text if text else "", wanted | around.wanted, unwanted | around.unwanted)
         )
     if comma:
+        if not answer:
+            raise ValueError(f"includes {name}.sql before a comma, and nothing of it is left")
         if answer[-1].wanted | answer[-1].unwanted != around.wanted | around.unwanted:
             raise ValueError(f"includes {name}.sql before a comma, and its end may be left out")
         answer[-1] = replace(answer[-1], text=answer[-1].text + ",")
@@ -316,6 +309,8 @@ def _arguments(
             raise ValueError(f"includes {name}.sql with {text}, which is no parameter or switch")
         if found[1]:
             places.append(int(found[1]))
+        elif found[3] in said:
+            raise ValueError(f"includes {name}.sql, and says its switch {found[3]} twice")
         else:
             said[found[3]] = not found[2]
     if not places:
@@ -323,6 +318,8 @@ def _arguments(
     if len(places) != len(inner.parameters):
         raise ValueError(f"includes {name}.sql with {len(places)} parameters")
     for place, wanted in zip(places, inner.parameters, strict=True):
+        if place == 0 and wanted.is_filter:
+            continue  # it is never given here
         one = header.parameters[place - 1] if 0 < place <= len(header.parameters) else None
         fits = one is not None and one.type == wanted.type
         if one is None or not fits or (one.nullable and not wanted.nullable):
@@ -332,6 +329,4 @@ def _arguments(
     if odd := said.keys() - inner.switches:
         raise ValueError(f"includes {name}.sql, which has no switch {min(odd)}")
     known = inner.switches & header.switches - said.keys()
-    if silent := inner.switches - header.switches - said.keys():
-        raise ValueError(f"includes {name}.sql, and says nothing of its switch {min(silent)}")
     return places, known, frozenset(switch for switch, is_on in said.items() if is_on)

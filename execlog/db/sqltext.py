@@ -46,7 +46,7 @@ def filled(sql: str, schema: str, words: Mapping[str, str] | None = None) -> str
 
     Args:
         sql: The text of a file.
-        schema: The name of the schema; any name that `arguments.schema` lets through.
+        schema: The name of the schema; any name that `validation.schema` lets through.
         words: What stands for `:"word"`, `:'word'` and `:word`; the last as it is.
 
     Raises:

@@ -31,12 +31,14 @@ The header is sent too, so that `pg_stat_activity` says what runs there.
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from execlog.db.conditions import check
 from execlog.db.sqlfile import NUMBER, Header, Line, Parameter, columns_of, read_file
 from execlog.db.sqltext import SCHEMA, filled
 from execlog.errors import QueryFileError
@@ -78,9 +80,6 @@ class Statement:
     columns: str
     _header: Header
     _lines: tuple[Line, ...]
-    _shapes: dict[frozenset[str], Shape] = field(
-        default_factory=dict, init=False, compare=False, repr=False
-    )
 
     @property
     def question(self) -> str:
@@ -156,15 +155,18 @@ class Statement:
                 must be named even then, since without it the rows of all tenants are read.
 
         Raises:
-            TypeError: A parameter or switch is missing, unknown, or would not be used.
+            TypeError: A parameter or switch is missing, unknown, or would not be used; or a
+                parameter that may not be NULL is None.
         """
         filters = self.filters
         known = {one.name for one in self.parameters}
         if values.keys() - known or set(switches) - self.switches:
             odd = sorted({*(values.keys() - known), *(set(switches) - self.switches)})
             raise TypeError(f"{self.name} has no {', '.join(odd)}")
-        needed = known - filters | (known & {_REALMS})
-        if missing := needed - values.keys():
+        missing = {one.name for one in self.parameters if not one.nullable}
+        missing -= {name for name, value in values.items() if value is not None}
+        missing |= (known - filters | known & {_REALMS}) - values.keys()
+        if missing:
             raise TypeError(f"{self.name} is told nothing of {', '.join(sorted(missing))}")
         given = {name for name in filters if values.get(name) is not None}
         shape = self.shape(frozenset(switches) | given)
@@ -178,18 +180,23 @@ class Statement:
         Raises:
             TypeError: A filter of these is in no line that is sent.
         """
-        found = self._shapes.get(chosen)
-        if found is None:
-            if len(self._shapes) >= _MOST_SHAPES:
-                self._shapes.pop(next(iter(self._shapes)))
-            found = self._shapes[chosen] = self._shape(chosen)
-        return found
+        return self._shapes(chosen)
+
+    @functools.cached_property
+    def _shapes(self) -> Callable[[frozenset[str]], Shape]:
+        return functools.lru_cache(_MOST_SHAPES)(self._shape)
 
     def _shape(self, chosen: frozenset[str]) -> Shape:
+        given = self.filters & chosen
         lines = [line.text for line in self._lines if line.is_sent(chosen)]
         used = sorted({int(number) for line in lines for number in NUMBER.findall(line)})
         parameters = tuple(self.parameters[number - 1] for number in used)
-        if unused := (self.filters & chosen) - {one.name for one in parameters}:
+        unused = given - {one.name for one in parameters}
+        for line in self._lines:
+            filters = line.wanted & self.filters
+            if filters & given and filters - given:  # half of a cursor would be no cursor
+                unused |= filters & given
+        if unused:
             raise TypeError(f"{self.name} does not use {', '.join(sorted(unused))} in this shape")
         numbers = {str(old): str(new) for new, old in enumerate(used, 1)}
         header = _numbered(self._header.lines, numbers)
@@ -214,6 +221,7 @@ def load_statements(
     parts = {path.stem: path for path in sorted((folder / "part").glob("*.sql"))}
     expected = set(methods)
     faults = [f"{name}.sql: missing" for name in sorted(expected - files.keys())]
+    faults += [f"part/{name}.sql: has a namesake" for name in sorted(files.keys() & parts.keys())]
     statements = {}
     for stem, path in files.items():
         if stem not in expected:
@@ -233,6 +241,7 @@ def _load(name: str, files: Mapping[str, Path], schema: str) -> Statement:
     header, lines = read_file(name, files)
     if missing := {"Columns", "Index"} - header.fields.keys():
         raise ValueError(f"has no line {' and no line '.join(sorted(missing))} in its header")
+    check(lines, header.parameters)
     return Statement(name, schema, columns_of(header, files), header, tuple(lines))
 
 

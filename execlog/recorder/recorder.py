@@ -3,9 +3,9 @@
     async with execlog.ExecutionRecorder(dsn) as recorder:
         recorder.record(strategy_id="loyalty", strategy_version=3, ..., status="ok", ...)
 
-From there the data flows one way: `encoding` turns the arguments into a line of COPY text,
-`buffer` holds the lines and the account, `delivery` stores them in batches through a `link`, and
-`background` keeps that going in an event loop.
+From there the data flows one way: `encoder` turns the arguments into a line of COPY text, `buffer`
+holds the lines and the account, `flusher` stores them in batches through a `connection`, and
+`lifecycle` keeps that going in an event loop.
 """
 
 from __future__ import annotations

@@ -185,14 +185,14 @@ class Cards(Questions):
                 for strategy in strategies.values()
                 for card in await self._cards("metrics", {"strategy_id": strategy}, scope, given)
             ]
-        query = self._statements[name].query("percentiles", **strategies, **scope)
+        query = self._statements[name].query(**strategies, **scope)
         found = await self._fetch_timely(query, budget=budget, deadline=deadline)
         samples: list[DurationPercentiles | None] = [None] * len(strategies)
         if found is None:
             found, samples = [], []
             for strategy in strategies.values():
                 own = {"strategy_id": strategy, **scope}
-                card = self._statements["metrics"].query(**own)
+                card = self._statements["metrics"].query("sampled", **own)
                 found += await self._store.fetch(card, deadline=deadline)
                 samples.append(await self._sample_percentiles(FRACTIONS, deadline, **own))
         window = scope["since"], scope["until"]

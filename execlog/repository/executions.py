@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncGenerator, Collection
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from execlog.db import validation
@@ -16,7 +17,7 @@ from execlog.repository.questions import Questions
 __all__ = ["LARGEST_PAGE", "Executions"]
 
 LARGEST_PAGE = 200
-"""Rows of a page at most; the limit within `sql/list_newest.sql` and `sql/list_executions.sql`."""
+"""Rows of a page at most; the limit within `sql/part/newest_rows.sql` and `execution_keys.sql`."""
 
 # What a status that stands for several is, in the words of `sql/list_executions.sql`.
 _STATUSES: dict[str | None, list[str]] = {
@@ -74,7 +75,8 @@ class Executions(Questions):
             QueryRejected: The server refuses.
         """
         wanted = validation.optional_text("status", status)
-        return await self._newest(
+        return await self._listed(
+            "list_for_strategy",
             *(["failed"] if wanted not in (None, "ok") else []),
             strategy_id=validation.name("strategy_id", strategy_id),
             status=wanted,
@@ -103,8 +105,10 @@ class Executions(Questions):
             QueryRejected: The server refuses.
         """
         wanted = validation.optional_text("status", status)
-        return await self._newest(
-            "of_all" if wanted in (None, "ok") else "failed_of_all",
+        return await self._listed(
+            "list_newest",
+            *self._spread,
+            *(["failed_of_all"] if wanted not in (None, "ok") else []),
             status=wanted,
             limit=limit,
             before=before,
@@ -176,7 +180,7 @@ class Executions(Questions):
             "list_executions",
             *switches,
             *_following(before, scope["since"], scope["until"]),
-            *_payloads(payloads),
+            *_bare(payloads),
             **scope,
             realm_ids=validation.texts("realm_id", realm_id),
             status=wanted if wanted == "ok" or wanted not in _STATUSES else None,
@@ -220,8 +224,10 @@ class Executions(Questions):
         realms = validation.texts("realm_id", realm_id)
         begin, end = validation.window(since, until)
         of_one = realms is not None and len(realms) < 2 and not self._spread
-        return await self._newest(
-            "failed_of_all",
+        return await self._listed(
+            "list_failures",
+            *self._spread,
+            *_bare(payloads),
             *(["of_one_realm"] if of_one else []),
             realm_ids=realms,
             strategy_ids=validation.texts("strategy_id", strategy_id),
@@ -229,7 +235,6 @@ class Executions(Questions):
             until=end,
             limit=limit,
             before=before,
-            payloads=payloads,
         )
 
     async def stream(
@@ -264,26 +269,13 @@ class Executions(Questions):
             async for record in records:
                 yield self._row(record)
 
-    async def _newest(
-        self,
-        *switches: str,
-        limit: object,
-        before: object,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        realm_ids: list[str] | None = None,
-        payloads: object = True,
-        **filters: object,
+    async def _listed(
+        self, name: str, *switches: str, limit: object, before: object, **filters: Any
     ) -> list[StrategyExecutionLog]:
         found = await self._fetch(
-            "list_newest",
+            name,
             *switches,
-            *_following(before, since, until),
-            *_payloads(payloads),
-            *self._spread,
-            realm_ids=realm_ids,
-            since=since,
-            until=until,
+            *_following(before, filters.get("since"), filters.get("until")),
             **filters,
             **_cursor(before),
             limit=validation.limit(limit, LARGEST_PAGE),
@@ -291,8 +283,8 @@ class Executions(Questions):
         return await sliced(map(self._row, found))
 
 
-def _payloads(payloads: object) -> list[str]:
-    return ["payloads"] if validation.flag("payloads", payloads) else []
+def _bare(payloads: object) -> list[str]:
+    return [] if validation.flag("payloads", payloads) else ["bare"]
 
 
 def _cursor(before: object) -> dict[str, object]:

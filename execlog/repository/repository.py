@@ -1,7 +1,5 @@
 """The repository: a method is one hand-written statement and one round trip.
 
-The statement is `sql/<method>.sql`, or that of another method in a shape of its own.
-
 Every method checks its arguments before anything is sent and raises from one tree (`errors.py`):
 
 - `InvalidArgument`: an argument is wrong; nothing was sent.
@@ -15,7 +13,6 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -37,9 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Reads", "StrategyExecutionLogRepository", "patient", "statements"]
 
-# The methods that ask another's statement.
 _SPREAD = {"rank_rows"}  # what is asked of a cluster in another's place
-_SHARED = {"list_failures": "list_newest", "list_for_strategy": "list_newest"}
 
 
 class Reads(Executions, Aggregates, Cards, Rankings, LogState):
@@ -115,5 +110,4 @@ def statements(schema: str = SCHEMA) -> Mapping[str, Statement]:
         if inspect.iscoroutinefunction(member) or inspect.isasyncgenfunction(member)
         if not name.startswith("_")
     }
-    found = load_statements(folder("sql"), methods - _SHARED.keys() | _SPREAD, schema)
-    return {**found, **{name: replace(found[file], name=name) for name, file in _SHARED.items()}}
+    return load_statements(folder("sql"), methods | _SPREAD, schema)

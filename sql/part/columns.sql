@@ -1,6 +1,6 @@
 -- The columns of an execution, in the order of the table and the model.
 -- switch stored
--- switch payloads
+-- switch bare
 --
 -- As they are stored, or as they are answered: as text the trace crosses the wire untouched by a json codec
 -- of the pool.
@@ -20,8 +20,8 @@ case_name,
 duration_ms,
 nodes_executed,
 trace,  -- if stored
-trace::text as trace,  -- if payloads, not stored
-null::text as trace,  -- if not payloads, not stored
+trace::text as trace,  -- if not stored, not bare
+null::text as trace,  -- if not stored, bare
 sampled,
 sample_rate,
 parent_strategy_id,

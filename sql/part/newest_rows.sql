@@ -5,7 +5,7 @@ select
 from execlog.strategy_execution_log
 where true
     and strategy_id = $2::text  -- if strategy_id
-    and strategy_id is distinct from ''  -- if of_all
+    and strategy_id is distinct from ''  -- if of_all, not failed_of_all
     and strategy_id = any($3::text[])  -- if strategy_ids
     and realm_id = any($1::text[])  -- if realm_ids
     and status <> 'ok'  -- if failed

@@ -150,12 +150,8 @@ async def report_cards(
 async def report_realm(report: Report, pool: Pool, end: datetime, rounds: int) -> None:
     repository = StrategyExecutionLogRepository(pool, timeout=600)
     hour: dict[str, Any] = {"since": end - timedelta(hours=1), "until": end}
-    listing = statements()["list_failures"].query(
-        "failed_of_all", "of_one_realm", "payloads", realm_ids=["many"], limit=50
-    )
-    of_all = statements()["list_failures"].query(
-        "failed_of_all", "payloads", realm_ids=None, limit=50
-    )
+    listing = statements()["list_failures"].query("of_one_realm", realm_ids=["many"], limit=50)
+    of_all = statements()["list_failures"].query(realm_ids=None, limit=50)
     sides: dict[str, Work] = {
         "rank": lambda: repository.rank_strategies(realm_id="many", **hour),
         "bare rank": lambda: pool.fetch(

@@ -158,7 +158,7 @@ async def explained(
 ) -> tuple[set[str], float, float]:
     """The partitions that a card reads, and milliseconds of planning and of doing."""
     scope = {"strategy_id": name, "since": since, "until": until, "realm_ids": None}
-    query = statements()["metrics"].query("percentiles", **scope)
+    query = statements()["metrics"].query(**scope)
     explain = f"explain (analyze, timing off, format json) {query.sql}"
     found = await pool.fetchval(explain, *query.values)
     [plan] = json.loads(found)

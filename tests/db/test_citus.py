@@ -234,8 +234,8 @@ async def test_of_all_strategies_only_answers_leave_a_machine(
     listed = {"limit": 5, "realm_ids": realms}
     ranked = {"by": "p99", "limit": 5, "since": T0 - 20 * DAY}
     asked = {
-        "newest": known["list_newest"].query("of_all", "spread", limit=5, realm_ids=None),
-        "failures": known["list_newest"].query("failed_of_all", "spread", **listed),
+        "newest": known["list_newest"].query("spread", limit=5),
+        "failures": known["list_failures"].query("spread", **listed),
         "ranking": known["rank_rows"].query(**ranked, realm_ids=realms),
     }
     for name, query in asked.items():

@@ -357,7 +357,7 @@ def test_check_of_what_did_not_run(dsn: str) -> None:
         (("sql", "insert_missing", "--analyze", "rows=[]"), "would store rows"),
         (("sql", "erase", "--analyze"), "would store rows, or change them"),
         (("sql", "get", "id=7"), "'7' is no uuid"),
-        (("sql", "metrics", "percentile"), "no parameter percentile: metrics takes"),
+        (("sql", "metrics", "sample"), "no parameter sample: metrics takes"),
         (
             ("sql", "list_newest", "before_id=00000000-0000-0000-0000-000000000000"),
             "does not use before_id",
@@ -460,7 +460,7 @@ async def test_the_shell_completes_strategies(
 
 
 def test_the_statements() -> None:
-    assert "list_failures\tThe newest executions, or the newest failures" in run("sql").stdout
+    assert "list_failures\tThe newest failed runs" in run("sql").stdout
     assert run("sql", "metrics").stdout.startswith("-- The card of one strategy")
     whole = run("sql", "count_by_status").stdout
     assert "and created_at >= $2::timestamptz  -- if since" in whole

@@ -751,9 +751,9 @@ async def test_four_hundred_partitions(dsn: str) -> None:
         asked = [
             known["count_by_status"].query(**window),
             known["duration_and_nodes_summary"].query(**window),
-            known["metrics"].query("percentiles", **window, **realms),
+            known["metrics"].query(**window, **realms),
             known["timeseries"].query(**window, **realms, **hours),
-            known["list_executions"].query("payloads", **window, **realms, limit=50),
+            known["list_executions"].query(**window, **realms, limit=50),
             known["report"].query(**window, **realms, **hours, **earlier),
         ]
         async with pool.acquire() as connection:

@@ -727,9 +727,8 @@ async def test_only_rollups_and_ragged_ends_are_read(pool: Pool) -> None:
         "activity": (first | hours, 2 * 2 * 31, 2),
     }
     for name, (values, ends, strategies) in given.items():
-        switches = ["percentiles"] if name == "metrics" else []
         window = {"since": since, "until": until, "realm_ids": None}
-        query = statements()[name].query(*switches, **values, **window)
+        query = statements()[name].query(**values, **window)
         read = await plan_of(pool, query)
         rows = sum(number for table, number in read if table.startswith("strategy_"))
         rolled = sum(number for table, number in read if table == "rollup")

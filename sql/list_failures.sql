@@ -1,0 +1,16 @@
+-- The newest failed runs of all strategies and realms, or of some, a page at a time.
+-- $1 realm_ids text[]?
+-- $2 strategy_ids text[]?
+-- $3 since timestamptz?
+-- $4 until timestamptz?
+-- $5 limit bigint
+-- $6 before_created_at timestamptz?
+-- $7 before_id uuid?
+-- $8 before_undated_id uuid?
+-- switch of_one_realm
+-- switch undated_follow
+-- switch spread
+-- switch bare
+-- Columns: StrategyExecutionLog
+-- Index: strategy_execution_log_newest_failures, strategy_execution_log_realm_failures
+:newest(failed_of_all)

@@ -1,0 +1,42 @@
+-- A page of executions, newest first, as the lists ask for it.
+-- $1 realm_ids text[]?
+-- $2 strategy_id text?
+-- $3 strategy_ids text[]?
+-- $4 status text?
+-- $5 since timestamptz?
+-- $6 until timestamptz?
+-- $7 before_created_at timestamptz?
+-- $8 before_id uuid?
+-- $9 before_undated_id uuid?
+-- $10 limit bigint
+-- switch of_all
+-- switch failed
+-- switch failed_of_all
+-- switch of_one_realm
+-- switch undated_follow
+-- switch spread
+-- switch bare
+--
+-- Each shape is a walk along one index: by time for all, and of one strategy; failures have indexes of
+-- their own, of a strategy, of all and of a realm. The switches say what the planner must read to take it.
+-- Rows without a time come after all others. They follow a cursor with a time as a list of their own, since
+-- no condition of an index finds both; a page that begins among them has a cursor without a time.
+-- The limit of 200, the largest page, lets the planner see that a page is cheap whatever the limit is:
+-- then one plan serves all calls, and none is planned again. On a cluster (spread) a limit within would have
+-- each machine asked twice.
+-- One realm is looked for as a list, and ordered by it too: then no other index has that order, and the
+-- planner, which may not know how few failures it has, does not look for it among those of all. There the
+-- limit is the page's: rows in another order are all read before the first is answered.
+select
+    :columns
+from (
+    (
+        :newest_rows
+    )
+    union all  -- if undated_follow
+    (  -- if undated_follow
+        :newest_rows(undated)  -- if undated_follow
+    )  -- if undated_follow
+) as candidate
+order by created_at desc nulls last, id desc
+limit $10::bigint
