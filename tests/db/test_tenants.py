@@ -24,6 +24,7 @@ from tests.rows import row
 from tests.types import Pool
 
 __all__ = ["prefix", "roles"]
+pytestmark = pytest.mark.long
 
 TENANT = "acme"
 ONLY = "only acme"
