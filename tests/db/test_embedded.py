@@ -109,6 +109,7 @@ def test_two_at_once(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert one.dsn != two.dsn
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_holder_that_is_killed(temporary: Path, how: signal.Signals) -> None:
     holder = hold(temporary, "time.sleep(60)")

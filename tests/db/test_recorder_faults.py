@@ -32,6 +32,7 @@ from tests.rows import fields
 from tests.types import Connection, Pool
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture
@@ -57,7 +58,6 @@ async def test_a_server_that_is_killed_and_started_again(server: Outage) -> None
     await assert_sum(server.dsn, stats)
 
 
-@pytest.mark.long
 async def test_every_backend_terminated_again_and_again(dsn: str) -> None:
     killer = await asyncpg.connect(dsn)
     async with ExecutionRecorder(dsn) as recorder:
