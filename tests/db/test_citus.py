@@ -208,6 +208,11 @@ async def test_one_strategy_is_one_shard(pool: Pool, log: Log, schema: str) -> N
         "limit": 5,
         "bucket": DAY,
         "buckets": 1,
+        "width_us": 60_000_000,
+        "since_before": T0 - 2 * DAY,
+        "until_before": T0 - DAY,
+        "width_us_before": 60_000_000,
+        "buckets_before": 1,
     }
     single = 0
     for name, statement in statements(schema).items():
