@@ -14,6 +14,7 @@ from execlog.cli.forms import print_model
 from execlog.cli.options import Dsn, Json, Output, OutputOption, Schema, Spreadsheet, Utc, form
 from execlog.cli.server import ask
 from execlog.db.sqltext import SCHEMA
+from execlog.display.columns import others
 from execlog.display.format import local, milliseconds, number, shown
 from execlog.display.tables import status_text, stdout
 from execlog.display.trace_tree import Node, nodes
@@ -67,11 +68,12 @@ def _print(one: StrategyExecutionLog, utc: bool) -> None:
         ("took", f"{milliseconds(one.duration_ms)}, {number(one.nodes_executed)} nodes"),
         ("sampled", f"at a rate of {one.sample_rate:g}" if one.sample_rate < 1 else ""),
         ("extends", shown(one.parent_strategy_id)),
+        *((name, "" if value is None else shown(str(value))) for name, value in others(one)),
         ("notes", shown(one.notes)),
     ]
     for name, fact in facts:
         if str(fact):
-            console.print(Text.assemble((f"{name:<10}", "bold"), fact))
+            console.print(Text.assemble((f"{name:<9} ", "bold"), fact))
     if one.trace is not None:
         tree = Tree(Text("trace", style="bold"))
         for node in nodes(one.trace):

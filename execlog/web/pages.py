@@ -17,6 +17,7 @@ from starlette.responses import Response
 from execlog.admin.doctor import examined
 from execlog.db import validation
 from execlog.db.slices import finished
+from execlog.display.columns import others
 from execlog.errors import ExeclogError, InvalidArgument
 from execlog.models import StrategyExecutionLog
 from execlog.web import charts, queries
@@ -205,7 +206,8 @@ async def execution(reader: Reader, request: Request) -> Response:
     if found is None or not view.scope.sees(found.strategy_id, found.realm_id):
         raise HTTPException(404, "No execution has this id.")
     trace = await finished(waterfall(trace_of(found), found.duration_ms))
-    return await render("execution.html", view, missing=[], one=found, trace=trace)
+    shown = {"one": found, "others": others(found), "trace": trace}
+    return await render("execution.html", view, missing=[], **shown)
 
 
 async def storage(reader: Reader, request: Request) -> Response:

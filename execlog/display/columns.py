@@ -1,0 +1,28 @@
+"""The columns of an execution that the views of one have a place for; others go by their names."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel
+
+__all__ = ["others"]
+
+_PLACED = frozenset(
+    """
+    id created_at strategy_id strategy_version strategy_type realm_id external_game_id
+    external_task_id external_user_id status error_code points case_name duration_ms
+    nodes_executed trace sampled sample_rate parent_strategy_id notes
+    """.split()
+)
+
+
+def others(one: BaseModel) -> list[tuple[str, object]]:
+    """The columns that have no place of their own, by their names. Never raises.
+
+    Args:
+        one: An execution.
+    """
+    return [
+        (name.replace("_", " "), getattr(one, name))
+        for name, field in type(one).model_fields.items()
+        if name not in _PLACED and not field.exclude
+    ]
