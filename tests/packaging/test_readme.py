@@ -294,8 +294,11 @@ def test_every_statement_is_in_the_runbook() -> None:
 
 def test_every_file_and_module_that_is_named_is_there() -> None:
     root = Path(__file__).parents[2]
-    paths = set(re.findall(r"\]\(([\w/.]+)\)", README))
-    assert [path for path in paths if not (root / path).exists()] == []
+    documents = [root / "README.md", *root.glob("[a-z]*/**/*.md")]
+    assert len(documents) > 1
+    for document in documents:
+        paths = set(re.findall(r"\]\(([\w/.]+)[)#]", document.read_text()))
+        assert [path for path in paths if not (document.parent / path).exists()] == []
     modules = set(re.findall(r"python -m (tests[\w.]*)", README))
     assert len(modules) > 5
     for module in modules:
