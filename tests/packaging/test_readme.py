@@ -35,7 +35,7 @@ from execlog.repository import statements
 from tests.command import COMMAND
 from tests.databases import TABLE
 from tests.db.test_roles import prefix
-from tests.readme import README, block, blocks, commands
+from tests.readme import DOCUMENTS, README, TEXT, block, blocks, commands
 from tests.rows import fields, row
 from tests.types import Pool
 
@@ -74,7 +74,7 @@ def test_each_block_of_python_is_run() -> None:
     for marker, where in PYTHON.items():
         assert block(marker) in python
         assert where == "here" or Path(__file__).with_name(where).exists()
-    assert {one.language for one in blocks()} == {"python", "sh", ""}
+    assert {one.language for one in blocks()} == {"python", "sh", "sql", ""}
 
 
 def test_the_first_example_runs() -> None:
@@ -197,7 +197,7 @@ async def test_a_recorder_that_maintains(scope: dict[str, Any]) -> None:
 
 async def test_what_stands_between_the_blocks(scope: dict[str, Any]) -> None:
     """Calls of Python, and statements for Postgres, whose dots stand for what one likes."""
-    text = re.sub(r"```.+?```", "", README, flags=re.DOTALL)
+    text = re.sub(r"```.+?```", "", TEXT, flags=re.DOTALL)
     calls = re.findall(r"`((?:await |asyncpg\.create_pool|execlog\.dump)[^`]+)`", text)
     assert len(calls) >= 6
     for call in calls:
@@ -285,21 +285,37 @@ async def test_the_command_that_goes_on(filled: str) -> None:
             await process.wait()
 
 
-def test_every_statement_is_in_the_runbook() -> None:
-    linked = set(re.findall(r"\(sql/(\w+)\.sql\)", README))
+def test_every_statement_is_among_the_questions() -> None:
+    questions = (folder("sql") / "README.md").read_text()
+    linked = set(re.findall(r"\]\((\w+)\.sql\)", questions))
     assert linked == {path.stem for path in folder("sql").glob("*.sql")}
     asked = {name for name in statements() if hasattr(execlog.StrategyExecutionLogRepository, name)}
-    assert asked <= set(re.findall(r"`(\w+)`", README))
+    assert asked <= set(re.findall(r"`(\w+)`", questions))
+
+
+def test_the_readme_ends() -> None:
+    assert README.count("\n") <= 200
+
+
+def anchors(text: str) -> set[str]:
+    """What may stand behind a # in a link."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"```.+?```", "", text, flags=re.DOTALL), re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_every_file_and_module_that_is_named_is_there() -> None:
     root = Path(__file__).parents[2]
-    documents = [root / "README.md", *root.glob("[a-z]*/**/*.md")]
-    assert len(documents) > 1
-    for document in documents:
-        paths = set(re.findall(r"\]\(([\w/.]+)[)#]", document.read_text()))
-        assert [path for path in paths if not (document.parent / path).exists()] == []
-    modules = set(re.findall(r"python -m (tests[\w.]*)", README))
+    assert len(DOCUMENTS) > 8
+    linked = {root / "README.md"}
+    for document in DOCUMENTS:
+        for path, anchor in re.findall(r"\]\(([\w/.]*)(?:#([\w-]+))?\)", document.read_text()):
+            target = (document.parent / path).resolve() if path else document
+            assert target.exists(), (document.name, path)
+            linked.add(target)
+            if anchor:
+                assert anchor in anchors(target.read_text()), (document.name, anchor)
+    assert set(DOCUMENTS) <= linked
+    modules = set(re.findall(r"python -m (tests[\w.]*)", TEXT))
     assert len(modules) > 5
     for module in modules:
         path = root / module.replace(".", "/")
