@@ -110,7 +110,7 @@ class Caretaker:
             if found["forgettable"]:
                 steps.append(Step("forget", ROLLUP, hours_from or _BEGIN, minutes_from or _BEGIN))
             if moved:
-                # What has left it is in the way of whoever looks for the newest rows.
+                # What has left it slows down those who read the newest rows.
                 steps.append(Step("vacuum", DEFAULT, _BEGIN, _END))
         return Plan(steps, shape, left_in_default(partitions, strays, wish, now))
 
@@ -193,7 +193,7 @@ class Caretaker:
         ]
         if not shape.is_cluster:
             return found
-        # The rows lie elsewhere: here all look empty, and nobody knows when VACUUM was there.
+        # The rows lie elsewhere: here all look empty, and when VACUUM was there is unknown.
         sizes = await citus.sizes(self._lease.session.connection, self._lease.schema)
         return [
             replace(one, bytes=sizes.get(one.name, one.bytes), vacuumed_at=_END) for one in found

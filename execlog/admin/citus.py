@@ -28,7 +28,7 @@ async def distribute(
     """Spreads a migrated log over the machines of a Citus cluster, by `strategy_id`.
 
     What is distributed already stays as it is, so it may be called again. Rows that are there are
-    moved, and nobody can store meanwhile: best done while the log is small.
+    moved, and nothing can be stored meanwhile: best done while the log is small.
 
     Args:
         target: A DSN, a Connection or a Pool, of the coordinator.

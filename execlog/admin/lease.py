@@ -148,7 +148,7 @@ class Lease:
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
-        """What is asked inside the block has no limits, and means nobody else's objects.
+        """What is asked inside the block has no limits, and names the log's own objects.
 
         Raises as the driver does.
         """

@@ -184,7 +184,7 @@ async def maintain(
         retain_minutes: How long rollups of minutes are.
         retain_rollups: How long rollups of hours are.
         lock_timeout: Seconds that a step may hold up others.
-        only_plan: Only answer the steps; change nothing, whoever else is at it.
+        only_plan: Only answer the steps; change nothing, also if another process maintains.
         schema: Where the log is.
 
     Raises:
@@ -221,7 +221,7 @@ async def maintain(
 
 
 async def _maintained(lease: Lease, wanted: Maintenance) -> MaintenanceRun:
-    """Does what is to be done, if nobody else is at it."""
+    """Does what is to be done, unless another process is at it."""
     log = Caretaker(lease)
     try:
         standing = await lease.take()

@@ -46,7 +46,7 @@ class Partition:
         bytes: Of its rows on disk; 0 where nothing was ever stored.
         tuned: Whether autovacuum was told how often to look at it.
         thinned: Whether only its failures are left.
-        vacuumed_at: When it was vacuumed last; None where it was not, or nobody knows.
+        vacuumed_at: When it was vacuumed last; None if it was not, or if that is unknown.
     """
 
     name: str

@@ -115,12 +115,12 @@ def main() -> None:
         try:
             app()
         finally:
-            # Here, where a full disk can still be said; at exit nobody would hear of it.
+            # Here, where a full disk can still be said; at exit it would be lost.
             sys.stdout.flush()
     except InvalidArgument as error:
         sys.exit(_say(error, 2))
     except ExeclogError as error:
-        # Whoever types this at night may have forgotten to say which server.
+        # The user may have forgotten to say which server.
         hint = _WHERE if isinstance(error.__cause__, OSError) else ""
         sys.exit(_say(f"{error}{hint}", 1))
     except OSError as error:

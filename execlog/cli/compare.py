@@ -101,7 +101,7 @@ def _compared(
 
 
 def _points(delta: float) -> tuple[str | Text, ...]:
-    """Points per run: whether more of them are better, nobody knows."""
+    """Points per run: whether more of them are better, the log can't know."""
     if not delta:
         return ("points per run", "", "", "", Text("the same", style="dim"))
     sign = "+" if delta > 0 else "-"

@@ -20,7 +20,7 @@ _OFFERED = 50
 
 
 def strategies(incomplete: str) -> list[str]:
-    """The busiest strategies that begin like this; none where nobody can say. Never raises."""
+    """The busiest strategies that begin like this; none if there is no server. Never raises."""
     try:
         schema = os.environ.get("EXECLOG_SCHEMA") or SCHEMA
         return ask(None, schema, lambda log: _named(log, incomplete))

@@ -57,7 +57,7 @@ class Reader:
     """Makes executions of lines.
 
     Attributes:
-        unrated: How many were sampled at a rate that nobody has said.
+        unrated: How many were sampled at a rate that is not said.
         cut: How many had fields that were left out.
     """
 

@@ -51,7 +51,7 @@ def progress(
 
     Args:
         doing: What is done, before the bar.
-        total: How many steps there are; None where nobody knows.
+        total: How many steps there are; None if that is unknown.
         shown: Off a terminal it is not shown at all, nor under NO_COLOR: it moves by escapes.
     """
     if not (shown and _can_show()):

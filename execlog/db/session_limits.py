@@ -1,4 +1,4 @@
-"""Limits of the session, which long work lifts, whoever has set them: role, database or server."""
+"""Limits of the session, which long work lifts, whether role, database or server has set them."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def _failure(status: str, code: str, node: str, text: str) -> dict[str, Any]:
 
 
 def _features(path: str) -> dict[str, Any]:
-    """What the graph reads of a module. Raises SyntaxError or ValueError where it can't be read."""
+    """What the graph reads of a module. Raises SyntaxError or ValueError if it can't be read."""
     source = (_root() / path).read_bytes()
     tree = ast.parse(source)
     nodes = list(ast.walk(tree))

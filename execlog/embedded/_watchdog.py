@@ -4,7 +4,7 @@ Started by `execlog.embedded` in a process of its own, with the standard library
 reads one JSON line, its order, and answers one: `{"pid", "folder"}` or `{"error", "argument"}`.
 Then it waits for the end of its standard input, for another parent (the first one is gone, even by
 `kill -9`) or for the server's own end. Whichever comes first, it stops the server and removes its
-folder. It makes that folder itself, so there is no moment at which nobody would remove it.
+folder. It makes that folder itself, so at each moment there is a process that removes it.
 
 It runs in a session of its own: a Ctrl-C in the terminal ends the asker, not the server underneath
 a query that is still being cleaned up.

@@ -102,7 +102,7 @@ class Buffer:
         self.reset()
 
     def reset(self) -> None:
-        """Empties everything, the account too, whoever holds the lock: for a forked child.
+        """Empties everything, the account too, without the lock: for a forked child.
 
         Never raises.
         """

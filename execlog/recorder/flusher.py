@@ -119,7 +119,7 @@ class Delivery:
         self.last_success: float | None = None
 
     def attach(self) -> None:
-        """Begins anew, in whatever event loop uses it next. Never raises."""
+        """Starts again, in the event loop that uses it next. Never raises."""
         self.stopped: str | None = None
         self._awaited: list[tuple[int, asyncio.Future[None]]] = []
         self._wake = asyncio.Event()

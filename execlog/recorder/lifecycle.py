@@ -165,7 +165,7 @@ class Background:
         return task
 
     def _on_end(self, task: asyncio.Task[None]) -> None:
-        """A task has ended: whoever waits for what it did needs another one, at once."""
+        """A task has ended: callers that wait for what it did need another one, at once."""
         if task not in self._tasks:
             return  # it was meant to end
         if not task.cancelled():

@@ -1,6 +1,6 @@
 """Masks: what must not be stored is taken out of an execution before it leaves the process.
 
-A mask fails closed: where it can't be applied, the value stays out.
+A mask fails closed: if it can't be applied, the value stays out.
 """
 
 from __future__ import annotations

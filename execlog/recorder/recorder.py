@@ -54,7 +54,7 @@ _recorders: weakref.WeakSet[ExecutionRecorder] = weakref.WeakSet()
 
 
 class ExecutionRecorder:
-    """Keeps every execution at a cost that nobody notices.
+    """Keeps every execution, at a cost of microseconds.
 
     `record` takes the execution down in memory; a task of the event loop stores it within about
     `linger` seconds, in batches, each exactly once, through whatever happens to the server. Memory
@@ -141,7 +141,9 @@ class ExecutionRecorder:
         if on_reject is not None and not callable(on_reject):
             raise InvalidArgument("on_reject", "must be callable")
         if inspect.iscoroutinefunction(on_reject):
-            raise InvalidArgument("on_reject", "must be a plain function: nobody awaits its answer")
+            raise InvalidArgument(
+                "on_reject", "must be a plain function: its answer is not awaited"
+            )
         most = None if max_rows is None else validation.count("max_rows", max_rows)
         at_once = validation.count("batch_rows", batch_rows)
         self._batch_rows = min(at_once, most or at_once, _MOST_BATCH_ROWS)

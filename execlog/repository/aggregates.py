@@ -157,7 +157,7 @@ class Aggregates(Questions):
     ) -> DurationPercentiles:
         """Percentiles of the duration in milliseconds, exact where the server gives them in time.
 
-        Where it can't, or is not done within `timeout` seconds or half of what the call may take,
+        If it can't, or is not done within `timeout` seconds or half of what the call may take,
         they are computed here from the newest 5,000 rows, and `method` says "sample" (a second
         round trip).
 

@@ -247,7 +247,7 @@ class Executions(Questions):
         """All executions, newest first, those without a time last, as they were when it began.
 
         They come by a cursor, some at a time: memory stays flat however many there are. It keeps a
-        connection of the pool until its end; whoever leaves earlier closes it
+        connection of the pool until its end; a caller that leaves earlier closes it
         (`contextlib.aclosing`). The time that a call may take is that of each step.
 
         Args:

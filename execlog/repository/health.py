@@ -80,7 +80,7 @@ class MaintenanceState(Model):
 
     Attributes:
         maintained_at: When the last `maintain` ended that left nothing postponed or failed.
-        maintained_by: Who maintains now, host and process; None: as far as is seen nobody does.
+        maintained_by: Who maintains now, host and process; None: no process, as far as can be seen.
         tracked_since: Since when maintained_at is kept; None where its row is missing.
         left_in_default: How many stray rows the last `maintain` left in DEFAULT, as no run would
             move them.

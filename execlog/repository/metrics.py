@@ -47,7 +47,7 @@ class DurationMetrics(Model):
 
     Average and maximum are of every row. The percentiles are too where `method` is "exact", and
     where it is "sketch", for many rows: then each is at most `relative_error` of itself off. Where
-    it says "sample" they are of the newest `sample_size` rows, how far off nobody knows: None.
+    it says "sample" they are of the newest `sample_size` rows, how far off is unknown: None.
     """
 
     avg_ms: float

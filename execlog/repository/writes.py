@@ -84,7 +84,8 @@ class Writes(Questions):
 
         Everything that is counted stays as it was. It goes through the log part by part, newest
         first, a transaction each, and answers after each part; all rows are read, for no index says
-        whose a row is. Whoever stops in between may begin again: what is blanked is found no more.
+        whose a row is. A caller that stops in between may call again: what is blanked is not found
+        any more.
 
         Args:
             external_user_id: The user, as recorded (a mask's result, where the recorder has one).

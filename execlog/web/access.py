@@ -116,7 +116,7 @@ def scope_of(request: Request) -> Scope:
 
 
 def with_token(token: str) -> Authorize:
-    """Everything to whoever knows the token: as a Bearer, or as the password that browsers ask for.
+    """Everything for a bearer of the token, or for one who gives it as the browser's password.
 
     Raises:
         InvalidArgument: It is no text, or shorter than 16 characters, which can be guessed.

@@ -225,7 +225,7 @@ def _strategy(request: Request) -> str:
 
 
 def _page(request: Request, rows: list[StrategyExecutionLog], size: int) -> Response:
-    """Rows, and where the next page is: relative, as whoever mounts us knows where that is."""
+    """Rows, and where the next page is: relative, since an outer application has the path."""
     answer = _streamed(json_list(rows))
     if len(rows) == size:
         following = {**request.query_params, "before": Cursor.after(rows[-1])}

@@ -48,7 +48,7 @@ class _Parts:
     got: int = 0
 
     async def take(self, name: str, answer: Awaitable[Answer]) -> Answer | None:
-        """The part, or None where it can't be had. Raises InvalidArgument: the viewer can mend."""
+        """The answer; None if it does not come in time. Raises InvalidArgument."""
         try:
             found = await answer
         except InvalidArgument:

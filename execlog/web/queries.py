@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 _LENGTH = r"(\d{1,6}(\.\d{1,3})?(ms|s|m|h|d|w)){1,4}"
-_ZONE = re.compile(r" (\d\d:?\d\d)$")  # a + that nobody escaped
+_ZONE = re.compile(r" (\d\d:?\d\d)$")  # a + that was not escaped
 _LONGEST_QUERY = 16_384  # five names of 512 bytes, each byte as three characters, and room
 _EXAMPLES = ["15m", "24h", "2026-11-24T13:00:00Z"]
 

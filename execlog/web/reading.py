@@ -1,7 +1,7 @@
 """Reads the log for viewers: one snapshot a page, read-only, within its time and its connections.
 
 A page borrows one connection. At most half of the pool is used at once, so that however many look,
-the rest is free for whoever else uses it; those that find no connection wait their turn.
+the rest is free for its other users; those that find no connection wait their turn.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Reader:
                 except ValueError as error:
                     if isinstance(error, OSError):  # a certificate that does not verify is both
                         raise
-                    # The driver's text would quote it; and whoever looks can't mend it.
+                    # The driver's text would quote it; and a viewer can't mend it.
                     problem = "connect: pool_or_dsn is not a connection string that can be used"
                     raise QueryRejected(problem) from None
             try:
