@@ -12,8 +12,8 @@
 -- the window has few. By p99 there are all strategies then, without an order: the order needs percentiles,
 -- which are read from a histogram faster by the client.
 -- The rows of a time lie together in the table, which is only ever appended to. An index that leads with
--- the realm and covers these columns answered in half the time, but cost COPY a quarter more. That of
--- time is for those who say that a strategy has a name, which is always so. Where there are few
+-- the realm and covers these columns answered in half the time, but cost COPY a quarter more. The index
+-- by time is partial: its predicate (strategy_id is distinct from '') holds for every row. If there are few
 -- strategies, Postgres 18 may look for the time in the index that leads with the strategy.
 -- A row stands for 1/sample_rate executions, and for a thousand million at most.
 with part as materialized (

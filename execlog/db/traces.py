@@ -1,7 +1,7 @@
 """The trace of an execution as JSON text that Postgres stores and that can be read back.
 
-Two ways in: `strict_text` for the repository refuses what JSON lacks; `lenient_text` for the
-recorder, whose caller can't be bothered, writes something in its place.
+Two ways in: `strict_text`, for the repository, refuses what JSON lacks; `lenient_text`, for the
+recorder, which must not raise, writes a replacement.
 """
 
 from __future__ import annotations

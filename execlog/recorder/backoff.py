@@ -8,14 +8,14 @@ __all__ = ["Backoff"]
 
 
 class Backoff:
-    """A row of pauses.
+    """A sequence of delays between tries.
 
     Each is drawn from the upper half of twice the one before, so that many recorders that lost one
     server don't come back to it all at once.
 
     Args:
-        first: Seconds of the longest first pause.
-        cap: Seconds of the longest pause of all.
+        first: Seconds of the longest first delay.
+        cap: Seconds of the longest delay of all.
         dice: Where the jitter comes from.
     """
 

@@ -72,7 +72,8 @@ class ExecutionRecorder:
 
     Limits: a signal handler, or a finaliser of the garbage collector, that records while its own
     thread is inside `record` does not block, but can leave the account wrong; have the handler set
-    a flag instead. What such a handler raises there is taken for trouble of `record` and swallowed.
+    a flag instead. An exception that such a handler raises inside `record` is lost: it is caught as
+    one of `record` itself.
     A trace is written out whole before it is measured: one that refers to the same object again and
     again takes the time of each mention, and a generator in it is run.
 

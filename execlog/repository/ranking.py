@@ -85,8 +85,8 @@ class Rankings(Questions):
         """How often each strategy ran and failed over time, by its name.
 
         They are those that ran in the window, or in the one of the same length before it. Buckets
-        begin with whole seconds, minutes, hours or days in UTC, whatever the window is long enough
-        for; its ends cut the first one and the last one.
+        start at whole seconds, minutes, hours or days in UTC, depending on the window's length. The
+        first and the last bucket are cut where the window starts and ends.
 
         Args:
             realm_id: Only runs of this tenant, or of these; None: of all.

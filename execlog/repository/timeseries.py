@@ -102,9 +102,9 @@ def bucket_of(record: Row, start: datetime) -> TimeseriesBucket:
 
 
 def before(since: datetime, until: datetime) -> datetime:
-    """When the window of the same length began that ends just before this one. Never raises.
+    """The start of the window of equal length that ends just before this one. Never raises.
 
-    The calendar's begin, which is infinite to Postgres, is in no window: there it is shorter.
+    It is shorter if it would start before the year 1: to Postgres that time is -infinity.
     """
     first = datetime.min.replace(tzinfo=UTC) + _MICROSECOND
     length = until - since + _MICROSECOND

@@ -24,9 +24,9 @@
 -- The limit of 200, the largest page, lets the planner see that a page is cheap whatever the limit is:
 -- then one plan serves all calls, and none is planned again. On a cluster (spread) a limit within would have
 -- each machine asked twice.
--- One realm is looked for as a list, and ordered by it too: then no other index has that order, and the
--- planner, which may not know how few failures it has, does not look for it among those of all. There the
--- limit is the page's: rows in another order are all read before the first is answered.
+-- For one realm the realm leads the ORDER BY. Only the index of a realm's failures has that order: the planner,
+-- which may underestimate how few failures a realm has, then does not scan the failures of all realms. The
+-- limit within is the page's there, since the outer sort reads all of its input before it answers.
 select
     :columns
 from (
