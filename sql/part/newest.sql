@@ -26,17 +26,22 @@
 -- each machine asked twice.
 -- For one realm the realm leads the ORDER BY. Only the index of a realm's failures has that order: the planner,
 -- which may underestimate how few failures a realm has, then does not scan the failures of all realms. The
--- limit within is the page's there, since the outer sort reads all of its input before it answers.
+-- page is cut in that order too, since the outer sort reads all of its input before it answers.
 select
     :columns
-from (
-    (
-        :newest_rows
-    )
-    union all  -- if undated_follow
-    (  -- if undated_follow
-        :newest_rows(undated)  -- if undated_follow
-    )  -- if undated_follow
-) as candidate
+from (  -- if of_one_realm
+    select *  -- if of_one_realm
+    from (
+        (
+            :newest_rows
+        )
+        union all  -- if undated_follow
+        (  -- if undated_follow
+            :newest_rows(undated)  -- if undated_follow
+        )  -- if undated_follow
+    ) as candidate
+    order by realm_id, created_at desc nulls last, id desc  -- if of_one_realm
+    limit $10::bigint  -- if of_one_realm
+) as page  -- if of_one_realm
 order by created_at desc nulls last, id desc
 limit $10::bigint

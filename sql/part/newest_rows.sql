@@ -18,5 +18,4 @@ where true
     and created_at is null  -- if undated
 order by realm_id, created_at desc nulls last, id desc  -- if of_one_realm
 order by created_at desc nulls last, id desc  -- if not of_one_realm
-limit $10::bigint  -- if of_one_realm
-limit 200  -- if not of_one_realm, not spread
+limit 200  -- if not spread

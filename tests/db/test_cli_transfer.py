@@ -34,6 +34,7 @@ from tests.recording import until
 from tests.rows import STRATEGY, T0, fields, row
 from tests.types import Pool
 
+pytestmark = pytest.mark.long
 LAST = migration_names()[-1]
 LONG_AGO = datetime(1999, 1, 1, tzinfo=UTC)
 ODD = [
@@ -99,7 +100,6 @@ async def test_export_of_a_strategy_and_a_time(
     assert json.loads(text.split("\n")[-2])["notes"] == NASTY
 
 
-@pytest.mark.long
 async def test_export_on_a_terminal(
     dsn: str, repository: StrategyExecutionLogRepository, tmp_path: Path
 ) -> None:
@@ -143,7 +143,6 @@ async def test_ctrl_c_while_exporting(dsn: str, many: int) -> None:
     assert all(json.loads(line) for line in lines[:-8])  # a buffer may be torn
 
 
-@pytest.mark.long
 async def test_ctrl_c_where_nothing_moves(dsn: str, many: int) -> None:
     """A pipe that nobody reads, or nobody writes: the first one is enough."""
     for words in (["export"], ["import", "-"]):
@@ -189,7 +188,6 @@ async def test_a_reader_of_an_export_that_leaves(dsn: str, many: int) -> None:
     assert (error, said.split()) == ("", ["1", "1"])
 
 
-@pytest.mark.long
 async def test_a_server_that_goes_while_exporting(dsn: str, many: int) -> None:
     process = await asyncio.create_subprocess_exec(
         COMMAND, "export",
@@ -235,7 +233,6 @@ def bad_lines() -> dict[int, tuple[object, str]]:
     }
 
 
-@pytest.mark.long
 async def test_bad_lines_are_skipped_or_stop_it(dsn: str, pool: Pool) -> None:
     await pool.execute(f"alter table {TABLE} add constraint few check (nodes_executed < 999)")
     bad = bad_lines()
@@ -292,7 +289,6 @@ async def test_what_is_partly_stored_already(dsn: str, pool: Pool) -> None:
     assert await pool.fetchval(f"select count(*) from {TABLE}") == 11_998
 
 
-@pytest.mark.long
 async def test_ctrl_c_while_importing(dsn: str) -> None:
     async with one_more_client(dsn):
         process = await asyncio.create_subprocess_exec(
@@ -436,7 +432,6 @@ def test_many_bad_lines(dsn: str) -> None:
     assert "1 executions stored, 3,000 lines could not be stored" in done.stderr
 
 
-@pytest.mark.long
 async def test_many_rows_that_the_server_refuses(dsn: str, pool: Pool) -> None:
     await pool.execute(f"alter table {TABLE} add constraint few check (nodes_executed < 1)")
     lines = [exported(nodes_executed=n % 2) for n in range(400)]
@@ -445,7 +440,6 @@ async def test_many_rows_that_the_server_refuses(dsn: str, pool: Pool) -> None:
     assert "200 executions stored, 200 lines could not be stored" in done.stderr
 
 
-@pytest.mark.long
 async def test_two_imports_of_the_same_rows_in_another_order(
     dsn: str, repository: StrategyExecutionLogRepository, tmp_path: Path
 ) -> None:
@@ -498,7 +492,6 @@ def test_what_is_no_file_of_lines(dsn: str) -> None:
     assert in_shell(f"{COMMAND} import - <&-", dsn)[1] == "execlog: 0 executions stored\n"
 
 
-@pytest.mark.long
 async def test_a_server_that_dies(tmp_path: Path) -> None:
     """What was stored till then, and one line, whatever the driver logs."""
     with EmbeddedPostgres() as server:

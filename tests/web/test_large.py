@@ -21,6 +21,7 @@ from tests.rows import row
 from tests.types import Pool
 from tests.web.test_api import client, dumped
 
+pytestmark = pytest.mark.long
 NODE = {"node": "rule", "ms": 0.5}
 # Escaped for the eye, character by character.
 ODD = "\N{RIGHT-TO-LEFT OVERRIDE}\x07é"
