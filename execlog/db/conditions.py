@@ -8,14 +8,15 @@ text around it makes meaningless, would show the rows of others: what is not pla
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 from execlog.db.sqlfile import Line, Parameter
 
 __all__ = ["check"]
 
 _TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\$[0-9]+|\w+|\S""")
+_QUOTED = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*\"""")
+_NO_PARAMETER = re.compile(r"\$(?![1-9][0-9]*(?![\w$]))")
 _CLAUSES = frozenset(
     """
     select from where group having window order limit offset fetch for union intersect except
@@ -23,13 +24,6 @@ _CLAUSES = frozenset(
     """.split()
 )
 _PREDICATES = frozenset({"exists", "not", "in", "any", "all", "some", "or", "filter"})
-
-
-class _Token(NamedTuple):
-    text: str
-    line: int
-    depth: int  # brackets around it
-    groups: tuple[int, ...]  # where each of these begins, as tokens
 
 
 def check(lines: Sequence[Line], parameters: Sequence[Parameter]) -> None:
@@ -43,121 +37,141 @@ def check(lines: Sequence[Line], parameters: Sequence[Parameter]) -> None:
         ValueError: What is wrong with a line.
     """
     filters = {f"${n}": one.name for n, one in enumerate(parameters, 1) if one.is_filter}
-    tokens = list(_tokens(lines))
-    places: dict[int, list[int]] = {}
-    for place, token in enumerate(tokens):
-        places.setdefault(token.line, []).append(place)
+    names = frozenset(filters.values())
+    tokens = _Tokens(lines)
     for number, line in enumerate(lines):
-        own = places.get(number, [])
-        used = {filters[tokens[place].text] for place in own if tokens[place].text in filters}
-        marked = line.wanted.intersection(filters.values())
+        marked = line.wanted & names
+        if not marked and "$" not in line.text:
+            continue
+        own = tokens.of_line(number)
+        used = {filters[text] for text in tokens.texts[own.start : own.stop] if text in filters}
         text = line.text.strip()
         if missing := used - marked:
             name = min(missing)
             dollar = next(key for key, value in filters.items() if value == name)
             raise ValueError(f"uses {dollar} ({name}, which may be left out) without a mark")
-        if not marked:
-            continue
         if unused := marked - used:
             raise ValueError(f"marks a line with {min(unused)} that does not use it: {text}")
-        if not _is_conjunct(tokens, own, lines, marked):
+        if marked and not _is_conjunct(tokens, own, lines, marked):
             raise ValueError(f"marks with {min(marked)} what is no whole condition: {text}")
 
 
-def _tokens(lines: Sequence[Line]) -> Iterator[_Token]:
-    groups: list[int] = []
-    count = 0
-    before = ""
-    for number, line in enumerate(lines):
-        if line.text.lstrip().startswith("--"):
-            continue
-        for found in _TOKEN.findall(_plain(line.text)):
-            text = found if found[0] in "'\"" else found.lower()
-            # Two words that are not what the second one is by itself.
-            if (before, text) in (("distinct", "from"), ("union", "all")):
-                text = f"{before} {text}"
-            before = text
-            if text == ")" and groups:
-                groups.pop()
-            yield _Token(text, number, len(groups), tuple(groups))
-            if text == "(":
-                groups.append(count)
-            count += 1
+class _Tokens:
+    """The tokens of a statement, each by its place.
+
+    Attributes:
+        texts: The tokens, in small letters.
+        lines: In which line each is.
+        depths: How many brackets are around it.
+        groups: The place of the bracket that opens the innermost of these; -1: there is none.
+    """
+
+    def __init__(self, lines: Sequence[Line]) -> None:
+        """Reads the lines. Raises ValueError: a word is not what it seems to be."""
+        self.texts: list[str] = []
+        self.lines: list[int] = []
+        self.depths: list[int] = []
+        self.groups: list[int] = []
+        self._begins: list[int] = []
+        opened = [-1]
+        before = ""
+        for number, line in enumerate(lines):
+            self._begins.append(len(self.texts))
+            for text in [] if line.text.lstrip().startswith("--") else _words(line.text):
+                # Two words that are not what the second one is by itself.
+                if (before, text) in (("distinct", "from"), ("union", "all")):
+                    text = f"{before} {text}"
+                before = text
+                if text == ")" and len(opened) > 1:
+                    opened.pop()
+                self.texts.append(text)
+                self.lines.append(number)
+                self.depths.append(len(opened) - 1)
+                self.groups.append(opened[-1])
+                if text == "(":
+                    opened.append(len(self.texts) - 1)
+        self._begins.append(len(self.texts))
+
+    def of_line(self, number: int) -> range:
+        """The places of a line's tokens. Never raises."""
+        return range(self._begins[number], self._begins[number + 1])
 
 
-def _plain(text: str) -> str:
-    """The line, if its words are what they seem to be. Raises ValueError."""
-    bare = re.sub(r"""'(?:[^']|'')*'|"(?:[^"]|"")*\"""", "''", text)
+def _words(text: str) -> list[str]:
+    """Those of a line, if they are what they seem to be. Raises ValueError."""
+    bare = _QUOTED.sub("''", text)
     if "--" in bare or "/*" in bare or "*/" in bare:
         raise ValueError(f"has a comment within a line: {text.strip()}")
     if "'" in bare.replace("''", "") or '"' in bare:
         raise ValueError(f"has a text that goes on in another line: {text.strip()}")
-    if re.search(r"\$(?![1-9][0-9]*(?![\w$]))", bare):
+    if _NO_PARAMETER.search(bare):
         raise ValueError(f"has a $ that is no parameter: {text.strip()}")
-    return text
+    return [word.lower() for word in _TOKEN.findall(text)]
 
 
 def _is_conjunct(
-    tokens: Sequence[_Token], own: Sequence[int], lines: Sequence[Line], marked: frozenset[str]
+    tokens: _Tokens, own: range, lines: Sequence[Line], marked: frozenset[str]
 ) -> bool:
-    first, last = tokens[own[0]], tokens[own[-1]]
-    depth = first.depth
-    within = [tokens[place] for place in own]
-    if first.text != "and" or any(token.depth < depth for token in within):
+    texts, depths, groups = tokens.texts, tokens.depths, tokens.groups
+    first, last = own[0], own[-1]
+    depth = depths[first]
+    if texts[first] != "and" or any(depths[place] < depth for place in own):
         return False
-    if last.depth != depth or last.text == "(" or first.groups != last.groups:
+    if depths[last] != depth or texts[last] == "(" or groups[first] != groups[last]:
         return False
-    begin = _where(tokens, own[0], depth)
+    begin = _where(tokens, first)
     if begin is None:
         return False
-    line, where = lines[first.line], lines[tokens[begin].line]
+    line, where = lines[tokens.lines[first]], lines[tokens.lines[begin]]
     if (line.wanted - marked, line.unwanted) != (where.wanted, where.unwanted):
         return False  # one could be sent without the other, though the filter is given
-    end = _end(tokens, own[-1], depth)
-    following = tokens[own[-1] + 1] if own[-1] + 1 < len(tokens) else None
-    if following is not None and own[-1] + 1 < end and following.text != "and":
+    end = _end(tokens, last)
+    if last + 1 < end and texts[last + 1] != "and":
         return False
-    clause = [
-        (place, tokens[place].text)
-        for place in range(begin + 1, end)
-        if tokens[place].depth == depth
-    ]
-    if any(text in ("or", "case") for _, text in clause):
+    clause = [place for place in range(begin + 1, end) if depths[place] == depth]
+    if any(texts[place] in ("or", "case") for place in clause):
         return False
-    if any(start > 0 and tokens[start - 1].text in _PREDICATES for start in first.groups):
-        return False
-    return _joins(clause, own)
+    return not _is_in_predicate(tokens, first) and _joins(texts, clause, own)
 
 
-def _where(tokens: Sequence[_Token], place: int, depth: int) -> int | None:
+def _where(tokens: _Tokens, place: int) -> int | None:
     """The `where` of the clause in which a token is."""
+    depth = tokens.depths[place]
     for before in range(place - 1, -1, -1):
-        token = tokens[before]
-        if token.depth < depth:
+        if tokens.depths[before] < depth:
             return None
-        if token.depth == depth and token.text in _CLAUSES:
-            return before if token.text == "where" else None
+        if tokens.depths[before] == depth and tokens.texts[before] in _CLAUSES:
+            return before if tokens.texts[before] == "where" else None
     return None
 
 
-def _end(tokens: Sequence[_Token], place: int, depth: int) -> int:
+def _end(tokens: _Tokens, place: int) -> int:
     """Where the clause ends in which a token is."""
-    for after in range(place + 1, len(tokens)):
-        token = tokens[after]
-        if token.depth < depth or (token.depth == depth and token.text in _CLAUSES):
+    depth = tokens.depths[place]
+    for after in range(place + 1, len(tokens.texts)):
+        here = tokens.depths[after]
+        if here < depth or (here == depth and tokens.texts[after] in _CLAUSES):
             return after
-    return len(tokens)
+    return len(tokens.texts)
 
 
-def _joins(clause: Sequence[tuple[int, str]], own: Sequence[int]) -> bool:
+def _is_in_predicate(tokens: _Tokens, place: int) -> bool:
+    """Whether one of the brackets around a token is what `exists`, `in` and the like ask of."""
+    while (place := tokens.groups[place]) > 0:
+        if tokens.texts[place - 1] in _PREDICATES:
+            return True
+    return False
+
+
+def _joins(texts: Sequence[str], clause: Sequence[int], own: range) -> bool:
     """Whether a line's `and` is no half of a `between`, and each `between` in it has its own."""
     open_betweens = 0
-    for place, text in clause:
+    for place in clause:
         if place == own[0] and open_betweens:
             return False
-        if text == "between":
+        if texts[place] == "between":
             open_betweens += 1
-        elif text == "and" and open_betweens:
+        elif texts[place] == "and" and open_betweens:
             open_betweens -= 1
         if place == own[-1] and open_betweens:
             return False

@@ -6,12 +6,14 @@ left out by mistake is a filter that is missing.
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
-__all__ = ["NUMBER", "Header", "Line", "Parameter", "columns_of", "read_file"]
+__all__ = ["NUMBER", "File", "Header", "Line", "Parameter", "columns_of", "numbers", "read_file"]
 
 NUMBER = re.compile(r"\$([0-9]+)")
 """How a line uses a parameter."""
@@ -44,8 +46,7 @@ class Parameter:
     is_filter: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A line of a statement, and when it is sent.
 
     Attributes:
@@ -62,10 +63,6 @@ class Line:
         """Whether it is sent with these given or on. Never raises."""
         return self.wanted <= chosen and not self.unwanted & chosen
 
-    def numbers(self) -> set[int]:
-        """The parameters that it uses. Never raises."""
-        return set(map(int, NUMBER.findall(self.text)))
-
 
 @dataclass(frozen=True, slots=True)
 class Header:
@@ -81,9 +78,44 @@ class Header:
         return next((n for n, one in enumerate(self.parameters, 1) if one.name == name), None)
 
 
+class File:
+    """A file that is read when it is first asked for, and once.
+
+    Args:
+        path: Where it is.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Takes the path; nothing is read. Never raises."""
+        self.path = path
+        self.whole: tuple[Header, list[Line]] | None = None  # with all that it includes
+
+    @functools.cached_property
+    def content(self) -> tuple[Header, list[Line]]:
+        """Its header, and the lines below it.
+
+        Raises:
+            ValueError: What is wrong with them (UnicodeDecodeError is one too).
+        """
+        data = self.path.read_bytes()
+        if data.startswith(b"\xef\xbb\xbf"):
+            raise ValueError("begins with a byte order mark")
+        if b"\r" in data:
+            raise ValueError("holds a carriage return")
+        lines = data.decode().rstrip("\n").split("\n")
+        end = next((i for i, line in enumerate(lines) if line[:2] != "--"), len(lines))
+        body = lines[end:]
+        return _header(lines[:end]), [*map(_marked, body)] if any(map(str.strip, body)) else []
+
+
+def numbers(lines: Iterable[Line]) -> set[int]:
+    """The parameters that lines use. Never raises."""
+    return set(map(int, NUMBER.findall("\n".join(line.text for line in lines))))
+
+
 def read_file(
     name: str,
-    files: Mapping[str, Path],
+    files: Mapping[str, File],
     within: tuple[str, ...] = (),
     around: Header | None = None,
 ) -> tuple[Header, list[Line]]:
@@ -91,7 +123,7 @@ def read_file(
 
     Args:
         name: Which one.
-        files: Where it is, and what it may include.
+        files: It, and what it may include.
         within: The files that include it.
         around: The header of the file that includes it. If it names no parameters of its own, it is
             a part of that file, and its parameters and switches are those.
@@ -99,7 +131,10 @@ def read_file(
     Raises:
         ValueError: What is wrong with it (UnicodeDecodeError is one too).
     """
-    own, body = _read(files[name])
+    file = files[name]
+    if file.whole is not None:
+        return file.whole
+    own, body = file.content
     if not body:
         raise ValueError("has no statement")
     if not own.lines:
@@ -109,38 +144,25 @@ def read_file(
         switches = own.switches | around.switches
         header = replace(own, parameters=around.parameters, switches=switches)
     lines: list[Line] = []
-    for text in body:
-        line = _marked(text)
-        if ";" in line.text:
-            raise ValueError("holds a semicolon; one statement a file, without its end")
-        _check(line, header)
+    filters = frozenset(one.name for one in header.parameters if one.is_filter)
+    for line in body:
         found = _INCLUDE.fullmatch(line.text)
+        _check(line, header, filters, is_include=found is not None)
         if found:
             lines += _included(found, line, header, files, (*within, name))
         else:
-            lines.append(replace(line, text=_expanded(line.text, files)))
-    used = set[int]().union(*(line.numbers() for line in lines))
-    if header is own and used != set(range(1, len(header.parameters) + 1)):
+            lines.append(line._replace(text=_expanded(line.text, files)))
+    if header is own and numbers(lines) != set(range(1, len(own.parameters) + 1)):
         raise ValueError("uses other parameters than its header names")
     for one in sorted(own.switches):
         if not any(one in line.wanted | line.unwanted for line in lines):
             raise ValueError(f"has a switch {one} and no line that is marked with it")
+    if own.parameters:  # else it is another text in each file around it
+        file.whole = header, lines
     return header, lines
 
 
-def _read(path: Path) -> tuple[Header, list[str]]:
-    data = path.read_bytes()
-    if data.startswith(b"\xef\xbb\xbf"):
-        raise ValueError("begins with a byte order mark")
-    if b"\r" in data:
-        raise ValueError("holds a carriage return")
-    lines = data.decode().rstrip("\n").split("\n")
-    end = next((i for i, line in enumerate(lines) if line[:2] != "--"), len(lines))
-    body = lines[end:]
-    return _header(lines[:end], "\n".join(body)), body if any(map(str.strip, body)) else []
-
-
-def _header(lines: Sequence[str], body: str) -> Header:
+def _header(lines: Sequence[str]) -> Header:
     found = [match for line in lines if (match := _PARAMETER.fullmatch(line))]
     numbers = [int(match[1]) for match in found]
     if numbers != list(range(1, len(numbers) + 1)):
@@ -156,12 +178,12 @@ def _header(lines: Sequence[str], body: str) -> Header:
     return Header(tuple(lines), parameters, frozenset(switches), fields)
 
 
-def columns_of(header: Header, files: Mapping[str, Path]) -> str:
+def columns_of(header: Header, files: Mapping[str, File]) -> str:
     """The columns that come back, those of other files filled in.
 
     Args:
         header: The header of a statement.
-        files: Where the others are.
+        files: The others.
 
     Raises:
         ValueError: Another file is missing, or has none.
@@ -169,7 +191,7 @@ def columns_of(header: Header, files: Mapping[str, Path]) -> str:
 
     def columns(found: re.Match[str]) -> str:
         name = found[1]
-        inner = _read(files[name])[0].fields.get("Columns") if name in files else None
+        inner = files[name].content[0].fields.get("Columns") if name in files else None
         if inner is None or ":" in inner:
             raise ValueError(f"has the columns of {name}.sql, which names none")
         return inner
@@ -178,6 +200,8 @@ def columns_of(header: Header, files: Mapping[str, Path]) -> str:
 
 
 def _marked(text: str) -> Line:
+    if ";" in text:
+        raise ValueError("holds a semicolon; one statement a file, without its end")
     found = _MARK.search(text)
     if found is None:
         if _ODD_MARK.search(_TEXT.sub("''", text)):
@@ -194,62 +218,65 @@ def _marked(text: str) -> Line:
     return line
 
 
-def _check(line: Line, header: Header) -> None:
+def _check(line: Line, header: Header, filters: frozenset[str], *, is_include: bool) -> None:
     """A line is marked with what the header names."""
-    filters = {one.name for one in header.parameters if one.is_filter}
     if odd := (line.wanted | line.unwanted) - filters - header.switches:
         is_known = header.place(min(odd)) is not None
         what = "may not be left out" if is_known else "is in no line of its header"
         raise ValueError(f"is marked with {min(odd)}, which {what}")
-    if line.wanted & filters and _INCLUDE.fullmatch(line.text):
+    if is_include and line.wanted & filters:
         text = line.text.strip()
         raise ValueError(f"marks {text} with a filter, which is for a condition")
-    if max(line.numbers(), default=0) > len(header.parameters):
+    if max(numbers([line]), default=0) > len(header.parameters):
         raise ValueError("uses other parameters than its header names")
 
 
-def _expanded(text: str, files: Mapping[str, Path]) -> str:
+def _found(name: str, files: Mapping[str, File]) -> File:
+    if name not in files:
+        raise ValueError(f"includes {name}.sql, which is missing")
+    return files[name]
+
+
+def _expanded(text: str, files: Mapping[str, File]) -> str:
     """The line, expressions of other files filled in."""
 
     def piece(found: re.Match[str]) -> str:
         name = found[1]
         if name is None:
             return found[0]
-        if name not in files:
-            raise ValueError(f"includes {name}.sql, which is missing")
-        header, body = _read(files[name])
+        header, body = _found(name, files).content
         if len(body) != 1 or not header.lines or not _is_expression(body[0]):
             raise ValueError(f"includes {name}.sql within a line, which is no plain expression")
-        return _expanded(body[0], {key: path for key, path in files.items() if key != name})
+        return _expanded(body[0].text, {key: file for key, file in files.items() if key != name})
 
     return _PIECE.sub(piece, text)
 
 
-def _is_expression(text: str) -> bool:
-    """Whether a text is one pair of brackets with all that is in it, and uses no parameter."""
-    bare = _TEXT.sub("", text)
+def _is_expression(line: Line) -> bool:
+    """Whether a line is one pair of brackets with all that is in it, and uses no parameter."""
+    bare = _TEXT.sub("", line.text)
     depth, ends = 0, []
     for place, character in enumerate(bare):
         depth += (character == "(") - (character == ")")
         if depth == 0:
             ends.append(place)
     odd = any(part in bare for part in ("--", "/*", "$", ";", "'", '"'))
-    return bare.startswith("(") and ends == [len(bare) - 1] and not odd
+    is_marked = line.wanted or line.unwanted
+    return bare.startswith("(") and ends == [len(bare) - 1] and not odd and not is_marked
 
 
 def _included(
     found: re.Match[str],
     around: Line,
     header: Header,
-    files: Mapping[str, Path],
+    files: Mapping[str, File],
     within: tuple[str, ...],
 ) -> list[Line]:
     """The lines of another file, as they stand in one that has this header."""
     indent, name, given, comma = found.groups()
-    if name not in files:
-        raise ValueError(f"includes {name}.sql, which is missing")
     if name in within:
         raise ValueError(f"includes {name}.sql, which includes it")
+    _found(name, files)
     try:
         inner, lines = read_file(name, files, within, header)
     except ValueError as error:
@@ -293,7 +320,7 @@ def _included(
             raise ValueError(f"includes {name}.sql before a comma, and nothing of it is left")
         if answer[-1].wanted | answer[-1].unwanted != around.wanted | around.unwanted:
             raise ValueError(f"includes {name}.sql before a comma, and its end may be left out")
-        answer[-1] = replace(answer[-1], text=answer[-1].text + ",")
+        answer[-1] = answer[-1]._replace(text=answer[-1].text + ",")
     return answer
 
 

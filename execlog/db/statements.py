@@ -7,7 +7,7 @@ columns that come back and the index that it must use.
     -- $1 strategy_id text
     -- $2 since timestamptz?            (a filter: it may be left out)
     -- $3 top integer? always           (is always sent, and may be NULL)
-    -- switch percentiles               (set by the method, never by a value of a user)
+    -- switch sampled                   (set by the method, never by a value of a user)
     -- Columns: status text, count bigint      (`:metrics` stands for those of that file)
     -- Index: strategy_execution_log_newest
 
@@ -16,11 +16,11 @@ A line that ends in a mark is sent only where the mark holds, and parameters are
     where strategy_id = $1::text
         and created_at >= $2::timestamptz  -- if since
 
-A mark names filters and switches: `-- if since`, `-- if not since, percentiles`. A line that uses a
+A mark names filters and switches: `-- if since`, `-- if not since, sampled`. A line that uses a
 filter is one whole condition, `and ...`, and is marked with it. What is chosen makes a shape of the
 statement: a text of its own, made when it is first asked for.
 
-Another file is included by a line `:metrics($1, $3, $4, percentiles)`: its parameters in its order,
+Another file is included by a line `:metrics($1, $3, $4, $5, sampled)`: its parameters in its order,
 and its switches that are on (`not` before those that are off). If no parameters are said, they are
 those of the same names; so are the switches that are not said. A file of one line is an expression,
 and may be included within a line: `sum(:weight)`. What is only included lies in `part`; if it names
@@ -39,7 +39,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from execlog.db.conditions import check
-from execlog.db.sqlfile import NUMBER, Header, Line, Parameter, columns_of, read_file
+from execlog.db.sqlfile import NUMBER, File, Header, Line, Parameter, columns_of, numbers, read_file
 from execlog.db.sqltext import SCHEMA, filled
 from execlog.errors import QueryFileError
 
@@ -102,7 +102,7 @@ class Statement:
         named = self._header.fields["Index"]
         return () if named == "none" else tuple(named.split(", "))
 
-    @property
+    @functools.cached_property
     def filters(self) -> frozenset[str]:
         """The parameters that may be left out. Never raises."""
         return frozenset(one.name for one in self.parameters if one.is_filter)
@@ -188,8 +188,8 @@ class Statement:
 
     def _shape(self, chosen: frozenset[str]) -> Shape:
         given = self.filters & chosen
-        lines = [line.text for line in self._lines if line.is_sent(chosen)]
-        used = sorted({int(number) for line in lines for number in NUMBER.findall(line)})
+        lines = [line for line in self._lines if line.is_sent(chosen)]
+        used = sorted(numbers(lines))
         parameters = tuple(self.parameters[number - 1] for number in used)
         unused = given - {one.name for one in parameters}
         for line in self._lines:
@@ -198,45 +198,49 @@ class Statement:
                 unused |= filters & given
         if unused:
             raise TypeError(f"{self.name} does not use {', '.join(sorted(unused))} in this shape")
-        numbers = {str(old): str(new) for new, old in enumerate(used, 1)}
-        header = _numbered(self._header.lines, numbers)
-        body = (NUMBER.sub(lambda found: f"${numbers[found[1]]}", line) for line in lines)
+        renamed = {str(old): str(new) for new, old in enumerate(used, 1)}
+        header = _numbered(self._header.lines, renamed)
+        body = (NUMBER.sub(lambda found: f"${renamed[found[1]]}", line.text) for line in lines)
         return Shape(filled("\n".join([*header, *body]) + "\n", self.schema), parameters)
 
 
 def load_statements(
-    folder: Path, methods: Iterable[str], schema: str = SCHEMA
+    folder: Path, methods: Iterable[str], schema: str = SCHEMA, parts: Path | None = None
 ) -> Mapping[str, Statement]:
     """Every `*.sql` of the folder by its stem, where stems and methods are the same names.
 
     Args:
-        folder: Where they lie. What they include may lie in `part` below it, too.
+        folder: Where they lie.
         methods: The names.
         schema: Where the log is.
+        parts: Where else lies what they include; None: in `part` below the folder.
 
     Raises:
         QueryFileError: Lists each file that is missing, unknown or malformed.
     """
-    files = {path.stem: path for path in sorted(folder.glob("*.sql"))}
-    parts = {path.stem: path for path in sorted((folder / "part").glob("*.sql"))}
+    files, others = _files(folder), _files(parts or folder / "part")
     expected = set(methods)
     faults = [f"{name}.sql: missing" for name in sorted(expected - files.keys())]
-    faults += [f"part/{name}.sql: has a namesake" for name in sorted(files.keys() & parts.keys())]
+    faults += [f"part/{name}.sql: has a namesake" for name in sorted(files.keys() & others.keys())]
     statements = {}
-    for stem, path in files.items():
-        if stem not in expected:
-            faults.append(f"{path.name}: no method of this name")
+    for name in files:
+        if name not in expected:
+            faults.append(f"{name}.sql: no method of this name")
             continue
         try:
-            statements[stem] = _load(stem, {**parts, **files}, schema)
+            statements[name] = _load(name, others | files, schema)
         except ValueError as error:
-            faults.append(f"{path.name}: {error}")
+            faults.append(f"{name}.sql: {error}")
     if faults:
         raise QueryFileError("; ".join(faults))
     return statements
 
 
-def _load(name: str, files: Mapping[str, Path], schema: str) -> Statement:
+def _files(folder: Path) -> dict[str, File]:
+    return {path.stem: File(path) for path in sorted(folder.glob("*.sql"))}
+
+
+def _load(name: str, files: Mapping[str, File], schema: str) -> Statement:
     """Raises ValueError, which says what is wrong with the file."""
     header, lines = read_file(name, files)
     if missing := {"Columns", "Index"} - header.fields.keys():
@@ -245,15 +249,15 @@ def _load(name: str, files: Mapping[str, Path], schema: str) -> Statement:
     return Statement(name, schema, columns_of(header, files), header, tuple(lines))
 
 
-def _numbered(header: Iterable[str], numbers: Mapping[str, str]) -> Iterator[str]:
+def _numbered(header: Iterable[str], renamed: Mapping[str, str]) -> Iterator[str]:
     """The header for a shape: what it does not have is not in it."""
     for line in header:
         found = _PARAMETER_LINE.fullmatch(line)
         if found is None:
             if not line.startswith("-- switch "):
                 yield line
-        elif found[1] in numbers:
-            yield f"-- ${numbers[found[1]]} {found[2]}"
+        elif found[1] in renamed:
+            yield f"-- ${renamed[found[1]]} {found[2]}"
 
 
 def _written(line: Line) -> str:
