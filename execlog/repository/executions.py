@@ -176,10 +176,9 @@ class Executions(Questions):
         scope = validation.scope(strategy_id, since, until)
         wanted = validation.optional_text("status", status)
         switches = _STATUSES.get(wanted, ["failed"])
-        found = await self._fetch(
+        return await self._listed(
             "list_executions",
             *switches,
-            *_following(before, scope["since"], scope["until"]),
             *_bare(payloads),
             **scope,
             realm_ids=validation.texts("realm_id", realm_id),
@@ -187,10 +186,9 @@ class Executions(Questions):
             error_code=validation.optional_text("error_code", error_code),
             case_name=validation.optional_text("case_name", case_name),
             **{bound: validation.number(bound, value) for bound, value in bounds.items()},
-            **_cursor(before),
-            limit=validation.limit(limit, LARGEST_PAGE),
+            limit=limit,
+            before=before,
         )
-        return await sliced(map(self._row, found))
 
     async def list_failures(
         self,
@@ -272,12 +270,15 @@ class Executions(Questions):
     async def _listed(
         self, name: str, *switches: str, limit: object, before: object, **filters: Any
     ) -> list[StrategyExecutionLog]:
+        cursor = _cursor(before)
+        is_open = filters.get("since") is None and filters.get("until") is None
         found = await self._fetch(
             name,
             *switches,
-            *_following(before, filters.get("since"), filters.get("until")),
+            # Rows without a time come after those that a cursor with one finds.
+            *(["undated_follow"] if is_open and "before_id" in cursor else []),
             **filters,
-            **_cursor(before),
+            **cursor,
             limit=validation.limit(limit, LARGEST_PAGE),
         )
         return await sliced(map(self._row, found))
@@ -293,16 +294,8 @@ def _cursor(before: object) -> dict[str, object]:
         return {}
     if not isinstance(before, StrategyExecutionLog):
         raise InvalidArgument("before", "must be a row of the page before")
-    time, key = (
-        validation.time("before", before.created_at),
-        validation.identifier("before", before.id),
-    )
+    time = validation.time("before", before.created_at)
+    key = validation.identifier("before", before.id)
     if time is None:
         return {"before_undated_id": key}
     return {"before_created_at": time, "before_id": key}
-
-
-def _following(before: object, since: datetime | None, until: datetime | None) -> list[str]:
-    """Whether rows without a time come after those that the cursor, which has one, finds."""
-    is_open = since is None and until is None
-    return ["undated_follow"] if is_open and "before_id" in _cursor(before) else []

@@ -61,7 +61,7 @@ class Rankings(Questions):
         begin, end = validation.window(since, until)
         most = validation.limit(limit, _MOST_STRATEGIES)
         found = await self._fetch(
-            "rank_rows" if self._spread else "rank_strategies",
+            "rank_strategies",
             realm_ids=validation.texts("realm_id", realm_id),
             strategy_ids=validation.texts("strategy_id", strategy_id),
             since=begin,

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Reads", "StrategyExecutionLogRepository", "patient", "statements"]
 
-_SPREAD = {"rank_rows"}  # what is asked of a cluster in another's place
+_SPREAD = {"rank_strategies"}  # what a cluster is asked otherwise
 
 
 class Reads(Executions, Aggregates, Cards, Rankings, LogState):
@@ -74,7 +74,8 @@ class StrategyExecutionLogRepository(Reads, Writes):
         """Takes the pool and loads the statements. Raises: see the class."""
         where = validation.schema(schema)
         is_spread = validation.flag("spread", spread)
-        super().__init__(Store(pool, timeout), statements(where), spread=is_spread)
+        known = statements(where, spread=is_spread)
+        super().__init__(Store(pool, timeout), known, spread=is_spread)
 
 
 def patient(pool: Pool, *, timeout: float, schema: str) -> StrategyExecutionLogRepository:
@@ -95,11 +96,12 @@ def patient(pool: Pool, *, timeout: float, schema: str) -> StrategyExecutionLogR
 
 
 @functools.lru_cache
-def statements(schema: str = SCHEMA) -> Mapping[str, Statement]:
+def statements(schema: str = SCHEMA, *, spread: bool = False) -> Mapping[str, Statement]:
     """The statement of each repository method, loaded once.
 
     Args:
         schema: Where the log is.
+        spread: Whether it is spread over a cluster.
 
     Raises:
         QueryFileError: A file is missing, unknown or malformed; lists all of them.
@@ -110,4 +112,8 @@ def statements(schema: str = SCHEMA) -> Mapping[str, Statement]:
         if inspect.iscoroutinefunction(member) or inspect.isasyncgenfunction(member)
         if not name.startswith("_")
     }
-    return load_statements(folder("sql"), methods | _SPREAD, schema)
+    sql = folder("sql")
+    if spread:
+        own = load_statements(sql / "spread", _SPREAD, schema, sql / "part")
+        return {**statements(schema), **own}
+    return load_statements(sql, methods, schema)

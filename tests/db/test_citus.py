@@ -235,13 +235,13 @@ async def test_of_all_strategies_only_answers_leave_a_machine(
     pool: Pool, log: Log, schema: str, realms: list[str] | None
 ) -> None:
     await log.insert_rows(executions(3000))
-    known = statements(schema)
+    known = statements(schema, spread=True)
     listed = {"limit": 5, "realm_ids": realms}
     ranked = {"by": "p99", "limit": 5, "since": T0 - 20 * DAY}
     asked = {
         "newest": known["list_newest"].query("spread", limit=5),
         "failures": known["list_failures"].query("spread", **listed),
-        "ranking": known["rank_rows"].query(**ranked, realm_ids=realms),
+        "ranking": known["rank_strategies"].query(**ranked, realm_ids=realms),
     }
     for name, query in asked.items():
         plan = await pool.fetch(

@@ -677,7 +677,7 @@ async def test_what_a_reader_alone_has(pool: Pool) -> None:
     assert (await reader.health()).missing_migrations == []
     assert not [name for name in dir(Reads) if name.startswith("insert") or name == "erase"]
     writing = {name for name, statement in statements().items() if statement.writes}
-    assert {name for name in statements() if not hasattr(reader, name)} == writing | {"rank_rows"}
+    assert {name for name in statements() if not hasattr(reader, name)} == writing
 
 
 async def test_all_realms_and_none(pool: Pool) -> None:

@@ -36,7 +36,8 @@ MAINTENANCE = lease._statements("execlog")
 SESSION = session_limits._statements()
 ROLLUP = load_statements(folder("sql") / "rollup", {"difference", "newest_before"})
 SCHEMA = migrations._statements("execlog")
-ALL = {**statements(), **RECORDER, **MAINTENANCE, **ROLLUP, **SESSION, **SCHEMA}
+SPREAD = {"spread/rank_strategies": statements(spread=True)["rank_strategies"]}
+ALL = {**statements(), **SPREAD, **RECORDER, **MAINTENANCE, **ROLLUP, **SESSION, **SCHEMA}
 NAMES = sorted(ALL)
 
 

@@ -81,9 +81,16 @@ GIVEN: dict[str, Any] = {
 }
 # About the log, and not about its rows; or one that is asked about each row below.
 OTHERS = {"health", "list_tables", "maintenance_state", "rollup_state", "get"}
-NAMES = sorted(
-    name for name, statement in statements().items() if not statement.writes and name not in OTHERS
-)
+READING = {
+    name: (statement, statements(ONLY)[name])
+    for name, statement in statements().items()
+    if not statement.writes and name not in OTHERS
+} | {
+    "spread/rank_strategies": (
+        statements(spread=True)["rank_strategies"],
+        statements(ONLY, spread=True)["rank_strategies"],
+    )
+}
 
 
 @pytest.fixture
@@ -107,11 +114,11 @@ async def told(pool: Pool, statement: Statement, chosen: frozenset[str]) -> list
     return [dict(record) for record in found]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", READING)
 async def test_every_shape_shows_its_own_rows(
     roles: dict[str, Pool], tenant: Pool, name: str
 ) -> None:
-    statement, only = statements()[name], statements(ONLY)[name]
+    statement, only = READING[name]
     for chosen in shapes(statement):
         expected = await told(roles["admin"], only, chosen)
         assert await told(tenant, statement, chosen) == expected, sorted(chosen)
@@ -124,8 +131,7 @@ async def test_every_shape_shows_its_own_rows(
 
 async def test_what_is_asked_finds_something(roles: dict[str, Pool], tenant: Pool) -> None:
     """Else all of the above would be the same of nothing."""
-    for name in NAMES:
-        statement = statements()[name]
+    for name, (statement, _) in READING.items():
         everything = await told(roles["admin"], statement, frozenset())
         own = await told(tenant, statement, frozenset())
         assert own, name

@@ -8,8 +8,8 @@
 -- Columns: strategy_id text, runs bigint, failures bigint, error_rate double precision, avg_ms double precision, p50_ms double precision?, p95_ms double precision?, p99_ms double precision?, duration_min_ms double precision, duration_max_ms double precision, durations text?, last_run timestamptz?
 -- Index: strategy_execution_log_time, strategy_execution_log_newest
 --
--- What rank_strategies asks of a log that is spread over a cluster, which has no rollups: grouped by the
--- strategy, each machine ranks its own, and only the answers leave it.
+-- In the place of ../rank_strategies.sql for a log that is spread over a cluster, which has no rollups: grouped by
+-- the strategy, each machine ranks its own, and only the answers leave it.
 select
     strategy_id,
     runs,
