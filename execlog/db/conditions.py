@@ -1,8 +1,8 @@
-"""Whether each line that may be left out is one condition, and the one that it seems to be.
+"""Checks that each line that may be left out is exactly one conjunct of a `where`.
 
-A statement is looked at as tokens, with all of its lines. A filter that is left out, or that the
-text around it makes meaningless, would show the rows of others: what is not plainly a conjunct of a
-`where` is refused.
+The statement is split into tokens, with all of its lines. A filter that is left out by mistake, or
+that the text around it disables, would show the rows of other tenants: a marked line that is not
+plainly a conjunct is refused.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _PREDICATES = frozenset({"exists", "not", "in", "any", "all", "some", "or", "fil
 
 
 def check(lines: Sequence[Line], parameters: Sequence[Parameter]) -> None:
-    """Each line that uses a filter is marked with it, and is one whole conjunct of a `where`.
+    """Checks that a line that uses a filter is marked with it, and is one conjunct of a `where`.
 
     Args:
-        lines: All lines of a statement, what it includes with them.
+        lines: All lines of a statement, with the files that it includes expanded.
         parameters: Its parameters, in order.
 
     Raises:
@@ -57,17 +57,17 @@ def check(lines: Sequence[Line], parameters: Sequence[Parameter]) -> None:
 
 
 class _Tokens:
-    """The tokens of a statement, each by its place.
+    """The tokens of a statement, by position.
 
     Attributes:
-        texts: The tokens, in small letters.
-        lines: In which line each is.
-        depths: How many brackets are around it.
-        groups: The place of the bracket that opens the innermost of these; -1: there is none.
+        texts: The tokens, in lower case.
+        lines: The line number of each.
+        depths: The depth of brackets around each.
+        groups: The position of the innermost bracket that is open there; -1: there is none.
     """
 
     def __init__(self, lines: Sequence[Line]) -> None:
-        """Reads the lines. Raises ValueError: a word is not what it seems to be."""
+        """Splits the lines. Raises ValueError: a line can't be split without doubt."""
         self.texts: list[str] = []
         self.lines: list[int] = []
         self.depths: list[int] = []
@@ -78,7 +78,7 @@ class _Tokens:
         for number, line in enumerate(lines):
             self._begins.append(len(self.texts))
             for text in [] if line.text.lstrip().startswith("--") else _words(line.text):
-                # Two words that are not what the second one is by itself.
+                # Pairs in which the second word does not have the meaning that it has alone.
                 if (before, text) in (("distinct", "from"), ("union", "all")):
                     text = f"{before} {text}"
                 before = text
@@ -93,17 +93,17 @@ class _Tokens:
         self._begins.append(len(self.texts))
 
     def of_line(self, number: int) -> range:
-        """The places of a line's tokens. Never raises."""
+        """The positions of a line's tokens. Never raises."""
         return range(self._begins[number], self._begins[number + 1])
 
 
 def _words(text: str) -> list[str]:
-    """Those of a line, if they are what they seem to be. Raises ValueError."""
+    """The tokens of a line. Raises ValueError: a comment, an open quote or a stray `$`."""
     bare = _QUOTED.sub("''", text)
     if "--" in bare or "/*" in bare or "*/" in bare:
         raise ValueError(f"has a comment within a line: {text.strip()}")
     if "'" in bare.replace("''", "") or '"' in bare:
-        raise ValueError(f"has a text that goes on in another line: {text.strip()}")
+        raise ValueError(f"has a quoted text that goes on in another line: {text.strip()}")
     if _NO_PARAMETER.search(bare):
         raise ValueError(f"has a $ that is no parameter: {text.strip()}")
     return [word.lower() for word in _TOKEN.findall(text)]
@@ -135,7 +135,7 @@ def _is_conjunct(
 
 
 def _where(tokens: _Tokens, place: int) -> int | None:
-    """The `where` of the clause in which a token is."""
+    """The position of the `where` of a token's clause; None: it is in another clause."""
     depth = tokens.depths[place]
     for before in range(place - 1, -1, -1):
         if tokens.depths[before] < depth:
@@ -146,7 +146,7 @@ def _where(tokens: _Tokens, place: int) -> int | None:
 
 
 def _end(tokens: _Tokens, place: int) -> int:
-    """Where the clause ends in which a token is."""
+    """The position after a token's clause."""
     depth = tokens.depths[place]
     for after in range(place + 1, len(tokens.texts)):
         here = tokens.depths[after]
@@ -156,7 +156,7 @@ def _end(tokens: _Tokens, place: int) -> int:
 
 
 def _is_in_predicate(tokens: _Tokens, place: int) -> bool:
-    """Whether one of the brackets around a token is what `exists`, `in` and the like ask of."""
+    """Whether a token is inside the brackets of `exists`, `in` or the like."""
     while (place := tokens.groups[place]) > 0:
         if tokens.texts[place - 1] in _PREDICATES:
             return True
@@ -164,7 +164,7 @@ def _is_in_predicate(tokens: _Tokens, place: int) -> bool:
 
 
 def _joins(texts: Sequence[str], clause: Sequence[int], own: range) -> bool:
-    """Whether a line's `and` is no half of a `between`, and each `between` in it has its own."""
+    """Whether the line's `and` is not that of a `between`, and its own `between`s are complete."""
     open_betweens = 0
     for place in clause:
         if place == own[0] and open_betweens:

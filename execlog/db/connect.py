@@ -1,8 +1,8 @@
-"""From a DSN to a connection: the one place where it is decided which host is connected to.
+"""Connects to a DSN: the one place that decides which of its hosts is used.
 
-What writes takes the host that can be written to, what reads the first one that answers, unless
-target_session_attrs says it. The driver goes through a list of hosts too, but all of them share
-one limit of time there: a host that takes connections and answers nothing would use it up.
+Writers connect to a host that takes writes, readers to the first host that answers, unless
+target_session_attrs says otherwise. The driver can go through a list of hosts too, but with one
+time limit for all: a host that accepts connections and never answers would use it up.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ class Connector:
 
     Args:
         dsn: The DSN.
-        argument: The name of the argument that it is.
-        writes: Whether it is to be written there: of several hosts the one that can be, and if none
-            can, any of them, which says so itself (25006).
-        seconds: How long connecting may take, unless the DSN has its connect_timeout. Several hosts
-            share this, and 10 s at most, evenly.
+        argument: The name of the argument, for errors.
+        writes: Whether the connection will write: then of several hosts the one that takes writes;
+            if none does, any of them, whose own error says so (25006).
+        seconds: How long connecting may take, unless the DSN has connect_timeout. Several hosts
+            have equal shares of it, and of 10 s at most.
 
     Raises:
-        InvalidArgument: `dsn` is none; see `parsed`.
+        InvalidArgument: `dsn` can't be used; see `parsed`.
     """
 
     def __init__(self, dsn: str, argument: str, *, writes: bool, seconds: float = 60.0) -> None:
-        """Looks the DSN through; nothing is sent. Raises: see the class."""
+        """Parses the DSN; nothing is sent. Raises: see the class."""
         self._argument = argument
         self._dsn = parsed(dsn, argument)
         self._writes = writes
@@ -59,11 +59,11 @@ class Connector:
         """A new connection.
 
         Args:
-            dsn: What a pool hands over, which has none: that of the class counts.
+            dsn: Ignored: a pool passes it, and the DSN of the class is used.
             options: As for `asyncpg.connect`.
 
         Raises:
-            InvalidArgument: The DSN can't be used after all.
+            InvalidArgument: The driver can't use the DSN.
             OSError, PostgresError, InterfaceError: As the driver raises them.
         """
         _tell(self._dsn)
@@ -72,7 +72,7 @@ class Connector:
         try:
             with dsn_errors(self._argument):
                 return await self._first_that_fits(options)
-        except OverflowError:  # a port above all ports
+        except OverflowError:  # a port number above 65535
             raise malformed_dsn(self._argument) from None
 
     async def _first_that_fits(self, options: dict[str, Any]) -> Connection:
@@ -90,7 +90,7 @@ class Connector:
                 else:
                     self._next = 0
                     return found
-            # Of those that answered, one may do all the same.
+            # The second pass tries those that answered and lacked the preferred attribute.
             self._next, hosts = 0, unfit
         raise problems[0]
 
@@ -101,7 +101,7 @@ class Connector:
         tls = self._dsn.tls
         name = None
         if host is not None:
-            # If this try is broken off here, the next one begins with the host after this one.
+            # If this try is cancelled here, the next call starts with the next host.
             self._next += 1
             where = {"host": host.address or host.name, "port": host.port}
             if host.address not in (None, host.name) and not host.name.startswith("/"):
@@ -117,7 +117,7 @@ class Connector:
         )
 
     def _attributes(self) -> list[SessionAttribute | None]:
-        """What the server must be, the best first; None: whatever the driver finds said."""
+        """The attributes that the server must have, the best first; None: the driver decides."""
         said = self._dsn.attribute or os.environ.get("PGTARGETSESSIONATTRS")
         if said is None:
             several = self._writes and self._dsn.several
@@ -142,5 +142,5 @@ def _tell(dsn: Dsn) -> None:
         if name not in _told:
             _told.add(name)
             _log.warning(
-                "%s in the DSN is left out: it asks for more safety than the driver has", name
+                "%s in the DSN is left out: it asks for protection that the driver lacks", name
             )

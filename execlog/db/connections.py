@@ -1,4 +1,4 @@
-"""What the functions that look after a database are given: a DSN, a connection or a pool."""
+"""Connects to what administrative functions are given: a DSN, a connection or a pool."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 __all__ = ["LONGEST_SECONDS", "connection_to"]
 
 LONGEST_SECONDS = 86_400.0
-"""For what takes as long as it takes, whatever a caller's pool allows its queries."""
+"""The limit of long work, in place of the command timeout of the caller's pool."""
 
 _CONNECT_SECONDS = 10.0
 
 
 @asynccontextmanager
 async def connection_to(target: Target, *, writes: bool = True) -> AsyncIterator[Connection]:
-    """A connection: one of its own, that which is given, or one of the pool.
+    """A connection: a new one to a DSN, the one that is given, or one of the pool.
 
     Args:
         target: The DSN, connection or pool.
-        writes: Whether it is to be written there: see `Connector`.
+        writes: Whether the connection will write: see `Connector`.
 
     Raises:
         InvalidArgument: `target` is none of the three, is no connection string, or is a pool that
@@ -40,7 +40,7 @@ async def connection_to(target: Target, *, writes: bool = True) -> AsyncIterator
         OSError, TimeoutError, PostgresError: As the driver raises them.
     """
     if isinstance(target, str):
-        # No statement cache: a name that one server knows, the next one behind a pooler may not.
+        # No statement cache: behind a pooler the next server does not know the statement's name.
         connect = Connector(target, "target", writes=writes, seconds=_CONNECT_SECONDS)
         own = await connect(statement_cache_size=0)
         try:

@@ -1,8 +1,8 @@
 """COPY's text format: an execution's values as one line, and a line as its values again.
 
-Text rather than binary, for three reasons: the server reads each value by the column's type of
-that moment, no codec of the caller's pool takes part, and a row is plain bytes from here on. It
-costs no speed: ready lines went in at 1.05 to 1.2 times the rows/s of ready tuples in binary.
+Text rather than binary: the server parses each value by the column's present type, no codec of the
+caller's pool takes part, and a row is plain bytes from here on. It costs no speed: ready text lines
+were stored at 1.05 to 1.2 times the rows/s of ready binary tuples.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ NULL = "\x01"
 """How COPY text writes NULL here: without a backslash, so that most lines need no escaping."""
 
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r", "\x01": r"\x01"})
-# What a text must not hold to be part of a line as it is; NUL has no place in Postgres at all.
+# The bytes that need escaping in a line, and NUL, which Postgres can't store.
 _SPECIAL = b"\\\t\n\r\x01\0"
 _INT32 = 2**31
 
@@ -66,13 +66,13 @@ def line(
     parent_strategy_id: str | None,
     notes: str | None,
 ) -> bytes:
-    """One line with its end, of a row that is surely as the model wants it.
+    """The fast path: one line, with its end, of a row that has the model's types and ranges.
 
-    Spelled out, checks and all: it runs for every row, and a loop over the columns takes four times
-    as long. Id and time are text already, the trace is JSON that holds no NUL.
+    Column by column, checks included: it runs for every row, and a loop over the columns takes four
+    times as long. Id and time are text already, the trace is JSON that holds no NUL.
 
     Raises:
-        Exception: Of any kind: the row is unusual. Only the model's validator can say more.
+        Exception: Of any kind: the row is unusual, and the model's validator must decide.
     """
     texts = "".join(
         (
@@ -147,7 +147,7 @@ def line(
 
 
 def checked_line(values: tuple[Any, ...]) -> bytes:
-    """The same of values in the order of the columns, after the model's validator has seen them.
+    """The slow path: the same for values in column order that the model's validator accepted.
 
     Raises:
         TypeError: A value is of a type that no column holds.
@@ -167,13 +167,13 @@ def fields_of(line: str) -> dict[str, str | None]:
 
 
 def timestamp(time: datetime) -> str:
-    """A time with a zone, as Postgres reads it.
+    """A time with a time zone, in the form that Postgres reads.
 
     Raises:
         OverflowError: In UTC it lies outside the calendar; the model has no such time.
     """
     if time.tzinfo is not UTC:
-        # The server knows no offset beyond 15:59 and none with a fraction of a minute.
+        # The server refuses an offset beyond 15:59 and one with a fraction of a minute.
         time = time.astimezone(UTC)
     if 1 < time.year < 9999:
         return time.isoformat()
@@ -182,7 +182,7 @@ def timestamp(time: datetime) -> str:
 
 
 def timestamp_of(now: int) -> str:
-    """The same of the clock in nanoseconds since 1970, for a time between the years 2 and 9998.
+    """The same for the clock in nanoseconds since 1970, in the years 2 to 9998.
 
     Never raises.
     """
@@ -191,7 +191,7 @@ def timestamp_of(now: int) -> str:
     known, prefix = _second
     if second != known:
         prefix = datetime.fromtimestamp(second, UTC).isoformat()[:19]
-        # Both at once, so that another thread never sees the one without the other.
+        # One assignment, so that another thread never sees one of the two without the other.
         _second = second, prefix
     return f"{prefix}.{str(nanosecond + 1_000_000_000)[1:7]}+00"
 
@@ -201,7 +201,7 @@ def _unescaped(found: re.Match[str]) -> str:
 
 
 def _escaped(value: Any) -> str:
-    """One value of a line; subclasses, which have a str() of their own, as what they are."""
+    """One value of a line; a subclass, which may have its own str(), as its base class."""
     if value is None:
         return NULL
     if isinstance(value, str):

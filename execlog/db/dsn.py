@@ -1,9 +1,9 @@
-"""What a DSN says, and what of it the driver may see.
+"""Parses a DSN, and decides which of its parameters the driver is given.
 
-asyncpg takes each parameter that it does not know for a setting of the server, which then refuses
-the connection. So the parameters are sorted here: some go to the driver, some are done in its
-place, some are left out, and one that is unknown is refused. The rest of the DSN stays as it is,
-letter for letter. Nothing is opened and nothing is asked here.
+asyncpg sends each parameter that it does not know as a setting, and the server refuses the
+connection. So the parameters are sorted here: some go to the driver, some are done in its place,
+some are left out, and an unknown one is refused. The rest of the DSN stays as it is, letter for
+letter. Nothing is opened or sent here.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SHAPE = re.compile(
 _SCHEMES = {"postgresql", "postgres", "postgresql+asyncpg", "postgres+asyncpg"}
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,62}")
 _BRACKETED = re.compile(r"\[([^\]]+)\](?::([0-9]+))?")
-# What the standard library does not see in a URL either.
+# Characters that the standard library removes from a URL too.
 _UNSEEN = dict.fromkeys(map(ord, "\t\r\n"))
 _BLANK = "".join(map(chr, range(33)))
 _MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
@@ -39,12 +39,12 @@ _HIGHEST_PORT = 65535
 
 @dataclass(frozen=True)
 class Host:
-    """One of the hosts that may be connected to.
+    """One host to connect to.
 
     Attributes:
         name: A name, an address, or the folder of a socket.
         port: Its port; None: the driver's default.
-        address: Where it is to be found, if it is not to be looked up.
+        address: Its IP address, if `hostaddr` gives it and no lookup is needed.
     """
 
     name: str
@@ -54,19 +54,19 @@ class Host:
 
 @dataclass(frozen=True, repr=False)
 class Dsn:
-    """A DSN that was looked through.
+    """A parsed DSN.
 
     Attributes:
-        text: What the driver is given.
-        hosts: Where to connect to, in order; empty: the driver knows, and there is one (but for
-            those of a service).
-        several: Whether there may be more than one.
-        shuffled: Whether the order of the hosts is left to chance.
-        seconds: How long connecting to one host may take; None: it is not said.
-        attribute: What the server must be, by target_session_attrs; None: it is not said.
-        service_file: Where services are described, if that is said.
+        text: The DSN for the driver.
+        hosts: Where to connect to, in order; empty: the driver decides, and there is one (several,
+            if a service names them).
+        several: Whether there may be more than one host.
+        shuffled: Whether the hosts are tried in random order.
+        seconds: How long connecting to one host may take; None: not set.
+        attribute: target_session_attrs; None: not set.
+        service_file: The file that describes services; None: not set.
         tls: The parameters of TLS.
-        not_given: The names of those that ask for more safety than the driver gives.
+        not_given: The names of parameters that ask for protection that the driver lacks.
     """
 
     text: str
@@ -81,16 +81,16 @@ class Dsn:
 
 
 def parsed(given: str, argument: str, environ: Mapping[str, str] = os.environ) -> Dsn:
-    """What a DSN says.
+    """The parsed DSN.
 
     Args:
         given: The DSN.
         argument: The name of the argument that holds it.
-        environ: Where PGHOST and PGPORT are, which count if the DSN names no host.
+        environ: Holds PGHOST and PGPORT, which are used if the DSN names no host.
 
     Raises:
-        InvalidArgument: It is no DSN, or has a parameter that is unknown or can't be done. What it
-            says is not quoted, but for a parameter's name.
+        InvalidArgument: It is no DSN, or has a parameter that is unknown or unsupported. Only the
+            parameter's name is quoted.
     """
     found = _SHAPE.fullmatch(given.lstrip(_BLANK).translate(_UNSEEN))
     if found is None or found["scheme"].lower() not in _SCHEMES:
@@ -99,7 +99,7 @@ def parsed(given: str, argument: str, environ: Mapping[str, str] = os.environ) -
     login, at, where = authority.partition("@") if "@" in authority else ("", "", authority)
     query = _Query(argument, joins_hosts=found["scheme"].lower().endswith("+asyncpg"))
     for pair in found["query"].split("&") if found["query"] else ():
-        # A password with a ? in it, which is not encoded, ends up here.
+        # The tail of a password with a ? in it, which is not encoded, ends up here.
         query.take(pair, may_name=at != "" or "@" not in found["query"])
     said = query.said
     hosts = _hosts(where, said, argument, environ)
@@ -122,7 +122,7 @@ def parsed(given: str, argument: str, environ: Mapping[str, str] = os.environ) -
 
 @dataclass
 class _Query:
-    """The parameters, one after the other."""
+    """Sorts the parameters, one after the other."""
 
     argument: str
     joins_hosts: bool
@@ -131,7 +131,7 @@ class _Query:
     not_given: list[str] = field(default_factory=list)
 
     def take(self, pair: str, *, may_name: bool) -> None:
-        """Sorts one of them. Raises InvalidArgument: it is unknown, or can't be done."""
+        """Sorts one parameter. Raises InvalidArgument: it is unknown or unsupported."""
         name, equals, value = pair.partition("=")
         if not equals:
             raise malformed_dsn(self.argument)
@@ -141,11 +141,11 @@ class _Query:
             if value and harmless is not None and value not in harmless:
                 self.not_given.append(name)
         elif name in TRANSLATED:
-            if value:  # an empty one says nothing, to the driver too
+            if value:  # the driver ignores an empty one too
                 self._translate(name, value)
         elif name in NATIVE:
             if value and self.joins_hosts and name in ("host", "port") and name in self.said:
-                # So SQLAlchemy has several hosts.
+                # SQLAlchemy's form of several hosts.
                 value = f"{self.said[name]},{value}"
             self._keep(name, value, pair)
         elif "." in name or name.lower() in SETTINGS:
@@ -160,16 +160,16 @@ class _Query:
 
     def _translate(self, name: str, value: str) -> None:
         if name == "ssl":
-            # As libpq reads what is written for JDBC; else as SQLAlchemy writes it.
+            # libpq reads `ssl=true`, which is JDBC's form; SQLAlchemy's values are modes.
             mode = "require" if value == "true" else value.replace("_", "-")
             _choice("ssl", {"ssl": mode}, _MODES, self.argument)
             self._keep("sslmode", mode, f"sslmode={mode}")
         elif name == "fallback_application_name":
-            # In front: a name that is given comes later, and counts.
+            # First: an application_name that is given comes later, and overrides it.
             self.kept.insert(0, f"application_name={quote(value, safe='')}")
         elif name == "replication":
             if value.lower() not in _NOT:
-                problem = "asks for replication: such a connection answers no questions"
+                problem = "asks for replication: such a connection runs no queries"
                 raise InvalidArgument(self.argument, problem)
         else:
             self.said[name] = value
@@ -187,7 +187,7 @@ def _hosts(
     argument: str,
     environ: Mapping[str, str],
 ) -> tuple[Host, ...]:
-    """The hosts, if there is more than one or one has an address; else the driver judges it."""
+    """The hosts, if there is more than one or one has an address; else the driver decides."""
     ports = None if where else said.get("port")
     named = where or said.get("host") or ("" if "service" in said else environ.get("PGHOST", ""))
     addresses = said["hostaddr"].split(",") if "hostaddr" in said else []
@@ -202,14 +202,14 @@ def _hosts(
         raise InvalidArgument(argument, "hostaddr: must be as many addresses as there are hosts")
     common = _ports(ports or environ.get("PGPORT"), len(places), argument)
     return tuple(
-        # A port beside the host's name counts only if there is no parameter for it.
+        # A port beside the host's name counts only if there is no parameter `port`.
         Host(name, common[n] if ports or port is None else port, _address(addresses, n, argument))
         for n, (name, port) in enumerate(places)
     )
 
 
 def _places(hosts: str, argument: str, *, encoded: bool) -> list[tuple[str, int | None]]:
-    """Names and ports, as they stand in a list of hosts."""
+    """Names and ports of a list of hosts."""
     if not hosts:
         return []
     found = []
@@ -231,7 +231,7 @@ def _places(hosts: str, argument: str, *, encoded: bool) -> list[tuple[str, int 
 
 
 def _ports(ports: str | None, hosts: int, argument: str) -> list[int | None]:
-    """The port of each host, of a list that may name one for all."""
+    """The port of each host; the list may name one port for all."""
     if not ports:
         return [None] * hosts
     found: list[int | None] = [_port(one, argument) for one in ports.split(",")]
@@ -259,7 +259,7 @@ def _address(addresses: Sequence[str], place: int, argument: str) -> str | None:
 
 
 def _choice(name: str, said: Mapping[str, str], choices: Sequence[str], argument: str) -> str:
-    """What is said, else the first choice. Raises InvalidArgument: it is none of them."""
+    """The value that is given, else the first choice. Raises InvalidArgument: it is no choice."""
     value = said.get(name, choices[0])
     if value not in choices:
         raise InvalidArgument(argument, f"{name}: must be one of {', '.join(choices)}")
@@ -274,7 +274,7 @@ def _tls(said: Mapping[str, str], argument: str) -> dict[str, str]:
 
 
 def _seconds(text: str | None, argument: str) -> float | None:
-    """Seconds; None where they are not limited: that we do ourselves."""
+    """Seconds; None: no limit is set, and the caller's applies."""
     try:
         seconds = float(text or 0)
     except ValueError:

@@ -1,7 +1,7 @@
-"""The words that may stand after the question mark of a DSN, and whose business each of them is.
+"""The parameters that may follow the question mark of a DSN, by what handles each.
 
-Those of libpq are from its list for Postgres 18 and 19; a setting is what a session of Postgres 15
-to 18 may set. A test compares both with a real libpq and a real server.
+libpq's are from its list for Postgres 18 and 19; a setting is what a session of Postgres 15 to 18
+may set. A test compares both with a real libpq and a real server.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ NATIVE = frozenset(
     sslpassword sslrootcert target_session_attrs user
     """.split()
 )
-"""What asyncpg knows, or may send on as it is."""
+"""What asyncpg handles, or may pass on unchanged."""
 
 TRANSLATED = frozenset(
     """
@@ -23,10 +23,10 @@ TRANSLATED = frozenset(
     ssl
     """.split()
 )
-"""What asyncpg does not know, and what is done here in its place."""
+"""What asyncpg does not know and execlog handles."""
 
 LEFT_OUT: dict[str, frozenset[str] | None] = {
-    # Each step has a limit of time on the client, so that a dead peer is noticed all the same.
+    # Each step has a time limit on the client, which finds a dead peer without these.
     "keepalives": None,
     "keepalives_count": None,
     "keepalives_idle": None,
@@ -38,7 +38,7 @@ LEFT_OUT: dict[str, frozenset[str] | None] = {
     "max_protocol_version": None,
     "sslcompression": None,
     "sslkeylogfile": None,
-    # With these values they ask for nothing that is not so; with any other one they do.
+    # With these values they ask for nothing that is missing; with any other value they do.
     "channel_binding": frozenset({"disable", "prefer"}),
     "gssencmode": frozenset({"disable", "prefer"}),
     "min_protocol_version": frozenset({"3.0"}),
@@ -54,14 +54,14 @@ LEFT_OUT: dict[str, frozenset[str] | None] = {
     "scram_server_key": frozenset(),
     "sslcrldir": frozenset(),
 }
-"""What the driver has nothing for, and the values that ask for nothing; None: none does."""
+"""What the driver lacks, with the harmless values of each; None: all are harmless."""
 
 FOREIGN = frozenset(
     """
     async_fallback command_timeout prepared_statement_cache_size prepared_statement_name_func
     """.split()
 )
-"""What SQLAlchemy takes out of a DSN for itself."""
+"""What SQLAlchemy removes from a DSN for itself."""
 
 SETTINGS = frozenset(
     """
@@ -119,4 +119,4 @@ SETTINGS = frozenset(
     wal_skip_threshold work_mem xmlbinary xmloption zero_damaged_pages
     """.split()
 )
-"""What a session may set: pg_settings, and the names that it does not show."""
+"""What a session may set: pg_settings, and the names that it does not list."""

@@ -1,4 +1,4 @@
-"""One statement on one borrowed connection, within a limit of time, its errors from one tree."""
+"""Runs one statement on one borrowed connection, with a time limit and errors of one tree."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PatientStore", "Store", "in_pieces"]
 
-# How long a connection may take to become usable again after a query was given up.
+# How long a connection may take to become usable after its query was cancelled.
 _RELEASE_SECONDS = 1.0
 _LARGEST_MESSAGE = 1024 * 1024
 _STREAMED_AT_ONCE = 200  # rows; more are hardly faster, and each may have a trace of a megabyte
@@ -40,7 +40,7 @@ class Store:
     """A caller's pool, used for one statement at a time.
 
     Args:
-        pool: An asyncpg pool; it stays the caller's. Where it was never opened, each method raises
+        pool: An asyncpg pool, owned by the caller. If it was never opened, each method raises
             InvalidArgument.
         timeout: Seconds that a call may take, waiting for a connection included.
 
@@ -56,7 +56,7 @@ class Store:
         self._timeout = validation.seconds("timeout", timeout)
 
     def deadline(self) -> float:
-        """When a call that begins now must end, on the clock of the event loop. Never raises."""
+        """The end of a call that begins now, on the clock of the event loop. Never raises."""
         return asyncio.get_running_loop().time() + self._timeout
 
     def remaining(self, deadline: float) -> float:
@@ -70,12 +70,12 @@ class Store:
         budget: float | None = None,
         deadline: float | None = None,
     ) -> list[asyncpg.Record]:
-        """The rows that a statement answers.
+        """The rows that a statement returns.
 
         Args:
             query: The statement with its values.
-            budget: Seconds that the server may take, where they are less than what is left.
-            deadline: Of a call that sends more than this statement.
+            budget: Seconds that the server may take, if fewer than what is left.
+            deadline: The deadline of a call that sends several statements.
 
         Raises:
             SchemaOutdated: The database is not migrated.
@@ -89,9 +89,9 @@ class Store:
                 return await connection.fetch(query.sql, *query.values, timeout=limit)
 
     async def fetch_long(self, query: Query) -> list[asyncpg.Record]:
-        """The same as `fetch`, without the server's limits: only the time of a call ends it.
+        """Like `fetch`, without the server's time limits: only the timeout of the call applies.
 
-        It takes a transaction of its own, for a limit that ends a statement is set before it.
+        It runs in a transaction of its own, because a statement before it lifts the limits.
 
         Raises:
             SchemaOutdated: The database is not migrated.
@@ -102,11 +102,11 @@ class Store:
             return await connection.fetch(query.sql, *query.values, timeout=remaining)
 
     async def stream(self, query: Query) -> AsyncGenerator[asyncpg.Record]:
-        """The rows that a statement answers, a few hundred at a time, from one snapshot.
+        """The rows that a statement returns, a few hundred at a time, from one snapshot.
 
-        Each step has the time that a call has, and all of it as long as it takes: the session's
-        limits for a statement and for a transaction are lifted. That of an idle transaction is not,
-        so a reader that stops does not hold the server up for ever. Close it where it is left
+        Each step may take as long as a call, the whole has no limit: the session's limits for a
+        statement and a transaction are lifted. The limit for an idle transaction stays, so a
+        reader that stops does not hold up the server for ever. Close the generator if you leave it
         before its end.
 
         Raises:
@@ -122,8 +122,8 @@ class Store:
                 farewell = Farewell(connection)
                 try:
                     await connection.fetch(_lift_limits(), timeout=remaining)
-                    # Prepared anew, whatever the pool keeps: a plan for any parameters would sort
-                    # where one for these walks along an index.
+                    # Prepared again, even if the pool has it cached: a generic plan sorts, a custom
+                    # plan walks along an index.
                     prepared = await connection.prepare(query.sql, timeout=remaining)
                     cursor = await prepared.cursor(*query.values, timeout=remaining)
                     while rows := await cursor.fetch(_STREAMED_AT_ONCE, timeout=self._timeout):
@@ -136,16 +136,16 @@ class Store:
                     raise
                 finally:
                     farewell.end()
-                # Nothing was written, but only what ends well is in the server's statistics.
+                # Nothing was written, but the server's statistics count only what is committed.
                 async with asyncio.timeout(self._timeout):
                     await transaction.commit()
 
     async def explain(self, query: Query, *, analyze: bool = False) -> list[str]:
-        """The lines of the plan that the server makes for these parameters, and no others.
+        """The lines of the plan that the server makes for exactly these parameters.
 
         Args:
             query: The statement with its values; a COPY has no plan.
-            analyze: Carry it out too, in a transaction that can't write, and tell what was read.
+            analyze: Also run it, in a read-only transaction, and report what was read.
 
         Raises:
             SchemaOutdated: The database is not migrated.
@@ -160,7 +160,7 @@ class Store:
         return [record[0] for record in found]
 
     async def copy(self, statement: Statement, lines: Iterable[bytes]) -> None:
-        """Stores rows by the COPY that the statement is, all or none.
+        """Stores rows by a COPY statement, all or none.
 
         Raises:
             SchemaOutdated: The database is not migrated.
@@ -173,7 +173,7 @@ class Store:
 
     @contextlib.asynccontextmanager
     async def _lifted(self, name: str) -> AsyncIterator[tuple[Connection, float]]:
-        """A connection in a transaction without the server's limits, and the seconds for it."""
+        """A connection in a transaction without the server's limits, and the seconds left."""
         with driver_errors(name):
             async with self._connection(name) as (connection, remaining):
                 transaction = connection.transaction()
@@ -203,8 +203,8 @@ class Store:
         try:
             yield connection, self.remaining(end)
         finally:
-            # After a timeout the pool waits until the server has let go, or throws the connection
-            # away. How that ends must replace neither the answer nor the error of the query.
+            # After a timeout the pool waits until the server has cancelled the query, or closes the
+            # connection. A failure of that must not replace the query's answer or error.
             with contextlib.suppress(Exception):
                 await self._pool.release(connection, timeout=_RELEASE_SECONDS)
 
@@ -212,7 +212,7 @@ class Store:
 class PatientStore(Store):
     """A store for long work: the server's limits end none of its statements.
 
-    Each is a transaction of its own, and takes four round trips for it.
+    Each statement is a transaction of its own, of four round trips.
     """
 
     async def fetch(
@@ -222,11 +222,11 @@ class PatientStore(Store):
         budget: float | None = None,
         deadline: float | None = None,
     ) -> list[asyncpg.Record]:
-        """As `fetch_long`; the limits given are those of a call. Raises: see there."""
+        """As `fetch_long`; budget and deadline are ignored. Raises: see there."""
         return await self.fetch_long(query)
 
     async def copy(self, statement: Statement, lines: Iterable[bytes]) -> None:
-        """As that of `Store`. Raises: see there."""
+        """As `Store.copy`. Raises: see there."""
         async with self._lifted(statement.name) as (connection, remaining):
             await _copy(connection, statement, lines, remaining)
 
@@ -247,7 +247,7 @@ async def _copy(
 
 
 async def _roll_back(transaction: asyncpg.transaction.Transaction) -> None:
-    """Whatever has happened to its connection."""
+    """Rolls back, in whatever state the connection is."""
     with contextlib.suppress(Exception):
         async with asyncio.timeout(_RELEASE_SECONDS):
             await transaction.rollback()
@@ -261,7 +261,7 @@ def _lift_limits() -> str:
 async def in_pieces(texts: Iterable[bytes]) -> AsyncIterator[bytes]:
     """Texts for COPY as messages of a megabyte at most: the server refuses one of a gigabyte.
 
-    They are written while the server stores those before them. Never raises.
+    A message is made while the server stores the one before it. Never raises.
     """
     for text in texts:
         for begin in range(0, len(text), _LARGEST_MESSAGE):

@@ -1,4 +1,4 @@
-"""The files of the migrations: their names, their checksums, and what is sent of them."""
+"""The migration files: their names, their checksums, and the SQL that is sent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from execlog.errors import MigrationError
 __all__ = ["Migration", "load", "migration_names", "script", "sent"]
 
 _NAME = re.compile(r"(\d{4})_[a-z0-9_]+")
-# What 0001 says of the schema itself; a script that asks for fewer rights is sent instead.
+# The part of 0001 that makes the schema; a script that needs fewer rights is sent instead.
 _OF_SCHEMA = re.compile(rf"^create schema [^;]+;\n\ncomment on schema {SCHEMA} is '[^']+';\n", re.M)
 
 
@@ -65,5 +65,5 @@ def script(name: str) -> str:
 
 
 def sent(file: Migration) -> str:
-    """The file as it is sent. Its checksum stays that of the file. Raises: see `script`."""
+    """The SQL that is sent for a file; the checksum stays the file's. Raises: see `script`."""
     return _OF_SCHEMA.sub(lambda _: script("create_schema"), file.sql)

@@ -1,4 +1,4 @@
-"""Executions on their way to the server and back: checked, as text, as arguments, as models."""
+"""Executions between client and server: checked, as text, as arguments, as models."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _values = itemgetter(*COLUMNS)
 
 
 def copy_lines(rows: Sequence[object]) -> Iterator[bytes]:
-    """The rows as COPY text, some at a time: an event loop is kept for a few milliseconds each.
+    """The rows as COPY text, in slices that hold the event loop for a few milliseconds each.
 
     Raises:
         InvalidArgument: A row that can't be stored; names it and its field: `rows[3].points`.
@@ -51,7 +51,7 @@ def copy_lines(rows: Sequence[object]) -> Iterator[bytes]:
 
 
 def json_objects(rows: Sequence[object]) -> Iterator[bytes]:
-    """The rows as JSON objects, columns by their names, commas between; some at a time.
+    """The rows as JSON objects, keyed by column, with commas between; in slices.
 
     Raises:
         InvalidArgument: A row that can't be stored; names it and its field: `rows[3].points`.
@@ -61,16 +61,16 @@ def json_objects(rows: Sequence[object]) -> Iterator[bytes]:
 
 
 def json_object(row: object, where: str) -> str:
-    """A row as a JSON object, columns by their names.
+    """A row as a JSON object, keyed by column.
 
     Raises:
         InvalidArgument: It can't be stored; names `where` and the field.
     """
     fields = dict(zip(COLUMNS, checked_values(row, where), strict=True))
     trace = fields.pop("trace")
-    # As it is, not escaped: a server of another encoding could not read the escapes.
+    # Not escaped: a server with another encoding could not read the escapes.
     text = json.dumps(fields, default=_text, ensure_ascii=False)
-    return text if trace is None else f'{text[:-1]}, "trace": {trace}}}'  # which is JSON already
+    return text if trace is None else f'{text[:-1]}, "trace": {trace}}}'  # it is JSON already
 
 
 def checked_values(row: object, where: str) -> tuple[Any, ...]:
@@ -98,7 +98,7 @@ def checked_values(row: object, where: str) -> tuple[Any, ...]:
 def from_record(record: asyncpg.Record) -> StrategyExecutionLog:
     """The model of a row that was read, its trace as text. Never raises for a row of the table.
 
-    It is not validated again, for a sixth of the time: the table's constraints are the model's.
+    It is not validated again, which takes a sixth of the time: the table has the same checks.
     """
     fields = dict(record)
     if fields["trace"] is not None:
@@ -115,7 +115,7 @@ def from_record(record: asyncpg.Record) -> StrategyExecutionLog:
 def aware(time: datetime | None) -> datetime | None:
     """A time that was read, in UTC. Never raises.
 
-    The driver reads the infinities as the calendar's ends, and these without a zone.
+    The driver reads infinities as the calendar's ends, without a time zone.
     """
     return time if time is None or time.tzinfo is not None else time.replace(tzinfo=UTC)
 
@@ -129,7 +129,7 @@ def aware_fields(found: asyncpg.Record) -> dict[str, Any]:
 
 
 def validated(row: object) -> tuple[Any, ...]:
-    """The row's values after the model's own validation, a model built around it included.
+    """The row's values, validated by the model even if the row was built without that.
 
     Raises:
         InvalidArgument: It can't be stored; names the field.
@@ -146,14 +146,14 @@ def validated(row: object) -> tuple[Any, ...]:
 
 
 def _text(value: object) -> str:
-    """What JSON has no form for."""
+    """The text of a value that JSON has no form for."""
     return timestamp(value) if isinstance(value, datetime) else str(value)
 
 
 def _copy_line(row: object, place: int) -> bytes:
     try:
         return _usual_line(row)
-    except Exception:  # all that is unusual ends here, in whatever way it shows
+    except Exception:  # of any kind: the row is unusual
         return checked_line(checked_values(row, f"rows[{place}]"))
 
 
@@ -175,7 +175,7 @@ def _at(where: str, error: InvalidArgument) -> InvalidArgument:
 
 
 def _usual_line(row: object) -> bytes:
-    """The line of a model whose values need no second look. Raises anything where they do."""
+    """The fast path: the line of a model. Raises anything if a value needs a second look."""
     if not isinstance(row, StrategyExecutionLog) or len(row.__dict__) != len(COLUMNS):
         raise TypeError
     id_, created_at, *others = _values(row.__dict__)

@@ -1,4 +1,4 @@
-"""Limits of the session, which long work lifts, whether role, database or server has set them."""
+"""The session's time limits, which long work lifts, whether role, database or server set them."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ __all__ = ["held", "lift", "lifting", "put_back"]
 
 _QUICK_SECONDS = 30.0
 _SINCE = {"transaction_timeout": 17}
-"""The limits that not all servers know, with the version that brought them."""
+"""Limits that not all servers have, and the version that introduced each."""
 
 
 def lifting(connection: Connection, *, session: bool = False) -> str:
-    """The SQL that lifts all limits of time that the server's version has.
+    """The SQL that lifts all time limits of the server's version.
 
     Args:
-        connection: Whose server is meant.
+        connection: A connection to that server.
         session: Lift them for the session, not for the transaction only.
 
     Raises:
@@ -41,20 +41,20 @@ def lifting(connection: Connection, *, session: bool = False) -> str:
 
 
 async def held(connection: Connection) -> Mapping[str, str]:
-    """The limits as they are, for `put_back`. Raises as the driver does.
+    """The present limits, for `put_back`. Raises as the driver does.
 
     Args:
-        connection: Whose they are.
+        connection: The connection.
     """
     found = await connection.fetch(_statements()["limits"].sql, timeout=_QUICK_SECONDS)
     return {record["name"]: record["value"] for record in found}
 
 
 async def lift(connection: Connection, *, session: bool = False) -> None:
-    """Lifts them until the transaction ends. Raises as the driver does.
+    """Lifts the limits until the transaction ends. Raises as the driver does.
 
     Args:
-        connection: One in a transaction.
+        connection: A connection in a transaction.
         session: Lift them for the session; it need not be in a transaction.
     """
     await connection.execute(lifting(connection, session=session), timeout=_QUICK_SECONDS)
@@ -63,12 +63,12 @@ async def lift(connection: Connection, *, session: bool = False) -> None:
 async def put_back(
     connection: Connection, limits: Mapping[str, str], *, session: bool = False
 ) -> None:
-    """They are again what `held` answered, and the transaction goes on. Raises as the driver does.
+    """Restores what `held` returned; the transaction goes on. Raises as the driver does.
 
     Args:
         connection: The connection.
-        limits: What they were.
-        session: As it was for `lift`.
+        limits: The result of `held`.
+        session: The same as for `lift`.
     """
     sql = _statements()["put_back"].sql
     names, values = list(limits), list(limits.values())

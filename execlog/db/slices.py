@@ -1,4 +1,4 @@
-"""Long work in slices, so that what else is in the event loop has its turn in between."""
+"""Long work in slices, so that the event loop's other tasks get their turns in between."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ _SECONDS = 0.004  # a request may hold the loop for 20 ms, and a step takes its 
 
 
 class Pace:
-    """Says when the others' turn has come. Never raises."""
+    """Yields to other tasks after each slice of time. Never raises."""
 
     def __init__(self) -> None:
         """Begins a slice. Never raises."""
         self._until = time.perf_counter() + _SECONDS
 
     async def rest(self) -> None:
-        """Gives others their turn if the slice is over, and begins another. Never raises."""
+        """Yields if the slice is over, and begins another. Never raises."""
         if time.perf_counter() >= self._until:
             await asyncio.sleep(0)
             self._until = time.perf_counter() + _SECONDS
 
 
 async def sliced(steps: Iterable[Result]) -> list[Result]:
-    """What the steps answer, in their order. Raises whatever a step raises."""
+    """The results of the steps, in order. Raises what a step raises."""
     pace, found = Pace(), []
     for step in steps:
         found.append(step)
@@ -38,7 +38,7 @@ async def sliced(steps: Iterable[Result]) -> list[Result]:
 
 
 async def finished(steps: Generator[None, None, Result]) -> Result:
-    """What a generator returns in the end. Raises whatever it raises."""
+    """What a generator returns at its end. Raises what it raises."""
     pace = Pace()
     while True:
         try:

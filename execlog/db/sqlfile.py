@@ -1,7 +1,7 @@
 """Reads an SQL file into its header and its lines, with those of the files that it includes.
 
-The grammar is in `execlog.db.statements`. Whatever is odd about a file is an error: a line that is
-left out by mistake is a filter that is missing.
+The grammar is in `execlog.db.statements`. Anything unexpected in a file is an error: a line that is
+left out by mistake is a missing filter.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class Parameter:
     Attributes:
         name: Its name.
         type: Its type in SQL.
-        nullable: Whether it may be NULL; one that is no filter, that is.
-        is_filter: Whether the lines that use it are left out where it is not given.
+        nullable: Whether it may be NULL although it is no filter.
+        is_filter: Whether the lines that use it are left out if it is not given.
     """
 
     name: str
@@ -51,8 +51,8 @@ class Line(NamedTuple):
 
     Attributes:
         text: The line, without its mark.
-        wanted: What must be given or on.
-        unwanted: What must not be.
+        wanted: Filters and switches that must be given or on.
+        unwanted: Filters and switches that must not be.
     """
 
     text: str
@@ -60,13 +60,13 @@ class Line(NamedTuple):
     unwanted: frozenset[str] = frozenset()
 
     def is_sent(self, chosen: frozenset[str]) -> bool:
-        """Whether it is sent with these given or on. Never raises."""
+        """Whether the line is sent for these filters and switches. Never raises."""
         return self.wanted <= chosen and not self.unwanted & chosen
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The contract of a file; `lines` is all of it, in words."""
+    """The contract of a file; `lines` is its text."""
 
     lines: tuple[str, ...]
     parameters: tuple[Parameter, ...]
@@ -79,10 +79,10 @@ class Header:
 
 
 class File:
-    """A file that is read when it is first asked for, and once.
+    """A file that is read once, on first use.
 
     Args:
-        path: Where it is.
+        path: Its path.
     """
 
     def __init__(self, path: Path) -> None:
@@ -122,11 +122,11 @@ def read_file(
     """The header of a file, and its lines with all that it includes.
 
     Args:
-        name: Which one.
-        files: It, and what it may include.
+        name: The file.
+        files: All files by name.
         within: The files that include it.
-        around: The header of the file that includes it. If it names no parameters of its own, it is
-            a part of that file, and its parameters and switches are those.
+        around: The header of the file that includes it. A file that names no parameters of its own
+            uses the parameters and switches of that header.
 
     Raises:
         ValueError: What is wrong with it (UnicodeDecodeError is one too).
@@ -157,7 +157,7 @@ def read_file(
     for one in sorted(own.switches):
         if not any(one in line.wanted | line.unwanted for line in lines):
             raise ValueError(f"has a switch {one} and no line that is marked with it")
-    if own.parameters:  # else it is another text in each file around it
+    if own.parameters:  # else its text is another one in each file around it
         file.whole = header, lines
     return header, lines
 
@@ -179,14 +179,14 @@ def _header(lines: Sequence[str]) -> Header:
 
 
 def columns_of(header: Header, files: Mapping[str, File]) -> str:
-    """The columns that come back, those of other files filled in.
+    """The result columns, with those of other files filled in.
 
     Args:
         header: The header of a statement.
-        files: The others.
+        files: All files by name.
 
     Raises:
-        ValueError: Another file is missing, or has none.
+        ValueError: Another file is missing, or names no columns.
     """
 
     def columns(found: re.Match[str]) -> str:
@@ -219,7 +219,7 @@ def _marked(text: str) -> Line:
 
 
 def _check(line: Line, header: Header, filters: frozenset[str], *, is_include: bool) -> None:
-    """A line is marked with what the header names."""
+    """Checks that a line is marked with names of the header."""
     if odd := (line.wanted | line.unwanted) - filters - header.switches:
         is_known = header.place(min(odd)) is not None
         what = "may not be left out" if is_known else "is in no line of its header"
@@ -238,7 +238,7 @@ def _found(name: str, files: Mapping[str, File]) -> File:
 
 
 def _expanded(text: str, files: Mapping[str, File]) -> str:
-    """The line, expressions of other files filled in."""
+    """The line, with expressions of other files filled in."""
 
     def piece(found: re.Match[str]) -> str:
         name = found[1]
@@ -272,7 +272,7 @@ def _included(
     files: Mapping[str, File],
     within: tuple[str, ...],
 ) -> list[Line]:
-    """The lines of another file, as they stand in one that has this header."""
+    """The lines of another file, in the names of this header."""
     indent, name, given, comma = found.groups()
     if name in within:
         raise ValueError(f"includes {name}.sql, which includes it")
@@ -288,7 +288,7 @@ def _included(
     }
 
     def choices(marks: frozenset[str], *, wanted: bool) -> frozenset[str] | None:
-        """The same in the words of this header; None: it is never so."""
+        """The marks in the names of this header; None: they never hold."""
         kept = set()
         for mark in marks:
             if mark in names:
@@ -327,7 +327,7 @@ def _included(
 def _arguments(
     name: str, given: str | None, header: Header, inner: Header
 ) -> tuple[list[int], frozenset[str], frozenset[str]]:
-    """The number here of each parameter there; the switches that are the same, and that are on."""
+    """The number here of each parameter there; the switches passed on; the switches set."""
     places: list[int] = []
     said: dict[str, bool] = {}
     for text in filter(None, (given or "").split(", ")):

@@ -1,8 +1,8 @@
-"""Fills in what SQL can't take as a parameter: the schema's name, and names that a script makes.
+"""Fills in what SQL can't take as a parameter: the schema's name, and names from a script.
 
-The files say `execlog.` and run as they stand; `:"word"`, `:'word'` and `:word` are psql's spelling
-of a quoted name, a quoted text and a piece of SQL. All are found in one pass, so what is filled in
-is never looked through again.
+The files say `execlog.` and run unchanged in psql; `:"word"`, `:'word'` and `:word` are psql's
+spelling of a quoted name, a quoted text and a piece of SQL. All are replaced in one pass, so what
+is filled in is never searched again.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def quoted(name: str) -> str:
 def pieces(sql: str) -> list[str]:
     """The statements of a script, each to be sent by itself. Never raises.
 
-    In our scripts an empty line follows the end of each statement, and is nowhere inside of one.
+    Our scripts have an empty line after each statement and none within one.
     """
     return [piece for piece in sql.split(";\n\n") if piece.strip()]
 
@@ -47,7 +47,7 @@ def filled(sql: str, schema: str, words: Mapping[str, str] | None = None) -> str
     Args:
         sql: The text of a file.
         schema: The name of the schema; any name that `validation.schema` lets through.
-        words: What stands for `:"word"`, `:'word'` and `:word`; the last as it is.
+        words: The values of `:"word"`, `:'word'` and `:word`; the last is inserted unquoted.
 
     Raises:
         KeyError: The text has a word that is not given.

@@ -1,7 +1,7 @@
-"""Loads the SQL files, once, and refuses to start on any doubt.
+"""Loads the SQL files once, and refuses to start if one is not as expected.
 
 A file's header is its contract: the question that it answers, a line for each parameter, the
-columns that come back and the index that it must use.
+result columns and the index that it must use.
 
     -- How many executions ended how.
     -- $1 strategy_id text
@@ -11,22 +11,22 @@ columns that come back and the index that it must use.
     -- Columns: status text, count bigint      (`:metrics` stands for those of that file)
     -- Index: strategy_execution_log_newest
 
-A line that ends in a mark is sent only where the mark holds, and parameters are numbered anew:
+A line that ends in a mark is sent only if the mark holds; the parameters are renumbered:
 
     where strategy_id = $1::text
         and created_at >= $2::timestamptz  -- if since
 
 A mark names filters and switches: `-- if since`, `-- if not since, sampled`. A line that uses a
-filter is one whole condition, `and ...`, and is marked with it. What is chosen makes a shape of the
-statement: a text of its own, made when it is first asked for.
+filter is one whole condition, `and ...`, and is marked with it. Each choice of filters and switches
+is a shape of the statement: a text of its own, made on first use.
 
-Another file is included by a line `:metrics($1, $3, $4, $5, sampled)`: its parameters in its order,
-and its switches that are on (`not` before those that are off). If no parameters are said, they are
-those of the same names; so are the switches that are not said. A file of one line is an expression,
-and may be included within a line: `sum(:weight)`. What is only included lies in `part`; if it names
-no parameters, it has those of the file around it.
+Another file is included by a line `:metrics($1, $3, $4, $5, sampled)`: the values of its parameters
+in its order, and its switches that are on (`not` before those that are off). Parameters and
+switches that are not listed have the same names in both files. A file of one line is an expression,
+and may be included within a line: `sum(:weight)`. Files that are only included lie in `part`; one
+that names no parameters uses those of the file around it.
 
-The header is sent too, so that `pg_stat_activity` says what runs there.
+The header is sent too, so that `pg_stat_activity` shows which statement runs.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ _REALMS = "realm_ids"
 _MOST_SHAPES = 256
 _COPY = re.compile(r'copy (?:\w+|"(?:[^"]|"")+")\.(\w+) \(([\w\s,]+)\) from stdin\b')
 _PARAMETER_LINE = re.compile(r"-- \$(\d+) (.+)")
-# At the beginning of a line: a comment may speak of one.
+# Only at the beginning of a line: a comment may mention one.
 _WRITE = re.compile(r"^\s*(?:copy|insert into|update|delete from) ", re.MULTILINE)
 
 
 class Query(NamedTuple):
-    """A statement with its values: what is sent."""
+    """A statement with its values, ready to be sent."""
 
     name: str
     sql: str
@@ -72,7 +72,7 @@ class Shape(NamedTuple):
 class Statement:
     """One SQL file, with all that it includes, for the log in `schema`.
 
-    `columns` is what comes back, in the header's words.
+    `columns` are the result columns, as the header writes them.
     """
 
     name: str
@@ -88,17 +88,17 @@ class Statement:
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
-        """Those of the header. Never raises."""
+        """The header's parameters. Never raises."""
         return self._header.parameters
 
     @property
     def switches(self) -> frozenset[str]:
-        """Those of the header. Never raises."""
+        """The header's switches. Never raises."""
         return self._header.switches
 
     @property
     def indexes(self) -> tuple[str, ...]:
-        """What it must use. Never raises."""
+        """The indexes that it must use. Never raises."""
         named = self._header.fields["Index"]
         return () if named == "none" else tuple(named.split(", "))
 
@@ -109,18 +109,18 @@ class Statement:
 
     @property
     def sql(self) -> str:
-        """Its text.
+        """Its text, if it has one shape only.
 
         Raises:
-            QueryFileError: It has more than one.
+            QueryFileError: It has several.
         """
         if self.filters or self.switches:
-            raise QueryFileError(f"sql/{self.name}.sql is another text for each choice")
+            raise QueryFileError(f"sql/{self.name}.sql has more than one shape")
         return self.shape(frozenset()).sql
 
     @property
     def text(self) -> str:
-        """The file with all that it includes, marks and all. Never raises."""
+        """The file with all that it includes, marks kept. Never raises."""
         lines = [*self._header.lines, *map(_written, self._lines)]
         return filled("\n".join(lines) + "\n", self.schema)
 
@@ -150,8 +150,8 @@ class Statement:
         """The statement with these values.
 
         Args:
-            switches: Those that are on.
-            values: The parameters by their names. A filter that is None is left out; that of realms
+            switches: The switches that are on.
+            values: The parameters by name. A filter that is None is left out; the filter by realm
                 must be named even then, since without it the rows of all tenants are read.
 
         Raises:
@@ -167,7 +167,7 @@ class Statement:
         missing -= {name for name, value in values.items() if value is not None}
         missing |= (known - filters | known & {_REALMS}) - values.keys()
         if missing:
-            raise TypeError(f"{self.name} is told nothing of {', '.join(sorted(missing))}")
+            raise TypeError(f"{self.name} lacks {', '.join(sorted(missing))}")
         given = {name for name in filters if values.get(name) is not None}
         shape = self.shape(frozenset(switches) | given)
         return Query(
@@ -178,7 +178,7 @@ class Statement:
         """The text for these filters and switches.
 
         Raises:
-            TypeError: A filter of these is in no line that is sent.
+            TypeError: One of the filters is in no line that is sent.
         """
         return self._shapes(chosen)
 
@@ -207,13 +207,13 @@ class Statement:
 def load_statements(
     folder: Path, methods: Iterable[str], schema: str = SCHEMA, parts: Path | None = None
 ) -> Mapping[str, Statement]:
-    """Every `*.sql` of the folder by its stem, where stems and methods are the same names.
+    """Every `*.sql` of the folder by its stem; stems and methods must have the same names.
 
     Args:
-        folder: Where they lie.
-        methods: The names.
-        schema: Where the log is.
-        parts: Where else lies what they include; None: in `part` below the folder.
+        folder: The folder.
+        methods: The names of the methods.
+        schema: The schema of the log.
+        parts: The folder of files that are only included; None: `part` below `folder`.
 
     Raises:
         QueryFileError: Lists each file that is missing, unknown or malformed.
@@ -241,7 +241,7 @@ def _files(folder: Path) -> dict[str, File]:
 
 
 def _load(name: str, files: Mapping[str, File], schema: str) -> Statement:
-    """Raises ValueError, which says what is wrong with the file."""
+    """The statement of a file. Raises ValueError: what is wrong with the file."""
     header, lines = read_file(name, files)
     if missing := {"Columns", "Index"} - header.fields.keys():
         raise ValueError(f"has no line {' and no line '.join(sorted(missing))} in its header")
@@ -250,7 +250,7 @@ def _load(name: str, files: Mapping[str, File], schema: str) -> Statement:
 
 
 def _numbered(header: Iterable[str], renamed: Mapping[str, str]) -> Iterator[str]:
-    """The header for a shape: what it does not have is not in it."""
+    """The header of a shape, without the parameters that the shape lacks."""
     for line in header:
         found = _PARAMETER_LINE.fullmatch(line)
         if found is None:

@@ -1,7 +1,7 @@
-"""TLS where the driver's own can't be used: the certificate is another host's than the address.
+"""TLS for a certificate that names another host than the address, which the driver lacks.
 
-What is read, and from where, is as libpq and asyncpg have it: parameters of the DSN, PGSSL...,
-files in ~/.postgresql. It is used for `hostaddr` and for `sslrootcert=system` only.
+Parameters and files are those of libpq and asyncpg: the DSN, PGSSL..., ~/.postgresql. It is used
+for `hostaddr` and for `sslrootcert=system` only.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ _SYSTEM = "system"
 
 
 def needs_own_tls(parameters: Mapping[str, str], name: str | None) -> bool:
-    """Whether the driver's own TLS would not do. Never raises.
+    """Whether the driver's own TLS is not enough. Never raises.
 
     Args:
-        parameters: Those of the DSN that begin with ssl.
-        name: Whose certificate it must be; None: that of the host that is connected to.
+        parameters: The parameters of the DSN that begin with ssl.
+        name: The host name in the certificate; None: the host that is connected to.
     """
     if parameters.get("sslrootcert") == _SYSTEM:
         return True
-    # With a weaker mode no certificate is looked at.
+    # Weaker modes check no certificate.
     return name is not None and _mode(parameters) in _MODES
 
 
 def tls_for(parameters: Mapping[str, str], name: str | None, argument: str) -> ssl.SSLContext:
-    """What `asyncpg.connect` takes as `ssl`.
+    """The value of `asyncpg.connect`'s `ssl`.
 
     Args:
-        parameters: Those of the DSN that begin with ssl.
-        name: Whose certificate it must be, whatever address is connected to; None: that of the host
-            that is connected to.
+        parameters: The parameters of the DSN that begin with ssl.
+        name: The host name in the certificate, for any address; None: the host that is connected
+            to.
         argument: The name of the argument that holds the DSN.
 
     Raises:
-        InvalidArgument: There are no certificates to check with, or a version is none of TLS.
+        InvalidArgument: There are no certificates to check with, or a TLS version is unknown.
         OSError: A file can't be read.
     """
     context = _Named(ssl.PROTOCOL_TLS_CLIENT)
@@ -74,7 +74,7 @@ def tls_for(parameters: Mapping[str, str], name: str | None, argument: str) -> s
 
 
 class _Named(ssl.SSLContext):
-    """Asks for the certificate of a name, and checks it, whatever the caller is connected to."""
+    """Checks the certificate for a fixed name, instead of the host that is connected to."""
 
     name: str | None = None
 
@@ -86,7 +86,7 @@ class _Named(ssl.SSLContext):
         server_hostname: str | bytes | None = None,
         session: ssl.SSLSession | None = None,
     ) -> ssl.SSLObject:
-        """As event loops do it. Raises ssl.SSLError."""
+        """As event loops call it. Raises ssl.SSLError."""
         host = self.name or server_hostname
         return super().wrap_bio(incoming, outgoing, server_side, host, session)
 
@@ -99,7 +99,7 @@ def _mode(parameters: Mapping[str, str]) -> str:
 
 
 def _file(name: str, parameters: Mapping[str, str], in_home: str) -> str | None:
-    """The file that is said, else the usual one, if it is there."""
+    """The file that is given, else the usual one, if it exists."""
     said = parameters.get(name) or os.environ.get(f"PG{name.upper()}")
     if said:
         return said

@@ -1,7 +1,7 @@
 """The trace of an execution as JSON text that Postgres stores and that can be read back.
 
 Two ways in: `strict_text`, for the repository, refuses what JSON lacks; `lenient_text`, for the
-recorder, which must not raise, writes a replacement.
+recorder, which must not raise, replaces it.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from execlog.errors import InvalidArgument
 __all__ = ["lenient_text", "mended", "mended_text", "read", "shortened", "strict_text"]
 
 _to_json = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode
-# Texts are passed by: they may hold such words.
+# Quoted texts are matched first and skipped: they may hold such words.
 _NOT_FINITE = re.compile(r'"(?:[^"\\]|\\.)*"|-?Infinity|NaN')
 _JSON_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _SAFE_DEPTH = 190  # the parser stops at 200
-_MENDED_DEPTH, _MENDED_VALUES = 100, 20_000  # a graph with cycles has paths without number
+_MENDED_DEPTH, _MENDED_VALUES = 100, 20_000  # a graph with cycles has infinitely many paths
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 def strict_text(trace: list[Any]) -> str:
-    """The trace as it is.
+    """The trace as JSON, unchanged.
 
     Raises:
         InvalidArgument: It holds something that JSON or Postgres lacks, or could not be read back.
@@ -49,17 +49,17 @@ def strict_text(trace: list[Any]) -> str:
 def lenient_text(trace: list[Any], room: int) -> tuple[str | None, bool]:
     """The trace, NaN and infinities as null, and whether anything in it was replaced.
 
-    Numbers of any library are written as numbers, arrays as lists. Times, decimals, sets and the
-    like become text and lists, as pydantic writes them. What is unknown even so is replaced by its
-    type's name. The text is None if the trace must be `mended` first. Never raises.
+    Numbers of any library are written as numbers, arrays as lists; times, decimals, sets and the
+    like as pydantic writes them; anything else as its type's name. The text is None if the trace
+    must be `mended` first. Never raises.
 
     Args:
         trace: The trace.
-        room: How many elements all arrays in it may have together; one with more is replaced.
+        room: The most elements of all arrays together; an array beyond that is replaced.
     """
     foreign = None
 
-    def stand_in(value: object) -> object:  # made anew only for a trace that needs it
+    def stand_in(value: object) -> object:  # made only for a trace that needs it
         nonlocal foreign
         foreign = foreign or _Foreign(room)
         return foreign.stand_in(value)
@@ -70,11 +70,11 @@ def lenient_text(trace: list[Any], room: int) -> tuple[str | None, bool]:
         if _is_of_the_trace(error):
             return None, True
         raise
-    # A bracket has a partner: most texts are too short to be too deep.
+    # A bracket has a partner: a short text can't be nested too deeply.
     if _holds_nul(text) or (len(text) > 2 * _SAFE_DEPTH and not _is_readable(text)):
         return None, True
     replaced = foreign is not None and foreign.replaced
-    # As below: a single character is found ten times as fast.
+    # The single character first: it is found ten times as fast.
     if ("N" in text and "NaN" in text) or ("I" in text and "Infinity" in text):
         finite = _NOT_FINITE.sub(_null, text)
         replaced, text = replaced or finite != text, finite
@@ -88,7 +88,7 @@ def mended(trace: Sequence[Any], room: int) -> list[Any] | None:
 
     Args:
         trace: The trace.
-        room: How many elements all arrays in it may have together; one with more is replaced.
+        room: The most elements of all arrays together; an array beyond that is replaced.
     """
     try:
         mender = _Mender(room)
@@ -100,16 +100,16 @@ def mended(trace: Sequence[Any], room: int) -> list[Any] | None:
 
 
 def shortened(text: str, limit: int) -> tuple[str, int]:
-    """The head of a trace's text, in whole entries, and how many these are. Never raises.
+    """The head of a trace's text, in whole entries, and their number. Never raises.
 
     Args:
         text: What `lenient_text` answered.
-        limit: Bytes of UTF-8 that may stay.
+        limit: The most bytes of UTF-8.
     """
     entries = read(text)
     size, kept = 1, 0
     for entry in entries:
-        size += len(to_json(entry)) + 1  # a comma, and in the end a bracket
+        size += len(to_json(entry)) + 1  # a comma, or the last bracket
         if size > limit:
             break
         kept += 1
@@ -118,7 +118,7 @@ def shortened(text: str, limit: int) -> tuple[str, int]:
 
 def mended_text(text: str) -> str:
     """The text with U+FFFD where it holds what Postgres can't store. Never raises."""
-    # Two halves that were written apart are one character; a half alone is replaced.
+    # Two halves of a pair in a row become one character; a half alone is replaced.
     return (
         str.encode(text, "utf-16", "surrogatepass")
         .decode("utf-16", "replace")
@@ -127,7 +127,7 @@ def mended_text(text: str) -> str:
 
 
 def read(text: str) -> list[Any]:
-    """The trace of a stored text; the text itself in a list where no parser here reads it.
+    """The trace of a stored text; a list with the text itself if no parser here reads it.
 
     Never raises.
     """
@@ -144,7 +144,7 @@ def _null(found: re.Match[str]) -> str:
 
 
 def _holds_nul(text: str) -> bool:
-    # A single character is found ten times as fast, and most texts hold no backslash.
+    # The single character first: it is found ten times as fast, and most texts hold none.
     return "\\" in text and "\\u0000" in text and _JSON_NUL.search(text) is not None
 
 
@@ -159,13 +159,13 @@ def _is_readable(text: str) -> bool:
 
 
 def _is_of_the_trace(error: BaseException) -> bool:
-    # The serialiser is Rust: a dict that another thread changes meanwhile makes it panic, which is
-    # no Exception. These two want the process to end.
+    # The serialiser is Rust: it panics if another thread changes a dict meanwhile, and a panic is
+    # no Exception. KeyboardInterrupt and SystemExit must end the process.
     return not isinstance(error, KeyboardInterrupt | SystemExit)
 
 
 class _Foreign:
-    """What stands in a trace for that which JSON has no form for."""
+    """Replaces the values of a trace that JSON has no form for."""
 
     def __init__(self, room: int) -> None:
         self._room = room
@@ -229,5 +229,5 @@ class _Mender:
         return mended_text(key)
 
     def _read_back(self, value: Any) -> Any:
-        """What `lenient_text` makes of it."""
+        """The value as `lenient_text` writes it, read back."""
         return from_json(to_json(value, inf_nan_mode="null", fallback=self._stand_in))

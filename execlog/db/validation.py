@@ -1,6 +1,6 @@
 """Checks the arguments of the public methods before anything is sent.
 
-Each function answers the value to send and raises `InvalidArgument`, which names the argument.
+Each function returns the value to send or raises `InvalidArgument`, which names the argument.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ def must_be(wanted: str, value: object) -> str:
 
     Args:
         wanted: What it must be, such as "a datetime".
-        value: The value; its type's module is told if its name alone is what is wanted.
+        value: The value; its type is named with its module if the wanted type has the same name.
     """
-    # A class of another library may answer anything for these.
+    # A class of another library may return anything for these.
     name, module = (part.__get__(type(value)) for part in _NAMES)
     is_wanted = re.search(rf"\b{re.escape(name)}\b", wanted)
     return f"must be {wanted}, not {f'{module}.{name}' if is_wanted else name}"
@@ -81,7 +81,7 @@ def optional_text(argument: str, value: object) -> str | None:
 
 
 def texts(argument: str, value: object) -> list[str] | None:
-    """Some texts, each once, or a single one given as it is; None stays None.
+    """Distinct texts, also of a single one; None stays None.
 
     Raises:
         InvalidArgument: See `text`, for each; or it is no collection.
@@ -104,11 +104,11 @@ def name(argument: str, value: object) -> str:
 
 
 def schema(value: object) -> str:
-    """The name of a schema, whatever characters it has: it is quoted wherever it stands.
+    """The name of a schema, of any characters: it is always quoted.
 
     Raises:
-        InvalidArgument: See `name`; or Postgres would cut it, keeps it to itself, or could not tell
-            it from the end of a function.
+        InvalidArgument: See `name`; or Postgres would cut it or reserves it, or it could end a
+            function's body.
     """
     return object_name("schema", value)
 
@@ -119,9 +119,9 @@ def object_name(argument: str, value: object) -> str:
     if len(found.encode()) > _LONGEST_NAME:
         raise InvalidArgument(argument, f"is longer than {_LONGEST_NAME} bytes")
     if found.startswith("pg_"):
-        raise InvalidArgument(argument, "begins with pg_, which Postgres keeps to itself")
+        raise InvalidArgument(argument, "begins with pg_, which Postgres reserves")
     if "\\" in found:
-        # What it means in a text depends on a setting of the server.
+        # Its meaning within a quoted text depends on a setting of the server.
         raise InvalidArgument(argument, "holds a backslash")
     if re.search(r"\$\w*\$", found):
         raise InvalidArgument(argument, "holds $$ or the like, which ends a function in SQL")
@@ -154,7 +154,7 @@ def flag(argument: str, value: object) -> bool:
 
 
 def limit(value: object, largest: int) -> int:
-    """The limit, brought into 1..largest. Raises InvalidArgument: no integer (True is none)."""
+    """The limit, clamped to 1..largest. Raises InvalidArgument: no integer (True is none)."""
     return min(max(_integer("limit", value), 1), largest)
 
 
@@ -194,7 +194,7 @@ def window(since: object, until: object) -> tuple[datetime | None, datetime | No
 
 
 def scope(strategy_id: object, since: object, until: object) -> dict[str, Any]:
-    """A strategy and a window, as the parameters of a statement are called.
+    """A strategy and a window, under the names of a statement's parameters.
 
     Raises:
         InvalidArgument: See `name` and `window`.
@@ -244,7 +244,7 @@ def seconds(argument: str, value: object) -> float:
 
 
 def length(argument: str, value: object) -> timedelta:
-    """A length of time above 0. Raises InvalidArgument: it is none, or of a thousand years."""
+    """A length of time above 0. Raises InvalidArgument: it is none, or a thousand years."""
     if not isinstance(value, timedelta):
         raise InvalidArgument(argument, must_be("a timedelta", value))
     if not timedelta() < value < _LONGEST_LENGTH:
@@ -253,8 +253,8 @@ def length(argument: str, value: object) -> timedelta:
 
 
 def server_timeout(argument: str, value: object) -> str:
-    """A number of seconds above 0 as a limit of time for Postgres. Raises InvalidArgument."""
-    # Rounded up: to Postgres 0 ms would mean to wait for ever.
+    """A number of seconds above 0 as a time limit of Postgres. Raises InvalidArgument."""
+    # Rounded up: to Postgres 0 ms means no limit.
     return f"{math.ceil(seconds(argument, value) * 1000)}ms"
 
 

@@ -1,8 +1,7 @@
-"""Values of other libraries as Python's own: their numbers and arrays, and what serves as an id.
+"""Values of other libraries as Python's own: numbers, arrays, and ids.
 
-No library is known here by its name. A number is what answers to `__index__`, `__float__` or
-`.item()`, an array what answers to `.tolist()`. Any of these may raise anything and answer
-anything: then it is no number and no array.
+No library is known by name. A number is what has `__index__`, `__float__` or `.item()`, an array
+what has `.tolist()`. If one of these raises, or returns something else, the value is neither.
 """
 
 from __future__ import annotations
@@ -14,41 +13,41 @@ from uuid import UUID
 __all__ = ["LONGEST_INTEGER", "array", "flag", "integer", "number", "scalar", "text", "type_name"]
 
 LONGEST_INTEGER = 14_000
-"""Bits of the longest integer that is taken: the parser of JSON stops at 4,300 digits."""
+"""Bits of the longest integer that is accepted: the parser of JSON stops at 4,300 digits."""
 
 _WAYS = ("__index__", "__float__", "item")
-# To a mock's `__float__` the answer is 1.0. A mock is told by the attributes that it has: all.
+# A mock's `__float__` returns 1.0. A mock is recognized by having every attribute.
 _NO_NAME = "execlog_asks_for_what_is_not_there"
-# Kinds of numpy's types that have a `__float__` and are no real numbers: complex, length, time.
+# Kinds of numpy types that have a `__float__` and are no real numbers: complex, length, time.
 _NO_NUMBERS = ("c", "m", "M")
 
 _name_of = vars(type)["__name__"].__get__
 
 
 def number(value: object) -> object:
-    """The number that a value stands for, of Python's own types.
+    """The number that a value stands for, as one of Python's own types.
 
-    Of what is no number, something that the model refuses: its own converter takes whatever has a
-    `__float__`. A bool is none, of whatever library. Never raises.
+    Anything else, bools included, becomes a value that the model refuses: the model itself would
+    convert whatever has a `__float__`. Never raises.
     """
     found = scalar(value)
     return type_name(value) if found is None and value is not None else found
 
 
 def integer(value: object) -> object:
-    """The same for a column of integers: a float that is whole is one. Never raises."""
+    """The same for a column of integers: a whole float is accepted too. Never raises."""
     found = number(value)
     return int(found) if isinstance(found, float) and found.is_integer() else found
 
 
 def flag(value: object) -> object:
-    """The bool that a value stands for; of others, what the model refuses. Never raises."""
+    """The bool that a value stands for; else a value that the model refuses. Never raises."""
     found = scalar(value)
     return found if type(found) is bool or value is None else type_name(value)
 
 
 def text(value: object) -> object:
-    """The text of what serves as an id: an integer or a UUID; else the value. Never raises."""
+    """The text of an id that is an integer or a UUID; else the value itself. Never raises."""
     found = scalar(value)
     try:
         if type(found) is int:
@@ -80,13 +79,13 @@ def scalar(value: Any) -> bool | int | float | None:
 
 
 def array(value: Any, room: int) -> tuple[list[Any], int] | None:
-    """The elements of an array as a list, and how many they are in all; None if it is none.
+    """The elements of an array as a list, and their number in all; None if it is no array.
 
     Never raises.
 
     Args:
-        value: What may be an array, of whatever library.
-        room: How many elements it may have at most; with more it is left alone.
+        value: A value of any library.
+        room: The most elements that it may have; None is returned for a larger array.
     """
     try:
         if not hasattr(type(value), "tolist"):
@@ -94,7 +93,7 @@ def array(value: Any, room: int) -> tuple[list[Any], int] | None:
         shape = getattr(value, "shape", None)
         if shape == () or _kind(value) in _NO_NUMBERS[1:]:
             return None
-        # Its size is asked first: an array of a terabyte may take no memory until it is a list.
+        # The size first: an array of a terabyte may take no memory until it is a list.
         size = math.prod(shape) if isinstance(shape, tuple) else len(value)
         if type(size) is not int or not 0 <= size <= room:
             return None
@@ -105,14 +104,14 @@ def array(value: Any, room: int) -> tuple[list[Any], int] | None:
 
 
 def type_name(value: object) -> str:
-    """What stands for a value that is lost: its type's name. Never raises."""
+    """The name of a value's type, which replaces a lost value. Never raises."""
     return f"<{_name_of(type(value))}>"
 
 
 def _only_element(value: Any) -> object:
-    """What an array library calls a scalar, or the element of an array of one.
+    """The value of an array library's scalar, or of an array of one element.
 
-    To `__float__` a bool of numpy is 1.0, and to `.item()` a masked element is 0.0.
+    A numpy bool has the `__float__` 1.0, a masked element the `.item()` 0.0.
     """
     shape = value.shape
     if not isinstance(shape, tuple) or math.prod(shape) != 1:

@@ -141,7 +141,7 @@ def test_what_is_not_given_is_left_out(tmp_path: Path) -> None:
     assert whole.values == (1, "n", [], 2, 3, 5)
     assert "order by time desc\nlimit $6" in whole.sql
     assert statement.shape(frozenset()) is statement.shape(frozenset())
-    with pytest.raises(QueryFileError, match="another text for each choice"):
+    with pytest.raises(QueryFileError, match="more than one shape"):
         _ = statement.sql
 
 
@@ -155,15 +155,15 @@ def test_shapes_are_not_kept_for_ever(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("switches", "values", "problem"),
     [
-        ((), {"id": 1, "limit": 1}, "is told nothing of realm_ids"),
-        ((), {"id": 1, "realm_ids": None}, "is told nothing of limit"),
+        ((), {"id": 1, "limit": 1}, "lacks realm_ids"),
+        ((), {"id": 1, "realm_ids": None}, "lacks limit"),
         ((), {"id": 1, "realm_ids": None, "limit": 1, "names": "x"}, "has no names"),
         (("first",), {"id": 1, "realm_ids": None, "limit": 1}, "has no first"),
         (("name",), {"id": 1, "realm_ids": None, "limit": 1}, "has no name"),
         # Half of a cursor would be the first page again.
         ((), {"id": 1, "realm_ids": None, "limit": 1, "before_id": 1}, "does not use before_id"),
         ((), {"id": 1, "realm_ids": None, "limit": 1, "before_time": 1}, "does not use before_t"),
-        ((), {"id": 1, "realm_ids": None, "limit": None}, "is told nothing of limit"),
+        ((), {"id": 1, "realm_ids": None, "limit": None}, "lacks limit"),
         (
             (),
             {"id": 1, "realm_ids": None, "limit": 1, "before_id": 1, "before_time": None},
