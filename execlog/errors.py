@@ -39,7 +39,7 @@ class ExeclogError(Exception):
     """
 
     def __init__(self, message: str, sqlstate: str | None = None) -> None:
-        """Takes the text for a person and the server's code. Never raises."""
+        """Takes the text for a person and the SQLSTATE. Never raises."""
         super().__init__(message, sqlstate)
         self.message = message
         self.sqlstate = sqlstate
@@ -86,29 +86,29 @@ class MigrationError(ExeclogError):
     """A migration failed, or the database has another history than these files."""
 
 
-# Undefined table, column, schema, function; no index that an ON CONFLICT could mean.
+# Undefined table, column, schema, function; no index for an ON CONFLICT.
 _OUTDATED = frozenset({"42P01", "42703", "3F000", "42883", "42P10"})
-# A check fails that has no name: the bounds of a partition. (Of the log itself: it has none for the
-# row. Without a table: a trigger says so.)
+# A failed check without a constraint's name is the bound of a partition. The log itself has no
+# bound, and a failure without a table is a trigger's.
 _CHECK, _NO_BOUND = "23514", frozenset({None, "strategy_execution_log"})
-# A prepared statement that is not there, or is there already: another client's session.
+# A prepared statement that is missing or exists already: it belongs to another client's session.
 _POOLED = frozenset({"26000", "42P05"})
-# Whole classes that pass by themselves: connection, resources, operator intervention.
+# Whole classes that are temporary: connection, resources, operator intervention.
 _PASSING_CLASSES = frozenset({"08", "53", "57"})
 # Serialisation failure, deadlock, lock timeout, a primary that became read-only, a transaction that
 # was idle or lasted for longer than its role may.
 _PASSING = frozenset({"40001", "40P01", "55P03", "25006", "25P03", "25P04"})
-# What the class's name does not tell.
+# Where the class's name does not say enough.
 _SAID = {
     "08003": "the connection was lost",
     "25006": "the server takes no writes: it is a standby, or default_transaction_read_only is on",
     "25P03": "the transaction was idle for longer than idle_in_transaction_session_timeout",
     "25P04": "the transaction lasted for longer than transaction_timeout",
 }
-# Both also have other causes: somebody's cancel, and a lock that is not waited for.
+# Both have other causes too: a cancel by a person, and NOWAIT.
 _LIMITED = frozenset({"57014", "55P03"})
 _LIMIT = re.compile(r"\b(?:statement|lock) timeout\b")
-# What asyncpg says of a pool, and what that means to its owner.
+# asyncpg's messages about a pool, and what they mean to its owner.
 _NEVER_OPENED = "pool is not initialized"
 _OPEN_IT = "was never opened: open it first, with `await pool` or `async with pool`"
 _POOLS = {
@@ -155,7 +155,7 @@ def driver_errors(action: str) -> Iterator[None]:
 
 @contextmanager
 def pool_errors(argument: str) -> Iterator[None]:
-    """Turns what asyncpg says of a pool that was never opened into an error of the call.
+    """Turns asyncpg's error about a pool that was never opened into an error of the call.
 
     Args:
         argument: The name of the argument that holds the pool.
@@ -184,7 +184,7 @@ def dsn_errors(argument: str) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        # A certificate that does not verify is both; and what we say ourselves quotes nothing.
+        # A certificate that does not verify is both errors; and our own messages quote nothing.
         if isinstance(error, OSError | InvalidArgument):
             raise
         raise malformed_dsn(argument) from None
@@ -202,7 +202,7 @@ def _from_server(error: asyncpg.PostgresError, action: str) -> ExeclogError:
         return StoreUnavailable(f"{action}: {condition(said)} ({state})", state)
     state = error.sqlstate or "XX000"
     if isinstance(error, asyncpg.InvalidCachedStatementError):
-        # A migration ran meanwhile; the driver forgets the old plan with this very error.
+        # A migration ran meanwhile; the driver drops the old plan after this error.
         return StoreUnavailable(f"{action}: the schema has just changed ({state})", state)
     if state in _POOLED:
         text = f"{action}: behind a pooler, make the pool with statement_cache_size=0 ({state})"
@@ -214,20 +214,20 @@ def _from_server(error: asyncpg.PostgresError, action: str) -> ExeclogError:
         return StoreUnavailable(f"{action}: {condition(error)} ({state})", state)
     constraint = getattr(error, "constraint_name", None)
     if state == _CHECK and not constraint and getattr(error, "table_name", None) not in _NO_BOUND:
-        # It waited for a partition that was given other bounds meanwhile: another one takes it now.
+        # The partition's bounds changed while it waited: the row now belongs to another partition.
         return StoreUnavailable(f"{action}: the partitions have just changed ({state})", state)
     by = f", constraint {constraint}" if constraint else ""
     return QueryRejected(f"{action}: {condition(error)} ({state}{by})", state)
 
 
 def _of_pool(error: Exception) -> str:
-    """Why no connection can be used, as far as the driver says it in words of its own."""
+    """Why no connection can be used, if the driver's message is a known one."""
     said = (problem for words, problem in _POOLS.items() if str(error).startswith(words))
     return next(said, "the connection can't be used")
 
 
 def last_words(error: asyncpg.PostgresError) -> asyncpg.PostgresError:
-    """Why the server ended the connection, if it said so; else the error. Never raises."""
+    """Why the server ended the connection, if it is known; else the error. Never raises."""
     words = error.__cause__
     lost = isinstance(error, asyncpg.ConnectionDoesNotExistError)
     return words if lost and isinstance(words, asyncpg.PostgresError) else error
@@ -235,7 +235,7 @@ def last_words(error: asyncpg.PostgresError) -> asyncpg.PostgresError:
 
 def condition(error: asyncpg.PostgresError) -> str:
     """What happened, in words that carry no data; else the name of its class. Never raises."""
-    # Of what can't be serialised, this is raised there alone; the text is in the server's language.
+    # Only a recovery conflict is raised in this file; the message is in the server's language.
     if error.sqlstate == "40001" and getattr(error, "server_source_filename", "") == "postgres.c":
         return _CONFLICT
     if error.sqlstate in _SAID:

@@ -28,12 +28,12 @@ _number = int.from_bytes
 def _source() -> Callable[[int], bytes]:
     """The system's own random bytes.
 
-    Whatever else is random here - a generator, bytes that were fetched ahead - is in the memory
-    image, and a clone of the process goes on with the same.
+    Any other source - a generator, bytes that were fetched ahead - is part of the memory image,
+    and a clone of the process would repeat it.
     """
     try:
-        # It keeps the interpreter's lock. os.urandom lets go of it, and beside a thread that
-        # computes gets it back a hundred times as late.
+        # It keeps the GIL. os.urandom releases it, and beside a thread that computes gets it back
+        # a hundred times as late.
         os.getrandom(1)
     except (AttributeError, OSError):  # not Linux, or a sandbox that refuses it
         return os.urandom
@@ -47,10 +47,10 @@ def uuid7() -> UUID:
     """A new identifier, greater than every one that this process made before.
 
     It holds the clock's time to a quarter of a microsecond. If the clock stands still or goes
-    back, the identifier is of the quarter of a microsecond after the last one's. Its other 62 bits
-    are fetched from the system for it alone, so two processes that come of one memory image (a fork
-    that Python does not hear of, a snapshot that is resumed twice) make different ones. Safe to
-    call from threads. Never raises.
+    back, it is a quarter of a microsecond after the last one. Its other 62 bits are fetched from
+    the system for each identifier, so two processes that come of one memory image (a fork that
+    Python does not notice, a snapshot that is resumed twice) make different ones. Safe to call
+    from threads. Never raises.
     """
     return FastUUID(uuid7_bytes(time.time_ns()))
 
@@ -75,7 +75,7 @@ def uuid7_bytes(now: int) -> bytes:
 
 
 def _forget() -> None:
-    """A forked child has a lock of its own: who held its parent's is not there."""
+    """A forked child needs a new lock: a thread that held the parent's does not exist here."""
     global _lock
     _lock = threading.RLock()
 

@@ -28,10 +28,10 @@ __all__ = [
     "StrategyRank",
 ]
 
-# The same bounds as the table's constraints, so that a row which is built here is stored there.
+# The bounds of the table's constraints: a row that is valid here can be stored.
 LARGEST = 1e300
 _Text = Annotated[str, Field(strict=True, pattern=r"\A[^\x00]*\z")]
-# Text that an index holds, where a row of the index has room for 2,700 bytes in all.
+# Text in an index, of which a row has room for 2,700 bytes in all.
 LONGEST_KEY = 512
 _Int = Annotated[int, Field(strict=True, ge=-(2**31), le=2**31 - 1)]
 _Count = Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)]
@@ -56,7 +56,7 @@ _PROBLEMS = {
 
 
 def _fits_index(key: str) -> str:
-    # Four bytes at most for a character: most keys need not be encoded to be sure.
+    # At most four bytes for a character: most keys need not be encoded.
     if len(key) * 4 > LONGEST_KEY and len(key.encode()) > LONGEST_KEY:
         raise ValueError(f"is longer than {LONGEST_KEY} bytes in UTF-8")
     return key
@@ -67,7 +67,7 @@ _Name = Annotated[_Key, Field(min_length=1)]
 
 
 def _in_calendar(time: datetime) -> datetime:
-    # Aware times at both ends of the calendar can lie outside of it in UTC, where they are stored.
+    # Times near the ends of the calendar can be outside of it in UTC, which is stored.
     if time.year in (1, 9999):
         try:
             time.astimezone(UTC)
@@ -80,7 +80,7 @@ _Time = Annotated[AwareDatetime, AfterValidator(_in_calendar)]
 
 
 class Model(BaseModel):
-    """What all models share: either spelling of a name goes in, and nothing changes afterwards."""
+    """The base of all models: takes either spelling of a name, and is immutable."""
 
     # Values stay out of error messages: they are row data. Fields are named as in Python.
     model_config = ConfigDict(
@@ -96,9 +96,9 @@ class Model(BaseModel):
 class StrategyExecutionLog(Model):
     """One execution: one run of one version of a strategy on one event.
 
-    `id` and `created_at` are made where they are left out; `created_at=None` says that the time is
-    not known. `trace` is a list of JSON values, one for each rule node visited; Postgres keeps it
-    as jsonb, which orders the keys of an object and keeps one of each.
+    `id` and `created_at` are made if they are left out; `created_at=None` means that the time is
+    unknown. `trace` is a list of JSON values, one for each rule node visited; Postgres keeps it as
+    jsonb, which orders the keys of an object and keeps one of each.
 
     Raises:
         InvalidArgument: A field is missing, unknown, of another type or out of its range.
@@ -135,7 +135,7 @@ class StrategyExecutionLog(Model):
             except ValidationError as error:
                 raise invalid_argument(error) from error
 
-        # Without this mark pydantic calls __init__ for each row that it reads: twice the work.
+        # Without this mark pydantic calls __init__ for each row that is read: twice the work.
         __init__.__pydantic_base_init__ = True
 
 
@@ -154,7 +154,7 @@ class CaseNameCount(Model):
 
 
 class DurationAndNodesSummary(Model):
-    """Duration (milliseconds), nodes and points of a window; zeros where it holds no row."""
+    """Duration (milliseconds), nodes and points of a window; zeros if it holds no row."""
 
     count: int
     duration_avg_ms: float
@@ -169,9 +169,9 @@ class DurationAndNodesSummary(Model):
 class DurationPercentiles(Model):
     """Percentiles of the duration.
 
-    `values_ms[i]` belongs to `fractions[i]`, 0.0 where the window holds no row. `method` is
-    "exact" (every row of the window) or "sample" (its newest rows); `sample_size` is the number of
-    rows that the values were computed from.
+    `values_ms[i]` belongs to `fractions[i]`, 0.0 if the window holds no row. `method` is "exact"
+    (every row of the window) or "sample" (its newest rows); `sample_size` is the number of rows
+    that the values were computed from.
     """
 
     fractions: tuple[float, ...]
@@ -181,12 +181,12 @@ class DurationPercentiles(Model):
 
 
 class StrategyRank(Model):
-    """A strategy among others: its stored executions in a window, durations in milliseconds.
+    """One strategy of a ranking: its stored executions in a window, durations in milliseconds.
 
     `failures` are the rows whose status is not ok. `error_rate` is the share of error, timeout and
-    limit among the executions that the rows stand for: each weighs 1/sample_rate. `last_run` is
-    None where no row has a time. The percentiles are of every row where `method` is "exact"; where
-    it is "sketch", for many rows, each is at most `relative_error` of itself off.
+    limit among the executions that the rows stand for: each row weighs 1/sample_rate. `last_run` is
+    None if no row has a time. If `method` is "exact", the percentiles are of every row; if it is
+    "sketch" (many rows), each is at most `relative_error` of itself off.
     """
 
     strategy_id: str
@@ -203,10 +203,10 @@ class StrategyRank(Model):
 
 
 class ErasedPart(Model):
-    """How far an erasure has come.
+    """The progress of an erasure.
 
-    `executions` are those found until now, `reached` is the time down to which the log was gone
-    through, None where all of it was.
+    `executions` is the number found so far; `reached` is the time down to which the log was read,
+    None if all of it was.
     """
 
     executions: int
@@ -224,20 +224,19 @@ class RecorderStats(Model):
         rejected: Refused, by reason: the name of the field that can't be stored, "unknown_field",
             "too_large", "refused_by_store", "swallowed_by_store" (by a trigger), "closed",
             "stopped", "internal".
-        dropped: Taken and then lost, by reason: "full", "stopped", "closed", and "unconfirmed"
-            where it was sent and the answer to its commit was not had before the end.
-        altered: Taken, but not as it was, by reason: "text_repaired", "trace_cut",
+        dropped: Accepted and then lost, by reason: "full", "stopped", "closed", and "unconfirmed"
+            (sent, but the recorder closed before the commit was answered).
+        altered: Accepted with changes, by reason: "text_repaired", "trace_cut",
             "trace_repaired", "trace_left_out". These are counted among the others too.
         written: Stored, each once.
         pending_rows: Waiting, or being stored now.
         pending_bytes: The memory that these take.
         batches: Transactions that stored rows.
-        retries: Tries that the store did not answer, or put off.
+        retries: Tries that failed or were refused, to be repeated.
         last_error: What went wrong last, with its SQLSTATE and without row data.
-        seconds_since_success: Seconds since the last rows were stored; None where none were yet.
-        alive: Whether it stores or tries to: it was started and not closed. A server that refuses
-            is tried again; only a recorder that has nothing to connect to (a pool in a forked
-            child) is stopped.
+        seconds_since_success: Seconds since the last rows were stored; None: none were yet.
+        alive: Whether it stores or retries: it was started and not closed. It retries while the
+            server refuses, and stops only if it can't connect at all (a pool in a forked child).
     """
 
     offered: int
@@ -256,7 +255,7 @@ class RecorderStats(Model):
 
 
 def invalid_argument(error: ValidationError, where: str = "") -> InvalidArgument:
-    """What pydantic found first, in our own words and without the value. Never raises.
+    """Pydantic's first error in our own words, without the value. Never raises.
 
     Args:
         error: Pydantic's error.

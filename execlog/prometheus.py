@@ -4,13 +4,13 @@
 
 Each scrape reads `stats()` once, so its figures add up. The names and what to alert on:
 
-- `execlog_executions_total{outcome, reason}`: all that was offered, by what became of it; alert on
+- `execlog_executions_total{outcome, reason}`: all executions offered, by outcome; alert on
   any rate of outcome "dropped" or "rejected";
 - `execlog_pending_executions`, `execlog_pending_bytes`: what waits; alert if it grows for minutes:
-  the store is away, or refuses, and is tried again until it takes them;
+  the store is away or refuses, and is retried until it accepts;
 - `execlog_altered_total{reason}`, `execlog_batches_total`, `execlog_retries_total`;
 - `execlog_seconds_since_success`: missing until the first rows are stored;
-- `execlog_alive`: 0 if it was not started, was closed, or has nothing to connect to; alert on that.
+- `execlog_alive`: 0 if it was not started, was closed, or can't connect at all; alert on that.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ _LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
 _OWN = frozenset({"outcome", "reason"})
 _GAUGES: tuple[tuple[str, str, Callable[[RecorderStats], float | None]], ...] = (
     ("pending_executions", "Executions that wait.", lambda stats: stats.pending_rows),
-    ("pending_bytes", "Memory that these take, in bytes.", lambda stats: stats.pending_bytes),
-    ("alive", "1 while it stores, 0 where it has ended.", lambda stats: float(stats.alive)),
+    ("pending_bytes", "Memory that they take, in bytes.", lambda stats: stats.pending_bytes),
+    ("alive", "1 while it stores, 0 if it has ended.", lambda stats: float(stats.alive)),
     (
         "seconds_since_success",
         "Seconds since rows were last stored.",
@@ -54,20 +54,20 @@ _GAUGES: tuple[tuple[str, str, Callable[[RecorderStats], float | None]], ...] = 
 
 
 class RecorderCollector(Collector):
-    """Hands the accounts of a process's recorders to a registry.
+    """Exports the accounts of a process's recorders to a registry.
 
-    Several recorders belong into one collector, each with labels of its own, since the text format
-    has each metric once: `RecorderCollector(a, {"log": "a"}).add(b, {"log": "b"})`. Two collectors
-    in one registry work too, with labels that differ: Prometheus reads that, stricter readers of
-    the format refuse it.
+    Add several recorders to one collector, each with labels of its own, since the text format has
+    each metric once: `RecorderCollector(a, {"log": "a"}).add(b, {"log": "b"})`. Two collectors in
+    one registry, with labels that differ, work for Prometheus; stricter readers of the format
+    refuse them.
 
     Args:
         recorder: The recorder.
-        labels: Names and values that each of its metrics carries besides.
+        labels: Additional labels of each of its metrics, by name.
 
     Raises:
-        InvalidArgument: `recorder` is none; a label has no name of Prometheus, or one that the
-            metrics have already.
+        InvalidArgument: `recorder` is no ExecutionRecorder; a label's name is not valid in
+            Prometheus, or is one of the metrics' own.
     """
 
     def __init__(self, recorder: ExecutionRecorder, labels: Labels | None = None) -> None:
@@ -77,11 +77,11 @@ class RecorderCollector(Collector):
         self.add(recorder, labels)
 
     def add(self, recorder: ExecutionRecorder, labels: Labels | None = None) -> Self:
-        """Has it hand out another recorder's account as well; answers itself.
+        """Adds another recorder; returns the collector itself.
 
         Raises:
-            InvalidArgument: See the class; or the labels have other names than the first recorder's
-                have, or the same values as those of a recorder that is there.
+            InvalidArgument: See the class; or the labels' names differ from those of the first
+                recorder, or their values equal those of another one.
         """
         if not isinstance(recorder, ExecutionRecorder):
             problem = validation.must_be("an ExecutionRecorder", recorder)
@@ -96,15 +96,15 @@ class RecorderCollector(Collector):
         return self
 
     def describe(self) -> Iterator[Metric]:
-        """No metric: a registry is to take a second collector. Never raises."""
+        """No metric, so that a registry accepts a second collector. Never raises."""
         yield from ()
 
     def collect(self) -> Iterator[Metric]:
-        """The metrics of this moment. Never raises."""
+        """The present metrics. Never raises."""
         stats = {values: recorder.stats() for values, recorder in self._recorders.items()}
         yield self._counter(
             "executions",
-            "Executions by what became of them.",
+            "Executions by outcome.",
             ("outcome", "reason"),
             {values: _outcomes(one) for values, one in stats.items()},
         )
@@ -112,7 +112,7 @@ class RecorderCollector(Collector):
             values: {(why,): count for why, count in one.altered.items()}
             for values, one in stats.items()
         }
-        yield self._counter("altered", "Executions not kept as they were.", ("reason",), altered)
+        yield self._counter("altered", "Executions stored with changes.", ("reason",), altered)
         batches = {values: {(): one.batches} for values, one in stats.items()}
         yield self._counter("batches", "Transactions that stored rows.", (), batches)
         retries = {values: {(): one.retries} for values, one in stats.items()}

@@ -110,7 +110,7 @@ def _engine_failure(error: dict[str, Any]) -> dict[str, Any]:
 
 
 def _failure(status: str, code: str, node: str, text: str) -> dict[str, Any]:
-    """The engine gives no trace of a failed run, so it is the node that failed, and how."""
+    """The engine gives no trace of a failed run: the trace is the failed node and its error."""
     text = text.strip()
     return {
         "status": status,
@@ -122,7 +122,7 @@ def _failure(status: str, code: str, node: str, text: str) -> dict[str, Any]:
 
 
 def _features(path: str) -> dict[str, Any]:
-    """What the graph reads of a module. Raises SyntaxError or ValueError if it can't be read."""
+    """The numbers of a module that the graph reads. Raises SyntaxError or ValueError."""
     source = (_root() / path).read_bytes()
     tree = ast.parse(source)
     nodes = list(ast.walk(tree))

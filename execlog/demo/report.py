@@ -16,7 +16,7 @@ _NUMBERS = frozenset({"count", "share", "took", "duration"})
 
 
 def print_report(recorded: Recorded, answers: Answers) -> None:
-    """What went in and what the log says about it. Raises OSError."""
+    """Prints what was recorded and what the log says about it. Raises OSError."""
     microseconds = recorded.record_seconds / answers.total * 1e6
     stdout().print(
         f"{answers.total:,} executions scored in {recorded.seconds:.1f} s, every one kept in "

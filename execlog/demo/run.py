@@ -1,4 +1,4 @@
-"""Runs the demo: engine processes score, this one records what they did and reads it back."""
+"""Runs the demo: engine processes score, this process records their runs and reads the log back."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ _FAILURES_SHOWN = 3  # of each status
 _FAILED = ("error", "timeout", "limit")
 
 Progress = Callable[[int], None]
-"""Told how many more executions are recorded."""
+"""Called with the number of executions recorded since the last call."""
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """What went in: when it began, seconds in all, seconds inside `record`, the final account."""
+    """What was recorded: start time, seconds in all, seconds in `record`, the final account."""
 
     since: datetime
     seconds: float
@@ -51,7 +51,7 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Answers:
-    """What the repository answered afterwards; rows and columns as for a table."""
+    """The repository's answers; rows and columns as for a table."""
 
     server: str
     total: int
@@ -71,7 +71,7 @@ async def run(dsn: str, paths: Sequence[str], progress: Progress) -> tuple[Recor
     """
     await migrate(dsn)
     recorded = await record_executions(dsn, paths, progress)
-    # Where it was recorded: a standby may not have it yet.
+    # Read where it was written: a standby may not have it yet.
     connect = Connector(dsn, "dsn", writes=True, seconds=10)
     with driver_errors("demo"):
         pool = await asyncpg.create_pool(connect=connect, min_size=1, max_size=4)
@@ -83,7 +83,7 @@ async def run(dsn: str, paths: Sequence[str], progress: Progress) -> tuple[Recor
 
 
 async def record_executions(dsn: str, paths: Sequence[str], progress: Progress) -> Recorded:
-    """Scores in processes of their own, as engines do, and records what they hand over.
+    """Scores in separate processes, as engines do, and records what these return.
 
     Raises:
         StoreUnavailable: Not every execution was stored.
@@ -96,7 +96,7 @@ async def record_executions(dsn: str, paths: Sequence[str], progress: Progress) 
     )
     try:
         async with ExecutionRecorder(dsn) as recorder:
-            # A Ctrl-C is for this process alone: the others are born deaf to it.
+            # This process alone handles Ctrl-C; its children block the signal.
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
             tasks = [
                 loop.run_in_executor(engines, score, paths[first : first + _MODULES_A_TASK])

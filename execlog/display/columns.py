@@ -1,4 +1,4 @@
-"""The columns of an execution that the views of one have a place for; others go by their names."""
+"""The columns of an execution that its views lay out themselves; others are listed by name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PLACED = frozenset(
 
 
 def others(one: BaseModel) -> list[tuple[str, object]]:
-    """The columns that have no place of their own, by their names. Never raises.
+    """The columns that the views do not lay out, by name. Never raises.
 
     Args:
         one: An execution.

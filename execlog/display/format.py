@@ -12,32 +12,32 @@ _PLAIN = 1e-8  # percent; less is written with an exponent
 
 
 def number(value: float | None) -> str:
-    """A number with its thousands apart; nothing for None. Never raises."""
+    """A number with thousands separators; empty for None. Never raises."""
     if value is None:
         return ""
     return f"{value:,}" if isinstance(value, int) else f"{value:,.10g}"
 
 
 def percent(rate: float, form: str = ".2f") -> str:
-    """A share, or how far two are apart, as a percentage. Never raises.
+    """A share or a relative difference as a percentage. Never raises.
 
-    Only none is 0 and only all is 100: a share that would be rounded onto these has more digits.
+    Only 0 is written as 0 and only 1 as 100: a share that rounds to these gets more digits.
 
     Args:
         rate: Between 0 and 1.
-        form: How its hundredfold is written.
+        form: The format of the percentage.
     """
     return f"{points(rate, form)} %"
 
 
 def points(rate: float, form: str = ".2f") -> str:
-    """The number of `percent`, without its sign. Never raises."""
+    """The number of `percent`, without the % sign. Never raises."""
     text = f"{rate * 100:{form}}"
     if not 0 < rate < 1 or float(text) not in (0.0, 100.0):
         return text
     if rate * 100 < _PLAIN:
         return f"{rate * 100:.2g}"
-    # Two digits of what it is away from the end.
+    # Two digits of the distance from 0 or 1.
     away = min(rate, 1 - rate) * 100
     return f"{rate * 100:.{1 - math.floor(math.log10(away))}f}"
 
@@ -77,9 +77,9 @@ def local(time: datetime | None, utc: bool) -> str:
 
 
 def shown(value: object) -> str:
-    """A stored text as it may be shown. Never raises.
+    """A stored text, safe to show. Never raises.
 
-    What would steer a terminal, or turn the direction of a page's text, is escaped.
+    Characters that control a terminal or turn the direction of a page's text are escaped.
     """
     text = "" if value is None else str(value)
     if text.isprintable():  # which is true of harmless characters alone
@@ -91,7 +91,7 @@ def shown(value: object) -> str:
 
 
 def is_harmless(character: str) -> bool:
-    """Whether it is only itself, and steers nothing. Never raises."""
+    """Whether the character controls nothing. Never raises."""
     # Control, format (which turns the direction of text), surrogate and private characters, and
     # separators of lines.
     return unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}

@@ -28,7 +28,7 @@ __all__ = [
     "takes_unicode",
 ]
 
-# How statuses look; what is not known looks like a failure of its own kind.
+# The colours of statuses; an unknown one is coloured as a failure of its own kind.
 STYLES = {"ok": "green", "error": "red", "timeout": "yellow", "limit": "magenta", "other": "cyan"}
 BAR = 30  # characters of the longest bar
 _EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -36,14 +36,14 @@ _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table; numbers stand to the right."""
+    """A column of a table; numbers are aligned to the right."""
 
     name: str
     right: bool = False
 
 
 def stdout(width: int | None = None) -> Console:
-    """The console that data goes to, as wide as the terminal or as said. Never raises."""
+    """The console for data, of the terminal's width or the one given. Never raises."""
     return plain(sys.stdout, width)
 
 
@@ -65,7 +65,7 @@ def plain(file: TextIO, width: int | None = None) -> Console:
 
 
 def is_colourless() -> bool:
-    """Whether nothing but text is wished for, by NO_COLOR. Never raises."""
+    """Whether NO_COLOR asks for plain text. Never raises."""
     return bool(os.environ.get("NO_COLOR"))
 
 
@@ -75,7 +75,7 @@ def status_text(status: str) -> Text:
 
 
 def bar(value: float, most: float, width: int = BAR) -> str:
-    """A bar of at most so many characters; an eighth of one at least. Never raises."""
+    """A bar of at most `width` characters and at least an eighth of one. Never raises."""
     if value <= 0 or most <= 0:
         return ""
     eighths = max(round(value / most * width * 8), 1)
@@ -85,14 +85,14 @@ def bar(value: float, most: float, width: int = BAR) -> str:
 
 
 def takes_unicode() -> bool:
-    """Whether standard output takes any character. Never raises."""
+    """Whether standard output can encode every character. Never raises."""
     return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
 
 
 def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str | Text]]) -> None:
-    """A table without lines around it; off a terminal its cells with tabs between. Raises OSError.
+    """A table without borders; cells with tabs between if not on a terminal. Raises OSError.
 
-    The cells are shown as they are: see `shown`.
+    The cells are not escaped: see `shown`.
     """
     console = stdout()
     if not console.is_terminal:
@@ -114,7 +114,7 @@ def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str | Text]])
 
 
 def _width(columns: Sequence[Column], rows: Sequence[Sequence[Text]]) -> int:
-    """How wide the table is that cuts and wraps nothing."""
+    """The width of the table with no cell cut or wrapped."""
     widths = [len(column.name) for column in columns]
     for row in rows:
         widths = [max(width, text.cell_len) for width, text in zip(widths, row, strict=True)]
@@ -124,7 +124,7 @@ def _width(columns: Sequence[Column], rows: Sequence[Sequence[Text]]) -> int:
 def _print_expanded(
     columns: Sequence[Column], rows: Sequence[Sequence[Text]], console: Console
 ) -> None:
-    """One line a cell, as psql does where a table is too wide; what is empty is left out."""
+    """One line per cell, as psql does if a table is too wide; empty cells are left out."""
     longest = max(len(column.name) for column in columns)
     for row in rows:
         for column, text in zip(columns, row, strict=True):

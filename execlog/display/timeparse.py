@@ -15,7 +15,7 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)", re.ASCII)
 
 
 def length(text: str) -> timedelta:
-    """A length of time, for example `2h30m`. Raises ValueError: it is none; says so."""
+    """A length of time, for example `2h30m`. Raises ValueError: what is wrong with it."""
     if not re.fullmatch(f"(?:{_PART.pattern})+", text, re.ASCII):
         raise ValueError("is no length of time such as 250ms, 15m, 2h30m or 1d")
     try:
@@ -27,20 +27,20 @@ def length(text: str) -> timedelta:
 
 
 def is_length(text: str) -> bool:
-    """Whether it is meant as a length of time, and not as a time. Never raises."""
+    """Whether the text is meant as a length of time, not as a time. Never raises."""
     return _PART.match(text) is not None
 
 
 def moment(text: str, now: datetime, zone: tzinfo | None = None) -> datetime:
-    """A time, or how long before now.
+    """A time that is given, or a length before now.
 
     Args:
-        text: What somebody wrote.
-        now: The time that lengths are before.
-        zone: Of a time that says none; None: the local one.
+        text: The text.
+        now: The time that lengths are subtracted from.
+        zone: The zone of a time without one; None: the local zone.
 
     Raises:
-        ValueError: It is neither; says so.
+        ValueError: What is wrong with it.
     """
     try:
         if is_length(text):

@@ -1,4 +1,4 @@
-"""A stored trace as nodes: their names, times and what is below them, whichever engine wrote it."""
+"""A stored trace as nodes with names, times and children, for the formats of several engines."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Node:
     """One entry of a trace.
 
     Attributes:
-        name: What it calls itself; None where it is no object.
-        took_ms: How long it took, where it says so.
-        facts: Whatever else it holds, as names and compact JSON, in its order.
-        below: The nodes within it.
+        name: Its own name; None if it has none.
+        took_ms: How long it took; None if it does not say.
+        facts: Everything else in it, as names and compact JSON, in order.
+        below: Its child nodes.
     """
 
     name: str | None
@@ -72,7 +72,7 @@ def _is_list_of_objects(value: object) -> bool:
 
 
 def taken(value: object) -> float | None:
-    """Milliseconds, of a number of them or of a text with a unit; else None. Never raises."""
+    """Milliseconds, from a number or a text with a unit; else None. Never raises."""
     try:
         if isinstance(value, int | float) and not isinstance(value, bool):
             took = float(value)

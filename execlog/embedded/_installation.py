@@ -1,11 +1,11 @@
-"""Who runs the embedded server, and Postgres programs that this user can run.
+"""The user who runs the embedded server, and programs of Postgres that this user can run.
 
-Used by `_watchdog.py` and, like it, with the standard library alone.
+Used by `_watchdog.py` and, like it, written with the standard library alone.
 
-Two things keep the programs from running as they lie there. Postgres refuses root, so root runs
-them as another user, who can't enter root's folders and can't read what was installed with a umask
-of 077. And `initdb` ends if its user has no name, as in a container whose user is a mere number.
-A copy in a folder of the server's own solves both.
+Two things can keep the installed programs from running. Postgres refuses root, so root runs them as
+another user, who may be unable to enter root's folders or to read what was installed with a umask
+of 077. And `initdb` fails if its user has no name, as in a container with a numeric user. A copy in
+the server's own folder solves both.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["Failed", "User", "copy", "forbids_programs", "real", "reason", "usab
 
 _PROGRAMS = ("initdb", "postgres")
 _LIBRARY = re.compile(r"\.(so|dylib)(\.|$)")
-# How a program says that its libraries lie beside it: in ELF, in ELF with braces, in Mach-O.
+# How a program says that its libraries lie beside it: ELF, ELF with braces, Mach-O.
 _BESIDE = re.compile(rb"(?:\$ORIGIN|\$\{ORIGIN\}|@loader_path)([^\0:]{0,500})")
 _MOST_FOLDERS = 50
 _DEEPEST = 8  # folders below share/
@@ -34,7 +34,7 @@ _NOBODY = 65534
 
 
 class Failed(Exception):
-    """The server can't be had: why, and by which argument of the asker."""
+    """The server can't be started: the reason, and the caller's argument that is to blame."""
 
     def __init__(self, problem: str, argument: str | None = None) -> None:
         super().__init__(problem)
@@ -43,14 +43,14 @@ class Failed(Exception):
 
 @dataclass(frozen=True)
 class User:
-    """Whom the server runs as: ourselves, or as root another one."""
+    """The user that the server runs as: the present one, or another one if that is root."""
 
     uid: int
     gid: int
 
     @classmethod
     def of(cls, data: int | None) -> User:
-        """Whose server it is, by the data folder (an open descriptor) if there is one."""
+        """The owner of the data folder (an open descriptor), or a user for a new one."""
         if os.geteuid() != 0:
             return cls(os.geteuid(), os.getegid())
         if data is not None:
@@ -66,13 +66,13 @@ class User:
         return cls(nobody.pw_uid, nobody.pw_gid)
 
     def command(self) -> dict[str, Any]:
-        """The keywords that make a child run as this user."""
+        """The keyword arguments that make a child process run as this user."""
         if self.uid == os.geteuid():
             return {}
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
     def run(self, *command: str, **options: Any) -> subprocess.CompletedProcess[str]:
-        """Runs a command as this user. Its end of our input would be the asker's order."""
+        """Runs a command as this user, without input: ours is the caller's order."""
         return subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
@@ -95,7 +95,7 @@ class User:
             raise Failed(why) from None
 
     def give(self, folder: Path | int) -> None:
-        """Makes it this user's; a link is never followed."""
+        """Makes this user the owner; a link is never followed."""
         if self.command():
             if isinstance(folder, int):
                 os.fchown(folder, self.uid, self.gid)
@@ -104,7 +104,7 @@ class User:
 
     @property
     def unnamed(self) -> bool:
-        """Whether it is a mere number: nothing here knows a name for it."""
+        """Whether the user id has no name here."""
         try:
             pwd.getpwuid(self.uid)
         except KeyError:
@@ -112,7 +112,7 @@ class User:
         return False
 
     def explained(self, failure: Exception) -> Exception:
-        """What to do about a failure of the copy that a user without a name needs."""
+        """The failure of a copy for a user without a name, with the remedy."""
         if not self.unnamed:
             return failure
         return Failed(
@@ -127,7 +127,7 @@ def forbids_programs(folder: str) -> bool:
 
 
 def reason(said: str) -> str:
-    """The last line of these that says why something failed, else the last one."""
+    """The last line that says why something failed, else the last line."""
     lines = [line.strip() for line in said.splitlines() if line.strip()] or ["it said nothing"]
     for sign in ("FATAL|ERROR|error:", "could not|cannot"):
         if why := [line for line in lines if re.search(sign, line)]:
@@ -136,7 +136,7 @@ def reason(said: str) -> str:
 
 
 def real(binaries: Path) -> Path:
-    """The folder that links in this one lead to; Postgres itself follows them as well."""
+    """The folder that the links in this one lead to; Postgres follows them too."""
     found = (binaries / "postgres").resolve().parent
     return found if (found / "initdb").exists() else binaries
 
@@ -148,17 +148,17 @@ def usable(binaries: Path, user: User) -> tuple[Path, int] | None:
     try:
         return binaries, version(binaries, user)
     except Failed:
-        # What we can't run as it lies there, we can't run as a copy either.
+        # Our own user could not run a copy either.
         if not user.command():
             raise
     return None
 
 
 def copy(binaries: Path, target: Path, user: User) -> Path:
-    """Makes a copy of what the server needs, each part where it lies as seen from the others.
+    """Copies what the server needs, and keeps the relative paths between its parts.
 
-    Postgres and the loader find data and libraries by the way from the program to them. The
-    programs are copied, because Postgres follows links; of the rest, what the user can't reach.
+    Postgres and the loader find data and libraries relative to the program. The programs are
+    always copied, because Postgres follows links; the rest if the user can't reach it.
     """
     programs = [binaries / name for name in _PROGRAMS]
     share, modules = _parts(binaries)
@@ -167,8 +167,8 @@ def copy(binaries: Path, target: Path, user: User) -> Path:
     for program in programs:
         content = program.read_bytes()
         if user.unnamed:
-            # Both answer a struct passwd, and the name in it is for a message alone. getpwent
-            # takes the first user there is.
+            # Both return a struct passwd, whose name is used in a message only. getpwent returns
+            # the first user there is.
             content = content.replace(b"\0getpwuid\0", b"\0getpwent\0")
         copied = _place(program, base, target)
         copied.write_bytes(content)
@@ -214,7 +214,7 @@ def _place(source: Path, base: str, target: Path) -> Path:
 
 
 def _parts(binaries: Path) -> tuple[Path, Path]:
-    """Where the data files and the modules lie, by the installation's own word if it has one."""
+    """The folders of the data files and of the modules, as the installation says if it does."""
     try:
         done = User(os.geteuid(), os.getegid()).run(
             str(binaries / "pg_config"), "--sharedir", "--pkglibdir"
@@ -228,7 +228,7 @@ def _parts(binaries: Path) -> tuple[Path, Path]:
 
 
 def _libraries(files: list[Path]) -> set[Path]:
-    """The folders where these files, and the libraries there, look for libraries beside them."""
+    """The folders where these files, and the libraries there, look for libraries."""
     found: set[Path] = set()
     while files and len(found) < _MOST_FOLDERS:
         for folder in set(_beside(files.pop())) - found:

