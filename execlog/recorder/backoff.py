@@ -1,4 +1,4 @@
-"""How long to wait between tries: longer each time, up to a cap, and never in step with others."""
+"""Delays between tries: longer each time, up to a cap, and never in step with other processes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ class Backoff:
     """A sequence of delays between tries.
 
     Each is drawn from the upper half of twice the one before, so that many recorders that lost one
-    server don't come back to it all at once.
+    server do not return to it all at once.
 
     Args:
-        first: Seconds of the longest first delay.
-        cap: Seconds of the longest delay of all.
-        dice: Where the jitter comes from.
+        first: The longest first delay, in seconds.
+        cap: The longest delay of all, in seconds.
+        dice: The source of the jitter.
     """
 
     def __init__(self, first: float, cap: float, dice: random.Random) -> None:
@@ -27,10 +27,10 @@ class Backoff:
         self._longest = first
 
     def next(self) -> float:
-        """Seconds to wait now. Never raises."""
+        """Seconds to wait before the next try. Never raises."""
         longest, self._longest = self._longest, min(self._longest * 2, self._cap)
         return self._dice.uniform(longest / 2, longest)
 
     def reset(self) -> None:
-        """All is well again: the next pause is a first one. Never raises."""
+        """Returns to the first delay, after a success. Never raises."""
         self._longest = self._first

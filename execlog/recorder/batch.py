@@ -1,10 +1,10 @@
-"""A batch on its way to the store: which of its rows go next, and which of them it refuses.
+"""The rows of one batch that is being stored: which to send next, and which the server refuses.
 
-The server names the row that it refuses, or it does not: a foreign key, a trigger of the statement
-or of the commit leaves open which row it was, or whether it was any. Then halves are tried, until a
-row is refused alone. That proves nothing yet, since the server may refuse everything just now. A
-row is to blame only if another row was stored between two of its refusals; until then it is set
-aside as a suspect, and other rows are tried.
+The server may not name the row that it refuses: after a failed foreign key or trigger it is unknown
+which row it was, or whether it was any. Then halves are tried, until a row is refused alone. That
+proves nothing yet, since the server may refuse everything just now. A row is to blame only if
+another row was stored between two refusals of it; until then it is set aside as a suspect, and
+other rows are tried.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from collections.abc import Iterable
 
 __all__ = ["Shipment"]
 
-# Rows that are refused alone, and none stored, before it is taken for certain that none would be.
+# Rows that are refused alone, with none stored, until all rows are assumed to be refused.
 _MOST_IN_VAIN = 16
-# How far from one suspect the next row is tried, as a share of the rest: neighbours are alike.
+# The distance from a suspect to the next row tried, as a share of the rest: neighbours are alike.
 _STRIDE = 0.382
 
 
 class Shipment:
-    """The rows of a batch that are neither stored nor given up.
+    """The rows of a batch that are neither stored nor rejected.
 
     Args:
         rows: The rows.
-        most: How many may go at once.
+        most: How many may be sent at once.
     """
 
     def __init__(self, rows: Iterable[bytes], most: int) -> None:
@@ -36,20 +36,20 @@ class Shipment:
         self._suspects: deque[tuple[bytes, int]] = deque()
         self._rows = list(rows)
         self._at_once = most
-        # So many of the first rows were part of a refusal, since when the store has taken
+        # The first `_refused` rows were part of a refusal, after which the store took
         # `_stored - _mark` rows.
         self._refused = self._mark = 0
 
     def __len__(self) -> int:
-        """How many are left."""
+        """The number of rows left."""
         return len(self._rows) + len(self._suspects)
 
     def rows(self) -> list[bytes]:
-        """All that are left. Never raises."""
+        """All rows that are left. Never raises."""
         return [*self._rows, *(row for row, _ in self._suspects)]
 
     def next(self) -> list[bytes]:
-        """The rows to try now, the same until one of the calls below; none: see `begin_again`.
+        """The rows to try now, the same until a method below is called; none: see `begin_again`.
 
         Never raises.
         """
@@ -58,11 +58,11 @@ class Shipment:
         return [row for row, mark in (self._suspects[0],) if self._stored > mark]
 
     def settle(self, count: int, *, stored: int) -> None:
-        """The rows that `next` has answered are done with.
+        """Removes the rows that `next` returned.
 
         Args:
             count: How many they are.
-            stored: How many of them the store has now.
+            stored: How many of them were stored.
 
         Never raises.
         """
@@ -76,18 +76,18 @@ class Shipment:
         self._at_once = min(self._at_once * 2, self._most)
 
     def refuse(self, count: int, *, place: int | None) -> bytes | None:
-        """The rows that `next` has answered were refused, all of them for one.
+        """Records that the server refused the rows that `next` returned, because of one of them.
 
         Args:
             count: How many they are.
-            place: Which one it was, if the server says so.
+            place: The index of that row, if the server names it.
 
         Returns:
-            The row that is to blame, which is taken out; None if that is not known yet.
+            The row that is to blame, which is removed; None: it is not known yet.
 
         Never raises.
         """
-        # This bounds the work if every row is refused: then they go one at a time.
+        # This bounds the work if every row is refused: then they are sent one at a time.
         self._at_once = max(count // 2, 1)
         if self._suspects_go_next():
             return self._suspects.popleft()[0]
@@ -110,9 +110,9 @@ class Shipment:
         return None
 
     def begin_again(self, others: Iterable[bytes] = ()) -> None:
-        """Tries these others, which may be stored if the suspects are to blame.
+        """Tries these other rows: if they are stored, the suspects are to blame.
 
-        Without any, all rows are tried once more: the server may be well again. Never raises.
+        Without any, all rows are tried once more: the server may accept them by now. Never raises.
         """
         more = list(others)
         if not more:

@@ -1,8 +1,8 @@
-"""Where executions wait to be stored: bounded by bytes and by rows, every one accounted for.
+"""The executions that wait to be stored: bounded by bytes and by rows, every one accounted for.
 
-The buffer is a queue of batches. `add` fills the last one; when it is full, the next one begins.
-The writer takes the first one whole, and its rows stay pending until they are settled, so that
-nothing ever needs to be put back. No method does I/O, and all are safe to call from threads. The
+The buffer is a queue of batches. `add` fills the last one and begins another when it is full. The
+writer takes the first one whole, and its rows stay pending until they are settled, so nothing is
+ever put back. No method does I/O, and all are safe to call from threads. The
 identity
 
     offered = sampled out + rejected + dropped + written + pending
@@ -22,13 +22,13 @@ from typing import Literal, get_args
 __all__ = ["POLICIES", "Account", "Batch", "Buffer", "Policy"]
 
 Policy = Literal["drop_newest", "drop_oldest"]
-"""What goes where the buffer is full. Either way ok runs go before a failure does."""
+"""Which row is dropped if the buffer is full. Either way ok runs are dropped before failures."""
 
 POLICIES = get_args(Policy)
 """The policies by name."""
 
-# What a waiting row takes beside its text: the head of a bytes object and its place in a list; and
-# what the batch around it takes, whose share is large where a batch is a single row.
+# A waiting row takes this beside its text, for a bytes object and its place in a list; and a batch
+# this, a large share if it is a single row.
 _ROW_BYTES, _BATCH_BYTES = 48, 600
 _NEARLY_FULL = 0.8
 
@@ -37,12 +37,12 @@ _NEARLY_FULL = 0.8
 class Batch:
     """Rows that are stored together.
 
-    `number` rises from batch to batch, `size` and `ok_size` (that of the ok runs) are in bytes,
-    `began` is when the first row came.
+    `number` rises from batch to batch, `size` and `ok_size` (of its ok runs) are in bytes, `began`
+    is when its first row came.
     """
 
     number: int
-    # Lists: to take one from the head of 2,000 costs less than a deque costs in a small batch.
+    # Lists: taking one from the head of 2,000 costs less than a deque costs for a small batch.
     ok: list[bytes] = field(default_factory=list)
     failed: list[bytes] = field(default_factory=list)
     size: int = 0
@@ -50,17 +50,17 @@ class Batch:
     began: float = 0.0
 
     def __len__(self) -> int:
-        """Number of rows."""
+        """The number of rows."""
         return len(self.ok) + len(self.failed)
 
     def rows(self) -> list[bytes]:
-        """All of them. Never raises."""
+        """All rows. Never raises."""
         return [*self.ok, *self.failed]
 
 
 @dataclass(frozen=True)
 class Account:
-    """What became of all executions, at one moment."""
+    """The counts of all executions by outcome, at one moment."""
 
     offered: int
     sampled_out: int
@@ -76,11 +76,11 @@ class Buffer:
     """The waiting executions, and the account of all that were offered.
 
     Args:
-        max_rows: Rows that may be pending, those that are being written included; None: any number.
-        max_bytes: Bytes of memory that they may take.
+        max_rows: Rows that may be pending, with those that are being written; None: any number.
+        max_bytes: Bytes of memory that pending rows may take.
         batch_rows: Rows of a full batch.
         batch_bytes: Bytes of a full batch.
-        policy: What goes where there is no room.
+        policy: Which row is dropped if there is no room.
     """
 
     def __init__(
@@ -102,55 +102,55 @@ class Buffer:
         self.reset()
 
     def reset(self) -> None:
-        """Empties everything, the account too, without the lock: for a forked child.
+        """Empties everything, the account too, without taking the lock: for a forked child.
 
         Never raises.
         """
         # Reentrant: a signal handler that records while its own thread is in here must not block
-        # for ever. (It can leave the account wrong: an update in the middle is not undone.)
+        # for ever. (It can leave the account wrong: it interrupts an update half way.)
         self._lock = threading.RLock()
         self._last = Batch(1)
-        # By number: a batch whose rows all gave way leaves from wherever it is, in no time.
+        # By number: a batch whose rows were all dropped is removed at once, wherever it is.
         self._waiting = OrderedDict({1: self._last})
-        self._ok_bytes = self._waiting_bytes = 0  # of the rows that wait, and so may give way
-        self._holding_ok: deque[Batch] = deque()  # those among them that hold ok runs
-        self._taken = 0  # number of the first batch that is being written, 0 if there is none
+        self._ok_bytes = self._waiting_bytes = 0  # of rows that wait, which may be dropped
+        self._holding_ok: deque[Batch] = deque()  # the waiting batches that hold ok runs
+        self._taken = 0  # number of the first batch that is being written; 0: none
         self._closed = ""
-        self.uncalled = 0  # offered where the stack was too deep to call any method
-        # To wake it costs 50 microseconds: not for each batch's first row, while it is at work.
+        self.uncalled = 0  # executions offered when the stack was too deep to call any method
+        # Waking it costs 50 microseconds, which a batch's first row saves while the writer works.
         self._writer_sleeps = True
         self._offered = self._sampled_out = self._written = 0
         self._rejected: Counter[str] = Counter()
         self._dropped: Counter[str] = Counter()
         self._altered: Counter[str] = Counter()
-        self._rows = self._bytes = 0  # pending, so the batch that is being written is in them
+        self._rows = self._bytes = 0  # pending, with the batch that is being written
 
     def size_of(self, line: bytes) -> int:
         """The memory that a waiting row takes, in bytes. Never raises."""
         return len(line) + self._overhead
 
     def sample_out(self) -> None:
-        """One was offered and not chosen. Never raises."""
+        """Counts an execution that the sampler did not choose. Never raises."""
         with self._lock:
             self._offered += 1
             self._sampled_out += 1
 
     def reject(self, reason: str) -> None:
-        """One was offered and can't be stored. Never raises."""
+        """Counts an execution that can't be stored. Never raises."""
         with self._lock:
             self._offered += 1
             self._rejected[reason] += 1
 
     def add(self, line: bytes, failed: bool, altered: tuple[str, ...] = ()) -> tuple[bool, bool]:
-        """One is offered: takes it where there is room, or room can be made.
+        """Takes an execution, if there is room or room can be made.
 
         Args:
             line: The row as a line of COPY text.
-            failed: Whether the run failed: ok runs give way to it.
-            altered: What was altered in it, as words to count by.
+            failed: Whether the run failed: ok runs are dropped in favour of it.
+            altered: The changes made to it, as words to count by.
 
         Returns:
-            Whether it waits now, and whether the writer should have a look.
+            Whether it waits now, and whether the writer must be woken.
 
         Never raises.
         """
@@ -190,7 +190,7 @@ class Buffer:
             return True, wake
 
     def seal(self) -> int:
-        """Ends the last batch, so that it counts as full; answers the number of the last with rows.
+        """Ends the last batch, so that it counts as full; returns the last number that has rows.
 
         Never raises.
         """
@@ -200,9 +200,9 @@ class Buffer:
             return self._last.number - 1
 
     def waiting_since(self) -> float | None:
-        """When the oldest batch that waits got its first row, by `time.monotonic`.
+        """When the oldest waiting batch got its first row, by `time.monotonic`.
 
-        None where no row waits; then the next one wakes the writer. Never raises.
+        None if no row waits; then the next one wakes the writer. Never raises.
         """
         with self._lock:
             first = self._first()
@@ -210,15 +210,15 @@ class Buffer:
             return None if self._writer_sleeps else first.began
 
     def wake_on_next(self) -> None:
-        """The next row is to wake the writer, whatever waits already. Never raises."""
+        """Lets the next row wake the writer, even if others wait already. Never raises."""
         with self._lock:
             self._writer_sleeps = True
 
     def take(self, *, full: bool) -> Batch | None:
-        """The oldest batch, which is the caller's until it is settled; None if there is none.
+        """The oldest batch, which the caller owns until it is settled; None if there is none.
 
         Args:
-            full: Only one that is full; else the last one too, however few rows it holds.
+            full: Only a full batch; else the last one too, even if it is not full.
 
         Never raises.
         """
@@ -244,13 +244,13 @@ class Buffer:
         dropped: str = "",
         last: bool = False,
     ) -> None:
-        """Rows of the batch that was taken are stored, or for this reason rejected or dropped.
+        """Counts rows of the batch that was taken as stored, or for a reason rejected or dropped.
 
         Args:
             lines: The rows.
             rejected: Why the store refuses them.
-            dropped: Why they are given up.
-            last: Whether the batch holds no others.
+            dropped: Why they are dropped.
+            last: Whether these are the last rows of the batch.
 
         Never raises.
         """
@@ -268,7 +268,7 @@ class Buffer:
                 self._taken = 0
 
     def clear(self, reason: str) -> None:
-        """Drops all that waits; a batch that was taken stays its taker's. Never raises."""
+        """Drops all waiting rows; a batch that was taken stays with its taker. Never raises."""
         with self._lock:
             for batch in self._waiting.values():
                 if len(batch):
@@ -281,7 +281,7 @@ class Buffer:
             self._ok_bytes = self._waiting_bytes = 0
 
     def close(self, reason: str) -> None:
-        """From now on all that is offered is rejected for this reason; "" opens again.
+        """Rejects every later execution for this reason; "" opens the buffer again.
 
         Never raises.
         """
@@ -289,7 +289,7 @@ class Buffer:
             self._closed = reason
 
     def is_settled(self, number: int) -> bool:
-        """Whether no row of this batch or of one before it is pending. Never raises."""
+        """Whether no row of this batch or of an earlier one is pending. Never raises."""
         with self._lock:
             return number < (self._taken or self._first().number)
 
@@ -302,7 +302,7 @@ class Buffer:
             )
 
     def account(self) -> Account:
-        """The account of this moment. Never raises."""
+        """The present account. Never raises."""
         with self._lock:
             rejected = dict(self._rejected)
             if self.uncalled:
@@ -327,7 +327,7 @@ class Buffer:
         return next(iter(self._waiting.values()))
 
     def _make_room(self, size: int, failed: bool) -> bool:
-        """Whether there is room for a row of this size, now that others gave way to it."""
+        """Drops rows until there is room for one of this size, if that can be. Whether it can."""
         if not self._can_make_room(size, failed):
             return False
         while self._rows >= self._max_rows or self._bytes + size > self._max_bytes:
@@ -336,14 +336,14 @@ class Buffer:
         return True
 
     def _can_make_room(self, size: int, failed: bool) -> bool:
-        """Whether it is enough if all go that may: none is to go in vain."""
+        """Whether dropping all rows that may be dropped is enough: none is dropped in vain."""
         may_go = self._ok_bytes if failed or self._drops_oldest else 0
         if failed and self._drops_oldest:
             may_go = self._waiting_bytes
         return self._bytes - may_go + size <= self._max_bytes
 
     def _give_way(self, failed: bool) -> bool:
-        """Drops one row in favour of another, if there is one to drop."""
+        """Drops one row in favour of another, if there is one to drop. Whether there was."""
         if self._holding_ok and (failed or self._drops_oldest):
             end = 0 if self._drops_oldest else -1
             batch = self._holding_ok[end]

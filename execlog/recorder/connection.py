@@ -3,8 +3,8 @@
     async with link.connection() as connection:
         ...
 
-Whatever goes wrong inside the block ends the connection at once, without a word to the server: a
-server that is frozen would not answer it.
+Any error inside the block closes the connection at once, without a message to the server: a frozen
+server would not answer it.
 """
 
 from __future__ import annotations
@@ -34,29 +34,29 @@ _RELEASE_SECONDS = 1.0
 
 
 class Link(Protocol):
-    """Where connections come from, one at a time."""
+    """The source of connections, one at a time."""
 
     def connection(self) -> contextlib.AbstractAsyncContextManager[Connection]:
-        """A connection for the block. Raises whatever the driver does; no limit of time."""
+        """A connection for the block. Raises what the driver raises; no time limit."""
 
     async def renew(self) -> None:
-        """The server has become another one: what is connected now is of no use. Never raises."""
+        """Closes what is connected: the server's role has changed. Never raises."""
 
     def close(self) -> None:
-        """Ends a connection of our own at once. Never raises."""
+        """Closes a connection of our own at once. Never raises."""
 
     def target(self) -> Target | None:
-        """The DSN or the pool; None where there is none any more. Never raises."""
+        """The DSN or the pool; None if there is none any more. Never raises."""
 
     def abandon(self) -> Link:
-        """A link to the same target for a forked child, whose parent's goes on. Never raises."""
+        """A link to the same target for a forked child; the parent's stays open. Never raises."""
 
 
 def link_to(target: object) -> Link:
     """The link to a DSN or a pool.
 
     Raises:
-        InvalidArgument: `target` is neither, or no DSN that can be used.
+        InvalidArgument: `target` is neither, or a DSN that can't be used.
     """
     if isinstance(target, asyncpg.Pool):
         return _Borrowed(target)
@@ -70,14 +70,14 @@ class _Owned:
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
-        # Of several hosts the one that can be written to, also after a failover.
+        # Of several hosts the one that takes writes, also after a failover.
         self._connect = Connector(dsn, "target", writes=True)
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
 
     @contextlib.asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         if self._connection is None or self._connection.is_closed():
-            # No names on the server: behind a pooler the next one would not know them.
+            # No named statements: behind a pooler the next server would not know them.
             self._connection = await self._connect(statement_cache_size=0)
         try:
             yield self._connection
@@ -94,8 +94,8 @@ class _Owned:
             try:
                 connection.terminate()
             except RuntimeError:
-                # Its event loop is closed. The server must hear of it all the same, or the
-                # transaction that was under way goes on holding what the next try needs.
+                # Its event loop is closed. The server must notice all the same, or the open
+                # transaction keeps the locks that the next try needs.
                 with contextlib.suppress(Exception):
                     opened = connection._transport.get_extra_info("socket")  # type: ignore[attr-defined]
                     with socket.socket(fileno=os.dup(opened.fileno())) as same:
@@ -141,11 +141,11 @@ class _Borrowed:
 
 
 class _Orphaned:
-    """What a forked child has of its parent's pool: nothing, its sockets are the parent's."""
+    """What a forked child has in place of its parent's pool, whose sockets are the parent's."""
 
     @contextlib.asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        problem = "is a pool of the parent process: a recorder that is forked needs a DSN"
+        problem = "is a pool of the parent process: a forked recorder needs a DSN"
         raise InvalidArgument("target", problem)
         yield
 

@@ -1,8 +1,8 @@
-"""From the arguments of `record` to a line of COPY text.
+"""Turns the arguments of `record` into a line of COPY text.
 
-An execution that is as it should be is written straight away. Whatever is unusual about the others
-- a text to be escaped, a value to be converted, repaired or refused - is left to the slow path,
-which ends in the model's own validator.
+The fast path writes an execution with usual values. Everything else - a text to be escaped, a value
+to be converted, repaired or refused - is left to the slow path, which ends in the model's own
+validator.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["Encoded", "Encoder", "with_texts"]
 _TRACE = COLUMNS.index("trace")
 
 Encoded = tuple[UUID, bytes, tuple[str, ...]]
-"""The execution's id, its line with its end, and what was altered, each as a word to count by."""
+"""The execution's id, its line with its end, and the changes made, each as a word to count by."""
 
 _TEXTS = (
     "strategy_id",
@@ -52,7 +52,7 @@ _TRACE_LEFT_OUT = "trace_left_out"
 
 
 class _Unusual(Exception):
-    """How far `fast_path` came with the trace; a generator in it was run, and is empty now."""
+    """What `fast_path` made of the trace; a generator in the trace is used up by then."""
 
     def __init__(self, text: str | None, replaced: bool) -> None:
         super().__init__()
@@ -61,11 +61,11 @@ class _Unusual(Exception):
 
 
 class Encoder:
-    """Writes executions.
+    """Encodes executions.
 
     Args:
-        trace_limit: Entries of a trace that are kept, from its head.
-        trace_bytes: Bytes of JSON text that are kept of a trace, in whole entries from its head.
+        trace_limit: The most entries of a trace that are kept, from its head.
+        trace_bytes: The most bytes of its JSON text that are kept, in whole entries from its head.
     """
 
     def __init__(self, *, trace_limit: int, trace_bytes: int) -> None:
@@ -86,7 +86,7 @@ class Encoder:
         """
         try:
             return self.fast_path(now, **fields)
-        except Exception:  # all that is unusual ends here, in whatever way it shows
+        except Exception:  # of any kind: the execution is unusual
             return self.slow_path(now, fields)
 
     def fast_path(
@@ -113,10 +113,10 @@ class Encoder:
         sampled: bool = False,
         sample_rate: float = 1.0,
     ) -> Encoded:
-        """The line of an execution that is as it should be.
+        """The line of an execution with usual values.
 
         Raises:
-            Exception: Of any kind: it is unusual; `slow_path` can say more.
+            Exception: Of any kind: it is unusual; `slow_path` decides.
         """
         altered: tuple[str, ...] = ()
         text = None
@@ -127,7 +127,7 @@ class Encoder:
             if not isinstance(trace, list):
                 raise TypeError
             text, replaced = traces.lenient_text(trace, self._array_room)
-            # Four bytes at most for a character: most need no closer look.
+            # At most four bytes for a character: most traces need not be encoded.
             if text is None or (len(text) * 4 > self._trace_bytes and self._is_too_long(text)):
                 raise _Unusual(text, replaced)
             if replaced:
@@ -160,9 +160,9 @@ class Encoder:
         )
 
     def slow_path(self, now: int, fields: dict[str, Any]) -> Encoded:
-        """The line of any execution, repaired if it must be; eight times the work of `fast_path`.
+        """The line of any execution, repaired if need be; eight times the work of `fast_path`.
 
-        If it is called in the handler of what `fast_path` raised, the trace is not written again.
+        If it is called in the handler of an error of `fast_path`, the trace is not encoded again.
 
         Raises:
             InvalidArgument: It can't be stored, nor repaired; names the field.
@@ -187,7 +187,7 @@ class Encoder:
         return row[0], encoded, tuple(dict.fromkeys(altered))
 
     def _repaired_trace(self, trace: object) -> tuple[str | None, str, list[str]]:
-        """The trace as JSON text, a note on what is missing from it, and what was altered."""
+        """The trace as JSON text, a note on what is missing from it, and the changes made."""
         left_out = None, "trace left out: it is no list of JSON values", [_TRACE_LEFT_OUT]
         head, entries = self._head(trace)
         if head is None:
@@ -212,7 +212,7 @@ class Encoder:
         return text, _cut_note(entries, kept), [*altered, _TRACE_CUT]
 
     def _head(self, trace: Any) -> tuple[list[Any] | tuple[Any, ...] | None, int]:
-        """The entries that are worth a look, and how many there are; None of what has none."""
+        """The entries that may be kept, and how many there are in all; None if it is no list."""
         try:
             head = trace[: self._trace_limit]
             if not isinstance(trace, list | tuple):
@@ -224,12 +224,12 @@ class Encoder:
 
 
 def with_texts(fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields, of each id the text that is stored of it: what a mask is told. Never raises."""
+    """The fields, with ids as the text that is stored, as a mask expects them. Never raises."""
     return fields | {name: values.text(fields[name]) for name in _TEXTS if name in fields}
 
 
 def _plain(name: str, value: Any) -> Any:
-    """The value as the model wants it, if it can be had."""
+    """The value as the model wants it, if it can be converted."""
     if issubclass(type(value), str):
         return traces.mended_text(value)
     reader = _READERS.get(name)

@@ -1,14 +1,14 @@
 """The recorder's writer: takes batches from the buffer and stores each exactly once.
 
 A batch is one transaction: it claims the batch by its number and token, then copies the rows. If
-the answer to its commit got lost, the same rows are tried again under the same claim, and the store
-says whether it has them. What the server says decides how it goes on:
+the answer to its commit is lost, the same rows are sent again under the same claim, and the store
+says whether it has them. The server's error decides what follows:
 
 - it is away, busy or read-only: keep the batch, back off, try again;
-- it refuses a row (class 22, 23, ...): take that row out, store the others;
-- it refuses whatever we send (no table, no right, no such user, a queue that is full): keep the
-  batch and try again too, with longer pauses. Somebody migrates, grants or makes room, and nothing
-  has to be started again.
+- it refuses a row (class 22, 23, ...): remove that row, store the others;
+- it refuses everything (no table, no right, no such user, a queue that is full): keep the batch and
+  try again with longer delays. Once somebody migrates, grants or makes room, storing goes on
+  without a restart.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Delivery", "RejectedExecution"]
 
-# Seconds, the first and the longest: for a server that is away, and for one that refuses us, which
-# a person has to mend (and whose log each try fills).
+# Seconds, the first and the longest: for a server that is away, and for one that refuses, which a
+# person must repair (and whose log each try fills).
 _PAUSES, _SLOW_PAUSES = (0.1, 5.0), (1.0, 60.0)
 _PAUSE_WHILE_AWAITED = 0.25
 _PRUNE_SECONDS = 3600.0
@@ -52,10 +52,10 @@ _ANOTHER = "record: another process stores as this recorder, which takes a new i
 
 
 class RejectedExecution(NamedTuple):
-    """An execution that passed all checks here and that the server refuses to store.
+    """An execution that passed all checks here and that the server refused.
 
     Attributes:
-        fields: Its columns, each as the text that Postgres was given, or None.
+        fields: Its columns, each as the text that was sent, or None.
         sqlstate: Why: the five characters by which Postgres names the condition.
     """
 
@@ -69,17 +69,17 @@ OnReject = Callable[[RejectedExecution], object]
 class Delivery:
     """Stores what a buffer holds.
 
-    It is driven by `run`, in a task that may be cancelled at any moment: what was being stored then
-    stays here, and the next `run` goes on with it.
+    `run` does the work, in a task that may be cancelled at any moment: the batch that was being
+    stored stays here, and the next `run` continues with it.
 
     Args:
-        buffer: Where the rows wait.
-        link: Where connections come from.
+        buffer: The buffer.
+        link: The source of connections.
         batch_rows: Rows that are stored at once.
         linger: Seconds that a row waits for its batch to fill.
         timeout: Seconds that one try may take.
-        on_reject: Told of each row that the server refuses.
-        schema: Where the log is.
+        on_reject: Called with each row that the server refuses.
+        schema: The schema of the log.
     """
 
     def __init__(
@@ -104,42 +104,42 @@ class Delivery:
         self._statements = _statements(schema)
         self._copy_target = statements(schema)["insert_rows"].copy_target()
         self._identity = Identity()
-        self._shipment: Shipment | None = None  # what is left of the batch that is being stored
-        self._stored = 0  # rows that the server took in the last try, or in the one in doubt
-        self._blaming = False  # whether the claim stands, so that an error is about the rows
+        self._shipment: Shipment | None = None  # the rest of the batch that is being stored
+        self._stored = 0  # rows that the server took in the last try, or the one in doubt
+        self._blaming = False  # whether the claim succeeded, so that an error is about the rows
         self._doubtful = False  # whether a commit of the shipment's rows was not answered
         dice = random.Random()  # noqa: S311
         self._backoff, self._slow_backoff = Backoff(*_PAUSES, dice), Backoff(*_SLOW_PAUSES, dice)
         self._next_prune = 0.0
         self.attach()
-        self.failing = self._is_read_only = False  # so was the last try, the server
+        self.failing = self._is_read_only = False  # the last try failed; the server was read-only
         self.batches = self.retries = self.hook_failures = self.renewals = 0
         self.hook_error: str | None = None
         self.last_error: str | None = None
         self.last_success: float | None = None
 
     def attach(self) -> None:
-        """Starts again, in the event loop that uses it next. Never raises."""
+        """Prepares for the event loop that uses it next. Never raises."""
         self.stopped: str | None = None
         self._awaited: list[tuple[int, asyncio.Future[None]]] = []
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()
 
     def wake(self) -> None:
-        """Rows have come: looks whether they are to be stored now. Never raises."""
+        """Has `run` look whether rows are to be stored now. Never raises."""
         self._wake.set()
 
     def is_awaited(self) -> bool:
-        """Whether anybody waits in `until_settled`. Never raises."""
+        """Whether a caller waits in `until_settled`. Never raises."""
         return bool(self._awaited)
 
     async def until_settled(self) -> None:
-        """Returns when each row that waits now is stored, rejected or dropped; no limit of time.
+        """Returns when each row that waits now is stored, rejected or dropped; no time limit.
 
-        While somebody waits here, a store that is away is tried four times a second.
+        Meanwhile a store that is away is tried four times a second.
 
         Raises:
-            CancelledError: The caller gave up; nothing is lost by it.
+            CancelledError: The caller was cancelled; no row is lost by it.
         """
         number = self._buffer.seal()
         if self._buffer.is_settled(number):
@@ -158,7 +158,7 @@ class Delivery:
         """Stores batch after batch, until it is cancelled or has no target any more.
 
         Raises:
-            CancelledError: Somebody cancelled its task.
+            CancelledError: Its task was cancelled.
         """
         try:
             while self.stopped is None:
@@ -174,9 +174,9 @@ class Delivery:
             raise
 
     def give_up(self, reason: str) -> None:
-        """Drops all that is pending, for this reason, and lets go of the connection.
+        """Drops all that is pending, for this reason, and closes the connection.
 
-        The rows of a commit that was not answered may be stored all the same; they are dropped as
+        Rows whose commit was not answered may be stored all the same; they are dropped as
         "unconfirmed". Call it when `run` has ended. Never raises.
         """
         self._link.close()
@@ -185,7 +185,7 @@ class Delivery:
                 unsure = self._shipment.next()
                 self._shipment.settle(len(unsure), stored=0)
                 self._buffer.settle(unsure, dropped="unconfirmed", last=not self._shipment)
-                # Which batch was the last one is not known, and so no proof is at hand.
+                # It is not known which batch was stored last: the next one lacks a proof.
                 self._identity.forget()
             if rows := self._shipment.rows():
                 self._buffer.settle(rows, dropped=reason, last=True)
@@ -194,7 +194,7 @@ class Delivery:
         self._tell_awaiting()
 
     async def _next_batch(self) -> Batch:
-        """The oldest batch, as soon as it is full or its first row has waited long enough."""
+        """The oldest batch, as soon as it is full or its first row has waited for `linger`."""
         while True:
             self._wake.clear()
             waiting_since = self._buffer.waiting_since()
@@ -210,11 +210,11 @@ class Delivery:
                     await self._wake.wait()
 
     async def _store(self, shipment: Shipment) -> None:
-        """Stores what is left of the batch."""
+        """Stores the rest of the batch."""
         while shipment:
             rows = shipment.next()
             if not rows:
-                # Each was refused and none was stored meanwhile: is it them, or the server?
+                # Each row was refused and none was stored: the rows or the server may be to blame.
                 await self._pause(slow=True)
                 batch = self._buffer.take(full=False)
                 shipment.begin_again(batch.rows() if batch else ())
@@ -230,7 +230,7 @@ class Delivery:
                     self._take_out(shipment, rows, error)
                 else:
                     await self._pause(slow=not isinstance(error, StoreUnavailable))
-            except Exception as error:  # whatever it is, the rows are worth another try
+            except Exception as error:  # of any kind: the rows are worth another try
                 self._note(StoreUnavailable(f"record: {type(error).__name__}"))
                 await self._pause()
             else:
@@ -241,17 +241,17 @@ class Delivery:
         return None
 
     async def _try(self, rows: list[bytes]) -> None:
-        """One transaction. Raises from the tree of errors.py."""
+        """One transaction. Raises the errors of errors.py."""
         with driver_errors("record"):
             refusal = await self._transaction(rows)
             if refusal is not None:
                 raise refusal
 
     async def _transaction(self, rows: list[bytes]) -> asyncpg.PostgresError | None:
-        """Claims the batch and copies the rows; answers what the server has against it."""
+        """Claims the batch and copies the rows; returns the error by which the server refuses."""
         self._blaming = False
         async with asyncio.timeout(self._timeout), self._link.connection() as connection:
-            # Read committed: after a wait for another transaction, the claim must see its outcome.
+            # Read committed: after waiting for another transaction, the claim must see its outcome.
             transaction = connection.transaction(isolation="read_committed")
             await transaction.start()
             try:
@@ -285,7 +285,7 @@ class Delivery:
         return not self._doubtful
 
     async def _copy(self, connection: Connection, rows: list[bytes]) -> int:
-        """How many of the rows the server has taken."""
+        """Copies the rows; returns how many the server took."""
         schema, table, columns = self._copy_target
         copied = await connection.copy_to_table(
             table,
@@ -298,7 +298,7 @@ class Delivery:
         return int(copied.split()[1])
 
     def _settle(self, shipment: Shipment, rows: list[bytes]) -> None:
-        # A trigger of the table's owner may have swallowed some; which, the server does not say.
+        # A trigger of the table's owner may have swallowed some; the server does not say which.
         stored, swallowed = rows[: self._stored], rows[self._stored :]
         shipment.settle(len(rows), stored=len(stored))
         if swallowed:
@@ -312,7 +312,7 @@ class Delivery:
         self.last_success = time.monotonic()
 
     def _take_out(self, shipment: Shipment, rows: list[bytes], error: ExeclogError) -> None:
-        """Rejects the row that is to blame, if that is known."""
+        """Rejects the row that is to blame, if it is known."""
         row = shipment.refuse(len(rows), place=blamed_row(error, len(rows)))
         if row is None:
             return
@@ -322,9 +322,9 @@ class Delivery:
                 self._on_reject(RejectedExecution(fields_of(row.decode()), error.sqlstate or ""))
             except (KeyboardInterrupt, SystemExit):
                 raise
-            except BaseException as failure:  # a CancelledError of its own cancels nobody here
+            except BaseException as failure:  # its own CancelledError is not ours
                 self.hook_failures += 1
-                # Only its kind: its text may hold the row.
+                # Only its class: its text may hold the row.
                 self.hook_error = type(failure).__name__
 
     def _note(self, error: ExeclogError) -> None:
@@ -332,7 +332,7 @@ class Delivery:
         self._is_read_only = error.sqlstate == _READ_ONLY
 
     async def _pause(self, *, slow: bool = False) -> None:
-        """Waits before the next try; not as long if the outcome is awaited."""
+        """Waits before the next try; not as long if a caller waits for the outcome."""
         self.failing = True
         self.retries += 1
         if self._is_read_only:
@@ -356,7 +356,7 @@ class Delivery:
                 settled.set_result(None)
 
     async def _prune(self) -> None:
-        """Now and then forgets recorders of long ago; if that fails, another one will."""
+        """Deletes old recorders' progress now and then; a failure is left to the next time."""
         if time.monotonic() < self._next_prune or self.stopped is not None:
             return
         self._next_prune = time.monotonic() + _PRUNE_SECONDS

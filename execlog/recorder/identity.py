@@ -1,10 +1,10 @@
-"""Who a recorder is to the store, and which batch it claims: what makes a commit exactly-once.
+"""A recorder's identity, and the batches that it claims: what makes a commit exactly-once.
 
-A recorder numbers its batches. Beside the number of the last one that it stored, the store keeps
-that batch's token, and lets only the holder of this token store the next one. All of it is random
-and comes from the system at the moment that it is first needed: a process that was copied with its
-memory (a snapshot that is resumed twice, a fork that Python does not hear of) finds that another
-one has moved on, and goes on as somebody else.
+A recorder numbers its batches. With the number of the last batch stored, the store keeps that
+batch's token, and lets only the holder of this token store the next one. Ids and tokens are random
+and fetched from the system when they are first needed: a process that was copied with its memory (a
+snapshot that is resumed twice, a fork that Python does not notice) finds that another process has
+stored since, and takes a new identity.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ __all__ = ["Claim", "Identity"]
 
 
 class Claim(NamedTuple):
-    """What a transaction says of the batch that it stores.
+    """What a transaction claims for the batch that it stores.
 
     Attributes:
-        recorder_id: Who claims.
-        number: Of the batch.
-        token: Of this batch; no other has it.
-        last_token: Of the batch before, as proof; None for the first one.
+        recorder_id: The recorder.
+        number: The batch's number.
+        token: The batch's token, which no other batch has.
+        last_token: The token of the batch before, as proof; None for the first one.
     """
 
     recorder_id: UUID
@@ -32,10 +32,10 @@ class Claim(NamedTuple):
 
 
 class Identity:
-    """A recorder's identity, and the claim that it stands at."""
+    """A recorder's identity, and its present claim."""
 
     def __init__(self) -> None:
-        """Knows nothing yet: see `claim`. Never raises."""
+        """Fetches nothing yet: see `claim`. Never raises."""
         self._claim: Claim | None = None
         self._last: Claim | None = None
 
@@ -43,13 +43,13 @@ class Identity:
         """The claim of the next transaction.
 
         Args:
-            again: Whether the last one may be stored already, so that it must be the same again.
+            again: Whether the last one may be stored already: then the same claim is returned.
 
         Never raises.
         """
         if again and self._claim is not None:
             return self._claim
-        # A token for each other set of rows: "stored" must never be said of rows that are not.
+        # Other rows get another token: "stored" must never be said of rows that are not.
         last = self._last
         if last is not None:
             self._claim = Claim(last.recorder_id, last.number + 1, uuid4(), last.token)
@@ -59,9 +59,9 @@ class Identity:
         return self._claim
 
     def advance(self) -> None:
-        """What was claimed is stored. Never raises."""
+        """Records that the claimed batch is stored. Never raises."""
         self._last = self._claim
 
     def forget(self) -> None:
-        """The next claim is that of somebody new. Never raises."""
+        """Takes a new identity with the next claim. Never raises."""
         self._claim = self._last = None

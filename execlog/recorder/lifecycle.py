@@ -1,4 +1,4 @@
-"""The recorder's life in an event loop: its tasks, from start to close."""
+"""Runs a recorder's tasks in an event loop, from start to close."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _END_SECONDS = 1.0
 
 
 class Background:
-    """Keeps a delivery, a reporter and the upkeep running in one event loop.
+    """Keeps a delivery, a reporter and the maintenance running in one event loop.
 
-    A loop that was closed is forgotten, and the next one that asks takes its place; one that is
-    alive is not. A task that somebody cancelled is begun again when there is something to do.
+    A loop that was closed is forgotten, and the next loop in which it is used takes its place; a
+    loop that is alive keeps it. A cancelled task is started again when there is something to do.
 
     Args:
-        buffer: What is closed and opened again.
-        link: Whose connection dies with a loop.
-        delivery: What runs.
-        reporter: What runs beside it.
-        upkeep: What runs beside them; None: nothing.
+        buffer: The buffer, which is closed and opened with it.
+        link: The connection, which is closed with the loop.
+        delivery: The delivery.
+        reporter: The reporter.
+        upkeep: The maintenance; None: none.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Background:
         self._closing: asyncio.Future[None] | None = None
 
     def start(self) -> None:
-        """Begins, in the running event loop, also after it has stopped for good.
+        """Starts the tasks in the running event loop, also after they had stopped for good.
 
         Raises:
             InvalidArgument: It was closed, or it runs in another event loop.
@@ -68,7 +68,7 @@ class Background:
         self._revive()
 
     async def flush(self, seconds: float) -> bool:
-        """Waits until what is pending now is settled; False where the time was not enough.
+        """Waits until what is pending now is settled; False if the time was not enough.
 
         Raises:
             InvalidArgument: It runs in another event loop.
@@ -86,7 +86,7 @@ class Background:
         return True
 
     async def close(self, seconds: float) -> None:
-        """Refuses what comes, waits so long for what is pending, and drops the rest.
+        """Refuses new executions, waits at most so long for pending ones, and drops the rest.
 
         Raises:
             InvalidArgument: It runs in another event loop.
@@ -104,14 +104,14 @@ class Background:
                 async with asyncio.timeout(seconds):
                     await self._delivery.until_settled()
         except GeneratorExit:
-            dead = True  # the event loop died long ago; what is pending may be another's by now
+            dead = True  # the event loop died; a recorder in another loop may own what is pending
             raise
         finally:
             if not dead:
                 await self._end(closing)
 
     def wake(self) -> None:
-        """Has the event loop look at the buffer. From any thread. Never raises."""
+        """Has the event loop check the buffer. From any thread. Never raises."""
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: see `_join`
                 self._loop.call_soon_threadsafe(self._on_wake)
@@ -121,7 +121,7 @@ class Background:
         return self._loop is None and self._closing is None
 
     def is_alive(self) -> bool:
-        """Whether what is recorded is being stored. Never raises."""
+        """Whether recorded executions are being stored. Never raises."""
         return (
             self._loop is not None
             and self._loop.is_running()
@@ -132,7 +132,7 @@ class Background:
         )
 
     def _join(self, action: str) -> None:
-        """Belongs to the running loop from now on, unless it lives in another one.
+        """Moves to the running loop, unless it runs in another one that is alive.
 
         Raises InvalidArgument.
         """
@@ -142,15 +142,15 @@ class Background:
         if self._loop is not None:
             if not self._loop.is_closed():
                 raise InvalidArgument(action, "the recorder runs in another event loop")
-            # Its connection died with it; what was pending is still here.
+            # Its connection died with the loop; what was pending is still here.
             self._link.close()
             if self._closing is not None and not self._closing.done():
-                self._closing = None  # it died while closing: once more
+                self._closing = None  # the loop died while closing: close again
         self._loop, self._tasks = loop, []
         self._delivery.attach()
 
     def _revive(self) -> None:
-        """Begins the tasks that don't run, in the running loop; none where it stopped for good."""
+        """Starts the tasks that don't run, in the running loop; none if it stopped for good."""
         if self._delivery.stopped is not None:
             return
         tasks: list[asyncio.Task[None] | None] = [*self._tasks] or [None] * len(self._runs)
@@ -165,11 +165,11 @@ class Background:
         return task
 
     def _on_end(self, task: asyncio.Task[None]) -> None:
-        """A task has ended: callers that wait for what it did need another one, at once."""
+        """A task has ended: callers that wait for its work need another one at once."""
         if task not in self._tasks:
-            return  # it was meant to end
+            return  # this end was intended
         if not task.cancelled():
-            task.exception()  # seen: asyncio would print it, and it may hold row data
+            task.exception()  # retrieved: asyncio would print it, and it may hold row data
         if self._delivery.is_awaited():
             self._revive()
         else:
@@ -181,7 +181,7 @@ class Background:
             self._delivery.wake()
 
     async def _end(self, closing: asyncio.Future[None]) -> None:
-        """The tasks end, and then nothing is pending any more."""
+        """Ends the tasks and drops what is pending."""
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             task.cancel()
@@ -189,7 +189,7 @@ class Background:
             if tasks:
                 await asyncio.wait(tasks, timeout=_END_SECONDS)
         finally:
-            if self._closing is closing:  # else the event loop died, and another one closes it
+            if self._closing is closing:  # else the loop died, and another loop closes it
                 self._delivery.give_up("closed")
                 self._reporter.report()
                 closing.set_result(None)

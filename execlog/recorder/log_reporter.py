@@ -1,7 +1,7 @@
-"""What the recorder says in the log: few lines, and never from inside `record`.
+"""The recorder's log lines: few, and never written from inside `record`.
 
 The engine's thread must not wait for a log handler, so `record` only counts. Once a second the
-reporter compares the account with the one before, and writes at most one line a minute of a kind.
+reporter compares the account with the last one, and writes at most one line a minute of a kind.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _QUIET_SECONDS = 60.0
 
 
 class Reporter:
-    """Watches a recorder's parts.
+    """Logs what changes in a recorder's account.
 
     Args:
-        buffer: Whose account is watched.
-        delivery: Whose errors are.
+        buffer: The buffer, whose account is compared.
+        delivery: The delivery, whose errors are logged.
     """
 
     def __init__(self, buffer: Buffer, delivery: Delivery) -> None:
@@ -45,18 +45,18 @@ class Reporter:
         self._away = False
 
     def explain(self, reason: str, problem: str) -> None:
-        """What lies behind a reason, for the line about it. Never raises."""
+        """Gives the problem behind a reason, for the line about that reason. Never raises."""
         self._problems[reason] = problem
 
     async def run(self) -> None:
-        """Looks once a second. Raises CancelledError: somebody cancelled its task."""
+        """Reports once a second. Raises CancelledError: its task was cancelled."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             self.report()
 
     def report(self) -> None:
-        """Says what has changed and was not said within the last minute. Never raises."""
-        with contextlib.suppress(Exception):  # a log handler may
+        """Logs changes that were not logged within the last minute. Never raises."""
+        with contextlib.suppress(Exception):  # a log handler may raise
             self._report()
 
     def _report(self) -> None:

@@ -1,4 +1,4 @@
-"""The recorder's maintenance: what cron would do, in the engine's own process, now and then."""
+"""The recorder's maintenance: the work of a cron job, done in the engine's own process."""
 
 from __future__ import annotations
 
@@ -21,35 +21,35 @@ _log = logging.getLogger("execlog.maintenance")
 class Upkeep:
     """Maintains the partitions once an hour, on a second connection.
 
-    Of many processes one does it. What can't be done is logged and tried again. It holds up what is
-    recorded no longer than `lock_timeout` says.
+    One of many processes does it. A failure is logged and tried again. It holds up recording no
+    longer than `lock_timeout` allows.
 
     Args:
-        link: The recorder's, for where to connect to.
+        link: The recorder's link, for its target.
         maintenance: How the partitions should be.
-        schema: Where the log is.
+        schema: The schema of the log.
     """
 
     def __init__(self, link: Link, maintenance: Maintenance, schema: str) -> None:
-        """Takes the wishes down. Never raises."""
+        """Takes the parts. Never raises."""
         self._link = link
         self._maintenance = maintenance
         self._schema = schema
 
     async def run(self) -> None:
-        """Maintains, again and again, until it is cancelled.
+        """Maintains again and again, until it is cancelled.
 
         Raises:
-            CancelledError: Somebody cancelled its task.
+            CancelledError: Its task was cancelled.
         """
         while True:
             well = await self._maintained()
-            # Not all processes of an engine at the same moment.
+            # A random delay, so that not all processes of an engine start at once.
             pause = _EVERY_SECONDS if well else _AGAIN_SECONDS
             await asyncio.sleep(pause * random.uniform(0.9, 1.1))  # noqa: S311
 
     async def _maintained(self) -> bool:
-        """Whether all is as it should be, as far as we could do it."""
+        """Whether the partitions are as they should be, as far as this process could do it."""
         target = self._link.target()
         if target is None:
             return True

@@ -1,6 +1,6 @@
-"""Masks: what must not be stored is taken out of an execution before it leaves the process.
+"""Masks: removes from an execution what must not be stored, before it leaves the process.
 
-A mask fails closed: if it can't be applied, the value stays out.
+A mask fails closed: if it can't be applied to a value, the value is removed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from execlog.models import StrategyExecutionLog, invalid_argument
 __all__ = ["Mask", "Replacement", "Rules"]
 
 Replacement: TypeAlias = str | int | float | bool | Callable[[Any], Any] | None
-"""What takes a value's place: None removes it, a callable answers it."""
+"""What replaces a value: None removes it, a callable computes the replacement."""
 
 Rules: TypeAlias = Iterable[str] | Mapping[str, Replacement]
 """The paths to remove, or each path with its replacement."""
@@ -38,7 +38,7 @@ _MASKABLE = {
 }
 _REMOVED: Final = object()
 _TEXT = frozenset({str})
-_PLAIN = frozenset({bool, int, float, NoneType})  # a subclass may be written as anything
+_PLAIN = frozenset({bool, int, float, NoneType})  # a subclass may be encoded as anything
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
 # How JSON writes the keys of an object that are no str in Python.
 _OTHER_KEY = re.compile(r"-?[0-9][-+.0-9e]*|true|false|null|NaN|-?Infinity")
@@ -50,19 +50,20 @@ _to_json = json.JSONEncoder(allow_nan=False, ensure_ascii=False).encode
 class Mask:
     """Removes or replaces columns and parts of the trace. Threads can share one.
 
-    A path is a column's name (`notes`) or leads on into the trace (`trace/*/input/card`): a step
-    is a key, the decimal number of an element, or `*` for every element or key; `~1` and `~0`
-    stand for / and ~ in a key; one slash may come first. A shorter path wins over longer ones,
-    a step by name over `*`. What is removed from an object loses its key; elsewhere it is None.
-    Other replacements take the place of values other than None. What a callable raises, or answers
-    and can't be stored, removes the value; it must not change what it is given.
+    A path is a column's name (`notes`) or continues into the trace (`trace/*/input/card`): a step
+    is a key, the decimal index of an element, or `*` for every element or key; `~1` and `~0` stand
+    for / and ~ in a key; a leading slash is allowed. A shorter path has priority over longer ones,
+    a step by name over `*`. An object loses the key of a removed value; elsewhere it becomes None.
+    Other replacements apply to values other than None. If a callable raises, or its result can't
+    be stored, the value is removed; it must not change its argument.
 
-    Where a path leads on into what it can't enter (a text, a tuple in place of the trace, a key's
-    step at a list), that is None in the end. Numbers, booleans and None hold nothing and stay.
+    If a path continues into a value that it can't enter (a text, a tuple in place of the trace, a
+    list for a key's step), that value becomes None. Numbers, booleans and None hold nothing and
+    stay.
     """
 
     def __init__(self, rules: Rules) -> None:
-        """Takes the rules. Raises InvalidArgument, which names the path that can't be masked."""
+        """Compiles the rules. Raises InvalidArgument, which names the path that can't be masked."""
         tree: dict[str, _Tree] = {}
         for path, replacement in _pairs(rules):
             steps = _steps(path)
@@ -77,7 +78,7 @@ class Mask:
         self._changes = tuple(changes)
 
     def __call__(self, fields: dict[str, Any]) -> dict[str, Any]:
-        """The fields of one execution, masked; those given stay as they are. Never raises."""
+        """The fields of one execution, masked; the argument is not changed. Never raises."""
         masked = dict(fields)
         for name, change in self._changes:
             value = masked.get(name)
@@ -123,7 +124,7 @@ def _steps(path: object) -> list[str]:
 
 
 def _change(path: str, steps: list[str], replacement: Replacement) -> _Change:
-    """What is done to a value that the path leads to."""
+    """The change of a value at the end of the path."""
     if replacement is None:
         return _remove
     hold: _Change = _scalar
@@ -162,7 +163,7 @@ def _answer(replacement: _Change, hold: _Change, value: Any) -> Any:
 
 
 def _scalar(value: Any) -> Any:
-    """The value, which must be one that jsonb holds and that holds no others."""
+    """The value, if jsonb can hold it and it contains no others. Raises TypeError."""
     if not isinstance(value, (str, int, float, NoneType)):
         raise TypeError
     if isinstance(value, str) and "\0" in value:
@@ -185,7 +186,7 @@ def _grow(tree: dict[str, _Tree], steps: list[str], change: _Change, path: str) 
 
 
 def _merged(named: _Tree, every: _Tree) -> _Tree:
-    """One tree for a value that both a name and `*` lead to."""
+    """One tree for a value that both a name and `*` match."""
     if not isinstance(named, dict) or not isinstance(every, dict):
         return every if isinstance(named, dict) else named
     both = {step: _merged(named[step], every[step]) for step in named.keys() & every.keys()}
@@ -206,12 +207,12 @@ def _compiled(tree: _Tree) -> _Change:
 
 @dataclass(frozen=True, slots=True)
 class _Steps:
-    """What is done to the parts of one value: by name, and to those that have none (`every`)."""
+    """The changes of a value's parts: by name, and for all others (`every`)."""
 
     names: dict[str, _Change]
     every: _Change | None
-    plain: tuple[tuple[str, _Change], ...] | None  # where only a str can be the key
-    numbers: dict[int, _Change] | None  # where all steps lead into a list
+    plain: tuple[tuple[str, _Change], ...] | None  # if only a str can be the key
+    numbers: dict[int, _Change] | None  # if all steps are indexes of a list
 
     @classmethod
     def of(cls, names: dict[str, _Change], every: _Change | None) -> _Steps:
@@ -225,7 +226,7 @@ class _Steps:
         )
 
     def met(self, value: dict[Any, Any]) -> list[tuple[Any, _Change]]:
-        """The keys that have a change; one that is no str as JSON will write it."""
+        """The keys that have a change; a key that is no str as JSON will write it."""
         names, every = self.names, self.every
         texts = ((key, key if isinstance(key, str) else json.dumps(key)) for key in value)
         changes = ((key, names.get(text, every)) for key, text in texts)
@@ -245,14 +246,14 @@ def _in_trace(change: _Change, trace: Any) -> Any:
 
 
 def _below(steps: _Steps, value: Any) -> Any:
-    """A copy of the value, its parts changed.
+    """A copy of the value, with its parts changed.
 
-    It is a copy even where nothing is changed: what is added to the value before it is written
-    has not been masked.
+    It is a copy even if nothing is changed: what another thread adds to the value before it is
+    encoded has not been masked.
     """
     if isinstance(value, dict):
         entries = dict(value)
-        # Other keys become text too when they are written, and which is not for us to guess.
+        # Other keys become text when they are encoded, and which text is not known here.
         if not _TEXT.issuperset(map(type, entries)) or not _is_text("".join(entries)):
             return None
         for key, change in steps.met(entries) if steps.plain is None else steps.plain:

@@ -3,9 +3,9 @@
     async with execlog.ExecutionRecorder(dsn) as recorder:
         recorder.record(strategy_id="loyalty", strategy_version=3, ..., status="ok", ...)
 
-From there the data flows one way: `encoder` turns the arguments into a line of COPY text, `buffer`
-holds the lines and the account, `flusher` stores them in batches through a `connection`, and
-`lifecycle` keeps that going in an event loop.
+Data flows one way: `encoder` turns the arguments into a line of COPY text, `buffer` holds the lines
+and the account, `flusher` stores them in batches through a `connection`, and `lifecycle` runs that
+in an event loop.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ExecutionRecorder"]
 
-_BATCH_BYTES = 1024 * 1024  # the event loop is kept for a millisecond by a message of this size
+_BATCH_BYTES = 1024 * 1024  # a message of this size holds the event loop for a millisecond
 _MOST_BATCH_ROWS = 10_000
 _MISSING: Any = None
 _log = logging.getLogger("execlog.recorder")
@@ -54,49 +54,51 @@ _recorders: weakref.WeakSet[ExecutionRecorder] = weakref.WeakSet()
 
 
 class ExecutionRecorder:
-    """Keeps every execution, at a cost of microseconds.
+    """Records every execution, at a cost of microseconds.
 
-    `record` takes the execution down in memory; a task of the event loop stores it within about
-    `linger` seconds, in batches, each exactly once, through whatever happens to the server. Memory
-    is bounded: where the store is away for so long that the buffer is full, ok runs give way to
-    failures, and each one lost is counted with its reason in `stats()`.
+    `record` puts the execution into memory; a task of the event loop stores it within about
+    `linger` seconds, in batches, each exactly once, whatever happens to the server. Memory is
+    bounded: if the store is away until the buffer is full, ok runs are dropped before failures, and
+    each loss is counted with its reason in `stats()`.
 
-    What is lost with the process (`kill -9`) is what was pending, at most.
+    A process that is killed (`kill -9`) loses at most what was pending.
 
-    Life: `record` may be called before `start` (or `async with`); what it takes then waits. One
-    event loop runs it, from `start` to `aclose`; `flush` and `aclose` from another loop raise. A
-    loop that was closed without `aclose` leaves the recorder as it was before `start`, with all
-    that was pending, and it can be started in another loop. A task that somebody cancelled is
-    begun again by the next execution, `flush` or `aclose`. In a forked child it is new: empty, with
-    an account of its own, not started; the parent's goes on. After `aclose`, `record` refuses.
+    Life: `record` may be called before `start` (or `async with`); those executions wait. One event
+    loop runs it, from `start` to `aclose`; `flush` and `aclose` from another loop raise. A loop
+    that was closed without `aclose` leaves the recorder as before `start`, with all that was
+    pending, and it can be started in another loop. A cancelled task is started again by the next
+    execution, `flush` or `aclose`. In a forked child it is new: empty, with an account of its own,
+    not started; the parent's is not affected. After `aclose`, `record` refuses.
 
     Limits: a signal handler, or a finaliser of the garbage collector, that records while its own
     thread is inside `record` does not block, but can leave the account wrong; have the handler set
-    a flag instead. An exception that such a handler raises inside `record` is lost: it is caught as
-    one of `record` itself.
-    A trace is written out whole before it is measured: one that refers to the same object again and
-    again takes the time of each mention, and a generator in it is run.
+    a flag instead. An exception that such a handler raises inside `record` is lost: `record`
+    catches it like one of its own.
+    A trace is encoded whole before it is measured: one that refers to the same object repeatedly
+    takes the time of each reference, and a generator in it is run.
 
     Args:
-        target: A DSN (it then keeps one connection of its own: recommended), or a pool (it borrows
-            one connection for each batch; slow readers of that pool hold it up).
+        target: A DSN (it keeps one connection of its own: recommended), or a pool (it borrows one
+            connection for each batch, and waits for it while slow readers use them all).
         sample_rate: Share of the ok runs that is kept, in (0, 1]. Failures are always kept.
-        trace_limit: Entries that are kept of a trace, from its head; a note says what was cut.
-        trace_bytes: Bytes of JSON that are kept of a trace, likewise.
+        trace_limit: The most entries that are kept of a trace, from its head; a note says what was
+            cut.
+        trace_bytes: The most bytes of JSON that are kept of a trace, likewise.
         max_rows: Executions that may be pending; None: as many as `max_bytes` holds (64 MiB hold
             about 300,000 without a trace, or 70,000 with one of ten entries).
-        max_bytes: Bytes of memory that they may take.
+        max_bytes: Bytes of memory that pending executions may take.
         batch_rows: Executions that are stored in one transaction.
         linger: Seconds that an execution waits for others before it is stored.
         timeout: Seconds until a try to store is given up.
-        policy: What goes where the buffer is full: "drop_newest" or "drop_oldest".
+        policy: What is dropped if the buffer is full, ok runs first: "drop_newest" or
+            "drop_oldest".
         mask: What must not leave the process: see `execlog.recorder.masking`.
         on_reject: Called in the event loop with each execution that passed the checks here and that
-            the server refuses, as a `RejectedExecution`. What it raises is logged.
-        seed: Seed of the sampler's generator, for a choice that can be repeated.
-        schema: Where the log is.
+            the server refused, as a `RejectedExecution`. An exception of it is logged.
+        seed: Seed of the sampler's generator, for a reproducible choice.
+        schema: The schema of the log.
         maintenance: How the partitions should be: the recorder then does once an hour what
-            `execlog.maintain` does, on a second connection to a DSN, or another one of a pool. The
+            `execlog.maintain` does, on a second connection to the DSN or of the pool. The
             role must be the table's owner.
 
     Raises:
@@ -123,7 +125,7 @@ class ExecutionRecorder:
         schema: str = SCHEMA,
         maintenance: Maintenance | None = None,
     ) -> None:
-        """Takes the wishes down; nothing is started and nothing is sent. Raises: see the class."""
+        """Checks the arguments; nothing is started or sent. Raises: see the class."""
         self._link = link_to(target)
         self._schema = validation.schema(schema)
         self._sample_rate = _rate(sample_rate)
@@ -169,7 +171,7 @@ class ExecutionRecorder:
         _recorders.add(self)
 
     def _begin(self) -> None:
-        """What a new recorder has, and a forked child makes anew."""
+        """The state of a new recorder, also in a forked child."""
         self._delivery = Delivery(
             self._buffer,
             self._link,
@@ -205,9 +207,9 @@ class ExecutionRecorder:
         await self.aclose()
 
     async def start(self) -> None:
-        """Begins to store, in the running event loop; the server need not be there yet.
+        """Starts storing, in the running event loop; the server need not be up yet.
 
-        A server that refuses is tried again until it takes what waits: see `stats().last_error`.
+        A server that refuses is tried again until it accepts: see `stats().last_error`.
 
         Raises:
             InvalidArgument: It was closed, or it runs in another event loop.
@@ -239,18 +241,17 @@ class ExecutionRecorder:
         sample_rate: float | None = None,
         **unknown: object,
     ) -> UUID | None:
-        """Takes an execution down, to be stored soon. No I/O, no waiting; from any thread.
+        """Records an execution, to be stored soon. No I/O, no waiting; from any thread.
 
-        Numbers may be of any library, those in the trace too, and arrays in it become lists; an
-        integer or a UUID may stand for the text of an id or a name. Text that Postgres can't hold
-        is repaired, NaN in the trace becomes null, a trace that is too long is cut, and of what
-        JSON lacks only its type's name is kept. What can't be stored all the same is refused:
-        counted by reason, and logged at most once a minute.
+        Numbers may be of any library, also in the trace, where arrays become lists; an integer or a
+        UUID may stand for the text of an id or a name. Text that Postgres can't hold is repaired,
+        NaN in the trace becomes null, a trace that is too long is cut, and a value that JSON lacks
+        is replaced by its type's name. What can't be stored even so is refused: counted by reason,
+        and logged at most once a minute.
 
         Args:
             unexpected: Nothing; refused.
-            strategy_id: Required, as are the next five. For what all of them mean see
-                `StrategyExecutionLog`.
+            strategy_id: Required, as are the next five. `StrategyExecutionLog` explains all.
             strategy_version: The version of the program that ran.
             strategy_type: For example DSL_FULL.
             status: "ok", "error", "timeout", "limit".
@@ -266,20 +267,20 @@ class ExecutionRecorder:
             trace: One entry for each node.
             parent_strategy_id: The strategy that an extension wraps.
             notes: Free text.
-            id: Made here, where it is left out.
-            created_at: When the run finished, with a time zone. Now, where it is left out.
-            sampled: Where this or `sample_rate` is given, the caller has sampled, and it is kept.
+            id: Generated if it is left out.
+            created_at: When the run finished, with a time zone. Now, if it is left out.
+            sampled: If this or `sample_rate` is given, the caller has sampled, and the run is kept.
             sample_rate: The share of such runs that the caller keeps; if it is left out, the
-                recorder's own for what was sampled, else 1.
+                recorder's own if `sampled` is true, else 1.
             unknown: Nothing; refused.
 
         Returns:
-            The execution's id; None where it was sampled out, refused, or found no room.
+            The execution's id; None if it was sampled out, refused, or found no room.
 
         Never raises.
         """
         now = time.time_ns()
-        # Spelled out, because it is all that scoring pays: to hand the arguments on as a dict
+        # Written out, because it is all that scoring pays for: handing the arguments on as a dict
         # would cost half as much again.
         # fmt: off
         try:
@@ -307,7 +308,7 @@ class ExecutionRecorder:
             if wake:
                 self._wake()
             return id_ if waits else None
-        except Exception:  # all that is unusual ends here, in whatever way it shows
+        except Exception:  # of any kind: the execution is unusual
             try:
                 return self._record_with_care(now, locals())
             except Exception:  # the stack is so deep that not even that can be called
@@ -316,13 +317,13 @@ class ExecutionRecorder:
         # fmt: on
 
     async def flush(self, timeout: float = 10.0) -> bool:  # noqa: ASYNC109 - part of the contract
-        """Waits until all that was recorded before is stored, rejected or dropped.
+        """Waits until every execution recorded before the call is stored, rejected or dropped.
 
         Args:
             timeout: Seconds to wait at most.
 
         Returns:
-            False where the time was not enough; then it is still pending.
+            False if the time was not enough; the rest is still pending.
 
         Raises:
             InvalidArgument: `timeout` is no positive number, or the recorder runs in another loop.
@@ -330,15 +331,15 @@ class ExecutionRecorder:
         return await self._background.flush(validation.seconds("timeout", timeout))
 
     async def aclose(self, timeout: float = 10.0) -> RecorderStats:  # noqa: ASYNC109
-        """Refuses what comes from now on, stores what is pending, lets go of the connection.
+        """Refuses new executions, stores pending ones, closes the connection.
 
-        Cancelled, it drops what is still pending and is closed all the same. A second call waits
-        for the first one and answers the same.
+        If it is cancelled, it drops what is still pending and is closed all the same. A second call
+        waits for the first one and returns the same.
 
         Args:
-            timeout: Seconds to try to store; then the rest is dropped as "closed", and as
-                "unconfirmed" where it was sent and only the answer to its commit was not had. It
-                returns within a second more, whatever the server does.
+            timeout: Seconds to try to store; then the rest is dropped as "closed", or as
+                "unconfirmed" if it was sent and its commit was not answered. It returns at most a
+                second later, whatever the server does.
 
         Returns:
             The final account: nothing is pending.
@@ -350,7 +351,7 @@ class ExecutionRecorder:
         return self.stats()
 
     def stats(self) -> RecorderStats:
-        """The account of this moment; offered is the sum of what became of them. Never raises."""
+        """The present account; offered is the sum of all outcomes. Never raises."""
         account, delivery = self._buffer.account(), self._delivery
         success = delivery.last_success
         return RecorderStats(
@@ -363,7 +364,7 @@ class ExecutionRecorder:
         )
 
     def _record_with_care(self, now: int, given: dict[str, Any]) -> UUID | None:
-        """The same for what is unusual: to be masked, repaired or refused."""
+        """The slow path of `record`: masks, repairs or refuses."""
         try:
             if given["unexpected"]:
                 problem = "is positional, and record takes keyword arguments only"
@@ -390,16 +391,16 @@ class ExecutionRecorder:
             reason = name if name in COLUMNS else "unknown_field"
             if reason == "unknown_field" and not (name.isidentifier() and len(name) < 64):
                 error = InvalidArgument("", "an argument is not a field of an execution")
-        # Of another error only the kind: its text may hold the row.
+        # Of another error only the class: its text may hold the row.
         problem = str(error) if isinstance(error, InvalidArgument) else type(error).__name__
         with contextlib.suppress(Exception):
             self._reporter.explain(reason, problem)
             self._buffer.reject(reason)
 
     def _after_fork(self) -> None:
-        """In a forked child: what belongs to the parent is left as it is, and for ever.
+        """In a forked child: keeps the parent's objects for ever, unchanged.
 
-        To end it, even to let it be collected, would talk on the parent's socket.
+        Closing or collecting them would send data on the parent's socket.
         """
         _parents.append(self._background)
         self._link = self._link.abandon()
