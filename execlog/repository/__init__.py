@@ -1,4 +1,4 @@
-"""The questions that are asked of the log, and their answers: a file of questions each."""
+"""The questions that are asked of the log: one file for each group of them."""
 
 from execlog.repository.repository import StrategyExecutionLogRepository, statements
 

@@ -1,4 +1,4 @@
-"""How often strategies ran over time, for lines as small as a word: the model, and its buckets."""
+"""How often strategies ran over time, for sparklines: the model, and its buckets."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ __all__ = ["ActivityBuckets", "StrategyActivity", "activity_buckets"]
 
 _MICROSECOND = timedelta(microseconds=1)
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-# Each divides the day, so that its edges are whole minutes from a minute on and whole hours from an
-# hour on: rollups have these. What is wider is whole days.
+# Each divides the day, so that edges are whole minutes from a minute on and whole hours from an
+# hour on, as those of rollups are. Wider buckets are whole days.
 _WIDTHS = (
     *(n * timedelta(seconds=1) for n in (1, 2, 5, 10, 15, 30)),
     *(n * _MINUTE for n in (1, 2, 5, 10, 15, 30)),
@@ -27,15 +27,15 @@ _WIDTHS = (
 class StrategyActivity(Model):
     """How often a strategy ran in each bucket of a window, oldest first, and how often it failed.
 
-    They count stored executions; failures are those whose status is not ok. `error_rate_before` is
-    that of a card: the share of error, timeout and limit, where each row weighs 1/sample_rate.
+    Counts are of stored executions; failures are those whose status is not ok. `error_rate_before`
+    is that of a card: the share of error, timeout and limit, each row weighed 1/sample_rate.
 
     Attributes:
         starts: When the buckets begin; the same for all strategies of an answer.
         runs: The executions of each bucket.
-        failures: Those of them that failed.
+        failures: How many of them failed.
         runs_before: The executions of the window of the same length that ends just before.
-        error_rate_before: Their error rate, 0 where nothing ran.
+        error_rate_before: The error rate of that window, 0 if nothing ran.
     """
 
     strategy_id: str
@@ -48,7 +48,7 @@ class StrategyActivity(Model):
 
 @dataclass(frozen=True)
 class ActivityBuckets:
-    """A window cut at the multiples of `width`: its ends cut the first bucket and the last one."""
+    """A window cut at the multiples of `width`; its first and last buckets may be shorter."""
 
     since: datetime
     until: datetime
@@ -61,7 +61,7 @@ class ActivityBuckets:
         return [self.since, *inner]
 
     def arguments(self) -> dict[str, object]:
-        """What sql/activity.sql wants beside the realms and strategies. Never raises."""
+        """The parameters of sql/activity.sql beside realms and strategies. Never raises."""
         return {
             "before": before(self.since, self.until),
             "since": self.since,
@@ -87,7 +87,7 @@ class ActivityBuckets:
         )
 
     def _first(self) -> timedelta:
-        """From the window's begin to the next multiple of the width."""
+        """From the window's start to the next multiple of the width."""
         return self.width - (self.since - datetime.min.replace(tzinfo=UTC)) % self.width
 
 
@@ -95,12 +95,12 @@ def activity_buckets(since: datetime | None, until: datetime | None, most: int) 
     """The buckets of a window.
 
     Args:
-        since: Its begin, in UTC; None: a day before its end.
+        since: Its start, in UTC; None: a day before its end.
         until: Its end, in UTC; None: now.
-        most: How many there may be, and one more where the window's ends cut two.
+        most: How many there may be, and one more if both ends of the window cut a bucket.
 
     Raises:
-        InvalidArgument: The window begins or ends where the calendar does, which is no time to
+        InvalidArgument: The window starts or ends at an end of the calendar, which is infinite to
             Postgres.
     """
     begin, end = bounded(since, until)

@@ -69,7 +69,7 @@ class Aggregates(Questions):
         until: datetime | None = None,
         limit: int = 10,
     ) -> list[CaseNameCount]:
-        """The rule cases that fire most, ties by name, None (no rule matched) last among them.
+        """The rule cases that fire most, ties by name, None (no rule matched) last of its ties.
 
         `limit` is 1 to 50 cases.
 
@@ -88,7 +88,7 @@ class Aggregates(Questions):
     async def duration_and_nodes_summary(
         self, *, strategy_id: str, since: datetime | None = None, until: datetime | None = None
     ) -> DurationAndNodesSummary:
-        """Count, duration (milliseconds), nodes and points of a window; zeros where it is empty.
+        """Count, duration (milliseconds), nodes and points of a window; zeros if it is empty.
 
         Raises:
             InvalidArgument: As for `count_by_status`.
@@ -111,7 +111,7 @@ class Aggregates(Questions):
     ) -> list[float]:
         """The newest durations in milliseconds, newest first. `limit` is 1 to 5000 rows.
 
-        `realm_id` is a tenant, or several; None: all.
+        `realm_id` is one tenant, or several; None: all.
 
         Raises:
             InvalidArgument: As for `count_by_status`, `realm_id` is no text and no list of texts,
@@ -155,11 +155,11 @@ class Aggregates(Questions):
         fractions: Sequence[float] = (0.5, 0.95, 0.99),
         timeout: float = 5.0,  # noqa: ASYNC109 - the server must be told to stop, not only us
     ) -> DurationPercentiles:
-        """Percentiles of the duration in milliseconds, exact where the server gives them in time.
+        """Percentiles of the duration in milliseconds, exact if the server computes them in time.
 
-        If it can't, or is not done within `timeout` seconds or half of what the call may take,
-        they are computed here from the newest 5,000 rows, and `method` says "sample" (a second
-        round trip).
+        If it can't, or takes longer than `timeout` seconds or half of the call's time limit, they
+        are computed here from the newest 5,000 rows, and `method` says "sample" (a second round
+        trip).
 
         Raises:
             InvalidArgument: As for `count_by_status`, a fraction is outside [0, 1], or `timeout`

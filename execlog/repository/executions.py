@@ -17,9 +17,9 @@ from execlog.repository.questions import Questions
 __all__ = ["LARGEST_PAGE", "Executions"]
 
 LARGEST_PAGE = 200
-"""Rows of a page at most; the limit within `sql/part/newest_rows.sql` and `execution_keys.sql`."""
+"""The most rows of a page; the limit within `sql/part/newest_rows.sql` and `execution_keys.sql`."""
 
-# What a status that stands for several is, in the words of `sql/list_executions.sql`.
+# A status that stands for several, in the words of `sql/list_executions.sql`.
 _STATUSES: dict[str | None, list[str]] = {
     None: [],
     "ok": [],
@@ -35,11 +35,11 @@ class Executions(Questions):
     async def get(
         self, *, id: UUID | str, strategy_id: str | None = None
     ) -> StrategyExecutionLog | None:
-        """One execution whole, with its trace; None where there is none.
+        """One execution whole, with its trace; None if there is none.
 
         Args:
             id: The execution's id.
-            strategy_id: Its strategy, where known: on a cluster only one machine is asked then.
+            strategy_id: Its strategy, if known: then a cluster asks one machine only.
 
         Raises:
             InvalidArgument: `id` is no UUID, `strategy_id` is empty or no text.
@@ -66,7 +66,7 @@ class Executions(Questions):
             strategy_id: The strategy.
             status: Only this status.
             limit: 1 to 200 rows.
-            before: The last row of the page before; the list goes on after it.
+            before: The last row of the page before; the list continues after it.
 
         Raises:
             InvalidArgument: An argument is of another type, or `strategy_id` is empty.
@@ -96,7 +96,7 @@ class Executions(Questions):
         Args:
             status: Only this status.
             limit: 1 to 200 rows.
-            before: The last row of the page before; the list goes on after it.
+            before: The last row of the page before; the list continues after it.
 
         Raises:
             InvalidArgument: An argument is of another type.
@@ -136,27 +136,28 @@ class Executions(Questions):
     ) -> list[StrategyExecutionLog]:
         """The newest executions behind a number of a card, newest first, those without a time last.
 
-        A bar of durations is what is above the bar before it, up to its bound; one of points what
-        is from that bound on, and below its own.
+        A bar of durations excludes its lower bound and includes its upper one
+        (`above_duration_ms`, `max_duration_ms`); a bar of points is the other way round
+        (`min_points`, `below_points`).
 
         Args:
             strategy_id: The strategy.
-            realm_id: Only those of this tenant, or of these; None: of all.
+            realm_id: Only runs of this tenant, or of these; None: of all.
             since: The window's begin.
             until: The window's end.
-            status: Only this status; "failed": whatever is not ok; "errors": error, timeout and
-                limit, which an error rate counts; "other": whatever is none of these and not ok.
+            status: Only this status; "failed": every status but ok; "errors": error, timeout and
+                limit, which an error rate counts; "other": all that are none of these and not ok.
             error_code: Only this code.
             case_name: Only this rule case; "": no rule matched.
             min_duration_ms: The least duration, in milliseconds.
-            max_duration_ms: The greatest.
-            above_duration_ms: What all are longer than.
-            min_points: The least points; rows without points are left out then.
-            max_points: The most; so here.
-            below_points: What all are fewer than; and here.
+            max_duration_ms: The greatest duration.
+            above_duration_ms: Only longer durations than this.
+            min_points: The least points; this and the next two leave out rows without points.
+            max_points: The most points.
+            below_points: Only fewer points than this.
             limit: 1 to 200 rows.
-            before: The last row of the page before; the list goes on after it.
-            payloads: False: without traces, which are None then and are not read.
+            before: The last row of the page before; the list continues after it.
+            payloads: False: traces are not read, and are None.
 
         Raises:
             InvalidArgument: As for `count_by_status`, a bound is no finite number, or `payloads` no
@@ -204,13 +205,13 @@ class Executions(Questions):
         """The newest runs whose status is not ok, across strategies, those without a time last.
 
         Args:
-            realm_id: Only those of this tenant, or of these; None: of all.
-            strategy_id: Only those of this strategy, or of these; None: of all.
+            realm_id: Only runs of this tenant, or of these; None: of all.
+            strategy_id: Only runs of this strategy, or of these; None: of all.
             since: The window's begin.
             until: The window's end.
             limit: 1 to 200 rows.
-            before: The last row of the page before; the list goes on after it.
-            payloads: False: without traces, which are None then and are not read.
+            before: The last row of the page before; the list continues after it.
+            payloads: False: traces are not read, and are None.
 
         Raises:
             InvalidArgument: As for `count_by_status`, `realm_id` or `strategy_id` is no text and no
@@ -242,11 +243,11 @@ class Executions(Questions):
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> AsyncGenerator[StrategyExecutionLog]:
-        """All executions, newest first, those without a time last, as they were when it began.
+        """All executions, newest first, those without a time last, as of its first step.
 
-        They come by a cursor, some at a time: memory stays flat however many there are. It keeps a
-        connection of the pool until its end; a caller that leaves earlier closes it
-        (`contextlib.aclosing`). The time that a call may take is that of each step.
+        They are read through a cursor, some at a time: memory stays flat however many there are. It
+        holds a connection of the pool until its end; a caller that leaves earlier closes it
+        (`contextlib.aclosing`). The timeout of a call applies to each step.
 
         Args:
             strategy_id: Only this strategy's; None: all.
@@ -275,7 +276,7 @@ class Executions(Questions):
         found = await self._fetch(
             name,
             *switches,
-            # Rows without a time come after those that a cursor with one finds.
+            # Rows without a time follow those that a cursor with a time finds.
             *(["undated_follow"] if is_open and "before_id" in cursor else []),
             **filters,
             **cursor,
@@ -289,7 +290,7 @@ def _bare(payloads: object) -> list[str]:
 
 
 def _cursor(before: object) -> dict[str, object]:
-    """Where a page begins: the place of the last row of the page before."""
+    """The keyset cursor of a page: time and id of the last row of the page before."""
     if before is None:
         return {}
     if not isinstance(before, StrategyExecutionLog):

@@ -1,4 +1,4 @@
-"""How the log is: what `execlog doctor` and a probe of the engine's own look at."""
+"""The state of the log itself, for `execlog doctor` and an engine's health endpoint."""
 
 from __future__ import annotations
 
@@ -22,32 +22,33 @@ class Health(Model):
     Attributes:
         server_version: For example "18.6".
         server_time: The server's clock when the statement arrived.
-        clock_skew_seconds: By how much that clock is ahead of this machine's, at least: 0 where
-            it showed a time between question and answer.
-        missing_migrations: What `migrate` would apply.
+        clock_skew_seconds: The least by which that clock is ahead of this machine's: 0 if it showed
+            a time between question and answer.
+        missing_migrations: The migrations that `migrate` would apply.
         writable: Whether this connection may store rows.
-        has_default: Whether there is a partition for what no other covers; else it is refused.
-        partitions: How many there are, without DEFAULT.
-        days_ahead: Days from now on for which partitions exist, without a gap.
-        estimated_rows: As the server's last ANALYZE saw them, or as it counts till then; None where
-            it knows neither, as a standby of a log that was never analysed.
+        has_default: Whether there is a DEFAULT partition; without one, rows that no other covers
+            are refused.
+        partitions: The number of partitions without DEFAULT.
+        days_ahead: Days from now on that partitions cover, without a gap.
+        estimated_rows: The server's estimate since its last ANALYZE; None if it has none, as a
+            standby of a log that was never analysed.
         table_bytes: Rows and their large values on disk.
         index_bytes: The indexes on disk.
-        oldest: The first time of any row; None where no row has one.
+        oldest: The first time of any row; None if no row has one.
         newest: The last time of any row.
-        stray_rows: Rows of the years 2 to 9997 that no partition covers, so that DEFAULT took them;
-            a million at most.
-        undated_rows: Rows without a time, whose place is in DEFAULT; a million at most.
-        last_stored: When a recorder last stored anything; None where none has.
+        stray_rows: Rows of the years 2 to 9997 that lie in DEFAULT, because no partition covers
+            them; counted up to a million.
+        undated_rows: Rows without a time, which belong in DEFAULT; counted up to a million.
+        last_stored: When a recorder last stored anything; None if none has.
         lag_seconds: How long ago that is.
-        oldest_write: When the oldest transaction that has written something began; None where
-            there is none, or where we may not see it.
+        oldest_write: When the oldest open transaction that has written began; None if there is
+            none, or none that our role may see.
         locks_of_a_read: How many locks a read of all partitions takes.
-        lock_slots: How many locks the server has room for, at least.
-        max_locks_per_transaction: The setting that makes this room.
-        connections: How many there are to this database.
-        without_replica_identity: Tables, each with its schema as SQL names it, that a publication
-            of all tables would keep from being written to.
+        lock_slots: The least number of locks that the server has room for.
+        max_locks_per_transaction: The setting that determines it.
+        connections: The number of connections to this database.
+        without_replica_identity: Tables, each with its schema as in SQL, that a publication for all
+            tables would make read-only.
     """
 
     server_version: str
@@ -76,14 +77,14 @@ class Health(Model):
 
 
 class MaintenanceState(Model):
-    """Who maintains the log, and when it was last done.
+    """The maintenance of the log: when it was last completed, and who does it now.
 
     Attributes:
         maintained_at: When the last `maintain` ended that left nothing postponed or failed.
-        maintained_by: Who maintains now, host and process; None: no process, as far as can be seen.
-        tracked_since: Since when maintained_at is kept; None where its row is missing.
-        left_in_default: How many stray rows the last `maintain` left in DEFAULT, as no run would
-            move them.
+        maintained_by: The host and process that maintains now; None: none is known.
+        tracked_since: When the log began to keep maintained_at; None if its row is missing.
+        left_in_default: The stray rows that the last `maintain` left in DEFAULT, because no run
+            would move them.
     """
 
     maintained_at: datetime | None
@@ -93,17 +94,17 @@ class MaintenanceState(Model):
 
 
 class RollupState(Model):
-    """What the rollups hold, and what the rows do.
+    """Which runs the rollups hold, and which the rows do.
 
-    A time at the calendar's beginning: from the first run on; at its end: of none.
+    A time at the calendar's beginning means all runs, one at its end none.
 
     Attributes:
-        enabled: Whether rows are added to them as they are stored.
-        complete_from: They hold every run from then on; earlier ones are read from rows.
-        rows_from: Rows before this were removed, all or some.
+        enabled: Whether rows are added to rollups as they are stored.
+        complete_from: Rollups hold every run from then on; earlier ones are read from rows.
+        rows_from: Some or all rows before this were removed.
         minutes_from: Rollups of minutes before this were removed.
         hours_from: Rollups of hours before this were removed.
-        missing: Whether the row that says so is missing: then all is read from rows.
+        missing: Whether the row of these facts is missing: then everything is read from rows.
     """
 
     enabled: bool
@@ -120,10 +121,9 @@ class StoredTable(Model):
     Attributes:
         name: Its name, in the log's schema.
         kind: A partition of the log, its DEFAULT partition, or a table of rollups.
-        begins: The first time that it holds; None where it has no such bound.
+        begins: The first time that it holds; None if it has no such bound.
         ends: The first time after it.
-        estimated_rows: As the server's last ANALYZE saw them, or as it counts till then; None where
-            it knows neither.
+        estimated_rows: The server's estimate since its last ANALYZE; None if it has none.
         table_bytes: Rows and their large values on disk.
         index_bytes: The indexes on disk.
     """
@@ -140,13 +140,13 @@ class StoredTable(Model):
 def health_of(
     found: asyncpg.Record, asked: datetime, answered: datetime, migrations: Sequence[str]
 ) -> Health:
-    """The model of what `health.sql` answers. Never raises.
+    """The model of the row of `health.sql`. Never raises.
 
     Args:
-        found: Its row.
-        asked: This machine's clock when the question was put.
-        answered: This machine's clock afterwards.
-        migrations: The names of those that this version needs.
+        found: The row.
+        asked: This machine's clock before the call.
+        answered: This machine's clock after it.
+        migrations: The names of the migrations that this version needs.
     """
     fields = aware_fields(found)
     now, stored = fields["server_time"], fields["last_stored"]

@@ -1,8 +1,8 @@
-"""Histograms as the rollups keep them: one number, ten decimal digits a bar.
+"""Histograms in the form of the rollups: one number, ten decimal digits a bar.
 
-Bar 0 holds what is below 0.001, bar n what is from 0.001 * 1.02^(n-1) on and below the next, the
-last one all from 1e12 on: `execlog.rollup_bar` in migrations/0003_rollup.sql. So the middle of a
-bar is at most one in a hundred off whatever lies in it.
+Bar 0 holds values below 0.001, bar n those from 0.001 * 1.02^(n-1) up to the next bar, the last one
+all from 1e12 on: `execlog.rollup_bar` in migrations/0003_rollup.sql. So the middle of a bar is at
+most one percent off any value in it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 __all__ = ["RELATIVE_ERROR", "lower_bound", "percentiles", "unpacked", "upper_bound"]
 
 RELATIVE_ERROR = 0.01
-"""How far off, of itself, a percentile may be; from a microsecond to thirty years."""
+"""The relative error of a percentile, at most; for values from a microsecond to thirty years."""
 
 _DIGITS = 10
 _NONE = b"0" * _DIGITS
@@ -24,7 +24,7 @@ _FIRST, _GROWTH, _LAST = 0.001, 1.02, 1745
 
 
 def unpacked(number: str | None) -> dict[int, int]:
-    """The bars that count anything, in order, of a number as the server writes it; {} for None.
+    """The bars that are not empty, in order, of a number as the server writes it; {} for None.
 
     Never raises for such a number.
     """
@@ -40,28 +40,28 @@ def unpacked(number: str | None) -> dict[int, int]:
 
 
 def lower_bound(bar: int) -> float:
-    """The least number that a bar holds. Never raises."""
+    """The least value of a bar. Never raises."""
     return _FIRST * _GROWTH ** (bar - 1) if bar else 0.0
 
 
 def upper_bound(bar: int) -> float:
-    """The least number above all that a bar holds; infinite for the last one. Never raises."""
+    """The least value above a bar; infinite for the last one. Never raises."""
     return lower_bound(bar + 1) if bar < _LAST else math.inf
 
 
 def percentiles(
     bars: Mapping[int, int], fractions: Sequence[float], low: float, high: float
 ) -> tuple[float, ...]:
-    """Percentiles, interpolated as `percentile_cont` does, of numbers that are their bars' middles.
+    """Percentiles as of `percentile_cont`, each value taken as the middle of its bar.
 
     Args:
-        bars: How many there are in each bar, in order.
+        bars: The number of values in each bar, in order.
         fractions: Within [0, 1].
-        low: The least of all, which none can be below.
-        high: The greatest.
+        low: The least value, a lower bound of the result.
+        high: The greatest value, an upper bound.
 
-    Returns them in the order of the fractions, each at most `RELATIVE_ERROR` off; 0.0 each where
-    nothing is. Never raises for such arguments.
+    Returns them in the order of the fractions, each at most `RELATIVE_ERROR` off; 0.0 each if
+    there are no values. Never raises for such arguments.
     """
     order = list(bars)
     upto = list(itertools.accumulate(bars.values()))
@@ -82,7 +82,7 @@ def percentiles(
 
 
 def _middle(bar: int) -> float:
-    """The number that is as far, of itself, from the one end of a bar as from the other."""
+    """The value with the same relative distance from both ends of a bar."""
     if bar in (0, _LAST):
         return lower_bound(bar)
     lower = lower_bound(bar)

@@ -20,10 +20,10 @@ __all__ = ["LogState"]
 
 
 class LogState(Questions):
-    """How the log is: its health, its rollups, its maintenance, its tables."""
+    """The log itself: its health, its rollups, its maintenance, its tables."""
 
     async def health(self) -> Health:
-        """How the log is: its migrations, sizes, partitions, first and last row, clocks.
+        """The log's health: its migrations, sizes, partitions, first and last row, clocks.
 
         Raises:
             SchemaOutdated: The database was never migrated.
@@ -35,7 +35,7 @@ class LogState(Questions):
         return health_of(record, asked, datetime.now(UTC), migration_names())
 
     async def rollup_state(self) -> RollupState:
-        """Since when the rollups hold every run, and since when the rows do.
+        """From when on the rollups hold every run, and from when on the rows do.
 
         Raises:
             SchemaOutdated: The database is not migrated.
@@ -46,7 +46,7 @@ class LogState(Questions):
         return RollupState(**aware_fields(record))
 
     async def maintenance_state(self) -> MaintenanceState:
-        """Who maintains the log, when that was last completed, and what it left in DEFAULT.
+        """When maintenance was last completed, who does it now, and what it left in DEFAULT.
 
         Raises:
             SchemaOutdated: The database is not migrated.

@@ -32,7 +32,7 @@ _POINTS_BUCKETS = 10
 
 
 class StatusBreakdown(Model):
-    """How many stored executions ended how; `other` is any status beside the four."""
+    """How many stored executions ended in each status; `other` is any but the four."""
 
     ok: int
     error: int
@@ -43,11 +43,11 @@ class StatusBreakdown(Model):
 
 
 class DurationMetrics(Model):
-    """Durations in milliseconds; zeros where the window holds no row.
+    """Durations in milliseconds; zeros if the window holds no row.
 
-    Average and maximum are of every row. The percentiles are too where `method` is "exact", and
-    where it is "sketch", for many rows: then each is at most `relative_error` of itself off. Where
-    it says "sample" they are of the newest `sample_size` rows, how far off is unknown: None.
+    Average and maximum are of every row, and so are the percentiles if `method` is "exact". If it
+    is "sketch" (many rows), each is at most `relative_error` of itself off. If it is "sample", they
+    are of the newest `sample_size` rows, and the error is unknown: None.
     """
 
     avg_ms: float
@@ -61,10 +61,10 @@ class DurationMetrics(Model):
 
 
 class HistogramBucket(Model):
-    """One bar: the rows between the bar before it and `upper_bound`, None where it has no end.
+    """One bar: the rows between the bar before it and `upper_bound`, None if it has no end.
 
-    A duration that is `upper_bound` belongs to the bar; points that are, to the next one, but for
-    the last bar.
+    A duration equal to `upper_bound` belongs to this bar; points equal to it belong to the next
+    one, except in the last bar.
     """
 
     label: str
@@ -75,20 +75,19 @@ class HistogramBucket(Model):
 class StrategyMetrics(Model):
     """The card of one strategy over a window.
 
-    Counts, sums and histograms are of every stored row. The rates, and `estimated_total` (how many
-    ran), are of the executions that they stand for: each row weighs 1/sample_rate, 1e9 at most.
-    `error_rate` is the share of error, timeout and limit; rates are between 0 and 1, and 0 where
-    nothing ran.
+    Counts, sums and histograms are of every stored row. The rates and `estimated_total` are of the
+    executions that the rows stand for: each row weighs 1/sample_rate, 1e9 at most. `error_rate` is
+    the share of error, timeout and limit; rates are between 0 and 1, and 0 if nothing ran.
 
     Attributes:
         top_errors: The ten most frequent codes, ties by code; rows without one are left out.
         top_cases: The ten most frequent cases, ties by name; None (no rule matched) last.
-        points_histogram: Ten equal bars from the least to the most points; one where these are the
-            same (or 1e-290 apart), and one "0" with count 0 where nothing was awarded. Where
-            `duration.method` is "sketch" the counts are exact too, and bounds are moved down, by
-            at most 2 % of themselves, to where they are known; bars that meet are one.
-        rows_from: Where the window begins before it: rows older than this were removed, all or
-            some, and what is older is from rollups, in whole minutes or hours. Else None.
+        points_histogram: Ten equal bars from the least to the most points; one if these are the
+            same (or 1e-290 apart), and one "0" with count 0 if no points were awarded. If
+            `duration.method` is "sketch", the counts are exact too, and each bound is moved down by
+            at most 2 % of itself, to an edge of the rollups; bars whose bounds then meet are one.
+        rows_from: Set if the window begins earlier: some or all rows before this time were removed,
+            and runs before it are counted from rollups, in whole minutes or hours. Else None.
     """
 
     strategy_id: str
@@ -110,7 +109,7 @@ class StrategyMetrics(Model):
 
 
 class MetricsDelta(Model):
-    """By how much B is above A; `points_avg` is points per run, weighed like the rates."""
+    """By how much B is above A; `points_avg` is points per run, with the weights of the rates."""
 
     success_rate: float
     error_rate: float
@@ -134,13 +133,13 @@ def strategy_metrics(
     window: tuple[datetime | None, datetime | None],
     percentiles: DurationPercentiles | None = None,
 ) -> StrategyMetrics:
-    """The card of a row of sql/metrics.sql. Never raises for such a row.
+    """The card that a row of sql/metrics.sql holds. Never raises for such a row.
 
     Args:
         record: The row.
-        strategy_id: The strategy that it is of.
-        window: The window that it is of.
-        percentiles: Those of the `FRACTIONS`, where the row holds none.
+        strategy_id: The card's strategy.
+        window: The card's window.
+        percentiles: The percentiles at `FRACTIONS`, if the row holds none.
     """
     statuses = {name: record[name] for name in ("ok", "error", "timeout", "limit", "other")}
     total = sum(statuses.values())
@@ -173,7 +172,7 @@ def strategy_metrics(
 def comparison(
     a: StrategyMetrics, b: StrategyMetrics, records: Sequence[Row]
 ) -> StrategyComparison:
-    """Both cards and B - A. Never raises for the two rows that the cards are of."""
+    """Both cards and B - A, of the two rows of the cards. Never raises for such rows."""
     points_a, points_b = (record["points_weighed"] / _weight(record) for record in records)
     return StrategyComparison(
         a=a,
@@ -233,7 +232,7 @@ def _points_histogram(record: Row) -> list[HistogramBucket]:
     low, step, high = (record[f"points_{name}"] for name in ("min", "step", "max"))
     if low is None:
         return [HistogramBucket(label="0", upper_bound=0.0, count=0)]
-    # The same sums as in the statement, so that each bar holds what its bounds say.
+    # The same sums as in the statement, so that each bar's count fits its bounds.
     edges = [low, *(low + step * n for n in range(1, _POINTS_BUCKETS)), high]
     if record["points"] is not None:
         edges, counts = _rolled_points(record, edges)
@@ -250,7 +249,7 @@ def _points_histogram(record: Row) -> list[HistogramBucket]:
 
 
 def _rolled_points(record: Row, edges: Sequence[float]) -> tuple[list[float], list[int]]:
-    """The bounds and counts of rollups: an edge that cuts a bar of theirs is moved to its begin."""
+    """Bounds and counts from rollups: an edge within a bar of theirs is moved to its start."""
     kept = _points_bars(record)
     lowers = [lower for lower, _, _ in kept]
     first, last = edges[0], edges[-1]
@@ -266,7 +265,7 @@ def _rolled_points(record: Row, edges: Sequence[float]) -> tuple[list[float], li
 
 
 def _points_bars(record: Row) -> list[tuple[float, float, int]]:
-    """The least number of each bar that holds any, the least above it, and the count; in order."""
+    """The lower and upper bound and the count of each bar that is not empty, in order."""
     below, above = (histogram.unpacked(record[name]) for name in ("points_below", "points"))
     near_zero = record["points_runs"] - sum(below.values()) - sum(above.values())
     low, high = histogram.lower_bound, histogram.upper_bound
@@ -277,7 +276,7 @@ def _points_bars(record: Row) -> list[tuple[float, float, int]]:
 
 
 def _labels(edges: Sequence[float]) -> list[str]:
-    """The edges in as few digits as tell them apart, six at least."""
+    """The edges in the fewest digits that tell them apart, at least six."""
     for digits in (6, 9, 12, 15, 17):
         labels = [f"{edge + 0.0:.{digits}g}" for edge in edges]  # + 0.0: no -0
         if len(set(labels)) == len(set(edges)):
@@ -286,5 +285,5 @@ def _labels(edges: Sequence[float]) -> list[str]:
 
 
 def _between(at_least: Sequence[int]) -> list[int]:
-    """How many lie between one edge and the next, of how many lie above each."""
+    """The counts between consecutive edges, given the counts above each edge."""
     return [here - above for here, above in zip(at_least, [*at_least[1:], 0], strict=True)]

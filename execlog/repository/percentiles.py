@@ -9,10 +9,10 @@ __all__ = ["percentile_cont"]
 
 
 def percentile_cont(values: Sequence[float], fractions: Sequence[float]) -> tuple[float, ...]:
-    """The percentiles of the values, in the order of the fractions; 0.0 each where there are none.
+    """The percentiles of the values, in the order of the fractions; 0.0 each if there are none.
 
-    The place of a fraction among n sorted values is fraction * (n - 1); between two neighbours it
-    interpolates linearly. Never raises for finite values and fractions within [0, 1].
+    The position of a fraction among n sorted values is fraction * (n - 1); between two neighbours
+    it interpolates linearly. Never raises for finite values and fractions within [0, 1].
     """
     if not values:
         return (0.0,) * len(fractions)

@@ -1,4 +1,4 @@
-"""What every question of the repository has: where its statement is, and how it is asked."""
+"""The base of all questions: finds the statement of a method, and sends it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from execlog.repository.percentiles import percentile_cont
 __all__ = ["LARGEST_SAMPLE", "Questions"]
 
 LARGEST_SAMPLE = 5000
-"""Rows of a sample at most: the limit within `sql/sample_*.sql`."""
+"""The most rows of a sample; the limit within `sql/sample_*.sql`."""
 
-# No such function; not supported; no room to sort on disk, in memory, or by its own limit; and the
-# server's own limit of time.
+# No such function; not supported; no room to sort on disk, in memory or within its own limit; the
+# server's own time limit.
 _NO_PERCENTILES = frozenset({"42883", "0A000", "53100", "53200", "53400", "57014"})
 
 
@@ -27,12 +27,12 @@ class Questions:
     """Sends the statement of a method.
 
     Args:
-        store: What the statements are sent to.
-        statements: The statement of each method by its name.
-        spread: Whether the log is spread over a cluster: then in the shapes that it can spread too.
+        store: Where statements are sent.
+        statements: The statement of each method, by name.
+        spread: Whether the log is spread over a cluster: then the shapes for a cluster are used.
     """
 
-    _row = staticmethod(from_record)  # what a row that was read becomes
+    _row = staticmethod(from_record)  # makes a model of a row
 
     def __init__(
         self, store: Store, statements: Mapping[str, Statement], *, spread: bool = False
@@ -48,9 +48,9 @@ class Questions:
     async def _fetch_timely(
         self, query: Query, *, budget: float, deadline: float
     ) -> list[asyncpg.Record] | None:
-        """None where the server can't compute percentiles, or not within the budget.
+        """The rows; None if the server can't compute percentiles, or not within the budget.
 
-        A call has until its deadline, and half of that for this: the rest is for a sample.
+        The budget is at most half of the time until the deadline: the rest is for a sample.
         """
         budget = min(budget, self._store.remaining(deadline) / 2)
         try:

@@ -40,8 +40,8 @@ class Rankings(Questions):
     ) -> list[StrategyRank]:
         """The strategies of some realms, the slowest or the most failing first, ties by name.
 
-        Percentiles of few runs are exact, of many from rollups. Without rollups all are exact: a
-        server that can't compute them then, or not in time, gives an error.
+        Percentiles of few runs are exact, those of many are from rollups. Without rollups all are
+        exact, and a server that can't compute them in time gives an error.
 
         Args:
             realm_id: Only runs of this tenant, or of these; None: of all.
@@ -84,16 +84,16 @@ class Rankings(Questions):
     ) -> list[StrategyActivity]:
         """How often each strategy ran and failed over time, by its name.
 
-        They are those that ran in the window, or in the one of the same length before it. Buckets
-        start at whole seconds, minutes, hours or days in UTC, depending on the window's length. The
-        first and the last bucket are cut where the window starts and ends.
+        Strategies are those that ran in the window, or in the one of the same length before it.
+        Buckets start at whole seconds, minutes, hours or days in UTC, depending on the window's
+        length. The first and the last bucket are cut at the ends of the window.
 
         Args:
             realm_id: Only runs of this tenant, or of these; None: of all.
             strategy_id: Only this strategy, or these; None: all.
             since: The window's begin; None: a day before the end.
             until: The window's end; None: now.
-            buckets: 1 to 200: the most, and one more where the ends cut two.
+            buckets: 1 to 200: the most, and one more if both ends of the window cut a bucket.
 
         Raises:
             InvalidArgument: As for `count_by_status`, `realm_id` or `strategy_id` is no text and no
@@ -116,7 +116,7 @@ class Rankings(Questions):
 
 
 def _slowest(found: list[asyncpg.Record], most: int) -> Generator[None, None, list[asyncpg.Record]]:
-    """Of all strategies, which come with their histograms, those with the largest p99, in steps."""
+    """The strategies with the largest p99, of the histograms of all strategies; in steps."""
     best: list[tuple[float, bytes, asyncpg.Record]] = []
     while found:
         record = found.pop()

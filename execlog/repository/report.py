@@ -1,4 +1,4 @@
-"""What the page of a strategy shows, of one statement: its card, its time series, and before."""
+"""The data of a strategy's page, of one statement: card, time series, and the window before."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from execlog.repository.timeseries import Buckets, TimeseriesBucket, bucket_of
 
 __all__ = ["StrategyReport", "strategy_report"]
 
-# The doubles of a row of sql/timeseries.sql.
+# The doubles in a row of sql/timeseries.sql.
 _DOUBLES = (
     "error_rate",
     "duration_avg_ms",
@@ -29,7 +29,7 @@ _DOUBLES = (
 
 
 class StrategyReport(Model):
-    """A strategy over a window, as one moment saw it.
+    """A strategy over a window, at one moment.
 
     Attributes:
         metrics: Its card.
@@ -49,8 +49,8 @@ async def strategy_report(
 
     Args:
         record: The row.
-        strategy_id: The strategy that it is of.
-        buckets: The window that it is of, and how it is cut.
+        strategy_id: Its strategy.
+        buckets: Its window and buckets.
     """
     pace = Pace()
     window = buckets.since, buckets.until
@@ -64,7 +64,7 @@ async def strategy_report(
 
 
 def _row(fields: dict[str, Any]) -> dict[str, Any]:
-    """A row of sql/timeseries.sql whose doubles were written as their bytes."""
+    """A row of sql/timeseries.sql, whose doubles were sent as their bytes."""
     return fields | {name: _double(fields[name]) for name in _DOUBLES}
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Reads", "StrategyExecutionLogRepository", "patient", "statements"]
 
-_SPREAD = {"rank_strategies"}  # what a cluster is asked otherwise
+_SPREAD = {"rank_strategies"}  # methods that send another statement to a cluster
 
 
 class Reads(Executions, Aggregates, Cards, Rankings, LogState):
@@ -45,17 +45,17 @@ class StrategyExecutionLogRepository(Reads, Writes):
     """Stores executions and reads them back.
 
     Windows: `since` and `until` are included, None is open. A row without a time is in every
-    unbounded window and in no other. Limits are brought into their range, never refused.
+    unbounded window and in no other. Limits are clamped to their range, never refused.
 
     Args:
-        pool: An asyncpg pool; it stays the caller's, who opens it before the first call: until then
-            each one raises InvalidArgument. `statement_cache_size=0` is fine.
-        timeout: Seconds that a call may take, waiting for a connection included. A server that is
-            frozen holds it up for one second more, until its connection is given up.
-        schema: Where the log is.
-        spread: Whether the log is spread over a cluster (`distribute`). It answers the same either
-            way, but lists and rankings of all strategies come without their rows then, and a
-            comparison is two round trips.
+        pool: An asyncpg pool, owned by the caller, who opens it before the first call; until then
+            each method raises InvalidArgument. `statement_cache_size=0` is fine.
+        timeout: Seconds that a call may take, waiting for a connection included. A frozen server
+            takes one second more, until its connection is given up.
+        schema: The schema of the log.
+        spread: Whether the log is spread over a cluster (`distribute`). Answers are the same either
+            way; if it is true, fewer rows are sent between machines, and a comparison is two round
+            trips.
 
     Raises:
         InvalidArgument: `pool` is no pool, `timeout` is no positive number, `schema` can't be a
@@ -79,12 +79,12 @@ class StrategyExecutionLogRepository(Reads, Writes):
 
 
 def patient(pool: Pool, *, timeout: float, schema: str) -> StrategyExecutionLogRepository:
-    """A repository whose statements the server's limits don't end: see `PatientStore`.
+    """A repository whose statements are not subject to the server's limits: see `PatientStore`.
 
     Args:
         pool: As for the class, as the next two.
         timeout: Seconds that a call may take.
-        schema: Where the log is.
+        schema: The schema of the log.
 
     Raises:
         InvalidArgument: As for the class.
@@ -100,8 +100,8 @@ def statements(schema: str = SCHEMA, *, spread: bool = False) -> Mapping[str, St
     """The statement of each repository method, loaded once.
 
     Args:
-        schema: Where the log is.
-        spread: Whether it is spread over a cluster.
+        schema: The schema of the log.
+        spread: Whether the log is spread over a cluster.
 
     Raises:
         QueryFileError: A file is missing, unknown or malformed; lists all of them.

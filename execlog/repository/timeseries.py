@@ -1,4 +1,4 @@
-"""Buckets of time: their model, and how a window is cut into them."""
+"""Buckets of time: their model, and the buckets of a window."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _MOST_BUCKETS = 1000
 
 
 class TimeseriesBucket(Model):
-    """The stored executions of one bucket; durations in milliseconds, zeros where it is empty.
+    """The stored executions of one bucket; durations in milliseconds, zeros if it is empty.
 
-    A bucket holds its `start` and not the start of the next one; the last one ends with the window,
-    whose end it holds. The percentiles are of every row where `method` is "exact"; where it is
-    "sketch", for many rows, each is at most `relative_error` of itself off. `error_rate` is that of
-    a card: the share of error, timeout and limit, where each row weighs 1/sample_rate.
+    A bucket includes its `start` and excludes its end; the last one ends with the window, and
+    includes that end. If `method` is "exact", the percentiles are of every row; if it is "sketch"
+    (many rows), each is at most `relative_error` of itself off. `error_rate` is that of a card: the
+    share of error, timeout and limit, each row weighed 1/sample_rate.
     """
 
     start: datetime
@@ -56,7 +56,7 @@ class TimeseriesBucket(Model):
 
 @dataclass(frozen=True)
 class Buckets:
-    """A window cut into buckets: the first begins with it, all are `width` wide."""
+    """A window cut into buckets: the first starts with the window, all are `width` wide."""
 
     since: datetime
     until: datetime
@@ -64,8 +64,8 @@ class Buckets:
     count: int
 
     def arguments(self) -> dict[str, object]:
-        """What sql/timeseries.sql wants beside the strategy and realms. Never raises."""
-        # A bucket that is wider than the window is as good as the window, and may not be a bigint.
+        """The parameters of sql/timeseries.sql beside strategy and realms. Never raises."""
+        # A bucket wider than the window means the window itself, and might not fit a bigint.
         width = min(self.width, self.until - self.since + _MICROSECOND)
         return {
             "since": self.since,
@@ -75,7 +75,7 @@ class Buckets:
         }
 
     def before(self) -> Buckets:
-        """The window of the same length that ends just before this one, uncut. Never raises."""
+        """The window of the same length that ends just before it, as one bucket. Never raises."""
         since = before(self.since, self.until)
         until = max(self.since - _MICROSECOND, since)
         return Buckets(since, until, until - since + _MICROSECOND, 1)
@@ -115,14 +115,14 @@ def cut(since: datetime | None, until: datetime | None, bucket: object) -> Bucke
     """The buckets of a window.
 
     Args:
-        since: Its begin, in UTC; None: a day before its end.
+        since: Its start, in UTC; None: a day before its end.
         until: Its end, in UTC; None: now.
-        bucket: Their width, a timedelta or seconds; None: the smallest usual one that gives at
-            most 120.
+        bucket: The width, a timedelta or seconds; None: the smallest usual one that gives at most
+            120 buckets.
 
     Raises:
         InvalidArgument: `bucket` is no length of time, or gives more than 1,000 buckets; or the
-            window begins or ends where the calendar does, which is no time to Postgres.
+            window starts or ends at an end of the calendar, which is infinite to Postgres.
     """
     begin, end = bounded(since, until)
     if bucket is None:
@@ -137,10 +137,10 @@ def cut(since: datetime | None, until: datetime | None, bucket: object) -> Bucke
 
 
 def bounded(since: datetime | None, until: datetime | None) -> tuple[datetime, datetime]:
-    """A window with two ends; they default to now and to a day before.
+    """A window with both ends; they default to now and to a day before the end.
 
     Raises:
-        InvalidArgument: It begins or ends where the calendar does, which is no time to Postgres.
+        InvalidArgument: It starts or ends at an end of the calendar, infinite to Postgres.
     """
     end = datetime.now(UTC) if until is None else until
     try:

@@ -1,4 +1,4 @@
-"""What changes the log: executions that are stored, and users that are forgotten."""
+"""The methods that change the log: storing executions, and erasing a user."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from execlog.repository.questions import Questions
 
 __all__ = ["Writes"]
 
-_ERASED_AT_ONCE = 20_000  # rows that are read in one transaction
+_ERASED_AT_ONCE = 20_000  # rows that one transaction reads
 
 
 class Writes(Questions):
-    """Stores executions, one or many, and forgets users."""
+    """Stores executions, one or many, and erases users."""
 
     async def insert_row(self, row: StrategyExecutionLog | Mapping[str, Any]) -> None:
         """Stores one execution and commits.
@@ -29,15 +29,15 @@ class Writes(Questions):
         Raises:
             InvalidArgument: A value can't be stored; names the field (`row.points`).
             SchemaOutdated: The database is not migrated.
-            StoreUnavailable: The server is away or out of time. Whether the row was stored is then
-                not known. Storing the same model again is safe: see QueryRejected.
+            StoreUnavailable: The server is away or out of time; it is unknown whether the row was
+                stored. Storing the same model again is safe: see QueryRejected.
             QueryRejected: The server refuses; sqlstate 23505: this id and time are stored already.
-                (A mapping without `id` is another execution each time.)
+                (A mapping without `id` becomes another execution each time.)
         """
         await self._fetch("insert_row", row=json_object(row, "row"))
 
     async def insert_rows(self, rows: Iterable[StrategyExecutionLog | Mapping[str, Any]]) -> int:
-        """Stores many executions by COPY, all or none, and answers how many.
+        """Stores many executions by COPY, all or none, and returns how many.
 
         Args:
             rows: Executions, or mappings of their fields. All are held in memory at once.
@@ -55,10 +55,10 @@ class Writes(Questions):
         return len(batch)
 
     async def insert_missing(self, rows: Iterable[StrategyExecutionLog | Mapping[str, Any]]) -> int:
-        """Stores those executions that are not stored yet, all or none, and answers how many.
+        """Stores those executions that are not stored yet, all or none, and returns how many.
 
-        One whose id, strategy and time are stored already is left as it is there. Slower than
-        `insert_rows`; for what may have been stored before.
+        A stored execution with the same id, strategy and time is not changed. Slower than
+        `insert_rows`; for executions that may have been stored before.
 
         Args:
             rows: Executions, or mappings of their fields. All are held in memory at once.
@@ -80,21 +80,20 @@ class Writes(Questions):
     async def erase(
         self, *, external_user_id: str, only_count: bool = False
     ) -> AsyncGenerator[ErasedPart]:
-        """Blanks an external user in all executions: the user's id, the trace and the notes.
+        """Erases an external user from all executions: the user's id, the trace and the notes.
 
-        Everything that is counted stays as it was. It goes through the log part by part, newest
-        first, a transaction each, and answers after each part; all rows are read, for no index says
-        whose a row is. A caller that stops in between may call again: what is blanked is not found
-        any more.
+        No count changes. It reads the whole log, since no index holds the user: part by part,
+        newest first, each part in a transaction, and yields after each. After an interruption it
+        may be called again: erased rows are not found any more.
 
         Args:
-            external_user_id: The user, as recorded (a mask's result, where the recorder has one).
-            only_count: Only count their executions; change nothing.
+            external_user_id: The user, as recorded (the result of a mask, if the recorder has one).
+            only_count: Only count the user's executions; change nothing.
 
         Raises:
             InvalidArgument: `external_user_id` is empty or no text, `only_count` is no bool.
             SchemaOutdated: The database is not migrated.
-            StoreUnavailable: The server is away or out of time (the limit is that of each part).
+            StoreUnavailable: The server is away or out of time (each part has the call's limit).
             QueryRejected: The server refuses.
         """
         user = validation.name("external_user_id", external_user_id)
@@ -118,7 +117,7 @@ def _sequence(rows: object) -> list[object]:
 
 
 async def _collected(texts: Iterator[bytes]) -> list[bytes]:
-    """All rows are checked before the first byte is sent; in between others get their turn."""
+    """All rows, checked before the first byte is sent; other tasks get turns in between."""
     found = []
     for text in texts:
         found.append(text)
