@@ -1,1 +1,1 @@
-"""What looks after the log: migrations, partitions, rollups, roles, and whether it is well."""
+"""Administration of the log: migrations, partitions, rollups, roles, and health."""

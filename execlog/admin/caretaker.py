@@ -1,4 +1,4 @@
-"""Looks after the partitions of one log: what there is, what is to be done, and the doing of it."""
+"""Maintains the partitions of one log: reads what exists, plans the steps, and does them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = ["Caretaker", "Carried", "Plan", "Shape"]
 
 _BEGIN, _END = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _REMOVING = ("drop", "purge", "thin")
-# Somebody is in the way, and will not be for ever.
+# Another session holds a lock, for a while.
 _IN_THE_WAY = (
     asyncpg.LockNotAvailableError,
     asyncpg.DeadlockDetectedError,
@@ -43,7 +43,7 @@ _IN_THE_WAY = (
 
 
 class Shape(NamedTuple):
-    """What the scripts must know of the log."""
+    """What the scripts must know of the log's table."""
 
     columns: str
     owner: str
@@ -52,7 +52,7 @@ class Shape(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What is to be done, in order; and the rows that stay in DEFAULT, as nothing moves them."""
+    """The steps to do, in order; and the rows that stay in DEFAULT, since no step moves them."""
 
     steps: list[Step]
     shape: Shape
@@ -60,7 +60,7 @@ class Plan(NamedTuple):
 
 
 class Carried(NamedTuple):
-    """What became of a step."""
+    """The outcome of a step."""
 
     outcome: Literal["done", "postponed", "failed"]
     problem: str | None = None
@@ -68,7 +68,7 @@ class Carried(NamedTuple):
 
 
 class Caretaker:
-    """Plans, and does the steps of a plan as the holder of a lease.
+    """Plans steps, and does them as the holder of a lease.
 
     Args:
         lease: The lease.
@@ -80,18 +80,18 @@ class Caretaker:
         self._is_taken_over = False
 
     async def planned(self, wish: Wish, *, holds: bool) -> Plan:
-        """What is to be done, in order. Raises as the driver does.
+        """The steps to do, in order. Raises as the driver does.
 
         Args:
-            wish: What is wanted.
-            holds: Whether the lease is ours: then it stays so meanwhile, however long the count of
-                what DEFAULT holds takes.
+            wish: The state that is wanted.
+            holds: Whether we hold the lease: then it is renewed before the rows of DEFAULT are
+                counted, which may take long.
         """
         now, ask = self._lease.now, self._lease.fetch
         async with self._lease.transaction():
             [found] = await ask("shape")
             shape = Shape(**found)
-            # Before anything is written: after that a cluster tells no sizes.
+            # Before the first write of the transaction: after it a cluster reports no sizes.
             partitions = await self._partitions(shape)
             if holds:
                 await self._lease.send(["prove"])
@@ -102,7 +102,7 @@ class Caretaker:
             if ok_from is not None and failures_from is not None:
                 [found] = await ask("expired", ok_from, failures_from, limit=LONGEST_SECONDS)
                 if found["expired"]:
-                    # First: what goes need not be moved before.
+                    # First: rows that go need not be moved before.
                     steps.insert(0, Step("purge", DEFAULT, failures_from, ok_from))
                     moved = True
             minutes_from, hours_from = wish.rollups_from(now)
@@ -110,12 +110,12 @@ class Caretaker:
             if found["forgettable"]:
                 steps.append(Step("forget", ROLLUP, hours_from or _BEGIN, minutes_from or _BEGIN))
             if moved:
-                # What has left it slows down those who read the newest rows.
+                # Rows that have left it slow down reads of the newest rows until VACUUM.
                 steps.append(Step("vacuum", DEFAULT, _BEGIN, _END))
         return Plan(steps, shape, left_in_default(partitions, strays, wish, now))
 
     async def left(self, wish: Wish, done: Plan) -> int | None:
-        """The rows that stay in DEFAULT after the steps of a plan; None: it can't be asked now.
+        """The rows that stay in DEFAULT after the steps of a plan; None: it is not known now.
 
         Raises as the driver does.
         """
@@ -133,7 +133,7 @@ class Caretaker:
 
         Raises:
             PostgresError, InterfaceError, OSError, TimeoutError: The connection is lost, and the
-                target gives no other.
+                target can't give another one.
         """
         if self._is_taken_over:
             return Carried("postponed", "another process took over")
@@ -164,7 +164,7 @@ class Caretaker:
             parts = ["begin", "lift", "prove", step.action, "prove", "end"]
             await lease.send(parts, words, alone=alone)
             return
-        # It can't be in a transaction, so the limits are the session's; two at once do no harm.
+        # VACUUM takes no transaction, so the limits are the session's; two at once do no harm.
         await lease.send(["begin", "lift", "prove", "end"], words, alone=alone)
         connection = lease.session.connection
         before = await session_limits.held(connection)
@@ -176,7 +176,7 @@ class Caretaker:
                 await finished(session_limits.put_back(connection, before, session=True))
 
     def _judged(self, error: BaseException) -> tuple[Literal["postponed", "failed"], str]:
-        """What an error says of a step."""
+        """The outcome of a step that failed with an error, and the problem."""
         if not isinstance(error, asyncpg.PostgresError):
             return "failed", "the connection was lost"
         if error.sqlstate == TAKEN_OVER:
@@ -193,33 +193,33 @@ class Caretaker:
         ]
         if not shape.is_cluster:
             return found
-        # The rows lie elsewhere: here all look empty, and when VACUUM was there is unknown.
+        # The rows lie on other machines: here all look empty, and the last VACUUM is unknown.
         sizes = await citus.sizes(self._lease.session.connection, self._lease.schema)
         return [
             replace(one, bytes=sizes.get(one.name, one.bytes), vacuumed_at=_END) for one in found
         ]
 
     async def _strays(self, wish: Wish) -> Strays:
-        """What DEFAULT holds that could have a partition."""
+        """The rows in DEFAULT that could have a partition."""
         found = await self._lease.fetch("strays", wish.interval, limit=LONGEST_SECONDS)
         rows = {record["begins"]: record["rows"] for record in found}
         return Strays(rows, found[0]["total"] if found else 0)
 
 
 def _gains(steps: Sequence[Step], strays: Strays, wish: Wish) -> bool:
-    """Whether rows leave DEFAULT for one of the partitions that are made."""
+    """Whether the new partitions take rows out of DEFAULT."""
     made = {slot(one.begins, wish.interval)[0] for one in steps if one.action == "attach"}
     return not made.isdisjoint(strays.rows)
 
 
 def _is_unrolled(step: Step, shape: Shape) -> bool:
-    """Whether rows would go that are in no rollup yet."""
+    """Whether the step would remove rows that are in no rollup yet."""
     before = aware(shape.unrolled_before)
     return before is not None and (step.action == "purge" or step.begins < before)
 
 
 def _words(step: Step) -> dict[str, str]:
-    """What a statement that defines things can't take as a parameter."""
+    """The values of a step that a statement of DDL can't take as parameters."""
     return {
         "partition": step.partition,
         "thinned": f"{step.partition}_thinned",

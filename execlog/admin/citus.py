@@ -1,4 +1,4 @@
-"""The log on a cluster: spread over the machines of Citus, all executions of a strategy on one."""
+"""The log on a Citus cluster: spread over its machines, all executions of a strategy on one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["distribute", "dump_distribution", "sizes"]
 
 _QUICK_SECONDS = 30.0
-_MOST_SHARDS = 64_000  # as Citus has it
+_MOST_SHARDS = 64_000  # the limit of Citus
 
 
 async def distribute(
@@ -27,13 +27,13 @@ async def distribute(
 ) -> None:
     """Spreads a migrated log over the machines of a Citus cluster, by `strategy_id`.
 
-    What is distributed already stays as it is, so it may be called again. Rows that are there are
+    Tables that are distributed already stay as they are, so it may be called again. Stored rows are
     moved, and nothing can be stored meanwhile: best done while the log is small.
 
     Args:
         target: A DSN, a Connection or a Pool, of the coordinator.
-        shard_count: In how many parts; where it is left out, as many as `citus.shard_count` says.
-        schema: Where the log is.
+        shard_count: The number of shards; if it is left out, that of `citus.shard_count`.
+        schema: The schema of the log.
 
     Raises:
         InvalidArgument: `target` is none of the three, or its database has no Citus;
@@ -55,7 +55,7 @@ async def distribute(
                     kept = await session_limits.held(connection)
                     await session_limits.lift(connection)
                     await connection.execute(sent, timeout=LONGEST_SECONDS)
-                    # The transaction may be the caller's, and goes on.
+                    # The transaction may be the caller's, and then continues.
                     await session_limits.put_back(connection, kept)
 
 
@@ -64,7 +64,7 @@ def dump_distribution(*, shard_count: int | None = None, schema: str = SCHEMA) -
 
     Args:
         shard_count: As for `distribute`.
-        schema: Where the log is.
+        schema: The schema of the log.
 
     Raises:
         InvalidArgument: `shard_count` is no positive integer, or `schema` can't be a name.

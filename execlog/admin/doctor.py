@@ -1,4 +1,4 @@
-"""What is not well with a log, and what to do about it."""
+"""What is wrong with a log, and the remedy."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _END = (
 )
 _REBUILD = "run `execlog rollup rebuild`"
 _IDENTIFY = "alter table {} replica identity full"
-_SHOWN = 3  # tables, the others as a number
+_SHOWN = 3  # tables that are named; the others are counted
 _HOUR, _LAST = timedelta(hours=1), datetime.max.replace(tzinfo=UTC)
 _DAY = timedelta(days=1)
 _FEWEST_READS = 4
@@ -32,7 +32,7 @@ _FEWEST_READS = 4
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at; where it is not well, what to do."""
+    """One fact that was examined; if it is bad, with the remedy."""
 
     about: str
     said: str
@@ -49,18 +49,18 @@ def examined(
     utc: bool = True,
     schema: str = SCHEMA,
 ) -> Iterator[Finding]:
-    """Each fact, from the server inwards. Never raises.
+    """The findings, from the server inwards. Never raises.
 
     Args:
-        health: What was found.
-        rollups: What was found of them; None where that is not known.
-        maintenance: What was found of it; None where that is not known.
-        ahead: For how long partitions must be there already.
+        health: The health of the log.
+        rollups: The state of its rollups; None: not known.
+        maintenance: The state of its maintenance; None: not known.
+        ahead: For how long partitions must exist already.
         skew: By how much the clocks may differ.
         utc: Show times in UTC, not in the local zone.
-        schema: Where the log is.
+        schema: The schema of the log.
     """
-    rights = "" if health.writable else "; here we may only read"
+    rights = "" if health.writable else "; this role may only read"
     yield Finding("server", f"Postgres {health.server_version}{rights}")
 
     behind = health.missing_migrations
@@ -88,12 +88,13 @@ def examined(
     if health.has_default:
         yield _of_default(health, 0 if maintenance is None else maintenance.left_in_default)
     else:
-        missing = "is not there: what no partition covers is refused"
+        missing = "is missing: rows that no partition covers are refused"
         yield Finding("DEFAULT", missing, filled(_ATTACH, schema))
 
     if unknown := health.without_replica_identity:
         named = ", ".join([*unknown[:_SHOWN], *(["..."] if len(unknown) > _SHOWN else [])])
-        said = f"{number(len(unknown))} lack one ({named}): a publication of all would stop them"
+        effect = "a publication for all tables would stop writes to them"
+        said = f"{number(len(unknown))} lack one ({named}): {effect}"
         remedy = "; ".join(_IDENTIFY.format(name) for name in unknown[:_SHOWN])
         yield Finding("identity", said, remedy)
 
@@ -116,20 +117,20 @@ def examined(
 
 
 def _of_maintenance(state: MaintenanceState, now: datetime, utc: bool) -> Finding:
-    """Where none was completed yet, its time counts from when the log began to keep it."""
-    at_it = f"; {shown(state.maintained_by)} is at it" if state.maintained_by else ""
+    """If none was completed yet, its age counts from when the log began to keep the time."""
+    at_it = f"; {shown(state.maintained_by)} maintains it now" if state.maintained_by else ""
     since = state.maintained_at or state.tracked_since
     remedy = None
     if since is None or now - since > _DAY:
-        remedy = f"{_MAINTAIN}: what it says names what is in the way"
+        remedy = f"{_MAINTAIN}: its output names the problem"
     done = local(state.maintained_at, utc) if state.maintained_at else "not yet"
     return Finding("maintained", f"{done}{at_it}", remedy)
 
 
 def _of_locks(health: Health) -> Finding:
-    """The table of locks holds 3.4 locks a slot, if readers share them, and fewer if it is small.
+    """The lock table holds 3.4 locks a slot, if readers share them, and fewer if it is small.
 
-    That is what servers of 15 and 18 were found to hold, or up to a fifth less.
+    Measured on servers of 15 and 18, which held that or up to a fifth less.
     """
     wanted = max(health.connections, _FEWEST_READS)
     room = health.lock_slots / health.locks_of_a_read
@@ -147,10 +148,10 @@ def _of_locks(health: Health) -> Finding:
 
 
 def _of_default(health: Health, left: int) -> Finding:
-    """Rows that a run of `maintain` leaves there are no reason to run it."""
+    """Only rows that a run of `maintain` would move are a reason to run it."""
     undated = f"without a time: {_at_most(health.undated_rows)}"
     new = health.stray_rows - left
-    # Fewer get no partition, unless those that were left help them.
+    # Fewer new rows get no partition, unless they and those that were left are enough together.
     if new >= 1000 or (new > 0 and new * 100 >= health.stray_rows) or not health.stray_rows:
         said = f"rows that no partition covers: {_at_most(health.stray_rows)}; {undated}"
         return Finding("DEFAULT", said, _MAINTAIN if health.stray_rows else None)
@@ -160,7 +161,7 @@ def _of_default(health: Health, left: int) -> Finding:
 
 
 def _of_rollups(rollups: RollupState, utc: bool) -> Finding:
-    """Where they lack runs, answers are right all the same, and slower."""
+    """If rollups lack runs, answers are right all the same, and slower."""
     if rollups.missing:
         said = "the row of rollup_state is missing: all is read from rows"
         return Finding(
@@ -169,7 +170,7 @@ def _of_rollups(rollups: RollupState, utc: bool) -> Finding:
     if not rollups.enabled:
         return Finding("rollups", "are switched off: all is read from rows")
     if rollups.complete_from - rollups.rows_from < _HOUR:
-        # They hold whole hours: one whose rows are gone in part can't be had any more.
+        # Rollups of whole hours can't be rebuilt for an hour that has lost some of its rows.
         return Finding("rollups", "hold every run")
     if rollups.complete_from == _LAST:
         return Finding("rollups", "are not built yet: all is read from rows", _REBUILD)
@@ -178,5 +179,5 @@ def _of_rollups(rollups: RollupState, utc: bool) -> Finding:
 
 
 def _at_most(rows: int) -> str:
-    """The statement stops counting at a million."""
+    """The number of rows; the statement stops counting at a million."""
     return f"{number(rows)} or more" if rows >= 1_000_000 else number(rows)

@@ -1,4 +1,4 @@
-"""The probe for an engine's own health endpoint: whether the log will take what is recorded."""
+"""The probe for an engine's own health endpoint: whether the log accepts executions."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ async def health(
     timeout: float = 5.0,  # noqa: ASYNC109 - the server must be told to stop, not only us
     schema: str = SCHEMA,
 ) -> Health:
-    """How the log is, in one round trip (and, for a DSN, those of a new connection).
+    """The health of the log, in one round trip (and, for a DSN, those of a new connection).
 
-    An engine is well where `missing_migrations` is empty, it is `writable`, `has_default` holds or
-    `days_ahead` is above 0, and `lag_seconds` is what its load lets expect.
+    All is well if `missing_migrations` is empty, it is `writable`, `has_default` holds or
+    `days_ahead` is above 0, and `lag_seconds` is no longer than the engine's load explains.
 
     Args:
         target: A DSN, a Connection or a Pool.
-        timeout: Seconds that the server may take to answer.
-        schema: Where the log is.
+        timeout: Seconds that the server may take.
+        schema: The schema of the log.
 
     Raises:
         InvalidArgument: `target` is none of the three, `timeout` is no positive number, or `schema`

@@ -1,7 +1,7 @@
-"""Who may maintain a log now: a lease, a row with an end that only the log's owner can change.
+"""The lease that says who may maintain a log: a row with an end, changed by the log's owner only.
 
-Each transaction of its holder proves it by a token and renews it. It needs no session: if the
-connection is lost, it is held on another one.
+Each transaction of the holder proves the lease by a token and renews it. It needs no session: after
+a lost connection, the holder continues on another one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from execlog.errors import InvalidArgument
 __all__ = ["TAKEN_OVER", "Lease", "Standing", "finished"]
 
 TAKEN_OVER = "EL001"
-"""The SQLSTATE of a transaction that could not prove it, as `prove.sql` raises it."""
+"""The SQLSTATE of a transaction that could not prove the lease, as `prove.sql` raises it."""
 
 _STATEMENTS = frozenset(
     {
@@ -52,14 +52,14 @@ Answer = TypeVar("Answer")
 
 
 class Standing(NamedTuple):
-    """How the maintenance of a log stands.
+    """The state of a log's maintenance.
 
     Attributes:
-        is_ours: Whether the lease is ours.
-        holder: Who has it.
+        is_ours: Whether we hold the lease.
+        holder: Who holds it.
         held_since: Since when.
-        maintained_at: When the last run ended that was completed.
-        behind: How long ago that was; if there was none, since when it is kept.
+        maintained_at: When the last completed run ended.
+        behind: How long ago that was; without one, how long the log has kept this time.
     """
 
     is_ours: bool
@@ -70,11 +70,11 @@ class Standing(NamedTuple):
 
 
 class Lease:
-    """The lease of a log, and what its holder sends.
+    """The lease of a log, and the scripts that its holder sends.
 
     Args:
-        session: Whose connection is used.
-        schema: Where the log is.
+        session: The session whose connection is used.
+        schema: The schema of the log.
     """
 
     def __init__(self, session: Session, schema: str) -> None:
@@ -86,13 +86,13 @@ class Lease:
         self._token = str(uuid4())
 
     async def look(self) -> None:
-        """Looks whom it speaks to, and at the server's clock.
+        """Checks that no pooler is in between, and reads the server's clock.
 
         Raises:
             InvalidArgument: A pooler is in between, which shares sessions.
             PostgresError, InterfaceError, OSError, TimeoutError: As the driver raises them.
         """
-        # What the server told when we connected; a pooler makes its own up.
+        # The process id from the connection's start; a pooler makes up its own.
         backend = self.session.connection.get_server_pid()
         [found] = await self.fetch("session", backend)
         if not found["direct"]:
@@ -100,7 +100,7 @@ class Lease:
         self.now = found["server_time"]
 
     async def standing(self) -> Standing:
-        """How the maintenance stands. Raises as the driver does."""
+        """The state of the maintenance. Raises as the driver does."""
         async with self.transaction():
             found = await self.fetch("standing", self._token)
         if not found:
@@ -111,20 +111,20 @@ class Lease:
         return Standing(**fields, behind=max(behind, timedelta()))
 
     async def take(self) -> Standing:
-        """Takes it, if it is to be had; waits for nothing. Raises as the driver does."""
+        """Takes the lease if it is free; waits for nothing. Raises as the driver does."""
         holder = f"{socket.gethostname()} pid {os.getpid()}"[:_LONGEST_HOLDER]
         with contextlib.suppress(asyncpg.LockNotAvailableError):  # its holder is in a step
             await self.send(["begin", "lift", "take", "end"], {"holder": holder})
         return await self.standing()
 
     async def release(self, *, completed: bool, left: int | None) -> datetime | None:
-        """Gives it back, also if we are cancelled; answers when a run was completed last.
+        """Gives the lease back, even if cancelled; returns when a run was last completed.
 
         Raises as the driver does.
 
         Args:
-            completed: Whether all is as it should be.
-            left: The rows that stay in DEFAULT; None: as it was.
+            completed: Whether the partitions are as they should be.
+            left: The rows that stay in DEFAULT; None: unchanged.
         """
 
         async def released() -> datetime | None:
@@ -142,13 +142,13 @@ class Lease:
     async def fetch(
         self, name: str, *values: object, limit: float = _QUICK_SECONDS
     ) -> list[asyncpg.Record]:
-        """The rows that a statement answers, in so many seconds. Raises as the driver does."""
+        """The rows of a statement, within so many seconds. Raises as the driver does."""
         sql = self._statements[name].sql
         return await self.session.connection.fetch(sql, *values, timeout=limit)
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
-        """What is asked inside the block has no limits, and names the log's own objects.
+        """A transaction without time limits, in which only the log's own schema is searched.
 
         Raises as the driver does.
         """
@@ -163,14 +163,14 @@ class Lease:
     async def send(
         self, parts: Sequence[str], words: Mapping[str, str] | None = None, *, alone: bool = False
     ) -> None:
-        """Scripts, all in one message: a client that stops in between would hold locks.
+        """Sends scripts in one message: a client that stops in between would keep locks.
 
         Raises as the driver does; the transaction is rolled back then.
 
         Args:
-            parts: Their names; "lift" lifts the limits of the session.
-            words: What is filled in.
-            alone: Send the statements one by one, as a cluster wants them.
+            parts: The scripts' names; "lift" lifts the limits of the session.
+            words: The values that are filled in.
+            alone: Send the statements one by one, as a cluster needs them.
         """
         connection = self.session.connection
         lifting = session_limits.lifting(connection)
@@ -185,7 +185,7 @@ class Lease:
             raise
 
     async def _roll_back(self) -> None:
-        """Also if we are cancelled. Raises CancelledError only."""
+        """Rolls back, even if cancelled. Raises CancelledError only."""
         if not self.session.is_lost:
             sql = self._statements["rollback"].sql
             with contextlib.suppress(*DRIVER_ERRORS):
@@ -193,12 +193,12 @@ class Lease:
 
 
 async def finished(sent: Coroutine[Any, Any, Answer]) -> Answer:
-    """Carried out to its end even if we are cancelled meanwhile. Raises what it raises."""
+    """The result, awaited to its end even if we are cancelled. Raises what `sent` raises."""
     task = asyncio.ensure_future(sent)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        # The connection is the caller's again.
+        # The connection is the caller's again: wait until it is not used any more.
         await asyncio.gather(task, return_exceptions=True)
         raise
 

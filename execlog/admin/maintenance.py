@@ -1,8 +1,8 @@
 """Keeps the partitions as they should be: new ones ahead, old ones gone; a step is a transaction.
 
 Any number of processes may call `maintain` at any time, from cron, from the engine or by the
-recorder: one works, the others return at once, and say so. It may be killed anywhere: a minute
-later the next call goes on from what is there.
+recorder: one works, the others return at once, and say so. A process may be killed anywhere: a
+minute later the next call continues from what exists.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ class Maintenance:
 
     Attributes:
         interval: The width of new partitions, "hour", "day", "week" or "month" of UTC.
-        ahead: How many there are to be after the present one, up to 1000.
+        ahead: How many partitions there should be after the present one, up to 1000.
         retain: How long runs are kept; None: for ever. A partition goes when all of it is older.
-        retain_failures: How long those whose status is not ok are kept, where that is longer.
+        retain_failures: How long runs whose status is not ok are kept, if that is longer.
         retain_minutes: How long rollups of minutes are kept; None: as long as those of hours.
-        retain_rollups: How long rollups of hours are, when their rows may be long gone; None: for
-            ever.
+        retain_rollups: How long rollups of hours are kept, even after their rows are gone; None:
+            for ever.
         lock_timeout: Seconds that a step may hold up others, half of them while it waits for its
-            lock. What takes longer is postponed: raise it in a quiet hour.
+            lock. A step that needs longer is postponed: raise this in a quiet hour.
 
     Raises:
-        InvalidArgument: One is of another type or out of its range.
+        InvalidArgument: An attribute is of another type or out of its range.
     """
 
     interval: Interval = "month"
@@ -61,7 +61,7 @@ class Maintenance:
     lock_timeout: float = 4.0
 
     def __post_init__(self) -> None:
-        """Looks at what is given. Raises: see the class."""
+        """Checks the attributes. Raises: see the class."""
         validation.one_of("interval", self.interval, get_args(Interval))
         if validation.count("ahead", self.ahead, least=0) > _MOST_AHEAD:
             raise InvalidArgument("ahead", f"must be at most {_MOST_AHEAD}")
@@ -78,7 +78,7 @@ class Maintenance:
         validation.seconds("lock_timeout", self.lock_timeout)
 
     def wish(self) -> Wish:
-        """The same, for a plan. Never raises."""
+        """The same as a `Wish`, for a plan. Never raises."""
         failures = self.retain
         if self.retain is not None and self.retain_failures is not None:
             failures = max(self.retain, self.retain_failures)
@@ -87,22 +87,22 @@ class Maintenance:
 
 
 class MaintenanceStep(Model):
-    """One step of `maintain`, and what became of it.
+    """One step of `maintain`, and its outcome.
 
     Attributes:
-        action: "replace" an unused partition of another width, "attach" a new one (with what
-            DEFAULT held of its time), "tune" its autovacuum, "thin" it to its failures, "drop" it,
-            "purge" DEFAULT of what is too old, "forget" rollups that are, "vacuum" a partition that
-            is closed, or DEFAULT after that.
+        action: "replace" an unused partition of another width, "attach" a new one (with the rows
+            of its time in DEFAULT), "tune" its autovacuum, "thin" it to its failures, "drop" it,
+            "purge" old rows from DEFAULT, "forget" old rollups, "vacuum" a closed partition, or
+            DEFAULT after rows have left it.
         partition: The partition.
-        begins: Its first instant; of a purge the time before which failures go, of rollups that
-            before which hours do.
-        ends: The first instant after it; of a purge the time before which ok runs go, of rollups
-            that before which minutes do.
-        outcome: "planned", "done", "postponed" (somebody was in the way; the next call tries
-            again) or "failed".
-        problem: What was in the way, with its SQLSTATE.
-        seconds: What it took.
+        begins: Its first instant; of a purge the time before which failures go, of "forget" the
+            time before which rollups of hours go.
+        ends: The first instant after it; of a purge the time before which ok runs go, of "forget"
+            the time before which rollups of minutes go.
+        outcome: "planned", "done", "postponed" (another session was in the way; the next call
+            tries again) or "failed".
+        problem: The problem, with its SQLSTATE.
+        seconds: How long it took.
     """
 
     action: Action
@@ -119,13 +119,13 @@ class MaintenanceStep(Model):
 
 
 class MaintenanceRun(list[MaintenanceStep]):
-    """What a call of `maintain` did: its steps, and how the maintenance of the log stands.
+    """The result of `maintain`: its steps, and the state of the log's maintenance.
 
     Attributes:
-        held_by: The host and the process that is at it, so that nothing was done; None: we were.
-        held_since: Since when it is.
+        held_by: Host and process of another run, because of which nothing was done; None: ours.
+        held_since: When that run began.
         maintained_at: When the last run ended that left nothing postponed or failed; None: none.
-        behind: How long ago that was; if there was none, since when the log keeps it.
+        behind: How long ago that was; without one, how long the log has kept this time.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class MaintenanceRun(list[MaintenanceStep]):
         maintained_at: datetime | None = None,
         behind: timedelta = timedelta(),
     ) -> None:
-        """Takes the steps, and how it stands. Never raises."""
+        """Takes the steps and the state. Never raises."""
         super().__init__(steps)
         self.held_by = held_by
         self.held_since = held_since
@@ -145,9 +145,9 @@ class MaintenanceRun(list[MaintenanceStep]):
         self.behind = behind
 
     def is_overdue(self, stale: timedelta = timedelta(days=1)) -> bool:
-        """Whether others hold it up, and have for longer than `stale`. Never raises.
+        """Whether maintenance has been held up for longer than `stale`. Never raises.
 
-        Another process is at it, or something was postponed, and the last completed run is older.
+        Another process works on it, or a step was postponed, and the last completed run is older.
         """
         held_up = self.held_by is not None or any(step.outcome == "postponed" for step in self)
         return held_up and self.behind > stale
@@ -166,26 +166,26 @@ async def maintain(
     only_plan: bool = False,
     schema: str = SCHEMA,
 ) -> MaintenanceRun:
-    """Makes partitions ahead, moves strays into theirs, removes what is old, vacuums what closed.
+    """Makes partitions ahead, moves strays into theirs, removes old rows, vacuums closed ones.
 
-    Answers the steps that were to be done, and who else is at it (`held_by`): then nothing was
-    done. Of a DSN or a Pool another connection is taken if one is lost in a step.
+    Returns the steps. If another process is at work, nothing is done, and `held_by` names it. With
+    a DSN or a Pool, a connection that is lost in a step is replaced.
 
     Rows that no partition covers get one up to one interval beyond `ahead`, and in the past if
     enough of them lie in one interval, up to 2,000 partitions; the others stay in DEFAULT.
 
     Args:
-        target: A DSN, a Connection that is in no transaction, or a Pool; of the server itself, for
-            a pooler such as PgBouncer shares sessions, and with them the limits that are lifted.
+        target: A DSN, a Connection outside of a transaction, or a Pool; of the server itself: a
+            pooler such as PgBouncer shares sessions, and would share the limits that are lifted.
         interval: See `Maintenance`, as for the next six.
         ahead: How many partitions after the present one.
         retain: How long runs are kept.
-        retain_failures: How long failures are.
-        retain_minutes: How long rollups of minutes are.
-        retain_rollups: How long rollups of hours are.
+        retain_failures: How long failures are kept.
+        retain_minutes: How long rollups of minutes are kept.
+        retain_rollups: How long rollups of hours are kept.
         lock_timeout: Seconds that a step may hold up others.
-        only_plan: Only answer the steps; change nothing, also if another process maintains.
-        schema: Where the log is.
+        only_plan: Only return the steps; change nothing, even if another process maintains.
+        schema: The schema of the log.
 
     Raises:
         InvalidArgument: An argument is of another type or out of its range, or `target` leads to a
@@ -221,19 +221,19 @@ async def maintain(
 
 
 async def _maintained(lease: Lease, wanted: Maintenance) -> MaintenanceRun:
-    """Does what is to be done, unless another process is at it."""
+    """Does the steps, unless another process works on them."""
     log = Caretaker(lease)
     try:
         standing = await lease.take()
         if not standing.is_ours:
             return _held_up(standing)
-        # For the first lock of a step, and for what it does under it.
+        # Half for the first lock of a step, half for its work under the lock.
         limit = validation.server_timeout("lock_timeout", wanted.lock_timeout / 2)
         planned = await log.planned(wanted.wish(), holds=True)
         steps = [_told(step, *await log.done(step, planned.shape, limit)) for step in planned.steps]
         left = await log.left(wanted.wish(), planned)
     except BaseException as error:
-        # Also if it is not known whose it is, because we were cancelled.
+        # Also if we were cancelled before we knew whose the lease is.
         with contextlib.suppress(*DRIVER_ERRORS):
             await lease.release(completed=False, left=None)
         if isinstance(error, asyncpg.PostgresError) and error.sqlstate == TAKEN_OVER:
@@ -248,7 +248,7 @@ async def _maintained(lease: Lease, wanted: Maintenance) -> MaintenanceRun:
 
 def _held_up(standing: Standing) -> MaintenanceRun:
     _, holder, since, maintained_at, behind = standing
-    # It may have given it back meanwhile.
+    # The holder may have given it back meanwhile.
     holder = holder or "another process"
     return MaintenanceRun(
         held_by=holder, held_since=since, maintained_at=maintained_at, behind=behind

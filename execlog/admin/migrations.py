@@ -1,10 +1,10 @@
 """Applies, checks and prints the migrations: plain SQL files, in order, each exactly once.
 
-Each file and the record of it are one transaction, under a lock on the table of these records, so
-any number of processes may migrate at once: one applies, the others wait and find nothing left to
-do. (The first file, which makes that table, is under an advisory lock.) What it sends finds names
-in pg_catalog alone and runs as the log's owner: a superuser may apply it where others may make
-functions, and nothing of the log becomes the superuser's.
+Each file and its record are one transaction, under a lock on the table of these records, so any
+number of processes may migrate at once: one applies, the others wait and find nothing left to do.
+(The first file, which makes that table, is under an advisory lock.) The statements find names in
+pg_catalog only and run as the log's owner: a superuser may migrate a database in which others may
+make functions, and no object of the log becomes the superuser's.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 
 __all__ = ["check_migrations", "dump_migrations", "migrate"]
 
-_QUICK_SECONDS = 30.0  # for what takes a millisecond on a server that is well
+_QUICK_SECONDS = 30.0  # for statements that take a millisecond on a healthy server
 _STATEMENTS = frozenset(
     {"applied", "become_owner", "is_there", "limit_lock_wait", "lock", "lock_history", "record"}
 )
-# An object of this name is there: table, schema, column, function, anything else.
+# An object of this name exists: table, schema, column, function, anything else.
 _THERE = frozenset({"42P07", "42P06", "42701", "42723", "42710"})
 _NO_RIGHT = "42501"
 _REMEDY = (
@@ -56,25 +56,25 @@ async def migrate(
     rollups: bool | None = None,
     schema: str = SCHEMA,
 ) -> list[str]:
-    """Brings the database up to date and answers the names applied now, in order.
+    """Brings the database up to date and returns the names applied now, in order.
 
     Args:
         target: A DSN, a Connection or a Pool.
-        lock_timeout: Seconds to wait for a lock on a table before giving up: while a migration
-            waits for one, everybody else waits behind it.
+        lock_timeout: Seconds to wait for a lock on a table: while a migration waits for one, all
+            other sessions wait behind it.
         wait_timeout: Seconds to wait for another process that migrates.
-        rollups: Whether rows are added to rollups as they are stored; None: as it is, and a new log
-            does. Without them all is read from rows. What they tell of rows that are gone is lost
-            when they are switched off; when on again, `rebuild_rollups` makes them.
-        schema: Where the log is to be; it is made where it is missing.
+        rollups: Whether rows are added to rollups as they are stored; None: unchanged, and True for
+            a new log. Without rollups everything is read from rows. Switching them off loses what
+            they hold of removed rows; after switching them on, `rebuild_rollups` makes them.
+        schema: The schema of the log; it is made if it is missing.
 
     Raises:
         InvalidArgument: `target` is none of the three, a timeout is no positive number, `rollups`
             is no bool, or `schema` can't be a name.
         QueryRejected: Rollups can't be switched on, for example on a cluster.
-        MigrationError: A file failed, was changed after it was applied, or is not known here; or
-            there is a log without a record of its migrations. What was applied before it stays.
-        StoreUnavailable: The server is away, or a lock was not to be had in time.
+        MigrationError: A file failed, was changed after it was applied, or is unknown here; or
+            there is a log without a record of its migrations. Earlier files stay applied.
+        StoreUnavailable: The server is away, or a lock was not obtained in time.
         QueryFileError: The install lacks the migrations.
     """
     lock = validation.server_timeout("lock_timeout", lock_timeout)
@@ -98,15 +98,15 @@ async def migrate(
 
 
 async def check_migrations(target: Target, *, schema: str = SCHEMA) -> list[str]:
-    """The names that `migrate` would apply; an empty list says that all is well. Changes nothing.
+    """The names that `migrate` would apply; empty if the database is up to date. Changes nothing.
 
     Args:
         target: A DSN, a Connection or a Pool.
-        schema: Where the log is.
+        schema: The schema of the log.
 
     Raises:
         InvalidArgument: `target` is none of the three, or `schema` can't be a name.
-        MigrationError: A file was changed after it was applied, or is not known here; or there is
+        MigrationError: A file was changed after it was applied, or is unknown here; or there is
             a log without a record of its migrations.
         StoreUnavailable: The server is away.
         QueryFileError: The install lacks the migrations.
@@ -126,14 +126,14 @@ def dump_migrations(
     """The migrations as single statements, records included, for Alembic, Flyway or psql.
 
     Each can be sent by itself, prepared or not, and holds neither `%` nor `:word`, which some tools
-    take for placeholders. Run all of them in one transaction: the first two have names looked up
-    in pg_catalog alone and what follows done as the log's owner, the last one puts both back. With
-    a transaction for each they make the same, without that care.
+    read as placeholders. Run all of them in one transaction: the first two restrict the search of
+    names to pg_catalog and switch to the log's owner, the last one undoes both. With a transaction
+    for each statement the result is the same, without that protection.
 
     Args:
         after: The last migration that the database has; None: it has none.
-        until: The last migration that it is to have; None: the last one of this install.
-        schema: Where the log is to be.
+        until: The last migration to print; None: the last one of this install.
+        schema: The schema of the log.
 
     Raises:
         InvalidArgument: `schema` can't be a name, there is no such migration, or `until` comes
@@ -166,7 +166,7 @@ def _position(argument: str, name: object, files: Sequence[Migration]) -> int:
 
 
 def _record(file: Migration) -> str:
-    """The record of a file, with values in the place of the parameters: neither holds a quote."""
+    """The record of a file, with values in place of parameters: neither value holds a quote."""
     record = _statements(SCHEMA)["record"].sql
     for parameter, value in (("$1::text", file.name), ("$2::text", file.checksum)):
         record = record.replace(parameter, f"'{value}'")
@@ -179,7 +179,7 @@ def _statements(schema: str) -> Mapping[str, Statement]:
 
 
 async def _switch(connection: Connection, schema: str, lock: str, *, enabled: bool) -> None:
-    """Has rollups kept from now on, or not any more."""
+    """Switches rollups on or off."""
     steps = script(f"{'enable' if enabled else 'disable'}_rollups")
     async with connection.transaction(), _settings(connection, schema):
         await _limit(connection, schema, lock)
@@ -189,12 +189,12 @@ async def _switch(connection: Connection, schema: str, lock: str, *, enabled: bo
 
 @contextlib.asynccontextmanager
 async def _settings(connection: Connection, schema: str) -> AsyncIterator[None]:
-    """Nothing ends what is long, and as `pin` says, until the block ends."""
+    """Lifts time limits and applies `pin`, until the block ends."""
     kept = await session_limits.held(connection)
     await session_limits.lift(connection)
     await connection.execute(_pin(schema), timeout=_QUICK_SECONDS)
     yield
-    # The transaction may be the caller's, and goes on.
+    # The transaction may be the caller's, and then continues.
     await session_limits.put_back(connection, kept)
     await connection.execute(script("unpin"), timeout=_QUICK_SECONDS)
 
@@ -210,31 +210,31 @@ async def _limit(connection: Connection, schema: str, wait: str) -> None:
 
 
 async def _history(connection: Connection, schema: str) -> dict[str, str]:
-    """As `_applied`. Raises MigrationError where there is a log, and no record of it."""
+    """The same as `_applied`. Raises MigrationError: there is a log without a record of it."""
     statements = _statements(schema)
     transaction = connection.transaction(isolation=_read_committed(connection))
     await transaction.start()
     try:
         await connection.fetch(statements["become_owner"].sql, timeout=_QUICK_SECONDS)
-        # In this order: a log and its record come in one transaction, maybe in between.
+        # In this order: another process may make the log and its record in between.
         is_there = await connection.fetchval(statements["is_there"].sql, timeout=_QUICK_SECONDS)
         applied = await _applied(connection, schema)
     finally:
-        await transaction.rollback()  # a transaction of the caller's goes on as who it was
+        await transaction.rollback()  # the caller's transaction continues as its own role
     if is_there and not applied:
         raise MigrationError(f"there is a log, and no record of its migrations: {_REMEDY}")
     return applied
 
 
 def _read_committed(connection: Connection) -> Literal["read_committed"] | None:
-    """The isolation in which each statement sees what others have committed before it."""
+    """The isolation in which each statement sees what others committed before it."""
     return None if connection.is_in_transaction() else "read_committed"
 
 
 async def _applied(connection: Connection, schema: str) -> dict[str, str]:
-    """Names and checksums of what the database has; empty where it was never migrated."""
+    """Names and checksums of what the database has; empty if it was never migrated."""
     try:
-        # A transaction of its own: a missing table must not end the caller's.
+        # A savepoint: a missing table must not abort the caller's transaction.
         async with connection.transaction():
             sql = _statements(schema)["applied"].sql
             found = await connection.fetch(sql, timeout=_QUICK_SECONDS)
@@ -244,15 +244,15 @@ async def _applied(connection: Connection, schema: str) -> dict[str, str]:
 
 
 def _compare(files: Sequence[Migration], applied: Mapping[str, str]) -> None:
-    """Raises MigrationError where the database's history is not the beginning of the files'."""
+    """Checks that the history is a prefix of the files. Raises MigrationError: it is not."""
     known = {file.name: file for file in files}
     missing = [file.name for file in files if file.name not in applied]
     if missing and max(known.keys() & applied.keys(), default="") > missing[0]:
-        text = f"{missing[0]} was left out where later ones were applied; {_REMEDY}"
+        text = f"{missing[0]} was left out although later ones were applied; {_REMEDY}"
         raise MigrationError(text)
     for name, checksum in applied.items():
         if name not in known:
-            # A later version migrated already, and this one is about to be replaced: fine.
+            # A later version has migrated, and this process is about to be replaced: fine.
             if name > files[-1].name:
                 continue
             raise MigrationError(f"{name} was applied to this database and is not in this install")
@@ -263,11 +263,11 @@ def _compare(files: Sequence[Migration], applied: Mapping[str, str]) -> None:
 async def _apply(
     connection: Connection, file: Migration, schema: str, lock: str, wait: str
 ) -> bool:
-    """Applies one file and its record in one transaction; False where another process has."""
+    """Applies one file and its record in one transaction; False if another process has."""
     statements = _statements(schema)
-    # The first file makes the table of the others' lock.
+    # The first file makes the table that the others lock.
     alone = statements["lock" if file.name.startswith("0001_") else "lock_history"].sql
-    # Read committed: after the wait for the lock, the next statement must see the other's record.
+    # Read committed: after waiting for the lock, the next statement must see the other's record.
     isolation = _read_committed(connection)
     try:
         async with connection.transaction(isolation=isolation), _settings(connection, schema):
@@ -276,12 +276,12 @@ async def _apply(
             applied = file.name in await _applied(connection, schema)
             if not applied:
                 await _limit(connection, schema, lock)
-                # One by one: Citus passes them on to its machines so.
+                # One by one: so Citus sends them on to its machines.
                 for statement in pieces(sent(file)):
                     await connection.execute(filled(statement, schema))
                 await connection.fetch(statements["record"].sql, file.name, file.checksum)
     except asyncpg.LockNotAvailableError as error:
-        text = f"{file.name}: a lock was not to be had in time; nothing of it was applied"
+        text = f"{file.name}: a lock was not obtained in time; nothing of it was applied"
         raise StoreUnavailable(text, error.sqlstate) from error
     except (asyncpg.SyntaxOrAccessError, asyncpg.PLPGSQLError) as error:
         text = f"{file.name}: failed ({error.sqlstate}); nothing of it was applied"

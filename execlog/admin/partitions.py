@@ -1,4 +1,4 @@
-"""Which partitions there should be, and what is to be done until it is so: no I/O, only time."""
+"""Plans which partitions there should be, and the steps towards that: no I/O, only time."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ ROLLUP = "rollup"
 _TABLE = "strategy_execution_log"
 _DAY = timedelta(days=1)
 _WIDTHS = {"hour": timedelta(hours=1), "day": _DAY, "week": 7 * _DAY}
-_YEARS = range(2, 9998)  # in which each partition begins and ends within the calendar
+_YEARS = range(2, 9998)  # whose partitions begin and end within the calendar
 _ENOUGH_ROWS = 1000
-_ENOUGH_SHARE = 100  # the hundredth part
-_MOST_SMALL = 200  # partitions, after which a share is not enough: a partition has its price
+_ENOUGH_SHARE = 100  # one in a hundred rows
+_MOST_SMALL = 200  # partitions; beyond these a share is not enough, since each has its price
 _MOST_PARTITIONS = 2000
-_MOST_AT_ONCE = 100  # partitions for strays: the server looks through all of DEFAULT for each
+_MOST_AT_ONCE = 100  # partitions for strays: for each the server scans all of DEFAULT
 
 
 @dataclass(frozen=True)
 class Partition:
-    """A partition that is there: its name, its times (the end is not in it), and its state.
+    """A partition that exists: its name, its times (`ends` is excluded), and its state.
 
     Attributes:
         ours: Whether it may be changed: a plain table of our schema.
-        bytes: Of its rows on disk; 0 where nothing was ever stored.
-        tuned: Whether autovacuum was told how often to look at it.
+        bytes: Bytes of its rows on disk; 0 if nothing was ever stored.
+        tuned: Whether its autovacuum settings are set.
         thinned: Whether only its failures are left.
-        vacuumed_at: When it was vacuumed last; None if it was not, or if that is unknown.
+        vacuumed_at: When it was last vacuumed; None if it was not, or if that is unknown.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Strays:
     """Rows in DEFAULT of the years 2 to 9997.
 
     Attributes:
-        rows: How many, by the begin of the slot in which they lie; those of the fullest slots.
+        rows: How many, by the beginning of their slot; only the fullest slots.
         total: How many in all slots.
     """
 
@@ -74,13 +74,13 @@ class Strays:
 
 @dataclass(frozen=True)
 class Wish:
-    """What is wanted.
+    """The state of the partitions that is wanted.
 
     Attributes:
         interval: The width of new partitions, aligned in UTC.
-        ahead: How many of them there are to be after the present one.
+        ahead: How many partitions there should be after the present one.
         retain: How long runs are kept; None: for ever.
-        retain_failures: How long failures are, at least as long.
+        retain_failures: How long failures are kept, at least as long as other runs.
         retain_minutes: How long rollups of minutes are; None: as long as those of hours.
         retain_rollups: How long rollups of hours are; None: for ever.
     """
@@ -93,14 +93,14 @@ class Wish:
     retain_rollups: timedelta | None = None
 
     def kept_from(self, now: datetime) -> tuple[datetime | None, datetime | None]:
-        """The times from which on runs, and failures, are kept; None: all are. Never raises."""
+        """The times from which runs, and failures, are kept; None: all are. Never raises."""
         return (
             None if self.retain is None else now - self.retain,
             None if self.retain_failures is None else now - self.retain_failures,
         )
 
     def rollups_from(self, now: datetime) -> tuple[datetime | None, datetime | None]:
-        """The hours from which on rollups of minutes, and of hours, are kept. Never raises."""
+        """The hours from which rollups of minutes, and of hours, are kept. Never raises."""
         minutes, hours = self.retain_minutes or self.retain_rollups, self.retain_rollups
         return (
             None if minutes is None else slot(now - minutes, "hour")[0],
@@ -110,7 +110,7 @@ class Wish:
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to do, in one transaction; a purge keeps what `begins` and `ends` say."""
+    """One step, one transaction; a purge keeps rows from `begins` and `ends` on."""
 
     action: Action
     partition: str
@@ -133,14 +133,14 @@ def slot(time: datetime, interval: Interval) -> tuple[datetime, datetime]:
 
 
 def plan(partitions: Sequence[Partition], strays: Strays, wish: Wish, now: datetime) -> list[Step]:
-    """The steps from what is there to what is wanted, in the order in which they are safe.
+    """The steps from the present state to the one wanted, in a safe order.
 
     Never raises.
 
     Args:
-        partitions: Those that are there, beside DEFAULT.
-        strays: What DEFAULT holds that could have a partition.
-        wish: What is wanted.
+        partitions: The partitions that exist, without DEFAULT.
+        strays: The rows in DEFAULT that could have a partition.
+        wish: The state that is wanted.
         now: The server's clock.
     """
     ok_from, failures_from = wish.kept_from(now)
@@ -179,13 +179,13 @@ def left_in_default(
 ) -> int:
     """How many rows stay in DEFAULT, however often the steps of a plan are done.
 
-    They lie too far ahead, or too few of them in one slot: less than a thousand, and less than the
-    hundredth part of what stays, or there are two hundred partitions already. Never raises.
+    They lie too far ahead, or too few lie in one slot: less than a thousand, and less than one in a
+    hundred of the rows that stay, or there are two hundred partitions already. Never raises.
 
     Args:
-        partitions: Those that are there, beside DEFAULT.
-        strays: What DEFAULT holds that could have a partition.
-        wish: What is wanted.
+        partitions: The partitions that exist, without DEFAULT.
+        strays: The rows in DEFAULT that could have a partition.
+        wish: The state that is wanted.
         now: The server's clock.
     """
     movable = _movable(strays, wish, now, len(partitions))
@@ -196,7 +196,7 @@ def left_in_default(
 
 
 def _ahead(wish: Wish, now: datetime) -> list[datetime]:
-    """The begins of the slots that need a partition, strays or not: this one and what follows."""
+    """The starts of the slots that need a partition with or without strays: now and `ahead`."""
     begins, ends = slot(now, wish.interval)
     found = [begins]
     for _ in range(wish.ahead):
@@ -206,10 +206,10 @@ def _ahead(wish: Wish, now: datetime) -> list[datetime]:
 
 
 def _movable(strays: Strays, wish: Wish, now: datetime, partitions: int) -> list[datetime]:
-    """The begins of the slots whose strays get a partition, the latest first.
+    """The starts of the slots whose strays get a partition, the latest first.
 
-    Of the past those with rows enough, one slot after the other, the fullest first; of the future
-    one slot more than the wish asks for, in which a clock that is ahead may be already.
+    In the past those with enough rows, the fullest first, one after the other; in the future one
+    slot more than the wish asks for, since an engine's clock may be ahead.
     """
     _, failures_from = wish.kept_from(now)
     _, horizon = slot(slot(_ahead(wish, now)[-1], wish.interval)[1], wish.interval)
@@ -219,7 +219,7 @@ def _movable(strays: Strays, wish: Wish, now: datetime, partitions: int) -> list
     left = strays.total
     for begins, rows in strays.rows.items():
         if _is_before(slot(begins, wish.interval)[1], failures_from):
-            left -= rows  # it goes
+            left -= rows  # these rows will be moved
         elif present <= begins < horizon:
             found.append(begins)
             left -= rows
@@ -240,9 +240,9 @@ def _attached(
     failures_from: datetime | None,
     others: Sequence[Partition | Step],
 ) -> list[Step]:
-    """The steps that cover a slot as far as nothing does."""
+    """The steps that cover the uncovered parts of a slot."""
     gaps = _gaps(*slot(begins, wish.interval), others)
-    # One that is too old would be dropped at once.
+    # A partition that is too old would be dropped at once.
     return [
         Step("attach", _name(*gap), *gap) for gap in gaps if not _is_before(gap[1], failures_from)
     ]
@@ -251,7 +251,7 @@ def _attached(
 def _gaps(
     begins: datetime, ends: datetime, others: Sequence[Partition | Step]
 ) -> Iterator[tuple[datetime, datetime]]:
-    """The parts of a time that no partition covers."""
+    """The parts of a time range that no partition covers."""
     for other in sorted(others, key=lambda one: one.begins):
         if begins < other.begins < ends:
             yield begins, other.begins
@@ -262,16 +262,16 @@ def _gaps(
 
 
 def _is_misfit(one: Partition, interval: Interval, now: datetime) -> bool:
-    """Whether it is of another width, still to come or just begun, and was never used."""
+    """Whether it has another width, lies ahead or has just begun, and was never used."""
     if not one.ours or one.bytes or one.ends <= now or not _is_finite(one):
         return False
-    # At the seam between two widths a part of a slot is all that fits.
+    # Between two widths only a part of a slot fits.
     begins, ends = slot(one.begins, interval)
     return not (begins <= one.begins and one.ends <= ends)
 
 
 def _is_to_be_vacuumed(one: Partition, now: datetime) -> bool:
-    """Whether it is closed, and its last rows have not been seen by VACUUM."""
+    """Whether it is closed, and was not vacuumed since."""
     if one.ends > now or not one.bytes:
         return False
     return one.vacuumed_at is None or one.vacuumed_at < one.ends
@@ -290,7 +290,7 @@ def _steps(action: Action, partitions: Sequence[Partition] | Iterator[Partition]
 
 
 def _name(begins: datetime, ends: datetime) -> str:
-    """As short as it says when: a month, a day, an hour."""
+    """A short name that says when: a month, a day, an hour."""
     if (begins, ends) == slot(begins, "month"):
         form = "{0.year:04}{0.month:02}"
     elif begins.hour == 0 and ends - begins >= _DAY:

@@ -1,9 +1,9 @@
-"""SQL as other people's tools can send it: single statements without `%` and without `:word`.
+"""SQL for other tools: single statements without `%` and without `:word`.
 
 A tool that prepares what it sends, as SQLAlchemy does on asyncpg, refuses a script. `%` begins a
 placeholder of psycopg as soon as there are parameters, and `:word` one of SQLAlchemy's `text()`,
-which Alembic's `op.execute` makes of a string. What one tool wants doubled or escaped, another one
-sends as it is; a statement that holds neither means the same to all.
+which Alembic's `op.execute` uses for strings. An escape that one tool needs, another one sends
+unchanged; a statement without these means the same to all.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _LEXEME = re.compile(
 _COMMENTS = re.compile(r"\A(?:--[^\n]*\n\s*)*")
 _COLON = r"(?<![:\w]):(?=[\w$])|(?<=\\):"
 _READ_BY_TOOLS = re.compile(rf"%|{_COLON}")
-_TAG = "$execlog$"  # no name of a schema holds one like it: see `validation.schema`
+_TAG = "$execlog$"  # a schema's name can't contain it: see `validation.schema`
 
 
 def statements(script: str) -> list[str]:
     """The statements of a script, each to be sent by itself, without its semicolon. Never raises.
 
-    Comments stay, but for those behind a statement. BEGIN ATOMIC and comments between
-    `/*` and `*/` are not known here: our scripts have none.
+    Comments are kept, except behind a statement. BEGIN ATOMIC and comments between `/*` and `*/`
+    are not supported: our scripts have none.
     """
     found, parts, place = [], [""], 0
     for lexeme in _LEXEME.finditer(script):
@@ -49,7 +49,7 @@ def statements(script: str) -> list[str]:
 
 
 def _joined(parts: list[str]) -> str:
-    """Without the comments at the end, where a tool may add a semicolon."""
+    """The text without comments at its end, where a tool may add a semicolon."""
     last = len(parts)
     while last and (not parts[last - 1].strip() or parts[last - 1].startswith("--")):
         last -= 1
@@ -61,7 +61,7 @@ def _plain(comment: str) -> str:
 
 
 def _portable(statement: str) -> str:
-    """The same statement, as text in a block that executes it if it holds what tools read."""
+    """The statement; if it holds what tools read as placeholders, a block that executes it."""
     if not _READ_BY_TOOLS.search(statement):
         return statement
     body = _COMMENTS.sub("", statement, count=1)

@@ -13,15 +13,15 @@ __all__ = ["dump_realm_reader", "dump_roles"]
 def dump_roles(*, schema: str = SCHEMA, prefix: str | None = None) -> str:
     """The SQL for three roles, `<prefix>_owner`, `<prefix>_writer` and `<prefix>_reader`.
 
-    The owner changes tables and partitions, the writer stores what a recorder has and can't read,
-    the reader answers all questions, in transactions that can't write and within 30 s each.
+    The owner changes tables and partitions, the writer stores executions and can't read, the reader
+    answers all questions, in transactions that can't write and within 30 s each.
 
     Args:
-        schema: Where the log is.
-        prefix: What the roles' names begin with; the schema's name where it is left out.
+        schema: The schema of the log.
+        prefix: The beginning of the roles' names; the schema's name if it is left out.
 
     Raises:
-        InvalidArgument: One of them can't be a name, or is too long for it; or the log is in the
+        InvalidArgument: A name is invalid or too long; or the log is in the
             schema `public`, where any role may have objects.
         QueryFileError: The install lacks the file.
     """
@@ -36,9 +36,9 @@ def dump_realm_reader(
 
     Args:
         realm_id: The realm.
-        role: The role's name; it is made where it is missing.
-        schema: Where the log is.
-        prefix: As it was for `dump_roles`.
+        role: The role's name; it is made if it is missing.
+        schema: The schema of the log.
+        prefix: The same as for `dump_roles`.
 
     Raises:
         InvalidArgument: As for `dump_roles`; or `realm_id` is empty, or holds a
@@ -52,7 +52,7 @@ def dump_realm_reader(
         raise InvalidArgument("role", "is one of the three that see all realms")
     realm = validation.name("realm_id", realm_id)
     if "\\" in realm:
-        # What it means in a text depends on a setting of the server.
+        # Its meaning within a quoted text depends on a setting of the server.
         raise InvalidArgument("realm_id", "holds a backslash")
     if "$$" in realm:
         raise InvalidArgument("realm_id", "holds $$, which ends a function in SQL")

@@ -1,4 +1,4 @@
-"""A connection to a target for long work, and another one if it is lost."""
+"""A connection to a target for long work, which is replaced if it is lost."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ DRIVER_ERRORS = (
     EOFError,
     TimeoutError,
 )
-"""What asyncpg raises if the server refuses, or if it can't be reached any more."""
+"""What asyncpg raises if the server refuses or can't be reached."""
 
-# A server whose process died is back within seconds.
+# A server that restarts after a crash of a process is back within seconds.
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0)
 
 
 class Session:
-    """One connection at a time, of a target that is a DSN, a Connection or a Pool.
+    """One connection at a time, to a DSN, a Connection or a Pool.
 
     Args:
         target: The target.
@@ -65,10 +65,10 @@ class Session:
         return isinstance(self._target, str | asyncpg.Pool)
 
     async def renew(self) -> None:
-        """Opens another connection in the place of one that is lost; tries for some seconds.
+        """Opens another connection in place of one that was lost; tries for some seconds.
 
         Raises:
-            InvalidArgument: The target is no connection string any more.
+            InvalidArgument: The target is no longer a valid connection string.
             PostgresError, InterfaceError, OSError, TimeoutError: As the driver raises them.
         """
         for pause in _PAUSES:
@@ -84,7 +84,7 @@ class Session:
         """The same, tried once. Raises: see `renew`."""
         await self._close()
         await self._open()
-        # A pool may hand out one that is lost too.
+        # A pool may hand out a lost connection too.
         await session_limits.held(self.connection)
 
     async def _open(self) -> None:
@@ -106,5 +106,5 @@ class Session:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Gives the connection back. Never raises what the driver raises."""
+        """Closes or releases the connection. Never raises what the driver raises."""
         await self._close()

@@ -423,11 +423,11 @@ async def test_what_the_doctor_says(dsn: str, pool: Pool) -> None:
     assert diagnosis(dsn, "--utc", code=0)["maintained"] == f"ok {said}"
     await pool.execute(TAKE)
     found = diagnosis(dsn, "--utc", code=0)["maintained"]
-    assert found == f"ok {said}; elsewhere pid 7 is at it"
+    assert found == f"ok {said}; elsewhere pid 7 maintains it now"
     await stood(pool, 25 * DAY / 24)
     found = diagnosis(dsn, code=1)["maintained"]
     assert found.startswith("!! ")
-    assert "; elsewhere pid 7 is at it -> run `execlog maintain`" in found
+    assert "; elsewhere pid 7 maintains it now -> run `execlog maintain`" in found
 
 
 async def test_the_recorder_warns(dsn: str, pool: Pool, caplog: pytest.LogCaptureFixture) -> None:

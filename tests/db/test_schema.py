@@ -165,7 +165,7 @@ async def test_a_lock_that_is_not_to_be_had(dsn: str, migrations: Path) -> None:
     async with holder.transaction():
         await holder.execute("select 1 from execlog.strategy_execution_log")
         with pytest.raises(
-            StoreUnavailable, match=f"{NEXT}_alter: a lock was not to be had"
+            StoreUnavailable, match=f"{NEXT}_alter: a lock was not obtained"
         ) as caught:
             await execlog.migrate(dsn, lock_timeout=0.1)
     assert caught.value.sqlstate == "55P03"
