@@ -1,6 +1,6 @@
-"""Who may see what: a scope for each request, and headers that keep a page to itself.
+"""Which executions a request may see: its scope, and the headers that keep a page private.
 
-An application that is given no `authorize` has the one of `execlog.web.loopback`.
+Without `authorize` an application uses the one of `execlog.web.loopback`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _HEADERS = {
 }
 _SHORTEST_TOKEN = 16
 ROOT = "execlog.root"
-"""Under which a request's scope says where the application itself is mounted."""
+"""The key of a request's scope that holds the path where the application is mounted."""
 
 _KEY = "execlog.scope"
 
@@ -53,12 +53,12 @@ _KEY = "execlog.scope"
 class Scope:
     """What a request may see: executions of these realms, and of these strategies; None: of all.
 
-    Where either is limited, the log itself (sizes, partitions) is not shown. One thing remains to
-    be seen of others: percentiles are exact where all tenants together have few runs in a window,
-    and sketched where they have many.
+    If either is limited, the log itself (sizes, partitions) is not shown. One fact about others
+    shows through: percentiles are exact if all tenants together have few runs in a window, and
+    sketched if they have many.
 
     Raises:
-        InvalidArgument: One of them is no collection of texts.
+        InvalidArgument: One of them is not a collection of texts.
     """
 
     realms: Collection[str] | None = None
@@ -77,14 +77,14 @@ class Scope:
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing is left out. Never raises."""
+        """Whether it includes everything. Never raises."""
         return self.realms is None and self.strategies is None
 
     def realm(self, wanted: str | None) -> Collection[str] | None:
-        """The realms to ask for: those of the scope, or the wanted one of them.
+        """The realms to query: those of the scope, or the wanted one of them.
 
         Raises:
-            HTTPException: 403, the wanted one is not among them.
+            HTTPException: 403, the scope does not include the wanted one.
         """
         if wanted is None:
             return self.realms
@@ -93,30 +93,30 @@ class Scope:
         return (wanted,)
 
     def strategy(self, wanted: str) -> str:
-        """The strategy that is asked for. Raises HTTPException: 403, it is not in the scope."""
+        """The strategy that is wanted. Raises HTTPException: 403, it is not in the scope."""
         if self.strategies is not None and wanted not in self.strategies:
             raise HTTPException(403, "This strategy is not yours to see.")
         return wanted
 
     def sees(self, strategy_id: str, realm_id: str | None) -> bool:
-        """Whether an execution of these is in the scope. Never raises."""
+        """Whether the scope includes an execution of these. Never raises."""
         return (self.realms is None or realm_id in self.realms) and (
             self.strategies is None or strategy_id in self.strategies
         )
 
 
 Authorize = Callable[[Request], Scope | Awaitable[Scope | None] | None]
-"""Decides what a request may see; None, or an HTTPException of its own: nothing."""
+"""Returns what a request may see; if it may see nothing, None, or raises an HTTPException."""
 
 
 def scope_of(request: Request) -> Scope:
-    """What `Guard` found that this request may see. Never raises behind one."""
+    """The scope that `Guard` found for this request. Never raises behind a `Guard`."""
     found: Scope = request.scope[_KEY]
     return found
 
 
 def with_token(token: str) -> Authorize:
-    """Everything for a bearer of the token, or for one who gives it as the browser's password.
+    """Everything, to a bearer of the token, and to a browser that sends it as its password.
 
     Raises:
         InvalidArgument: It is no text, or shorter than 16 characters, which can be guessed.
@@ -139,9 +139,9 @@ class Guard:
     """Lets a request through with its scope, and gives each answer its headers.
 
     Args:
-        app: What is guarded.
-        authorize: Decides what a request may see.
-        refuse: Answers a request that may see nothing, or that failed.
+        app: The application that is guarded.
+        authorize: Returns what a request may see.
+        refuse: Makes the answer to a request that may see nothing, or that failed.
     """
 
     def __init__(
@@ -183,7 +183,7 @@ class Guard:
             raise
 
     async def _answer(self, request: Request) -> ASGIApp:
-        """Who answers: the application, or a refusal."""
+        """The application, or a refusal."""
         try:
             request.scope[_KEY] = await self._scope(request)
         except HTTPException as refusal:
@@ -195,7 +195,7 @@ class Guard:
         if inspect.isawaitable(found):
             found = await found
         if not isinstance(found, Scope):
-            # Whatever else it may be (True, a user), it does not say what may be seen.
+            # Any other value (True, a user) does not say what may be seen.
             raise HTTPException(403, "You may not see this log from here.")
         return found
 

@@ -1,4 +1,4 @@
-"""The JSON of the log: what the repository answers, as its models dump it."""
+"""The JSON of the log: the repository's answers, as its models dump them."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ __all__ = ["ENDPOINTS", "Endpoint"]
 
 
 class _Text(PathConvertor):
-    """Whatever may name a strategy: Starlette's own stops at the end of a line."""
+    """Matches any name of a strategy: Starlette's own convertor stops at the end of a line."""
 
     regex = r"[\s\S]*"
 
 
-# They are known by name to all of a process: the name is one of ours.
+# The registry of names is shared by the whole process, so the name has our prefix.
 register_url_convertor("execlog_text", _Text())
 
 Read = Callable[[Reader, Request], Awaitable[Response]]
@@ -51,11 +51,12 @@ class Endpoint:
 
     Attributes:
         path: As Starlette matches it, below `/api`.
+        path: Its path in Starlette's form, below `/api`.
         question: What it answers, in a sentence.
         query: The model of its parameters; None: it has none.
-        answer: The type that it answers with.
+        answer: The type of its answer.
         read: Answers a request.
-        is_paged: Whether a Link header leads on to the next page.
+        is_paged: Whether a Link header points to the next page.
     """
 
     path: str
@@ -150,7 +151,7 @@ async def _compare(reader: Reader, request: Request) -> Response:
 async def _execution(reader: Reader, request: Request) -> Response:
     async with reader.snapshot() as log:
         found = await log.get(id=request.path_params["id"])
-    # What one may not see is as good as not there.
+    # An execution out of scope is reported as missing.
     if found is None or not scope_of(request).sees(found.strategy_id, found.realm_id):
         raise HTTPException(404, "No execution has this id.")
     return _streamed(json_of(found))
@@ -181,7 +182,7 @@ ENDPOINTS: Sequence[Endpoint] = (
     ),
     Endpoint(
         "/strategies/{id:execlog_text}/timeseries",
-        "How a strategy ran over time; the last day where no window is given.",
+        "How a strategy ran over time; without a window, the last day.",
         queries.Series,
         list[TimeseriesBucket],
         _timeseries,
@@ -216,7 +217,7 @@ ENDPOINTS: Sequence[Endpoint] = (
         StrategyExecutionLog,
         _execution,
     ),
-    Endpoint("/health", "How the log itself is.", None, Health, _health),
+    Endpoint("/health", "The health of the log itself.", None, Health, _health),
 )
 
 
@@ -225,7 +226,7 @@ def _strategy(request: Request) -> str:
 
 
 def _page(request: Request, rows: list[StrategyExecutionLog], size: int) -> Response:
-    """Rows, and where the next page is: relative, since an outer application has the path."""
+    """Rows, with a link to the next page: relative, since an outer application has the path."""
     answer = _streamed(json_list(rows))
     if len(rows) == size:
         following = {**request.query_params, "before": Cursor.after(rows[-1])}
@@ -243,7 +244,7 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 def _streamed(pieces: Iterable[bytes]) -> Response:
-    """JSON of any size; what fits into one message is sent as one."""
+    """JSON of any size; if it fits one message, it is sent as one."""
     messages = _messages(pieces)
     first = next(messages)
     if (second := next(messages, None)) is None:

@@ -1,4 +1,4 @@
-"""The ASGI application: which path is answered by what, and how errors are told."""
+"""The ASGI application: its paths, and its answers to errors."""
 
 from __future__ import annotations
 
@@ -54,18 +54,18 @@ def create_app(
     It reads in transactions that can't write, with at most half of the pool's connections.
 
     Args:
-        pool_or_dsn: A pool, which stays the caller's, or a DSN. What is mounted never hears that
-            the service ends: give it a pool, or call `app.state.reader.aclose()` yourself.
-        authorize: Says which realms and strategies a request may see (a `Scope`), or None for
-            nothing; a coroutine function will do. Without one only this machine is served: a
+        pool_or_dsn: A pool, owned by the caller, or a DSN. A mounted application does not hear
+            when the service ends: give it a pool, or call `app.state.reader.aclose()` yourself.
+        authorize: Returns which realms and strategies a request may see (a `Scope`), or None for
+            nothing; it may be a coroutine function. Without one only this machine is served: a
             request must come from a loopback address, name localhost or such an address as its
             host, and bear no trace of a proxy or of another site's page. Behind a proxy an
             `authorize` is needed: some proxies leave no trace.
-        prefix: The path below which everything lies, for example "/runbook", where it is not
-            mounted there.
-        timeout: Seconds that one statement may take. A page has twice that, and what is not there
-            by then is left out of it.
-        schema: Where the log is.
+        prefix: The path below which everything lies, for example "/runbook", if it is not mounted
+            there.
+        timeout: Seconds that one statement may take. A page has twice that, and leaves out what
+            is not there by then.
+        schema: The schema of the log.
 
     Raises:
         InvalidArgument: An argument is of another type, or `prefix` is no path.
@@ -115,7 +115,7 @@ def _routes(reader: Reader) -> list[BaseRoute]:
 
 
 class _Router(Router):
-    """Leads from a path with a slash at its end to the one without.
+    """Redirects a path with a slash at its end to the path without.
 
     Starlette's own redirect goes to the scheme and host that the request names: to any site.
     """
@@ -135,7 +135,7 @@ class _Router(Router):
 
 
 async def _entered(request: Request) -> Response:
-    """From a prefix to the overview, which lies below it."""
+    """Redirects a prefix to the overview, which lies below it."""
     return _moved(f"{quote(request.scope['path'].rpartition('/')[2])}/", request.scope)
 
 
@@ -145,7 +145,7 @@ def _moved(path: str, scope: Scope) -> Response:
 
 
 class _Static(StaticFiles):
-    """Files that a browser may keep, and asks about; they are small, and come whole."""
+    """Files that a browser may cache and must revalidate; they are small, and sent whole."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = [header for header in scope["headers"] if header[0] != b"range"]
@@ -167,15 +167,15 @@ def _bound(
 
 
 def _failed(prefix: str, request: Request, error: Exception) -> Response:
-    """A problem, as the one who asks can read it."""
-    # Not that of `request.url`, of which the host that the request names is a part.
+    """A problem, in the format that the request accepts."""
+    # Not the path of `request.url`, which includes the host that the request names.
     path = request.scope["path"].removeprefix(request.scope[ROOT])
     if path.startswith(f"{prefix}/"):
         path = path.removeprefix(prefix)
     if path.startswith("/api/"):
         return problems.answer(error)
     problem = problems.problem_of(error)
-    # Whatever the path was: the style sheet is found.
+    # With this prefix the style sheet is found from any path.
     root = "../" * max(path.count("/") - 1, 0)
     return render_problem(
         problem.status, problems.headers(error, problem), problem=problem, root=root

@@ -1,7 +1,7 @@
 """The geometry of the charts: paths, ticks and labels; templates draw them, a style sheet paints.
 
-A plot is stretched to the width that there is: its x is in tenths of a bucket, its y in pixels.
-Labels stand beside it, at percentages and pixels, and stay as large as text is.
+A plot is stretched to the available width: x is in tenths of a bucket, y in pixels. Labels stand
+beside it, at percentages and pixels, and keep the size of text.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ __all__ = [
 ]
 
 HEIGHT = 168
-"""Pixels of a plot."""
+"""The height of a plot, in pixels."""
 
 STATUSES = ("error", "timeout", "limit", "other", "ok")
-"""From the base line up: what failed stands on it, where its changes are seen best."""
+"""From the base line up: failures come first, where changes of them are seen best."""
 
 _TOP = 14  # room for the label of the highest line
-_LEAST = 1.5  # pixels of a bar that is not empty: one failure in a million is seen
-_UNIT = 10  # of x, a bucket
+_LEAST = 1.5  # pixels of a bar that is not empty: one failure in a million is visible
+_UNIT = 10  # of x, for a bucket
 _DAY = timedelta(days=1)
 _ORIGIN, _LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _STEPS = tuple(
@@ -48,7 +48,7 @@ _FINEST = 0.001  # ms
 
 @dataclass(frozen=True)
 class Mark:
-    """A label at a place: pixels from the top, or a percentage from the left."""
+    """A label and its position: pixels from the top, or a percentage from the left."""
 
     at: str
     label: str
@@ -57,7 +57,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Path:
-    """A line or the bars of one name; `kind` is its class in the style sheet."""
+    """A line, or the bars of one status; `kind` is its class in the style sheet."""
 
     kind: str
     d: str
@@ -65,9 +65,9 @@ class Path:
 
 @dataclass(frozen=True)
 class Chart:
-    """A plot of so many units of width, its lines and the labels beside it.
+    """A plot of `width` units, its lines and the labels beside it.
 
-    `levels` are heights in pixels from the top, `times` percentages from the left.
+    `levels` are positions in pixels from the top, `times` percentages from the left.
     """
 
     width: int
@@ -77,7 +77,7 @@ class Chart:
 
 
 def volume(buckets: Sequence[TimeseriesBucket]) -> Chart:
-    """How many ran, by status, one bar a bucket. Never raises."""
+    """The number of runs by status, one bar a bucket. Never raises."""
     levels, scale = _levels(max((one.total for one in buckets), default=0), _count)
     paths = {status: "" for status in STATUSES}
     for place, one in enumerate(buckets):
@@ -97,13 +97,13 @@ def volume(buckets: Sequence[TimeseriesBucket]) -> Chart:
 
 
 def durations(series: Sequence[tuple[str, Sequence[TimeseriesBucket], str]]) -> Chart:
-    """Durations over time, with a gap where nothing ran, on a logarithmic scale.
+    """Durations over time, with a gap if nothing ran, on a logarithmic scale.
 
-    A p50 of 5 ms and a p99 of 5 s are both to be read there.
+    It shows both a p50 of 5 ms and a p99 of 5 s.
 
     Args:
-        series: The class of each line, the time series, and the field that it is of; all over the
-            same window.
+        series: The class, the time series and the field of each line; all over the same
+            window.
 
     Never raises for fields that hold numbers.
     """
@@ -151,7 +151,7 @@ def _lined(
 
 
 def spark(values: Sequence[int], failures: Sequence[int], height: int = 28) -> list[Path]:
-    """A small chart without labels: all, and of them what failed. Never raises."""
+    """A small chart without labels: all runs, and the failed ones of them. Never raises."""
     scale = (height - 2) / max([*values, 1])
 
     def bars(counts: Sequence[int]) -> str:
@@ -173,7 +173,7 @@ def times(buckets: Sequence[TimeseriesBucket]) -> list[Mark]:
     whole = width * len(buckets)
     step = next((one for one in _STEPS if whole / one <= _LABELS), whole)
     found = []
-    after = -(begin - _ORIGIN) % step  # as lengths: the last bucket may end after the calendar does
+    after = -(begin - _ORIGIN) % step  # lengths: the last bucket may end after the calendar does
     while after <= min(whole, _LAST - begin):
         share = after / whole
         anchor = "start" if share < 0.08 else "end" if share > 0.92 else "middle"
@@ -189,7 +189,7 @@ def _clock(moment: datetime, step: timedelta) -> str:
 
 
 def _levels(highest: float, label: Callable[[float], str]) -> tuple[list[Mark], float]:
-    """Three round levels or so up to the highest number, and the pixels of one."""
+    """About three round levels up to the highest number, and the pixels of one unit."""
     if highest <= 0:
         return [], 0.0
     step = _round_step(highest)
@@ -209,7 +209,7 @@ def _round_step(highest: float) -> float:
 
 
 def _line(buckets: Sequence[TimeseriesBucket], field: str, above: Callable[[float], float]) -> str:
-    """One line, from middle to middle of the buckets; one alone is as wide as its bucket."""
+    """One line through the middles of the buckets; a single bucket is as wide as itself."""
 
     def steps() -> Iterator[str]:
         for ran, found in groupby(enumerate(buckets), key=lambda found: found[1].total > 0):

@@ -1,9 +1,9 @@
-"""Serves this machine alone: the `authorize` of an application that is given none.
+"""Serves this machine only: the `authorize` of an application that is given none.
 
-A request must come from a loopback address and name a loopback host. (Another site's page that
-renames its own host to 127.0.0.1 could else read the log through the viewer's browser.) It may bear
-no trace of a proxy, which may stand before the whole internet, nor of another site's page. A proxy
-that leaves no trace can't be told from this machine: behind a proxy an `authorize` is needed.
+A request must come from a loopback address and name a loopback host. (Else a page of another site
+that maps its own host name to 127.0.0.1 could read the log through the viewer's browser.) It must
+bear no trace of a proxy, which may serve the whole internet, nor of another site's page. A proxy
+that leaves no trace looks like this machine: behind a proxy an `authorize` is needed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _REMEDY = (
     "without an `authorize` only this machine is served: give `create_app` an authorize=, or"
     " `execlog serve` a --token (this is said once)"
 )
-# What proxies, balancers and tunnels add: the client's address, its user, the host that it named.
+# Headers of proxies, balancers and tunnels: the client's address, its user, the host it named.
 _PROXIED = re.compile(
     r"""
       via | cdn-loop
@@ -40,7 +40,7 @@ _PROXIED = re.compile(
     """,
     re.VERBOSE,
 )
-# x-forwarded-*, proxy-*. (Looked for apart: a pattern that begins anywhere is slow on long names.)
+# x-forwarded-*, proxy-*. (Searched apart: a pattern that begins anywhere is slow on long names.)
 _ANYWHERE = re.compile("forward|prox(?:y|ied)")
 _HOST = re.compile(r"(?P<name>[a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d+)?")
 
@@ -49,14 +49,14 @@ class LoopbackOnly:
     """An `Authorize`: everything to this machine, nothing to others."""
 
     def __init__(self) -> None:
-        """Has refused nothing yet. Never raises."""
+        """Starts without refusals. Never raises."""
         self._has_told = False
 
     def __call__(self, request: Request) -> Scope:
-        """Everything.
+        """The scope of everything.
 
         Raises:
-            HTTPException: 403, the request is another's; the first time a warning is logged too.
+            HTTPException: 403, the request is not from this machine; the first is also logged.
         """
         reason = _reason_against(request)
         if reason is None:
@@ -68,7 +68,7 @@ class LoopbackOnly:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether this is an address, or the name, of this machine alone. Never raises."""
+    """Whether this is an address or a name of this machine only. Never raises."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
@@ -80,7 +80,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _reason_against(request: Request) -> str | None:
-    """Why a request is not of this machine; None if nothing says so."""
+    """Why a request is not from this machine; None if there is no sign of that."""
     headers = request.headers
     if request.client is not None and not _is_local_peer(request.client.host):
         return "comes from another machine"

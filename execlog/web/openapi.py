@@ -1,4 +1,4 @@
-"""The OpenAPI document: made of the models that read the questions and dump the answers."""
+"""The OpenAPI document, made from the models of the questions and of the answers."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def document(root: str) -> dict[str, Any]:
     """The document, as OpenAPI 3.1. Never raises.
 
     Args:
-        root: The path that we are mounted at; empty where at none.
+        root: The path where we are mounted; empty if at none.
     """
     return {**prepared(), "servers": [{"url": root or "/"}]}
 
 
 @functools.cache
 def prepared() -> dict[str, Any]:
-    """The document without the path that we are mounted at; made once. Never raises."""
+    """The document without the path where we are mounted; made once. Never raises."""
     _, schemas = models_json_schema([(Problem, "serialization")], ref_template=_REFERENCE)
     paths = {}
     for endpoint in ENDPOINTS:
@@ -93,7 +93,7 @@ def _parameters(endpoint: Endpoint) -> Iterator[dict[str, Any]]:
 
 
 def _without_null(form: dict[str, Any]) -> dict[str, Any]:
-    """A parameter is left out, never null."""
+    """The schema without null: a parameter is left out, never null."""
     form.pop("title", None)
     if form.get("default", 0) is None:
         form.pop("default")

@@ -1,9 +1,8 @@
-"""The nodes of a trace's JSON text, read in steps, so that an event loop goes on meanwhile.
+"""Reads the nodes of a trace's JSON text in steps, so that the event loop continues meanwhile.
 
-A parser in C would hold the interpreter for as long as all of the text takes, in whatever thread.
-Here a step is short, however large, deep or odd the trace is: nothing is parsed but what is drawn,
-and of everything else only its end is looked for. What is a node, and how it is called, is said in
-`execlog.display.trace_tree`.
+A parser in C would hold the interpreter for the whole text, in any thread. Here a step is short,
+however large, deep or odd the trace is: only what is drawn is parsed, and of everything else only
+the end is searched. `execlog.display.trace_tree` defines what a node is, and its name.
 """
 
 from __future__ import annotations
@@ -18,19 +17,19 @@ from execlog.display.trace_tree import BELOW, NAMES, TIMES, taken
 __all__ = ["DRAWN", "Branch", "Branches", "Outline"]
 
 DRAWN = 1000
-"""Nodes that are kept, from the first one on; others are counted, and their times added."""
+"""The most nodes that are kept, from the first one on; of others only number and times are."""
 
 _FACTS = 50  # of a node
 _LONGEST_NAME = 200
 _KNOWN = frozenset({*NAMES, *TIMES})
-_TOLD = 3  # a node's name, its time and what is below it are no facts
-_WINDOW = 16 * 1024  # characters that one match goes through at most
-_STEP = 2 * _WINDOW  # characters between two yields, a turn counted as some more: a millisecond
+_TOLD = 3  # a node's name, time and children are no facts
+_WINDOW = 16 * 1024  # the most characters of one match
+_STEP = 2 * _WINDOW  # characters between two yields, each match counted as some: a millisecond
 _TURN = 160
 
 _GAP = re.compile(r"[\s,:]*+")
 _INTEGER = re.compile(r"-?\d+")
-# The usual ones, at once; what is longer is gone through piece by piece.
+# The usual scalars, in one match; longer ones are read piece by piece.
 _SCALAR = r'"[^"\\]{0,500}+"|[-\dtfn][^\s,\]}]{0,50}+(?=[\s,\]}])'
 _SHORT = re.compile(_SCALAR)
 _MEMBER = re.compile(rf'[\s,]*+"(?P<key>[^"\\]{{0,200}}+)"\s*+:\s*+(?P<value>{_SCALAR})')
@@ -45,12 +44,12 @@ class Branch:
     """A node.
 
     Attributes:
-        name: What it calls itself; None if it is no object.
-        took_ms: How long it took, if it says so.
-        span_ms: The same, or the sum of what is below it.
-        facts: What else it holds, as names and places in the text; not all.
-        members: How many facts it has.
-        below: The nodes within it; None if there are none.
+        name: Its own name; None if it has none.
+        took_ms: How long it took; None if it does not say.
+        span_ms: The same; without it, the sum of its child nodes.
+        facts: What else it holds, as names and positions in the text; the first ones only.
+        members: The number of its facts.
+        below: Its child nodes; None if there are none.
     """
 
     name: str | None = None
@@ -66,12 +65,12 @@ class Branches:
     """A list of nodes.
 
     Attributes:
-        key: Its name in the entry that holds it.
-        begin: Where in the text it begins.
-        nodes: Those that may be drawn.
-        kept: How many these are, with what is below them.
-        total: How many all are, with what is below them.
-        span_ms: How long all took, one after the other.
+        key: Its key in the entry that holds it.
+        begin: Its position in the text.
+        nodes: The nodes that may be drawn.
+        kept: The number of these, with their descendants.
+        total: The number of all, with their descendants.
+        span_ms: The duration of all, one after the other.
         is_pure: Whether it holds nothing but objects.
     """
 
@@ -153,7 +152,7 @@ class Outline:
         return top
 
     def _is_step(self, characters: int) -> bool:
-        """Whether a step ends here, after a turn that went through so many characters."""
+        """Whether a step ends after a match of so many characters."""
         self._spent += _TURN + characters
         if self._spent < _STEP:
             return False
@@ -161,7 +160,7 @@ class Outline:
         return True
 
     def text_of(self, begin: int, end: int, longest: int) -> tuple[str, int]:
-        """A value: a text as it is, others as JSON; and how many characters were cut off.
+        """A value, a text as it is and others as JSON; and the number of characters cut off.
 
         Never raises for a place of this text.
         """
@@ -177,7 +176,7 @@ class Outline:
     def _element(
         self, inner: Branches, stack: list[Branches | _Entry], at: int
     ) -> Generator[None, None, int]:
-        """Reads on in a list of entries, and answers how far."""
+        """Reads one element of a list of entries; returns the position after it."""
         at = self._after_gap(at)
         character = self._text[at]
         if character == "{":
@@ -198,7 +197,7 @@ class Outline:
     def _member(
         self, inner: _Entry, stack: list[Branches | _Entry], at: int
     ) -> Generator[None, None, int]:
-        """Reads on in an object, if its end is next or a member is unusual; answers how far."""
+        """Reads one unusual member of an object, or its end; returns the position after it."""
         at = self._after_gap(at)
         if self._text[at] == "}":
             stack.pop()
@@ -256,7 +255,7 @@ class Outline:
         return found.end() if found else at
 
     def _end(self, at: int) -> Generator[None, None, int]:
-        """Where the value ends that begins here."""
+        """The position after the value that begins here."""
         text, depth = self._text, 0
         if found := _SHORT.match(text, at):
             return found.end()

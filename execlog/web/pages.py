@@ -1,7 +1,7 @@
-"""The pages: what each asks of the log, and what its template is given.
+"""The pages: what each reads from the log, and passes to its template.
 
-A page asks for its parts one after the other in one snapshot. A part that is not there in time, or
-that the server refuses, is left out, and the page says so.
+A page reads its parts one after the other in one snapshot. A part that is late, or that the server
+refuses, is left out, and the page says so.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _LINES = (("p50", "duration_p50_ms"), ("p95", "duration_p95_ms"), ("p99", "durat
 
 @dataclass
 class _Parts:
-    """What a page has got, and what it has not and why."""
+    """The parts of a page that are missing, with the reason of each."""
 
     missing: list[str] = field(default_factory=list)
     errors: list[ExeclogError] = field(default_factory=list)
@@ -61,7 +61,7 @@ class _Parts:
         return found
 
     async def page(self, template: str, view: View, **given: Any) -> Response:
-        """The page of what there is. Raises the first error, where there is nothing."""
+        """The page of the parts that are there. Raises the first error if there are none."""
         if self.errors and not self.got:
             raise self.errors[0]
         return await render(template, view, missing=self.missing, **given)
@@ -128,7 +128,7 @@ async def executions(reader: Reader, request: Request) -> Response:
     view = View.of(request, "executions", asked.since, asked.until, all_times=asked.all_times)
     filters = asked.given()
     if asked.id is None and filters:
-        raise InvalidArgument("id", "is missing: what else is asked for is asked of one strategy")
+        raise InvalidArgument("id", "is missing: the other filters apply to one strategy")
     parts = _Parts()
     window = view.narrowed()
     size = validation.limit(asked.limit, 200)
@@ -163,7 +163,7 @@ async def executions(reader: Reader, request: Request) -> Response:
 
 
 async def compare(reader: Reader, request: Request) -> Response:
-    """Two strategies over one another."""
+    """Two strategies side by side."""
     asked = query(queries.ComparePage, request)
     view = View.of(request, "compare", asked.since, asked.until)
     parts = _Parts()
@@ -202,7 +202,7 @@ async def execution(reader: Reader, request: Request) -> Response:
     view = View.of(request, "execution", asked.since, asked.until)
     async with reader.snapshot() as log:
         found = await log.get(id=asked.id)
-    # What one may not see is as good as not there.
+    # An execution out of scope is reported as missing.
     if found is None or not view.scope.sees(found.strategy_id, found.realm_id):
         raise HTTPException(404, "No execution has this id.")
     trace = await finished(waterfall(trace_of(found), found.duration_ms))
@@ -238,7 +238,7 @@ PAGES: Sequence[tuple[str, Page]] = (
 
 
 def _following(view: View, rows: Sequence[StrategyExecutionLog] | None, size: int) -> str | None:
-    """Where the next page is, if this one is full."""
+    """The link to the next page, if this one is full."""
     if not rows or len(rows) < size:
         return None
     return view.same(before=Cursor.after(rows[-1]))

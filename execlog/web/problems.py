@@ -1,4 +1,4 @@
-"""Errors as problem details (RFC 9457), and what each of the tree means to HTTP."""
+"""Errors as problem details (RFC 9457), and the HTTP status of each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from execlog.models import Model
 __all__ = ["ERRORS", "Problem", "answer", "headers", "problem_of"]
 
 ERRORS = (ExeclogError, HTTPException)
-"""What `problem_of` takes."""
+"""The errors that `problem_of` takes."""
 
 _RETRY_SECONDS = 5
 
@@ -32,8 +32,8 @@ class Problem(Model):
         type: Always "about:blank": the status says which problem it is.
         title: The status in words.
         status: The status of HTTP.
-        detail: What a person wants to know.
-        argument: The query parameter that is wrong, where it is one.
+        detail: The explanation, for a person.
+        argument: The query parameter that is wrong, if it is one.
     """
 
     type: str = "about:blank"
@@ -44,7 +44,7 @@ class Problem(Model):
 
 
 def problem_of(error: Exception) -> Problem:
-    """What an error means to HTTP; it says nothing of any row. Never raises."""
+    """The problem of an error; it contains nothing of any row. Never raises."""
     if isinstance(error, HTTPException):
         return _problem(error.status_code, str(error.detail))
     if isinstance(error, InvalidArgument):
@@ -68,7 +68,7 @@ def answer(error: Exception) -> Response:
 
 
 def headers(error: Exception, problem: Problem) -> dict[str, str]:
-    """The headers that go with it. Never raises."""
+    """The headers of a problem's answer. Never raises."""
     found: dict[str, str] = {}
     if isinstance(error, HTTPException) and error.headers:
         found.update(error.headers)

@@ -1,4 +1,4 @@
-"""What a request asks: its query parameters as models, of which the OpenAPI document is made."""
+"""Query parameters of requests as models, from which the OpenAPI document is made too."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ __all__ = [
 
 _LENGTH = r"(\d{1,6}(\.\d{1,3})?(ms|s|m|h|d|w)){1,4}"
 _ZONE = re.compile(r" (\d\d:?\d\d)$")  # a + that was not escaped
-_LONGEST_QUERY = 16_384  # five names of 512 bytes, each byte as three characters, and room
+_LONGEST_QUERY = 16_384  # five names of 512 bytes, each byte as three characters, and some more
 _EXAMPLES = ["15m", "24h", "2026-11-24T13:00:00Z"]
 
 
 def _moment(value: object) -> datetime:
-    # Without a zone it is UTC: the server's own zone is nothing that a viewer sees.
+    # Without a zone it is UTC: a viewer can't see the server's own zone.
     return timeparse.moment(_ZONE.sub(r"+\1", _text(value)), datetime.now(UTC), UTC)
 
 
@@ -80,22 +80,22 @@ _Length = Annotated[
 ]
 _Number = Annotated[float, Field(allow_inf_nan=False)]
 _Name = Annotated[str, Field(min_length=1)]
-_Limit = Annotated[int, Field(description="Brought into its range, never refused.")]
+_Limit = Annotated[int, Field(description="Clamped to its range, never refused.")]
 
 
 class Cursor(BaseModel):
-    """Where a page begins: after the execution of this time and id."""
+    """The beginning of a page: after the execution of this time and id."""
 
     created_at: datetime | None
     id: UUID
 
     @classmethod
     def after(cls, row: StrategyExecutionLog) -> str:
-        """The cursor of what follows a row, as `before` takes it. Never raises."""
+        """The cursor of the rows after a row, as `before` takes it. Never raises."""
         return f"{'' if row.created_at is None else row.created_at.isoformat()},{row.id}"
 
     def row(self) -> StrategyExecutionLog:
-        """A row that stands at this place; nothing else of it is true. Never raises."""
+        """A row of this time and id, with made-up values otherwise. Never raises."""
         return StrategyExecutionLog.model_construct(created_at=self.created_at, id=self.id)
 
 
@@ -127,7 +127,7 @@ _Before = Annotated[
 
 
 class _Query(BaseModel):
-    # What is not known is passed over: other tools add parameters of their own.
+    # Unknown parameters are ignored: other tools add parameters of their own.
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
 
 
@@ -141,18 +141,18 @@ class _Realm(_Window):
 
 
 class Ranking(_Realm):
-    """Of `GET /api/strategies`."""
+    """The parameters of `GET /api/strategies`."""
 
-    by: RankBy = Field("p99", description="What the first has most of.")
+    by: RankBy = Field("p99", description="The number to rank by, the largest first.")
     limit: _Limit = 10
 
 
 class Metrics(_Realm):
-    """Of `GET /api/strategies/{id}/metrics`."""
+    """The parameters of `GET /api/strategies/{id}/metrics`."""
 
 
 class Series(_Realm):
-    """Of `GET /api/strategies/{id}/timeseries`."""
+    """The parameters of `GET /api/strategies/{id}/timeseries`."""
 
     bucket: _Length | None = Field(None, description="The width; at most 1,000 buckets.")
 
@@ -162,12 +162,12 @@ class _Paged(_Realm):
     limit: _Limit = 50
 
     def after(self) -> StrategyExecutionLog | None:
-        """The last row of the page before, as far as its place goes. Never raises."""
+        """A row of the cursor's time and id. Never raises."""
         return None if self.before is None else self.before.row()
 
 
 class Executions(_Paged):
-    """Of `GET /api/strategies/{id}/executions`."""
+    """The parameters of `GET /api/strategies/{id}/executions`."""
 
     status: str | None = Field(
         None,
@@ -187,7 +187,7 @@ class Executions(_Paged):
     below_points: _Number | None = None
 
     def filters(self) -> dict[str, Any]:
-        """What of the repository's `list_executions` says which rows. Never raises."""
+        """The filters of the repository's `list_executions`. Never raises."""
         return {
             "status": self.status,
             "error_code": self.error_code,
@@ -202,49 +202,49 @@ class Executions(_Paged):
 
 
 class Failures(_Paged):
-    """Of `GET /api/failures`."""
+    """The parameters of `GET /api/failures`."""
 
 
 class Comparison(_Realm):
-    """Of `GET /api/compare`."""
+    """The parameters of `GET /api/compare`."""
 
     a: _Name = Field(description="A strategy.")
     b: _Name = Field(description="Another one.")
 
 
 class Page(_Realm):
-    """Of the page of a strategy."""
+    """The parameters of the page of a strategy."""
 
     id: _Name
 
 
 class ExecutionsPage(Executions):
-    """Of the page of executions; without an `id`, the failures of all strategies."""
+    """The parameters of the page of executions; without `id`, failures of all strategies."""
 
     id: _Name | None = None
     all_times: bool = False
 
     def given(self) -> dict[str, Any]:
-        """The filters that are given, `no_case` as itself. Never raises."""
+        """The filters that are given, `no_case` included. Never raises."""
         found = {**self.filters(), "no_case": self.no_case or None}
         return {name: value for name, value in found.items() if value not in (None, "")}
 
 
 class ComparePage(_Realm):
-    """Of the page that compares two; without either it asks which."""
+    """The parameters of the page that compares two; if one is missing, it asks for it."""
 
     a: _Name | None = None
     b: _Name | None = None
 
 
 class ExecutionPage(_Realm):
-    """Of the page of one execution."""
+    """The parameters of the page of one execution."""
 
     id: UUID
 
 
 class StoragePage(_Realm):
-    """Of the page of the log itself; what it is given, its links keep."""
+    """The parameters of the page of the log itself, which its links keep."""
 
 
 Asked = TypeVar("Asked", bound=_Query)
@@ -253,11 +253,11 @@ Asked = TypeVar("Asked", bound=_Query)
 def query(model: type[Asked], request: Request) -> Asked:
     """The parameters of a request.
 
-    A name without a value is one that was left out, so that a form may have empty fields.
+    A name without a value counts as left out, so that a form may have empty fields.
 
     Raises:
-        InvalidArgument: One of them is missing or of another form; names it. Or all together are
-            longer than any that the pages make: each link of a page repeats them.
+        InvalidArgument: One of them is missing or malformed; names it. Or all together are longer
+            than any that the pages make: each link of a page repeats them.
     """
     if len(request.scope["query_string"]) > _LONGEST_QUERY:
         raise InvalidArgument("query", f"is longer than {_LONGEST_QUERY:,} bytes")

@@ -1,7 +1,7 @@
-"""Reads the log for viewers: one snapshot a page, read-only, within its time and its connections.
+"""Reads the log for viewers: one snapshot a page, read-only, with a limit of time and connections.
 
-A page borrows one connection. At most half of the pool is used at once, so that however many look,
-the rest is free for its other users; those that find no connection wait their turn.
+A page borrows one connection. At most half of the pool is used at once, so that the rest is free
+for its other users however many viewers there are; further viewers wait for their turn.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Reader"]
 
 _OWN_CONNECTIONS = 5
-# Times the limit of one statement: for a turn to come, and for all that a page does then.
+# Times the limit of one statement: the longest wait for a turn, and the longest page.
 _PATIENCE = 2.0
 _END_SECONDS = 1.0
 
@@ -43,11 +43,11 @@ class Reader:
     """Lends snapshots of a log.
 
     Args:
-        source: A pool, which stays the caller's, or a DSN: then a pool of its own is made when it
-            is first needed, and closed by `aclose`.
-        timeout: Seconds that one statement may take. For a turn one waits twice as long at most,
-            and so long may all of a page take then.
-        schema: Where the log is.
+        source: A pool, owned by the caller, or a DSN: then a pool is made on first use, and closed
+            by `aclose`.
+        timeout: Seconds that one statement may take. Waiting for a turn may take twice as long, and
+            so may a whole page.
+        schema: The schema of the log.
 
     Raises:
         InvalidArgument: `source` is neither, `timeout` is no positive number, or `schema` can't be
@@ -78,7 +78,7 @@ class Reader:
     async def snapshot(self) -> AsyncIterator[Reads]:
         """The log at one moment: its methods read in one transaction that can't write.
 
-        Where one of them fails, the next one has another transaction.
+        If one of them fails, the next one uses a new transaction.
 
         Raises:
             SchemaOutdated: The database is not migrated.
@@ -90,9 +90,9 @@ class Reader:
                 try:
                     connection = await pool.acquire(timeout=self._timeout)
                 except ValueError as error:
-                    if isinstance(error, OSError):  # a certificate that does not verify is both
+                    if isinstance(error, OSError):  # a certificate error is both
                         raise
-                    # The driver's text would quote it; and a viewer can't mend it.
+                    # The driver's text would quote it; and a viewer can't correct it.
                     problem = "connect: pool_or_dsn is not a connection string that can be used"
                     raise QueryRejected(problem) from None
             try:
@@ -106,7 +106,7 @@ class Reader:
                     await pool.release(connection, timeout=_END_SECONDS)
 
     async def aclose(self) -> None:
-        """Closes a pool of its own. Never raises."""
+        """Closes the pool that was made for a DSN. Never raises."""
         if self._connect is not None:
             pool, self._pool = self._pool, None
             if pool is not None:
@@ -114,10 +114,10 @@ class Reader:
 
     @contextlib.asynccontextmanager
     async def _turn(self) -> AsyncIterator[Pool]:
-        """Waits until fewer than half of the pool's connections are used for viewers."""
+        """A turn: less than half of the pool's connections are used by viewers."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
-            # What belongs to another loop is of no use here.
+            # Turns that belong to another loop can't be used here.
             self._loop, self._turns = loop, None
             self._pool = self._pool if self._connect is None else None
         pool = await self._opened()
@@ -137,8 +137,8 @@ class Reader:
 
     async def _opened(self) -> Pool:
         if self._pool is None:
-            # Nothing is connected yet, so nothing is waited for, and there is one pool. A pooler
-            # may stand in between.
+            # Making it opens no connection and awaits nothing, so there is only one pool. No
+            # statement cache: a pooler may be in between.
             self._pool = asyncpg.create_pool(
                 connect=self._connect,
                 min_size=0,
@@ -168,7 +168,7 @@ class _Snapshot(Store):
         return min(super().deadline(), self._until)
 
     async def end(self) -> None:
-        """Ends the transaction; what was read is read, however that goes."""
+        """Ends the transaction; a failure is ignored, since it only read."""
         if not self._borrowed.is_closed() and self._borrowed.is_in_transaction():
             with contextlib.suppress(Exception):
                 await self._borrowed.execute(self._end, timeout=_END_SECONDS)
@@ -183,6 +183,6 @@ class _Snapshot(Store):
         try:
             yield self._borrowed, self.remaining(end)
         except BaseException:
-            # It is aborted: the same ends it.
+            # The transaction is aborted: end it, and the next statement begins another.
             await self.end()
             raise

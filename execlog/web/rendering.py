@@ -1,4 +1,4 @@
-"""Renders the templates; whatever is stored is escaped, by the template engine and for the eye."""
+"""Renders the templates; stored texts are escaped for HTML, and their control characters shown."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ __all__ = ["prepare", "render", "render_problem"]
 _KNOWN = frozenset({"ok", "error", "timeout", "limit"})
 _NOISE = 1e-12  # of a difference of two shares
 _LONGEST = 5_000  # characters of a text that are shown
-_REALMS = 200  # that a list to choose from has; of more one is named
+_REALMS = 200  # the most that a list to choose from has; beyond that a realm is typed in
 
 
 async def render(template: str, view: View, **given: Any) -> HTMLResponse:
-    """A page, rendered in slices: as many lines as it may have, others have their turns.
+    """A page, rendered in slices of lines, so that other tasks get their turns.
 
     Args:
-        template: Its file.
-        view: What is looked at.
-        given: What else the template names.
+        template: The template's file.
+        view: The view.
+        given: The other variables of the template.
 
     Raises:
         jinja2.TemplateError: A template is wrong.
@@ -42,9 +42,9 @@ def render_problem(status: int, headers: dict[str, str], **given: Any) -> HTMLRe
     """The page of a problem, which is short.
 
     Args:
-        status: Of HTTP.
-        headers: Of HTTP.
-        given: What the template names.
+        status: The HTTP status.
+        headers: The HTTP headers.
+        given: The variables of the template.
 
     Raises:
         jinja2.TemplateError: The template is wrong.
@@ -54,7 +54,7 @@ def render_problem(status: int, headers: dict[str, str], **given: Any) -> HTMLRe
 
 
 def prepare() -> None:
-    """Compiles the templates, which else the first viewer would wait for.
+    """Compiles the templates, so that the first viewer need not wait for it.
 
     Raises:
         jinja2.TemplateError: A template is wrong.
@@ -113,7 +113,7 @@ def _clock(time: datetime | None, form: str = "%Y-%m-%d %H:%M:%S") -> str:
 
 
 def _points(rate: float) -> str:
-    """What a percentage has moved by."""
+    """The change of a percentage, in points."""
     return points(rate if rate > _NOISE else 0.0)
 
 
@@ -126,25 +126,25 @@ def _machine(time: datetime) -> str:
 
 
 def _kind(status: str) -> str:
-    """The class of a status."""
+    """The class of a status in the style sheet."""
     return status if status in _KNOWN else "other"
 
 
 def _plain(value: float) -> str:
-    """A number as an URL takes it."""
+    """A number as a URL takes it."""
     return repr(float(value)).removesuffix(".0")
 
 
 def _head(value: object) -> object:
-    """A text as far as it is shown, and anything else as it is."""
+    """The part of a text that is shown; anything else unchanged."""
     return value[:_LONGEST] if isinstance(value, str) else value
 
 
 def _cut_off(value: object) -> int:
-    """How many characters of it are not."""
+    """How many characters of a text are not shown."""
     return max(len(value) - _LONGEST, 0) if isinstance(value, str) else 0
 
 
 def _lines(value: object) -> str:
-    """A stored text whose lines are kept."""
+    """A stored text with its line breaks."""
     return "\n".join(shown(line) for line in str(value).split("\n"))

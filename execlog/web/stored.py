@@ -1,4 +1,4 @@
-"""An execution as it was read, its trace still text: for pages and answers that need no values."""
+"""An execution as it was read, its trace still text: for answers that need no values of it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _FIELDS = tuple(StrategyExecutionLog.model_fields)
 
 
 class Stored(StrategyExecutionLog):
-    """An execution whose `trace` is None, as its text was not parsed; no dump has the text."""
+    """An execution whose `trace` is None, because its text is not parsed; dumps lack the text."""
 
     trace_text: str | None = Field(None, exclude=True)
 
 
 def stored(record: Row) -> Stored:
-    """The row that was read. Never raises for a row of the table."""
+    """The model of a row that was read. Never raises for a row of the table."""
     fields = dict(record)
     fields["trace_text"] = fields.pop("trace")
     fields["created_at"] = aware(fields["created_at"])
@@ -38,7 +38,7 @@ def trace_of(one: StrategyExecutionLog) -> str | None:
 def json_of(one: StrategyExecutionLog) -> Iterator[bytes]:
     """The execution as its model dumps it, the trace as Postgres wrote it, in pieces.
 
-    However large the row is, a piece is not. Never raises.
+    A piece is small, however large the row is. Never raises.
     """
     long = [name for name in _FIELDS if _is_long(getattr(one, name))]
     yield one.model_dump_json(by_alias=True, exclude={"trace", *long}).removesuffix("}").encode()

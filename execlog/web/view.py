@@ -1,4 +1,4 @@
-"""What every page has: the window that is looked at, the scope, and links that keep both."""
+"""What all pages share: the window, the scope, and links that keep both."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ class View:
     """One look at the log.
 
     Attributes:
-        page: The page's name, which its path is too; empty for the overview.
+        page: The page's name, which is its path too; empty for the overview.
         own: The page's own parameters, as they were given.
         window: The window's parameters, as they were given: a link keeps "24h".
-        realm: The tenant that is looked at; None: all of the scope.
+        realm: The tenant; None: all of the scope.
         scope: What may be seen.
-        since: The window's begin; None: it has none.
-        until: Its end.
-        now: When it was asked.
+        since: The window's start; None: it has none.
+        until: The window's end.
+        now: The time of the request.
     """
 
     page: str
@@ -66,9 +66,9 @@ class View:
         *,
         all_times: bool = False,
     ) -> View:
-        """The view of a request, its window the last day where it names none.
+        """The view of a request; without a window, the last day.
 
-        A window that began so long ago, but for a short one, begins with that minute.
+        A window given as a length starts at a whole minute, unless it is short.
 
         Raises:
             InvalidArgument: The window ends where the calendar begins.
@@ -84,13 +84,13 @@ class View:
             except OverflowError:
                 raise InvalidArgument("until", "has no day before it") from None
             if is_length(window.get("since", _USUAL)) and until - since >= _SHORT:
-                # To the minute: then all buckets are whole in the rollups.
+                # At a whole minute, so that the rollups hold all buckets whole.
                 since = since.replace(second=0, microsecond=0)
         return cls(page, given, window, realm, scope_of(request), since, until, now)
 
     @property
     def preset(self) -> str | None:
-        """The preset that the window is; None: it is one of the viewer's own. Never raises."""
+        """The preset that equals the window; None: there is none. Never raises."""
         if "until" in self.window:
             return None
         since = self.window.get("since", _USUAL)
@@ -98,14 +98,14 @@ class View:
 
     @property
     def is_live(self) -> bool:
-        """Whether the window goes on as time does. Never raises."""
+        """Whether the window ends now. Never raises."""
         return "until" not in self.window
 
     @property
     def bucket(self) -> timedelta | None:
         """The width of the buckets of a chart; None: the usual one. Never raises.
 
-        Longer windows than the usual widths are for are cut into so many days each.
+        Windows too long for the usual widths are cut into buckets of several days.
         """
         if self.since is None or self.until is None:
             return None
@@ -126,9 +126,9 @@ class View:
         return _url(page, {**own, **self.window, "realm": self.realm})
 
     def same(self, **changed: Any) -> str:
-        """This page with other parameters; None takes one away. Never raises."""
+        """This page with other parameters; None removes one. Never raises."""
         kept = {**self.own, **self.window, "realm": self.realm}
-        kept.pop("before", None)  # another question has pages of its own
+        kept.pop("before", None)  # a cursor belongs to one question
         return _url(self.page, {**kept, **changed})
 
     def within(self, page: str, since: datetime, until: datetime, **own: Any) -> str:
@@ -138,7 +138,7 @@ class View:
 
 
 def _url(page: str, parameters: Mapping[str, Any]) -> str:
-    """Relative: all pages lie beside each other, wherever that is."""
+    """A relative link: all pages have the same parent, wherever that is."""
     given = {
         name: "true" if value is True else value
         for name, value in parameters.items()

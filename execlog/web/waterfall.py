@@ -1,4 +1,4 @@
-"""A trace as rows of a waterfall: each node's depth, and when it ran within the run."""
+"""A trace as rows of a waterfall: each node's depth, and its time within the run."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Row:
 
     Attributes:
         depth: 0 for the trace's own entries.
-        node: The node, without what is below it.
-        begin: Percent of the whole, from the left; None where no time is known.
+        node: The node, without its child nodes.
+        begin: Percent of the whole, from the left; None if its time is unknown.
         width: Percent of the whole.
     """
 
@@ -35,7 +35,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Waterfall:
-    """The rows of a trace, a thousand at most, and how many nodes more it has."""
+    """The rows of a trace, at most a thousand, and the number of further nodes."""
 
     rows: Sequence[Row]
     more: int
@@ -44,12 +44,12 @@ class Waterfall:
 def waterfall(trace: str | None, duration_ms: float) -> Generator[None, None, Waterfall]:
     """The waterfall of a trace, in steps. Never raises for JSON.
 
-    A trace says how long its nodes took, and not when they began: each begins where the one before
-    it ended, and what is below a node begins with it. The whole is the run's own duration, or the
-    nodes' sum, if that is more.
+    A trace tells how long its nodes took, not when they began: each is drawn from the end of the
+    node before it, and child nodes from the beginning of their parent. The whole is the run's own
+    duration, or the nodes' sum, if that is more.
 
     Args:
-        trace: Its text; None if the execution has none.
+        trace: Its text; None: the execution has none.
         duration_ms: The run's own duration.
     """
     outline = Outline(trace or "[]")
@@ -73,7 +73,7 @@ def waterfall(trace: str | None, duration_ms: float) -> Generator[None, None, Wa
 
 
 def _in_order(top: Branches) -> Iterator[tuple[int, Branch, float]]:
-    """The first nodes as they are read, each with its depth and when it begins."""
+    """The first nodes in reading order, each with its depth and its beginning."""
     stack = [(iter(top.nodes), 0.0)]
     for _ in range(DRAWN):
         one = None
@@ -90,7 +90,7 @@ def _in_order(top: Branches) -> Iterator[tuple[int, Branch, float]]:
 
 
 class _Facts:
-    """What nodes hold, as far as there is room for it."""
+    """The facts of nodes, as many as the page has room for."""
 
     def __init__(self, outline: Outline) -> None:
         self._outline = outline
