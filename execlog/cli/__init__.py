@@ -47,11 +47,11 @@ from execlog.display import tables
 
 __all__ = ["app", "main"]
 
-_WHERE = " (--dsn, EXECLOG_DSN or PGHOST say where it is)"
+_WHERE = " (set it by --dsn, EXECLOG_DSN or PGHOST)"
 
 
 def _may_draw() -> bool:
-    """Whether help and messages go to a terminal: typer itself asks FORCE_COLOR and the like."""
+    """Whether help and messages go to a terminal: typer itself obeys FORCE_COLOR and the like."""
     to_terminal = all(stream is not None and stream.isatty() for stream in (sys.stdout, sys.stderr))
     return to_terminal and not tables.is_colourless()
 
@@ -59,10 +59,10 @@ def _may_draw() -> bool:
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    # Off a terminal no boxes are drawn, around messages neither; nor where escapes are not wished.
+    # Off a terminal, and if escapes are unwanted, no boxes are drawn, around messages neither.
     rich_markup_mode="rich" if _may_draw() else None,
 )
-# In the order of the help. A file is called as its command; `import` is a keyword: import_.py.
+# In the order of the help. A file has the name of its command; `import` is a keyword: import_.py.
 for command in (
     tail,
     failures,
@@ -110,28 +110,28 @@ def _options(
 def main() -> None:
     """Runs the command of this process's arguments. Raises SystemExit with the exit code."""
     _prepare_streams()
-    logging.getLogger("asyncpg").setLevel(logging.CRITICAL)  # we say it in one line
+    logging.getLogger("asyncpg").setLevel(logging.CRITICAL)  # its errors are printed in one line
     try:
         try:
             app()
         finally:
-            # Here, where a full disk can still be said; at exit it would be lost.
+            # Here a full disk can still be reported; at exit it would be lost.
             sys.stdout.flush()
     except InvalidArgument as error:
         sys.exit(_say(error, 2))
     except ExeclogError as error:
-        # The user may have forgotten to say which server.
+        # The user may have forgotten to name the server.
         hint = _WHERE if isinstance(error.__cause__, OSError) else ""
         sys.exit(_say(f"{error}{hint}", 1))
     except OSError as error:
-        # What is left in the buffer would fail once more at exit.
+        # The rest of the buffer would fail once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        # A reader that left (head, less) has seen enough, and needs no message.
+        # A reader that has left (head, less) needs no message.
         sys.exit(1 if isinstance(error, BrokenPipeError) else _say(error.strerror or error, 1))
 
 
 def _prepare_streams() -> None:
-    """Streams that are closed are empty; what an encoding lacks is escaped."""
+    """Replaces closed streams by empty ones; escapes what an encoding lacks."""
     if sys.stdin is None:
         sys.stdin = open(os.devnull)
     if sys.stdout is None:

@@ -32,9 +32,9 @@ def check(
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
 ) -> None:
-    """Exit 3 where a strategy fails too often or is too slow; for cron and alerts.
+    """Exit 3 if a strategy fails too often or is too slow; for cron and alerts.
 
-    Looks at the last 15 minutes where no window is given.
+    Without a window, the last 15 minutes are checked.
 
     Example: execlog check loyalty --max-error-rate 1% --max-p99 250ms --since 15m
     """
@@ -44,7 +44,7 @@ def check(
     card = ask(dsn, schema, lambda log: log.metrics(strategy_id=strategy, since=begin, until=until))
     runs, p99 = card.status_breakdown.total, card.duration.p99_ms
     hint_if_no_runs(card)
-    failed = 1 - card.success_rate if runs else 0.0  # whatever is not ok
+    failed = 1 - card.success_rate if runs else 0.0  # every status but ok
     breaches = []
     if max_error_rate is not None and _above(failed, max_error_rate):
         most = percent(max_error_rate, ".6g")
@@ -62,5 +62,5 @@ def check(
 
 
 def _above(value: float, limit: float) -> bool:
-    """Whether it is above by more than the noise of a division."""
+    """Whether the value is above the limit by more than the noise of a division."""
     return value > limit and not math.isclose(value, limit, rel_tol=1e-9)

@@ -44,7 +44,7 @@ def compare(
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
 ) -> None:
-    """Show two strategies side by side, what differs, and which way is better.
+    """Show two strategies side by side, their differences, and which way is better.
 
     Example: execlog compare loyalty loyalty-2 --since 1d
     """
@@ -71,12 +71,12 @@ def _print(both: StrategyComparison) -> None:
         _compared("average", [took.avg_ms for took in durations], milliseconds, better=-1),
     ]
     if not all(runs):
-        # What did not run is neither better nor worse.
+        # If one did not run, nothing is better or worse.
         rows = [rows[0], *((*row[:3], "", "") for row in rows[1:])]
     else:
         rows.append(_points(both.delta.points_avg))
     numbers = (shown(one.strategy_id), shown(two.strategy_id), "B - A")
-    columns = [Column(""), *(Column(name, right=True) for name in numbers), Column("B is")]
+    columns = [Column(""), *(Column(name, right=True) for name in numbers), Column("Verdict")]
     print_table(columns, rows)
     methods = {one.duration.method, two.duration.method}
     if "sample" in methods:
@@ -89,7 +89,7 @@ def _print(both: StrategyComparison) -> None:
 def _compared(
     name: str, values: Sequence[float], form: Callable[[float], str], *, better: int
 ) -> tuple[str | Text, ...]:
-    """A row of the comparison: both values, the difference, and whether it is for the better."""
+    """A row of the comparison: both values, the difference, and whether that is an improvement."""
     one, two = values
     shown_values = (name, form(one), form(two))
     if math.isclose(one, two, rel_tol=1e-9, abs_tol=1e-12):
@@ -101,7 +101,7 @@ def _compared(
 
 
 def _points(delta: float) -> tuple[str | Text, ...]:
-    """Points per run: whether more of them are better, the log can't know."""
+    """Points per run; the log can't know whether more are better."""
     if not delta:
         return ("points per run", "", "", "", Text("the same", style="dim"))
     sign = "+" if delta > 0 else "-"
@@ -109,6 +109,6 @@ def _points(delta: float) -> tuple[str | Text, ...]:
 
 
 def _other(card: StrategyMetrics) -> float:
-    """The share of runs that are neither ok nor one of the three failures; without noise."""
+    """The share of runs that are neither ok nor one of the three failures, without noise."""
     share = 1 - card.success_rate - card.error_rate
     return share if card.status_breakdown.other else 0.0

@@ -1,4 +1,4 @@
-"""What the shell offers where a command wants a strategy: those that ran in the last day."""
+"""Completes the name of a strategy in a shell: those that ran in the last day."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from execlog.db.sqltext import SCHEMA
 __all__ = ["strategies"]
 
 _SECONDS = 2.0
-# The shell puts it into the command line as it is, and anybody may name a strategy.
+# The shell inserts it into the command line unquoted, and any engine may name a strategy.
 _HARMLESS = re.compile(r"[\w.:@%+,/=][\w.:@%+,/=-]*")
 _OFFERED = 50
 
 
 def strategies(incomplete: str) -> list[str]:
-    """The busiest strategies that begin like this; none if there is no server. Never raises."""
+    """The busiest strategies that begin with this; none if there is no server. Never raises."""
     try:
         schema = os.environ.get("EXECLOG_SCHEMA") or SCHEMA
         return ask(None, schema, lambda log: _named(log, incomplete))
-    except Exception:  # a shell has no place for what went wrong
+    except Exception:  # a completion can't show an error
         return []
 
 

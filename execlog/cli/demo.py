@@ -1,4 +1,4 @@
-"""The command that scores the standard library and shows the log of it."""
+"""The command that scores the standard library and shows its log."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ def demo(
         typer.Option("--dsn", help="Your own server; else a throwaway one is started."),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", "-n", min=1, help="Score so many modules only.")
+        int | None, typer.Option("--limit", "-n", min=1, help="Score this many modules only.")
     ] = None,
     serve: Annotated[
-        bool, typer.Option("--serve", help="Then serve the dashboard of it, until Ctrl-C.")
+        bool, typer.Option("--serve", help="Then serve its dashboard, until Ctrl-C.")
     ] = False,
     port: Port = PORT,
 ) -> None:
     """Score the standard library with a real rules engine, and show its log.
 
-    Ends with the summary and the time line of what ran, or with the dashboard.
+    Ends with the summary and the time line of the strategy, or with the dashboard.
 
     Example: execlog demo -n 200
     """
@@ -48,7 +48,7 @@ def demo(
         sys.exit("execlog: the demo needs its extra: pip install 'execlog[demo]'")
     try:
         os.getcwd()
-    except FileNotFoundError:  # somebody removed it, and worker processes want one
+    except FileNotFoundError:  # the folder was removed, and worker processes need one
         os.chdir("/")
     paths = modules(limit)
     with _server(dsn) as server:

@@ -21,7 +21,7 @@ __all__ = ["distribute"]
 def distribute(
     shards: Annotated[
         int | None,
-        typer.Option("--shards", min=1, max=64_000, help="In how many parts; else Citus decides."),
+        typer.Option("--shards", min=1, max=64_000, help="The number of shards; else Citus's."),
     ] = None,
     sql: Annotated[bool, typer.Option("--sql", help="Print the SQL, touch no server.")] = False,
     dsn: Dsn = None,

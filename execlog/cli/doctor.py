@@ -1,4 +1,4 @@
-"""The command that looks at the log itself: what is not well, and what to do about it."""
+"""The command that examines the log itself: what is wrong, and the remedy."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _GRANT = "grant usage on schema execlog, and select on all its tables, to this r
 def doctor(
     ahead: Annotated[
         timedelta | None,
-        length_option("--ahead", "For how long partitions must be there already; else 7d."),
+        length_option("--ahead", "For how long partitions must exist already; else 7d."),
     ] = None,
     skew: Annotated[
         timedelta | None, length_option("--skew", "By how much the clocks may differ; else 2s.")
@@ -60,7 +60,7 @@ def doctor(
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
 ) -> None:
-    """Look whether the log is well; exit 1 where it is not, with a remedy for each finding.
+    """Examine the log; exit 1 if something is wrong, with a remedy for each finding.
 
     Example: execlog doctor --ahead 14d
     """
@@ -89,7 +89,7 @@ def doctor(
 
 
 class _Looked(Health):
-    """The log, its rollups and its maintenance; None while a migration of them is missing."""
+    """The log, its rollups and its maintenance; None while their migration is missing."""
 
     rollups: RollupState | None
     maintenance: MaintenanceState | None
@@ -104,7 +104,7 @@ async def _looked(log: StrategyExecutionLogRepository) -> _Looked:
 
 
 def _why_not(error: ExeclogError, dsn: str | None, schema: str) -> Finding:
-    """Why nothing could be looked at."""
+    """Why the log could not be examined."""
     if isinstance(error, SchemaOutdated):
         try:
             missing = asyncio.run(check_migrations(dsn_of(dsn), schema=schema))
@@ -112,14 +112,14 @@ def _why_not(error: ExeclogError, dsn: str | None, schema: str) -> Finding:
             return Finding("migrations", str(problem), "`execlog migrate --sql` prints all of them")
         if missing:
             return Finding("migrations", f"missing: {', '.join(missing)}", "run `execlog migrate`")
-        remedy = "restore it from a backup; `execlog migrate --sql` shows how it is made"
+        remedy = "restore it from a backup; `execlog migrate --sql` prints how it is made"
         return Finding("tables", "one is missing, though all migrations were applied", remedy)
     if error.sqlstate == _MAY_NOT:
         remedy = filled(_GRANT, schema)
         return Finding("rights", str(error), remedy)
     if isinstance(error, StoreUnavailable):
-        where = "--dsn, EXECLOG_DSN or PGHOST say where it is"
-        return Finding("server", str(error), f"is it up? `pg_isready` knows; {where}")
+        where = "set it by --dsn, EXECLOG_DSN or PGHOST"
+        return Finding("server", str(error), f"is it up? `pg_isready` tells; {where}")
     return Finding("server", str(error), "say who you are: --dsn, EXECLOG_DSN, PGUSER, ~/.pgpass")
 
 

@@ -1,4 +1,4 @@
-"""The command that forgets a user."""
+"""The command that erases a user."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def erase(
         str, typer.Option("--user", help="The external user's id, as recorded.", show_default=False)
     ],
     plan: Annotated[
-        bool, typer.Option("--plan", help="Only say how many executions it concerns.")
+        bool, typer.Option("--plan", help="Only count the executions; change nothing.")
     ] = False,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
 ) -> None:
-    """Blank a user in all executions: id, traces and notes. What is counted stays as it was.
+    """Erase a user from all executions: id, traces and notes. No count changes.
 
-    It reads all of the log, part by part; where it is interrupted, run it again.
+    It reads all of the log, part by part; if it is interrupted, run it again.
 
     Example: execlog erase --user u-48211 --plan
     """

@@ -36,7 +36,7 @@ __all__ = ["export"]
 
 
 class Form(str, Enum):  # noqa: UP042 - typer shows the values of this kind
-    """The forms that have no end to wait for."""
+    """The forms that can be written row by row."""
 
     jsonl = "jsonl"
     csv = "csv"
@@ -53,8 +53,8 @@ def export(
 ) -> None:
     r"""Write all executions, or those of a strategy, to standard output, newest first.
 
-    They are those that were there when it began. `execlog import` reads jsonl back, which holds all
-    as it is stored. In csv, characters that steer a terminal are written as \uXXXX.
+    It writes those that exist when it begins. `execlog import` reads jsonl back, which keeps
+    every value. In csv, characters that control a terminal are written as \uXXXX.
 
     Example: execlog export loyalty --since 7d > loyalty.jsonl
     """
@@ -63,7 +63,7 @@ def export(
     async def written(log: StrategyExecutionLogRepository) -> int:
         total = None
         if is_seen():
-            with contextlib.suppress(ExeclogError):  # without it the bar has no end
+            with contextlib.suppress(ExeclogError):  # then the bar has no end
                 total = await _expected(log, strategy, since, until)
         stream = log.stream(strategy_id=strategy, since=since, until=until)
         async with contextlib.aclosing(stream) as rows:
@@ -77,7 +77,7 @@ def export(
 async def _write(
     rows: AsyncGenerator[StrategyExecutionLog], output: Form, spreadsheet: bool, total: int | None
 ) -> int:
-    # What is wrong with the question shows before anything is written, a header included.
+    # An error in the question shows before anything is written, a header included.
     first = await anext(rows, None)
     if output is Form.jsonl:
         write = jsonl_writer()
@@ -101,7 +101,7 @@ async def _expected(
     since: datetime | None,
     until: datetime | None,
 ) -> int | None:
-    """How many rows will come: counted by an index, or as the server estimates; else None."""
+    """The number of rows: counted by an index, or the server's estimate; else None."""
     if strategy is not None:
         counts = await log.count_by_status(strategy_id=strategy, since=since, until=until)
         return sum(counts.values())

@@ -1,4 +1,4 @@
-"""Answers as data: the models' own dumps as JSON, JSON lines or CSV, in UTF-8 wherever they go."""
+"""Answers as data: the models' dumps as JSON, JSON lines or CSV, always in UTF-8."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ __all__ = ["csv_writer", "jsonl_writer", "print_model", "print_models", "print_t
 
 Writer = Callable[[Model], object]
 
-# What no text in a table is for: control characters but tab and the ends of lines, and the marks
-# that turn the direction of text.
+# Characters that a text in a table does not need: control characters but tab and the ends of lines,
+# and the marks that turn the direction of text.
 _STEERING = re.compile(
     "[\0-\x08\x0b\x0c\x0e-\x1f\x80-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 )
-# What begins a formula, in full width too; white space before it a spreadsheet may pass over.
+# Beginnings of a formula, also full width; spreadsheets may skip white space before it.
 _RUNS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
 
 def print_models(
     kind: type[Model], models: Sequence[Model], output: Output, *, spreadsheet: bool = False
 ) -> None:
-    """The models' dumps, as `output` says; `table` is not for this. Raises OSError.
+    """The models' dumps in the form `output`, except `table`. Raises OSError.
 
     Args:
-        kind: What they are; of none, CSV has the header.
+        kind: The models' class; if there are no models, CSV has its header.
         models: The models.
         output: The form.
-        spreadsheet: Of CSV: see `csv_writer`.
+        spreadsheet: For CSV: see `csv_writer`.
     """
     if output is Output.json:
         _print_json([_dump(model) for model in models])
@@ -48,7 +48,7 @@ def print_models(
 
 
 def print_model(model: Model, output: Output, *, spreadsheet: bool = False) -> None:
-    """As `print_models`, but in JSON an object and not a list of one. Raises OSError."""
+    """As `print_models`, but JSON is an object, not a list of one. Raises OSError."""
     if output is Output.json:
         _print_json(_dump(model))
     else:
@@ -56,29 +56,29 @@ def print_model(model: Model, output: Output, *, spreadsheet: bool = False) -> N
 
 
 def print_text(text: str) -> None:
-    """A text that is for another program, such as SQL. Raises OSError."""
+    """A text for another program, such as SQL. Raises OSError."""
     _take_utf8()
     print(text, end="")
 
 
 def jsonl_writer() -> Writer:
-    """Prints a model as one line of JSON. Never raises; what it answers raises OSError."""
+    """Prints a model as one line of JSON. Never raises; the writer returned raises OSError."""
     _take_utf8()
     if sys.stdout.isatty():
         return lambda model: _print_json(_dump(model), indent=None)
-    # A third of the time, which counts where there are millions.
+    # It takes a third of the time, which counts for millions.
     return lambda model: print(model.model_dump_json(by_alias=True))
 
 
 def csv_writer(kind: type[Model], *, spreadsheet: bool = False) -> Writer:
-    r"""Prints a model as one line of CSV, after a header, which is printed now. Raises OSError.
+    r"""Prints a model as one line of CSV; the header is printed now. Raises OSError.
 
-    Characters that steer what shows them leave as \uXXXX, all others as they are. In a cell that
-    is JSON that means the same characters.
+    Characters that control a terminal are written as \uXXXX, all others unchanged. In a cell that
+    is JSON this escape means the same character.
 
     Args:
         kind: The models' class.
-        spreadsheet: Put an apostrophe before each text that a spreadsheet would run.
+        spreadsheet: Put an apostrophe before each text that a spreadsheet would execute.
     """
     _take_utf8()
     writer = csv.writer(_Lines(sys.stdout.isatty()))
@@ -89,9 +89,9 @@ def csv_writer(kind: type[Model], *, spreadsheet: bool = False) -> Writer:
 
 @dataclass(frozen=True)
 class _Lines:
-    """Where the lines of CSV go to: they end with a line feed, and steer nothing.
+    """The file of a CSV writer: ends lines with a line feed, and escapes control characters.
 
-    They come with the end that is the writer's own, so that it quotes both characters of it.
+    The writer's own lines end with CR LF, so that it quotes both characters in a text.
     """
 
     on_terminal: bool
@@ -104,7 +104,7 @@ class _Lines:
 
 
 def _take_utf8() -> None:
-    """Standard output takes any character from now on, and changes no end of a line."""
+    """Makes standard output UTF-8, without translation of line ends."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
 
@@ -114,7 +114,7 @@ def _dump(model: Model) -> dict[str, Any]:
 
 
 def _print_json(value: object, indent: int | None = 2) -> None:
-    """JSON that steers no terminal."""
+    """JSON with control characters escaped."""
     _take_utf8()
     text = json.dumps(value, ensure_ascii=False, indent=indent)
     if sys.stdout.isatty():
@@ -127,18 +127,18 @@ def _cell(value: object) -> object:
 
 
 def _safe_cell(value: object) -> object:
-    """The same for a spreadsheet; a number below zero is one, and stays."""
+    """The same for a spreadsheet; a negative number is no formula, and stays."""
     runs = isinstance(value, str) and value.startswith(_RUNS)
     return f"'{value}" if runs else _cell(value)
 
 
 def _is_shown(character: str) -> bool:
-    """Whether a terminal may have it: a carriage return would write over what stands there."""
+    """Whether a terminal may show it: a carriage return would overwrite the line."""
     return character in "\t\n" or is_harmless(character)
 
 
 def _escaped(character: str) -> str:
-    """As JSON writes it."""
+    """The character as JSON escapes it."""
     return json.dumps(character)[1:-1] if ord(character) > 0xFFFF else f"\\u{ord(character):04x}"
 
 

@@ -1,4 +1,4 @@
-"""The command that reads exported executions in, and stores each of them once."""
+"""The command that stores exported executions, each of them once."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ _CONFLICTS = frozenset({"40001", "40P01"})  # another transaction stores the sam
 _PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 
 Batch = list[tuple[int, StrategyExecutionLog]]
-"""Lines by their numbers."""
+"""Executions with their line numbers."""
 
 
 class OnError(str, Enum):  # noqa: UP042 - typer shows the values of this kind
-    """What a bad line does."""
+    """What happens at a bad line."""
 
     stop = "stop"
     skip = "skip"
@@ -52,7 +52,7 @@ def import_(
         typer.Argument(metavar="FILE", help="JSON lines, as exported; - is standard input."),
     ],
     on_error: Annotated[
-        OnError, typer.Option("--on-error", help="What a line that can't be stored does.")
+        OnError, typer.Option("--on-error", help="What to do at a line that can't be stored.")
     ] = OnError.stop,
     sample_rate: Annotated[
         float | None,
@@ -60,8 +60,8 @@ def import_(
             "--sample-rate",
             parser=share,
             metavar="SHARE",
-            help="The share that was kept, such as 5%, of executions that are marked as sampled"
-            " and say no rate.",
+            help="The share that was kept, such as 5%, for executions that are marked as sampled"
+            " and have no rate.",
         ),
     ] = None,
     ignore_unknown: Annotated[
@@ -70,13 +70,13 @@ def import_(
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
 ) -> None:
-    """Store the executions of a file, each once however often it is run.
+    """Store the executions of a file, each once however often the file is imported.
 
-    What has the id, strategy and time of an execution that is there is not stored again, whatever
-    else it says. A line without createdAt is stored without a time. One without an id gets one of
-    its number and text, so that the same file gives the same.
+    An execution with the id, strategy and time of a stored one is not stored again, even if
+    other fields differ. A line without createdAt is stored without a time. A line without an id
+    gets one made of its number and text, so that the same file gives the same.
 
-    Exit 1 if a line stopped it, or if it is asked to skip them and could store none.
+    Exit 1 if a line stopped it, or if it skips bad lines and could store none.
 
     Example: execlog import loyalty.jsonl --on-error skip
     """
@@ -111,31 +111,31 @@ def import_(
 
 
 def _notes(reader: Reader) -> Iterator[str]:
-    """What was made of lines that others may want otherwise."""
+    """Notes on lines that were changed or may be misread."""
     if reader.cut:
         yield f"{number(reader.cut)} executions had other fields, which were left out"
     if reader.unrated:
         yield (
-            f"warning: {number(reader.unrated)} sampled executions say no rate, and count as one"
+            f"warning: {number(reader.unrated)} sampled executions have no rate, and count as one"
             " run each; --sample-rate says which share was kept"
         )
 
 
 class _Stopped(Exception):
-    """A bad line was met, and it was asked to stop there."""
+    """A bad line, at which the import was to stop."""
 
 
 class Importer:
-    """Stores lines a batch at a time, by COPY for as long as nothing of them is stored already.
+    """Stores lines in batches, by COPY as long as none of them is stored already.
 
     Args:
-        report: Told of each line that can't be: its number, and why. What it raises ends the run,
-            when all lines before that one are stored.
-        reader: Makes the executions of the lines.
+        report: Called with the number and the problem of each line that can't be stored. If it
+            raises, the import ends after all lines before that one are stored.
+        reader: Makes executions of lines.
     """
 
     def __init__(self, report: Callable[[int, str], None], reader: Reader) -> None:
-        """Takes whom to tell and who reads. Never raises."""
+        """Takes the parts. Never raises."""
         self._report = report
         self._reader = reader
         self._overlap = False  # whether rows of the last batch were stored already
@@ -154,10 +154,10 @@ class Importer:
         file: IO[bytes],
         advance: Callable[[float], None],
     ) -> None:
-        """Stores what is in the file; `advance` is told of the bytes that were read.
+        """Stores the lines of the file; `advance` is called with the number of bytes read.
 
         Raises:
-            ExeclogError: The server is away, or refuses whatever the rows are.
+            ExeclogError: The server is away, or refuses for a reason other than the rows.
             OSError: The file can't be read.
         """
         batch: Batch = []
@@ -168,7 +168,7 @@ class Importer:
             except InvalidArgument as error:
                 try:
                     self._complain(line, error)
-                except Exception:  # it ends here, and those before it were fine
+                except Exception:  # the input ends here, and the lines before it were fine
                     await self._store(log, batch)
                     raise
             size += len(text)
@@ -179,7 +179,7 @@ class Importer:
         await self._store(log, batch)
 
     async def _store(self, log: StrategyExecutionLogRepository, batch: Batch) -> None:
-        """Stores a batch; where the server refuses it, its halves, the first one first."""
+        """Stores a batch; if the server refuses it, its halves, the first one first."""
         waiting = [batch]
         while waiting:
             rows = waiting.pop()
@@ -201,7 +201,7 @@ class Importer:
     async def _stored(
         self, log: StrategyExecutionLogRepository, rows: list[StrategyExecutionLog]
     ) -> int:
-        """How many were not there yet. Another import of the same rows may get in the way."""
+        """How many were not stored yet. Another import of the same rows may cause a conflict."""
         for pause in _PAUSES:
             try:
                 if not self._overlap:

@@ -1,4 +1,4 @@
-"""The lines of a file as executions, whichever program has written them."""
+"""The lines of a file as executions, in the formats of several programs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Reader", "lines"]
 _LONGEST_LINE = 256 * 1024 * 1024
 _GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
-# Of the ids that are made for lines without one.
+# The namespace of ids that are made for lines without one.
 _NAMESPACE = uuid.UUID("6b1f9a52-5f0d-5b7e-9c1e-3d6f0a7c2e41")
 _COLUMNS = {
     name: column
@@ -26,7 +26,7 @@ _COLUMNS = {
     for name in (column, field.alias)
 }
 _INTEGERS = ("strategy_version", "nodes_executed")
-# As Postgres writes a time, of any year, under the DateStyle ISO.
+# Postgres' ISO format of a time, of any year.
 _TIME = re.compile(
     r"(\d{4,})-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d{1,6})?[-+]\d\d(?::\d\d){0,2}( BC)?"
 )
@@ -38,7 +38,7 @@ _INFINITE = {
 
 
 def lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """The lines that are not blank, with their numbers; of one that is too long, its beginning.
+    """The lines that are not blank, with their numbers; a line that is too long is cut.
 
     Raises:
         OSError: The file can't be read.
@@ -57,15 +57,15 @@ class Reader:
     """Makes executions of lines.
 
     Attributes:
-        unrated: How many were sampled at a rate that is not said.
-        cut: How many had fields that were left out.
+        unrated: The number of sampled executions without a rate.
+        cut: The number of executions with fields that were left out.
     """
 
     def __init__(self, *, sample_rate: float | None = None, ignore_unknown: bool = False) -> None:
-        """Takes what to make of odd lines. Never raises.
+        """Takes the rules for odd lines. Never raises.
 
         Args:
-            sample_rate: That of sampled executions which say none.
+            sample_rate: The rate of sampled executions that have none.
             ignore_unknown: Leave out fields that no execution has.
         """
         self._sample_rate = sample_rate
@@ -87,7 +87,7 @@ class Reader:
             fields["sample_rate"] = (self._sample_rate or 1.0) if unrated else 1.0
         found = StrategyExecutionLog(**fields)
         if found.trace is not None:
-            checked_values(found, "")  # a model does not look into it
+            checked_values(found, "")  # the model does not check what is within it
         self.unrated += unrated and self._sample_rate is None
         self.cut += bool(unknown)
         return found
@@ -109,7 +109,7 @@ def _object(line: int, text: bytes) -> dict[str, Any]:
 
 
 def _columns(given: dict[str, Any]) -> dict[str, Any]:
-    """The fields by their columns. Raises InvalidArgument: one is there in both spellings."""
+    """The fields by their columns. Raises InvalidArgument: one has both spellings."""
     fields: dict[str, Any] = {}
     for name, value in given.items():
         column = _COLUMNS.get(name, name)
@@ -120,7 +120,7 @@ def _columns(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _translate(fields: dict[str, Any]) -> None:
-    """Puts the model's own values for what others write of them. Raises InvalidArgument."""
+    """Replaces other programs' spellings of values by the model's. Raises InvalidArgument."""
     fields["created_at"] = _time(fields.get("created_at"))
     for name in _INTEGERS:
         value = fields.get(name)
@@ -131,7 +131,7 @@ def _translate(fields: dict[str, Any]) -> None:
 
 
 def _time(value: object) -> object:
-    """A time that is written as Postgres does; others as they are. Raises InvalidArgument."""
+    """A time in Postgres' format; other values unchanged. Raises InvalidArgument."""
     if not isinstance(value, str):
         return value
     found = _TIME.fullmatch(value)
@@ -148,7 +148,7 @@ def _time(value: object) -> object:
 
 
 def _trace(text: str) -> object:
-    """A trace that was written as a text of JSON; another text as it is. Never raises."""
+    """A trace given as JSON text; other texts unchanged. Never raises."""
     try:
         trace = from_json(text)
     except ValueError:

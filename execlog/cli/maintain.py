@@ -39,7 +39,7 @@ _STYLES = {"planned": "cyan", "done": "green", "postponed": "yellow", "failed": 
 
 
 class Width(str, Enum):  # noqa: UP042 - typer shows the values of this kind
-    """How long the time of a partition is."""
+    """The width of a partition."""
 
     hour = "hour"
     day = "day"
@@ -52,16 +52,14 @@ def maintain(
         Width, typer.Option("--interval", help="The width of new partitions.")
     ] = Width.month,
     ahead: Annotated[
-        int, typer.Option("--ahead", min=0, max=1000, help="So many after the present one.")
+        int, typer.Option("--ahead", min=0, max=1000, help="Partitions after the present one.")
     ] = 3,
     retain: Annotated[
         timedelta | None, length_option("--retain", "How long runs are kept; else for ever.")
     ] = None,
     retain_failures: Annotated[
         timedelta | None,
-        length_option(
-            "--retain-failures", "How long those that failed are kept, where that is longer."
-        ),
+        length_option("--retain-failures", "How long failed runs are kept, if that is longer."),
     ] = None,
     retain_minutes: Annotated[
         timedelta | None,
@@ -81,10 +79,10 @@ def maintain(
     stale: Annotated[
         timedelta | None,
         length_option(
-            "--stale", "Held up by others, fail if the last completed run is older; else 1d."
+            "--stale", "Fail if others hold it up and the last completed run is older; else 1d."
         ),
     ] = None,
-    plan: Annotated[bool, typer.Option("--plan", help="Only say what would be done.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Only print the steps.")] = False,
     output: OutputOption = Output.table,
     as_json: Json = False,
     spreadsheet: Spreadsheet = False,
@@ -94,8 +92,8 @@ def maintain(
 ) -> None:
     """Make partitions ahead, move strays into theirs, remove what is old; for cron.
 
-    Exit 1 where a step failed. What was in the way of others is tried again by the next run; if
-    they, or another process that is at it, hold it up for longer than --stale, exit 5.
+    Exit 1 if a step failed. A step that would block others is tried again by the next run; if
+    others, or another process that maintains, hold it up for longer than --stale, exit 5.
 
     Example: execlog maintain --interval day --ahead 7 --retain 90d --retain-failures 365d --plan
     """
@@ -129,7 +127,7 @@ def maintain(
 
 
 def _messages(run: MaintenanceRun, overdue: bool, utc: bool) -> Iterator[str]:
-    """What a cron job should say."""
+    """The messages for a cron job's log."""
     last = f"last completed: {local(run.maintained_at, utc) if run.maintained_at else 'never'}"
     late = f"overdue, {last}" if overdue else last
     if run.held_by is not None:

@@ -21,18 +21,18 @@ __all__ = ["migrate"]
 def migrate(
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
-    check: Annotated[bool, typer.Option("--check", help="Only say what is missing.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Only name missing ones.")] = False,
     sql: Annotated[bool, typer.Option("--sql", help="Print the SQL, touch no server.")] = False,
     after: Annotated[
         str | None,
-        typer.Option("--from", metavar="NAME", help="With --sql: the last one that is there."),
+        typer.Option("--from", metavar="NAME", help="With --sql: the last one applied."),
     ] = None,
     rollups: Annotated[
         bool | None,
-        typer.Option("--rollups/--no-rollups", help="Keep rollups or not; else as it is."),
+        typer.Option("--rollups/--no-rollups", help="Keep rollups or not; else unchanged."),
     ] = None,
 ) -> None:
-    """Bring a database up to date; with --check, exit 1 where it is not.
+    """Bring a database up to date; with --check, exit 1 if it is not.
 
     Example: execlog migrate --check
     """

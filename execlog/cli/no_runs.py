@@ -1,4 +1,4 @@
-"""What a command on a strategy says if no execution of it lies in the window."""
+"""The hint of a command whose strategy has no execution in the window."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The options that commands share, and how their values are read."""
+"""The options that commands share, and the parsers of their values."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Value = TypeVar("Value")
 
 
 class Output(str, Enum):  # noqa: UP042 - typer shows the values of this kind
-    """The form of what is printed."""
+    """The form of the output."""
 
     table = "table"
     json = "json"
@@ -46,7 +46,7 @@ class Output(str, Enum):  # noqa: UP042 - typer shows the values of this kind
 
 
 def form(output: Output, as_json: bool, spreadsheet: bool) -> Output:
-    """The form that these ask for. Raises typer.BadParameter: --spreadsheet is for CSV."""
+    """The form that the options choose. Raises typer.BadParameter: --spreadsheet is for CSV."""
     output = Output.json if as_json else output
     if spreadsheet and output is not Output.csv:
         raise typer.BadParameter("is for -o csv", param_hint="--spreadsheet")
@@ -54,7 +54,7 @@ def form(output: Output, as_json: bool, spreadsheet: bool) -> Output:
 
 
 def length_option(name: str, help: str) -> Any:
-    """What typer is told of an option whose value is a length of time. Never raises."""
+    """An option whose value is a length of time. Never raises."""
     return typer.Option(name, parser=_length, metavar="LENGTH", help=help)
 
 
@@ -92,12 +92,12 @@ Dsn = Annotated[
     typer.Option("--dsn", help="The server; else EXECLOG_DSN, else libpq's own variables."),
 ]
 Schema = Annotated[
-    str, typer.Option("--schema", envvar="EXECLOG_SCHEMA", help="Where in it the log is.")
+    str, typer.Option("--schema", envvar="EXECLOG_SCHEMA", help="The schema of the log.")
 ]
 Since = Annotated[
     datetime | None,
     typer.Option(
-        "--since", parser=moment, metavar="TIME", help=f"From then on: {timeparse.EXAMPLES}."
+        "--since", parser=moment, metavar="TIME", help=f"From this time on: {timeparse.EXAMPLES}."
     ),
 ]
 Until = Annotated[
@@ -106,7 +106,7 @@ Until = Annotated[
         "--until",
         parser=moment,
         metavar="TIME",
-        help="Until then, included; a date is its first instant.",
+        help="Until this time, included; a date is its first instant.",
     ),
 ]
 Bucket = Annotated[timedelta | None, length_option("--bucket", "Width, such as 5m or 1h.")]
@@ -119,7 +119,7 @@ AnyStrategy = Annotated[
         metavar="[STRATEGY]", help="None: all.", show_default=False, autocompletion=strategies
     ),
 ]
-Realm = Annotated[str | None, typer.Option("--realm", help="Only this tenant's.")]
+Realm = Annotated[str | None, typer.Option("--realm", help="Only this tenant.")]
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="The form of the answer.")]
 Json = Annotated[bool, typer.Option("--json", help="The same as -o json.")]
 Spreadsheet = Annotated[
@@ -127,7 +127,7 @@ Spreadsheet = Annotated[
     typer.Option(
         "--spreadsheet",
         help="With -o csv: an apostrophe before each text that begins with = + - @, a tab or the"
-        " end of a line, which a spreadsheet might run. Numbers, such as -3.25, stay as they are.",
+        " end of a line, which a spreadsheet might execute. Numbers, such as -3.25, are unchanged.",
     ),
 ]
 Utc = Annotated[bool, typer.Option("--utc", help="Show times in UTC, not in the local zone.")]

@@ -1,4 +1,4 @@
-"""How far a long command has come: a bar on standard error, where a person looks at that."""
+"""The progress of a long command: a bar on standard error, if that is a terminal."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from execlog.display.tables import is_colourless, plain
 
 __all__ = ["is_seen", "progress"]
 
-_SECONDS = 0.1  # between two looks: to show each step would cost as much as the step
+_SECONDS = 0.1  # between two updates: showing each step would cost as much as the step
 
 
 class _Steps(ProgressColumn):
-    """How many steps were done, of how many, and how many in a second."""
+    """The steps done, their total, and the steps in a second."""
 
     def render(self, task: Task) -> Text:
         """The text. Never raises."""
@@ -35,7 +35,7 @@ class _Steps(ProgressColumn):
 
 
 def is_seen() -> bool:
-    """Whether somebody looks at a bar while the data goes elsewhere. Never raises."""
+    """Whether the bar is on a terminal and the data elsewhere. Never raises."""
     return _can_show() and not sys.stdout.isatty()
 
 
@@ -47,12 +47,12 @@ def _can_show() -> bool:
 def progress(
     doing: str, total: float | None, *, shown: bool = True
 ) -> Iterator[Callable[[float], None]]:
-    """A bar until the block ends, and what tells it of so many more steps. Never raises.
+    """A bar until the block ends; yields a function that adds steps. Never raises.
 
     Args:
-        doing: What is done, before the bar.
-        total: How many steps there are; None if that is unknown.
-        shown: Off a terminal it is not shown at all, nor under NO_COLOR: it moves by escapes.
+        doing: The text before the bar.
+        total: The number of steps; None if it is unknown.
+        shown: Whether to show it; off a terminal and under NO_COLOR it never is.
     """
     if not (shown and _can_show()):
         yield lambda _: None
@@ -62,7 +62,7 @@ def progress(
         *columns,
         console=plain(sys.stderr),
         transient=True,
-        redirect_stdout=False,  # what is printed there is data
+        redirect_stdout=False,  # standard output is data
     ) as bar:
         task = bar.add_task("", total=total)
         waiting, shown_at = 0.0, time.monotonic()

@@ -16,14 +16,14 @@ __all__ = ["roles"]
 
 def roles(
     realm: Annotated[
-        str | None, typer.Option("--realm", help="Only a role that sees this tenant alone.")
+        str | None, typer.Option("--realm", help="Only a role that sees one tenant: this one.")
     ] = None,
     role: Annotated[
         str | None, typer.Option("--role", help="The name of that role.", show_default=False)
     ] = None,
     prefix: Annotated[
         str | None,
-        typer.Option("--prefix", help="What the names begin with; else the schema."),
+        typer.Option("--prefix", help="The beginning of their names; else the schema."),
     ] = None,
     schema: Schema = SCHEMA,
 ) -> None:

@@ -43,9 +43,10 @@ def rebuild(
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
 ) -> None:
-    """Make rollups anew from the rows, hour by hour, while others store.
+    """Rebuild rollups from the rows, hour by hour, while others store.
 
-    Without a window: what is not built yet, or else all. Where it is interrupted, run it again.
+    Without a window: those that are not built yet, or else all. If it is interrupted, run it
+    again.
 
     Example: execlog rollup rebuild
     """
@@ -72,7 +73,7 @@ def verify(
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
 ) -> None:
-    """Add the rows up once more and name each minute and hour that differs; exit 3 where one does.
+    """Compare rollups with their rows and list the minutes and hours that differ; exit 3 if any.
 
     Example: execlog rollup verify --since 7d
     """

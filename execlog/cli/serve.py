@@ -19,12 +19,12 @@ from execlog.display.tables import is_colourless
 __all__ = ["PORT", "Port", "serve", "serve_pages"]
 
 PORT = 8000
-"""Where it listens, unless it is told."""
+"""The default address."""
 
 Port = Annotated[
     int, typer.Option("--port", min=0, max=65535, help="The port; 0: any that is free.")
 ]
-"""The option of a command that serves."""
+"""The port, for a command that serves."""
 
 _BACKLOG = 128
 
@@ -38,8 +38,8 @@ def serve(
             "--token",
             envvar="EXECLOG_TOKEN",
             help=(
-                "What viewers must know: the password that their browser asks for, 16 characters at"
-                " least. Others see arguments in the list of processes: rather set the variable."
+                "The password that a viewer's browser asks for, at least 16 characters. Other users"
+                " see arguments in the list of processes: rather set the variable."
             ),
         ),
     ] = None,
@@ -50,7 +50,7 @@ def serve(
 
     Example: execlog serve --port 8000
     """
-    if token is None:  # an empty variable counts as none to typer, and is a mistake
+    if token is None:  # typer reads an empty variable as none, and it is a mistake
         token = os.environ.get("EXECLOG_TOKEN")
     serve_pages(dsn, schema, host=host, port=port, token=token)
 
@@ -64,12 +64,12 @@ def serve_pages(
     token: str | None = None,
     first: str = "",
 ) -> None:
-    """Serves them until Ctrl-C, and says where `first` is, the page to begin with.
+    """Serves the pages until Ctrl-C, and prints the address of the page `first`.
 
     Raises:
         typer.BadParameter: The token is empty or short, or missing for an address that others
             reach.
-        ExeclogError: The DSN or the schema's name is none.
+        ExeclogError: The DSN or the schema's name is invalid.
         OSError: It can't listen there.
     """
     try:
@@ -94,7 +94,7 @@ def serve_pages(
         app,
         log_level="warning",
         use_colors=sys.stderr.isatty() and not is_colourless(),
-        # Who asks is who is connected: what a header says of it, anybody can say.
+        # The client is the peer of the connection: anybody can set a header.
         proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=3,

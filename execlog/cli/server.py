@@ -1,4 +1,4 @@
-"""The repository of one command: a connection of its own, for as long as the command needs it."""
+"""The repository of one command: a connection of its own, while the command needs it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["SECONDS", "ask", "connected", "dsn_of"]
 
 SECONDS = 60.0
-"""What one statement of a command may take."""
+"""The time limit of one statement of a command."""
 
 Answer = TypeVar("Answer")
 
@@ -37,13 +37,13 @@ def ask(
     *,
     writes: bool = False,
 ) -> Answer:
-    """What the repository on this server answers.
+    """The answer of the repository on this server.
 
     Args:
         dsn: The server, as it was given.
-        schema: Where the log is.
-        question: What it is asked.
-        writes: Whether that changes rows, which may take long: see `Connector` and `patient`.
+        schema: The schema of the log.
+        question: Asks the repository.
+        writes: Whether it changes rows, which may take long: see `Connector` and `patient`.
 
     Raises:
         ExeclogError: The server can't be reached or refuses.
@@ -60,13 +60,13 @@ def ask(
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
-    """A Ctrl-C ends a read or a write too that does not move.
+    """Lets a Ctrl-C also end a read or a write that is stuck.
 
-    To asyncio it is a wish, which the event loop grants when it has its turn: a pipe that stands
-    still never gives it one. So what goes on after half a second is broken off.
+    asyncio cancels when its event loop has its turn, which a blocked pipe never gives it. So
+    what still runs after half a second is interrupted.
     """
     noted = signal.getsignal(signal.SIGINT)
-    if sys.platform == "win32":  # which has no such timer
+    if sys.platform == "win32":  # it has no such timer
         yield
         return
 
@@ -93,14 +93,14 @@ async def connected(dsn: str | None, *, writes: bool = False) -> AsyncIterator[P
 
     Args:
         dsn: The server, as it was given.
-        writes: Whether it is to be written there: see `Connector`.
+        writes: Whether the connection will write: see `Connector`.
 
     Raises:
         ExeclogError: The server can't be reached or refuses.
     """
     connect = Connector(dsn_of(dsn), "dsn", writes=writes, seconds=SECONDS)
     with driver_errors("connect"):
-        # One statement does not repay being kept, and a pooler may stand in between.
+        # One statement does not repay a cache, and a pooler may be in between.
         pool = await asyncpg.create_pool(
             connect=connect, min_size=1, max_size=1, statement_cache_size=0
         )
@@ -111,7 +111,7 @@ async def connected(dsn: str | None, *, writes: bool = False) -> AsyncIterator[P
 
 
 def dsn_of(given: str | None) -> str:
-    """The server that is meant. Raises typer.BadParameter: it is empty."""
+    """The server's DSN. Raises typer.BadParameter: it is empty."""
     if given == "":
         raise typer.BadParameter("is empty (an unset variable?)", param_hint="--dsn")
     # Without host and database asyncpg reads PGHOST, PGUSER, ..., as libpq does.

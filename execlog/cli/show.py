@@ -78,12 +78,12 @@ def _print(one: StrategyExecutionLog, utc: bool) -> None:
         tree = Tree(Text("trace", style="bold"))
         for node in nodes(one.trace):
             _grow(tree, node)
-        # As wide as it is: what a terminal would cut is what one came for.
+        # As wide as it is: a terminal's width would cut the values.
         stdout(_WIDEST).print(tree)
 
 
 def _grow(tree: Tree, node: Node) -> None:
-    """One entry of a trace: its node and its time, and below them whatever else it holds."""
+    """One entry of a trace: its node and its time, and below them everything else in it."""
     if node.name is None:
         tree.add(Text(shown(node.facts[0][1])))
         return

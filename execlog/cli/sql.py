@@ -1,4 +1,4 @@
-"""The command that shows a packaged statement, or what the live server would do with it."""
+"""The command that prints a packaged statement, or its plan on the live server."""
 
 from __future__ import annotations
 
@@ -34,26 +34,26 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
 
 
 def sql(
-    name: Annotated[str | None, typer.Argument(help="The method's name; none: all names.")] = None,
+    name: Annotated[str | None, typer.Argument(help="The method; without it, all names.")] = None,
     parameters: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="PARAMETER=VALUE|SWITCH",
-            help="What is given: the statement that is sent then, and not all of the file.",
+            help="Values: prints the statement for them, not the whole file.",
         ),
     ] = None,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Its plan on the live server, for these parameters.")
+        bool, typer.Option("--explain", help="Its plan on the live server, for these values.")
     ] = False,
     analyze: Annotated[
-        bool, typer.Option("--analyze", help="Carry it out too: the plan with what was read.")
+        bool, typer.Option("--analyze", help="Run it too: the plan with what was read.")
     ] = False,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
 ) -> None:
     """Print a packaged statement, its plan on the live server, or the list of them.
 
-    Lines of a file may be left out: which, their marks say (`-- if since`).
+    A line of a file that ends in a mark (`-- if since`) is sent only if that is given.
 
     Example: execlog sql count_by_status --explain --analyze strategy_id=loyalty since=1d
     """
@@ -86,7 +86,7 @@ async def _plan(dsn: str | None, query: Query, analyze: bool) -> list[str]:
 
 
 def _given(statement: Statement, given: Sequence[str]) -> tuple[list[str], dict[str, object]]:
-    """The switches and the values. Raises typer.BadParameter, which says what it takes."""
+    """The switches and the values. Raises typer.BadParameter, which lists what is allowed."""
     texts = dict(text.partition("=")[::2] for text in given if "=" in text)
     switches = [text for text in given if "=" not in text]
     parameters = {one.name: one for one in statement.parameters}
@@ -103,7 +103,7 @@ def _shape(statement: Statement, switches: Sequence[str], values: Mapping[str, o
 
 
 def _query(statement: Statement, switches: Sequence[str], values: Mapping[str, object]) -> Query:
-    """Raises typer.BadParameter, which says what is missing."""
+    """The query. Raises typer.BadParameter, which lists what is missing."""
     nothing = {one.name: None for one in statement.parameters if one.nullable}
     if any(one.name not in values and not one.nullable for one in statement.parameters):
         raise _wrong(statement, "parameters are missing")

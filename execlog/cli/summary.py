@@ -72,7 +72,7 @@ def _card(card: StrategyMetrics, utc: bool, console: Console) -> Iterator[Text]:
     )
     if card.rows_from is not None:
         before = local(card.rows_from, utc)
-        yield Text(f"before {before} rows are gone: in whole minutes or hours there", style="dim")
+        yield Text(f"before {before} rows are gone: counted by minutes or hours", style="dim")
     yield from _section("outcome")
     for status, style in STYLES.items():
         count = getattr(counts, status)
@@ -117,7 +117,7 @@ def _bars(counts: Sequence[tuple[str, int]], width: int, style: str) -> Iterator
 
 def _bar_line(label: str, count: int, most: int, width: int, style: str) -> Text:
     name = Text(shown(label))
-    # Into a pipe, names go whole.
+    # In a pipe, names are not cut.
     name.truncate(
         _LABEL if sys.stdout.isatty() else max(_LABEL, name.cell_len), overflow="ellipsis", pad=True
     )

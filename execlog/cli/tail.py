@@ -1,4 +1,4 @@
-"""The command that shows the newest executions, and goes on with those that come."""
+"""The command that shows the newest executions, and continues with new ones."""
 
 from __future__ import annotations
 
@@ -40,21 +40,21 @@ __all__ = ["Follower", "tail"]
 _PAGE = 200
 _EVERY_SECONDS = 1.0
 _CALENDAR_BEGINS = datetime.min.replace(tzinfo=UTC)
-# A recorder keeps a batch for a fifth of a second, and longer in trouble.
+# A recorder keeps a batch for a fifth of a second, and longer if storing fails.
 _LATE = timedelta(seconds=10)
 _HEADER = ("time", "strategy", "status", "took", "points", "code", "case", "id")
 
 
 def tail(
     strategy: AnyStrategy = None,
-    status: Annotated[str | None, typer.Option("--status", help="Only this one.")] = None,
+    status: Annotated[str | None, typer.Option("--status", help="Only this status.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=_PAGE)] = 50,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new ones.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Continue with new ones.")] = False,
     late: Annotated[
         timedelta | None,
         length_option(
             "--late",
-            "With -f: how long after its run one may be stored and still be shown; else 10s.",
+            "With -f: how long after its run an execution may be stored and be shown; else 10s.",
         ),
     ] = None,
     output: OutputOption = Output.table,
@@ -66,14 +66,14 @@ def tail(
 ) -> None:
     """Show the newest executions, of all strategies or of one, the newest last.
 
-    With -f, what is stored is shown within a second or two, each execution once; those without a
-    time are left out. Each look reads all of the last ten seconds, or of what --late says.
+    With -f, new executions are shown within a second or two, each once, except those without a
+    time. Each poll reads the last ten seconds, or the length that --late says.
 
     Example: execlog tail loyalty --status error -f
     """
     output = form(output, as_json, spreadsheet)
     if follow and output in (Output.json, Output.csv):
-        raise typer.BadParameter("-f gives a table or jsonl: the others have an end")
+        raise typer.BadParameter("-f needs a table or jsonl: the other forms have an end")
 
     def write(rows: Sequence[StrategyExecutionLog]) -> None:
         if output is Output.table:
@@ -103,10 +103,10 @@ def tail(
 
 
 class Follower:
-    """Finds the executions that were stored since it looked last, each once.
+    """Finds the executions that were stored since the last poll, each once.
 
     They are not stored in the order in which they ended: recorders keep batches, and each process
-    has its own. So each look goes back by `late`, and what was given out before is left out.
+    has its own. So each poll reads back by `late`, and leaves out what was returned before.
     """
 
     def __init__(
@@ -116,23 +116,23 @@ class Follower:
         status: str | None,
         late: timedelta,
     ) -> None:
-        """Takes what to follow. Never raises."""
+        """Takes the filters. Never raises."""
         self._log = log
         self._strategy_id = strategy_id
         self._status = status
         self._late = late
         self._seen: dict[UUID, datetime] = {}
-        self._last = _CALENDAR_BEGINS  # the newest that was seen
+        self._last = _CALENDAR_BEGINS  # the newest time that was read
 
     async def newest(self, limit: int) -> list[StrategyExecutionLog]:
         """The newest executions, the newest last. Raises ExeclogError."""
         return (await self._page(limit))[::-1]
 
     async def begin(self, limit: int) -> list[StrategyExecutionLog]:
-        """The same, where `new` goes on from them. Raises ExeclogError."""
+        """The same, as the start for `new`. Raises ExeclogError."""
         first = await self._page(1)
         self._see(first)
-        # In this order: what is stored in between is on the page, or comes with the next look.
+        # In this order: what is stored in between is on the page, or comes with the next poll.
         if first:
             self._see(await self._recent())
         newest = await self.newest(limit)
@@ -140,7 +140,7 @@ class Follower:
         return newest
 
     async def new(self) -> list[StrategyExecutionLog]:
-        """What was stored since the last look, the newest last. Raises ExeclogError."""
+        """The executions stored since the last poll, the newest last. Raises ExeclogError."""
         found = [one for one in await self._recent() if one.id not in self._seen]
         self._see(found)
         horizon = self._horizon()
@@ -148,7 +148,7 @@ class Follower:
         return found[::-1]
 
     async def _recent(self) -> list[StrategyExecutionLog]:
-        """All down to the horizon, newest first."""
+        """All executions down to the horizon, newest first."""
         horizon = self._horizon()
         found: list[StrategyExecutionLog] = []
         page: list[StrategyExecutionLog] = []
@@ -169,7 +169,7 @@ class Follower:
         )
 
     def _horizon(self) -> datetime:
-        # A clock that is ahead must not hide what others store now.
+        # One clock that is ahead must not hide the rows of others.
         newest = min(self._last, datetime.now(UTC))
         return newest - min(self._late, newest - _CALENDAR_BEGINS)
 
@@ -193,7 +193,7 @@ def _print(rows: Sequence[StrategyExecutionLog], utc: bool) -> None:
             str(one.id),
         )
         if console.is_terminal:
-            # No table: its columns would have to be known before the rows are.
+            # No table: its widths would have to be known before the rows are.
             console.print(Text("  ").join(Text.assemble(cell or "-") for cell in cells))
         else:
             print("\t".join(str(cell) for cell in cells))

@@ -43,7 +43,7 @@ def timeline(
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
 ) -> None:
-    """Show volume, failures and p95 over time; the last day where no window is given.
+    """Show volume, failures and p95 over time; without a window, the last day.
 
     Example: execlog timeline loyalty --since 2h --bucket 5m
     """

@@ -33,7 +33,7 @@ __all__ = ["top"]
 
 
 class By(str, Enum):  # noqa: UP042 - typer shows the values of this kind
-    """What a ranking goes by."""
+    """The order of a ranking."""
 
     p99 = "p99"
     failures = "failures"
@@ -45,7 +45,7 @@ def top(
     realm: Realm = None,
     since: Since = None,
     until: Until = None,
-    by: Annotated[By, typer.Option("--by", help="What the first has most of.")] = By.p99,
+    by: Annotated[By, typer.Option("--by", help="What to rank by, largest first.")] = By.p99,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=50)] = 10,
     output: OutputOption = Output.table,
     as_json: Json = False,

@@ -275,7 +275,7 @@ async def test_compare(
     await repository.insert_rows([row(strategy_id="b", points=1.0)])
     verdicts = {fact[0]: fact[-1] for fact in lines("compare", STRATEGY, "b", dsn=dsn)}
     assert verdicts == {
-        "": "B is",
+        "": "Verdict",
         "runs": "",
         "ok": "better",
         "error rate": "better",

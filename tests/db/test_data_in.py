@@ -31,7 +31,7 @@ def test_a_log_that_was_sampled(dsn: str, file: Path) -> None:
     code, (account, warning) = imported(dsn, file, lines=lines)
     assert (code, account) == (0, "execlog: 4 executions stored")
     assert warning == (
-        "execlog: warning: 3 sampled executions say no rate, and count as one run each;"
+        "execlog: warning: 3 sampled executions have no rate, and count as one run each;"
         " --sample-rate says which share was kept"
     )
     others = [fields(strategy_id="told", **line) for line in lines if line.pop("strategy_id")]

@@ -270,7 +270,7 @@ async def test_the_pages(migrated: Connection, dsn: str) -> None:
         async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client:
             for path in ("/", "/strategy?id=loyalty", "/executions", "/storage"):
                 page = await client.get(path)
-                assert (page.status_code, "Not all is here" in page.text) == (200, False)
+                assert (page.status_code, "A part is missing" in page.text) == (200, False)
     await assert_not_sprung(migrated)
 
 

@@ -374,7 +374,7 @@ async def test_what_takes_too_long_is_left_out(
         async with asyncio.timeout(10):
             page = await asked(app, "/strategy?id=loyalty")
         assert page.status_code == 200
-        assert "Not all is here." in page.text
+        assert "A part is missing." in page.text
         assert "Newest failures" in page.text
         assert page.text.count("<tr>") > 10
         assert (await asked(app, "/api/strategies/loyalty/metrics")).status_code == 503
@@ -383,7 +383,7 @@ async def test_what_takes_too_long_is_left_out(
             nothing = await asked(app, "/strategy?id=loyalty")
         assert nothing.status_code == 503
     await holder.close()
-    assert "Not all is here." not in (await asked(app, "/strategy?id=loyalty")).text
+    assert "A part is missing." not in (await asked(app, "/strategy?id=loyalty")).text
     idle = (
         "select count(*) from pg_stat_activity where state like 'idle in%'"
         " and datname = current_database()"
@@ -405,7 +405,7 @@ async def test_many_viewers_leave_a_recorder_its_turn(dsn: str) -> None:
                 for path in ("/", "/strategy?id=loyalty"):
                     found = await api.get(path)
                     assert found.status_code == 200
-                    assert "Not all is here." not in found.text
+                    assert "A part is missing." not in found.text
 
         async def watch(viewers: asyncio.Future[Any]) -> None:
             nonlocal busiest

@@ -1,5 +1,5 @@
-// The pages are whole without this. It refreshes what is looked at, shows the numbers under the pointer, and
-// copies an execution. It loads nothing but this server's own pages.
+// The pages work without this. It refreshes them, shows the numbers under the pointer, and copies an
+// execution. It loads this server's own pages only.
 "use strict";
 
 const every = Number(document.body.dataset.live) * 1000;
@@ -8,7 +8,7 @@ const state = document.getElementById("live-state");
 const PAUSED = "execlog-paused";
 const PARTS = "main section[id], #notices";
 
-// Live refresh: the same URL once more, and each part that has changed is put in place.
+// Live refresh: loads the same URL again and replaces the parts that have changed.
 
 let asking = false;
 
@@ -19,7 +19,7 @@ async function refresh() {
     const answer = await fetch(location.href, { signal: AbortSignal.timeout(30000) });
     if (!answer.ok) throw new Error(answer.status);
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-    // Somebody may have paused meanwhile, or be at it.
+    // The viewer may have paused meanwhile.
     if (!paused()) replace(fresh);
   } catch {
     state.textContent = "Not refreshed: no answer";
@@ -32,7 +32,7 @@ function replace(fresh) {
   const ids = [...fresh.querySelectorAll(PARTS)].map((section) => section.id);
   const here = [...document.querySelectorAll(PARTS)].map((section) => section.id);
   if (ids.join() !== here.join()) {
-    // Other sections than before: all of it, unless somebody is in there.
+    // The sections differ: replace all, unless an element in there has the focus.
     if (document.querySelector("main").contains(document.activeElement)) return;
     document.querySelector("main").replaceWith(document.adoptNode(fresh.querySelector("main")));
   } else {
@@ -74,7 +74,7 @@ if (every && pause) {
   setInterval(refresh, every);
 }
 
-// The numbers under the pointer, from the table below the chart; a click leads where its row does.
+// The numbers under the pointer, from the table below the chart; a click opens the link of its row.
 
 function hover() {
   for (const figure of document.querySelectorAll("figure[data-hover]")) {
@@ -139,7 +139,7 @@ if (copy) {
     try {
       const answer = await fetch(copy.dataset.from);
       if (!answer.ok) throw new Error(answer.status);
-      await write(await answer.text()); // as it is: a number may have more digits than we do
+      await write(await answer.text()); // unparsed: a number may have more digits than JavaScript keeps
       told.textContent = "Copied.";
     } catch {
       told.textContent = "Could not copy: open the JSON instead.";
@@ -149,7 +149,7 @@ if (copy) {
 
 async function write(text) {
   if (navigator.clipboard) return navigator.clipboard.writeText(text);
-  // Without TLS browsers have no clipboard but this.
+  // The clipboard of a page without TLS.
   const area = document.createElement("textarea");
   area.value = text;
   document.body.append(area);
