@@ -8,7 +8,7 @@
 -- Columns: place integer, :metrics
 -- Index: strategy_execution_log_newest
 --
--- Each card is a statement of its own, so that a cluster sends it to the machine that has its strategy.
+-- Each card is a subquery of its own, so that a cluster sends it to the machine that has its strategy.
 select
     1 as place,
     card.*

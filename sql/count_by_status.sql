@@ -5,7 +5,7 @@
 -- Columns: status text, count bigint
 -- Index: strategy_execution_log_newest
 --
--- Rows without a time are in no window: where an end is given, its condition leaves them out.
+-- Rows without a time are in no bounded window: the condition on its end excludes them.
 select
     status,
     count(*) as count

@@ -1,14 +1,14 @@
--- Count, duration, nodes and points of a window in one row; zeros where it holds none.
+-- Count, duration, nodes and points of a window in one row; zeros if it holds no row.
 -- $1 strategy_id text
 -- $2 since timestamptz?
 -- $3 until timestamptz?
 -- Columns: DurationAndNodesSummary
 -- Index: strategy_execution_log_newest
 --
--- sum/count, not avg(): avg of double precision carries the sum of squares along, which costs time
+-- sum/count, not avg(): avg of double precision also computes the sum of squares, which costs time
 -- and overflows on a single absurd value; avg of integer computes in numeric.
--- Less than 1e-290 is 0: what it leaves after the division may be too small for the server, which
--- raises (22003) where others round.
+-- Values below 1e-290 count as 0: their quotient may underflow, which the server raises as an error
+-- (22003).
 select
     count(*) as count,
     case when sum(duration_ms) > 1e-290 then sum(duration_ms) / count(*) else 0 end as duration_avg_ms,

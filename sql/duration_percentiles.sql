@@ -6,8 +6,8 @@
 -- Columns: value_ms double precision?, sample_size bigint
 -- Index: strategy_execution_log_newest
 --
--- The fractions come as the text of an array and the values go as rows: for an array type of its own
--- the driver asks the catalogue first, a second round trip on each new connection.
+-- The fractions are sent as the text of an array and the values are returned as rows: for an array type
+-- the driver first queries the catalogue, a second round trip on each new connection.
 select
     value_ms,
     sample_size

@@ -1,4 +1,4 @@
--- Blanks who it was, and what the runs for them saw, in the next part of the log; newest first.
+-- Erases the user, the trace and the notes from the user's runs in the next part of the log; newest first.
 -- $1 external_user_id text
 -- $2 before timestamptz? always
 -- $3 rows bigint
@@ -6,10 +6,10 @@
 -- Columns: found bigint, reached timestamptz?
 -- Index: strategy_execution_log_time
 --
--- A part is what lies between the last one and the time of so many rows after it, rows of that very
--- time included; reached is that time, and NULL where this was the last part, with which those without a
--- time go too. Nothing says whose a row is but the row: all are read, none is kept for long.
--- "is distinct from" leaves out the part's end, which the index condition has to hold.
+-- A part goes from the end of the last one down to the time of the row at the limit, with all rows of that
+-- time; reached is that time, and NULL after the last part, which includes the rows without a time. No index
+-- holds the user: all rows of the part are read.
+-- "is distinct from" excludes the part's end, which the index condition has to include.
 with reached as materialized (
     select (
         select created_at

@@ -5,7 +5,7 @@
 -- Index: strategy_execution_log_id
 --
 -- The id finds one row in practice, but only id, strategy and time together are unique. Materialised,
--- or the planner may walk a whole strategy from its newest row, in the order that is asked for.
+-- because the planner could otherwise read a whole strategy, newest first, to avoid the sort.
 with found as materialized (
     select
         :columns(stored)

@@ -1,16 +1,16 @@
--- How is the log: what is applied, how large is it, where does it begin and end, what lies beside it?
+-- Health of the log: which migrations are applied, how large it is, where it begins and ends, what is wrong?
 -- Columns: server_version text, server_time timestamptz, writable boolean, migrations text[], has_default boolean, partitions bigint, estimated_rows bigint?, table_bytes bigint, index_bytes bigint, oldest timestamptz?, newest timestamptz?, stray_rows bigint, undated_rows bigint, covered_until timestamptz, last_stored timestamptz?, oldest_write timestamptz?, locks_of_a_read bigint, lock_slots bigint, max_locks_per_transaction integer, connections bigint, without_replica_identity text[]
 -- Index: strategy_execution_log_time
 --
--- All of it is there since the first migration: a service that is deployed before `migrate` gets its answer.
--- It reads the catalogue and the ends of an index, and no more than a million entries of the DEFAULT
--- partition, where what lies at the ends of the calendar belongs. server_time is when the statement
--- arrived. A gap between partitions ends what is covered.
--- Of a table that was never analysed, or when it was empty, the server's statistics tell, which a standby
--- does not have, and no server after a crash: then its rows are unknown, and so is their sum.
+-- All of it exists since the first migration: a service that is deployed before `migrate` gets its answer.
+-- It reads the catalogue and the ends of an index, and at most a million entries of the DEFAULT partition,
+-- where rows at the ends of the calendar belong. server_time is when the statement arrived. days_ahead ends
+-- at the first gap between partitions.
+-- For a table without ANALYZE, or one that was empty then, the rows are those of the server's statistics; a
+-- standby and a server after a crash have none: then the rows are unknown, and so is their sum.
 -- (With min and max the planner would take three times as long over hundreds of partitions.)
--- Of others' transactions only a member of pg_read_all_stats sees the age. lock_slots is the server's table
--- of locks, in which a read of everything takes one for each partition and each index of it.
+-- Only members of pg_read_all_stats see the age of other roles' transactions. lock_slots is the size of the
+-- server's lock table, of which a read of everything takes one slot for each partition and each index of it.
 with partition as materialized (
     select
         is_default,

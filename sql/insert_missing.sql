@@ -3,8 +3,8 @@
 -- Columns: stored bigint
 -- Index: strategy_execution_log_id
 --
--- A row is stored already where its id, strategy and time are. Rows are the columns by
--- their names, as one text: for arrays of their values asyncpg would have to ask for the arrays' types.
+-- A row is stored already if its id, strategy and time are. Rows are objects keyed by column,
+-- as one text: for arrays of values asyncpg would have to query the arrays' types.
 with stored as (
     insert into execlog.strategy_execution_log (
         :columns(stored)

@@ -3,8 +3,8 @@
 -- Columns: none
 -- Index: none
 --
--- The row is its columns by their names, as one text: the server reads each value by the column's type of
--- this moment, and a json codec of the pool has no part in it.
+-- The row is an object keyed by column, as one text: the server reads each value by the column's present
+-- type, and a json codec of the pool has no effect.
 insert into execlog.strategy_execution_log (
     :columns(stored)
 )

@@ -1,7 +1,7 @@
 -- Stores many executions, all or none.
--- The rows come as text, so the server reads each value by the column's type of this moment: a type
--- that changed under a live connection, or a codec set on the pool, can't store a wrong value. The
--- driver writes the COPY command itself, from the table and the columns named here.
+-- The rows are sent as text, so the server reads each value by the column's present type: a type that
+-- changed under a live connection, or a codec set on the pool, can't store a wrong value. The driver
+-- writes the COPY command itself, from the table and the columns named here.
 -- Columns: none
 -- Index: none
 copy execlog.strategy_execution_log (

@@ -24,10 +24,10 @@
 -- Columns: StrategyExecutionLog
 -- Index: strategy_execution_log_newest, strategy_execution_log_failures, strategy_execution_log_id
 --
--- The page is found in the index alone, which holds all that is asked about but the realm, and only its rows
--- are fetched, by their ids: what is passed over costs no look into the table. OFFSET 0 has each be looked
--- for by itself, where the planner might else read the whole window.
--- Why rows without a time are rows of their own, and the page's limit stands within: see list_newest.sql.
+-- The page is found in the index alone, which holds every filtered column but the realm, and only its rows
+-- are fetched, by their ids: rows that are skipped need no look into the table. OFFSET 0 keeps the planner
+-- from joining with the whole window in place of one lookup for each row.
+-- part/newest.sql says why rows without a time are a list of their own, and why the limit is inside.
 select
     :columns
 from (
@@ -51,7 +51,7 @@ cross join lateral (
     where stored.strategy_id = $1::text
         and stored.id = page.key
         and stored.created_at = page.finished_at
-        -- The window, for the planner: its partitions are known from the start.
+                -- The window again, so that the planner prunes partitions.
         and stored.created_at >= $3::timestamptz  -- if since
         and stored.created_at <= $4::timestamptz  -- if until
         and stored.created_at <= $14::timestamptz  -- if before_created_at

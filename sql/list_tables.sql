@@ -2,10 +2,10 @@
 -- Columns: name text, kind text, begins timestamptz?, ends timestamptz?, estimated_rows bigint?, table_bytes bigint, index_bytes bigint
 -- Index: none
 --
--- The newest partitions first, then DEFAULT, which takes what no other covers, then the rollups. Rows are
--- as the server's last ANALYZE saw them, or its statistics before the first; where it has none, as on a
--- standby, they are unknown. An end of the calendar is no time. One that has just
--- gone has no size.
+-- The newest partitions first, then DEFAULT, which takes rows that no other covers, then the rollups. Rows
+-- are the estimate of the server's last ANALYZE, or of its statistics before the first one; unknown if it
+-- has none, as on a standby. A bound at an end of the calendar is NULL. A table that was just dropped has
+-- no size.
 with stored as (
     select
         partition.id,

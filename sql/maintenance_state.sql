@@ -1,8 +1,8 @@
--- Who maintains the log, when was it last done, and what was left in DEFAULT?
+-- Who maintains the log, when was that last completed, and what was left in DEFAULT?
 -- Columns: maintained_at timestamptz?, maintained_by text?, tracked_since timestamptz?, left_in_default bigint
 -- Index: none
 --
--- One row. If that of the table is missing, for example after a restore of the schema alone, nothing is known.
+-- One row. If the table's row is missing, for example after a restore of the schema alone, the times are NULL.
 select
     state.maintained_at,
     case when state.held_until > statement_timestamp() then state.holder end as maintained_by,

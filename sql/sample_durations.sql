@@ -1,4 +1,4 @@
--- The newest durations, in milliseconds: what percentiles are computed from where the server can't.
+-- The newest durations, in milliseconds, from which percentiles are computed if the server can't.
 -- $1 strategy_id text
 -- $2 since timestamptz?
 -- $3 until timestamptz?
@@ -7,7 +7,7 @@
 -- Columns: duration_ms double precision
 -- Index: strategy_execution_log_newest
 --
--- The limit within is that of the largest sample: see list_newest.sql.
+-- The inner limit is the largest sample: part/newest.sql says why.
 select duration_ms
 from (
     select

@@ -6,7 +6,7 @@
 -- Columns: points double precision
 -- Index: strategy_execution_log_newest
 --
--- The limit within is that of the largest sample: see list_newest.sql.
+-- The inner limit is the largest sample: part/newest.sql says why.
 select points
 from (
     select

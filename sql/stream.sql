@@ -1,13 +1,13 @@
--- All executions, or those of one strategy, newest first, for as long as somebody goes on reading.
+-- All executions, or those of one strategy, newest first, through a cursor.
 -- $1 strategy_id text?
 -- $2 since timestamptz?
 -- $3 until timestamptz?
 -- Columns: StrategyExecutionLog
 -- Index: strategy_execution_log_time, strategy_execution_log_newest
 --
--- It is prepared again for each stream, so that the plan knows its parameters.
--- The limit is none (of a number below 1 nothing is left), but the planner can't know, and takes it for a
--- tenth of the rows: so it walks along an index, where it would sort them all on disk before the first.
+-- It is prepared again for each stream, so that the plan is made for its parameters.
+-- The limit is NULL (floor(random()) is 0), but the planner can't know that and assumes a tenth of the rows:
+-- so it walks along an index, and does not sort all rows on disk before the first one.
 select
     :columns
 from execlog.strategy_execution_log

@@ -47,7 +47,7 @@ from execlog.display import tables
 
 __all__ = ["app", "main"]
 
-_WHERE = " (set it by --dsn, EXECLOG_DSN or PGHOST)"
+_WHERE = " (--dsn, EXECLOG_DSN or PGHOST name it)"
 
 
 def _may_draw() -> bool:

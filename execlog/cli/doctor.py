@@ -118,7 +118,7 @@ def _why_not(error: ExeclogError, dsn: str | None, schema: str) -> Finding:
         remedy = filled(_GRANT, schema)
         return Finding("rights", str(error), remedy)
     if isinstance(error, StoreUnavailable):
-        where = "set it by --dsn, EXECLOG_DSN or PGHOST"
+        where = "--dsn, EXECLOG_DSN or PGHOST name it"
         return Finding("server", str(error), f"is it up? `pg_isready` tells; {where}")
     return Finding("server", str(error), "say who you are: --dsn, EXECLOG_DSN, PGUSER, ~/.pgpass")
 

@@ -1,9 +1,9 @@
--- Which partitions are there, beside DEFAULT?
+-- Which partitions exist, beside DEFAULT?
 -- Columns: name text, begins timestamptz, ends timestamptz, ours boolean, bytes bigint, tuned boolean, thinned boolean, vacuumed_at timestamptz?
 -- Index: none
 --
--- ours: a plain table in our schema; others are counted and left alone. bytes are those of the rows: none
--- where nothing was ever stored there, or it has just gone. thinned: only failures are left.
+-- ours: a plain table in our schema; others are counted and left alone. bytes is the size of the rows: 0 if
+-- nothing was ever stored there, or it was just dropped. thinned: only failures are left.
 select
     child.relname::text as name,
     partition.begins,

@@ -1,4 +1,4 @@
--- Others may maintain, and know how it went.
+-- Gives the lease back, and records how the run ended.
 -- $1 token uuid
 -- $2 completed_at timestamptz? always
 -- $3 left_in_default bigint? always

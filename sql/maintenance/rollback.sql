@@ -1,4 +1,4 @@
--- Ends what a step has left unfinished.
+-- Rolls back the transaction of an unfinished step.
 -- Columns: none
 -- Index: none
 rollback

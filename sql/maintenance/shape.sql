@@ -1,9 +1,9 @@
--- What columns can rows be moved by, whose is the log, is it spread over a cluster, and what is not in rollups?
+-- Which columns can be copied, who owns the log, is it spread over a cluster, which rows are not in rollups?
 -- Columns: columns text, owner text, is_cluster boolean, unrolled_before timestamptz?
 -- Index: none
 --
--- By their names, since a partition of somebody else's may have them in another order, and without
--- those that the server generates.
+-- Columns by name, because a partition made by others may have them in another order, and without generated
+-- ones.
 select
     (
         select string_agg(quote_ident(attname), ', ' order by attnum)

@@ -1,10 +1,10 @@
--- In which hours, days, weeks or months of UTC do rows lie that no partition covers, and how many?
+-- In which hours, days, weeks or months of UTC are rows that no partition covers, and how many?
 -- $1 unit text
 -- Columns: begins timestamptz, rows bigint, total bigint
 -- Index: strategy_execution_log_time
 --
--- Those that hold most first, as many as there may be partitions; total counts the others' rows too. At the
--- ends of the calendar there are none, for the end of a partition must be a time too.
+-- Those with most rows first, at most as many as partitions are allowed; total counts all rows. Rows at the
+-- ends of the calendar are left out, since a partition needs a finite end.
 with stray as materialized (
     select
         date_trunc($1::text, created_at, 'UTC') as begins,

@@ -2,8 +2,7 @@
 -- switch stored
 -- switch bare
 --
--- As they are stored, or as they are answered: as text the trace crosses the wire untouched by a json codec
--- of the pool.
+-- As they are stored, or as they are returned: as text, which a json codec of the pool does not touch.
 id,
 created_at,
 strategy_id,

@@ -1,4 +1,4 @@
--- How many runs took longer than each edge of the histogram, after how many there are.
+-- The number of runs, then the number that took longer than each edge of the histogram.
 json_build_array(
     count(*),
     count(*) filter (where duration_ms > 5),

@@ -1,4 +1,4 @@
--- A page of what a number of a card counts, as times and ids, or what has no time and follows it.
+-- Times and ids of a page of executions behind a number of a card; with undated, those without a time.
 -- switch undated
 select
     created_at,

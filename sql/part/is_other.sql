@@ -1,2 +1,2 @@
--- Whether a status is none that has a name.
+-- Whether a status is none of the four that are known.
 (status not in ('ok', 'error', 'timeout', 'limit'))

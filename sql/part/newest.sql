@@ -1,4 +1,4 @@
--- A page of executions, newest first, as the lists ask for it.
+-- A page of executions, newest first, for all listings.
 -- $1 realm_ids text[]?
 -- $2 strategy_id text?
 -- $3 strategy_ids text[]?
@@ -17,15 +17,14 @@
 -- switch spread
 -- switch bare
 --
--- Each shape is a walk along one index: by time for all, and of one strategy; failures have indexes of
--- their own, of a strategy, of all and of a realm. The switches say what the planner must read to take it.
+-- Each shape walks along one index: by time for all, and of one strategy; failures have indexes of their
+-- own, of a strategy, of all and of a realm. The switches add the predicates by which the planner takes it.
 -- Rows without a time come after all others. They follow a cursor with a time as a list of their own, since
--- no condition of an index finds both; a page that begins among them has a cursor without a time.
--- The limit of 200, the largest page, lets the planner see that a page is cheap whatever the limit is:
--- then one plan serves all calls, and none is planned again. On a cluster (spread) a limit within would have
--- each machine asked twice.
+-- no index condition finds both; a page that begins among them has a cursor without a time.
+-- The limit of 200, the largest page, tells the planner that a page is cheap whatever its limit: then one
+-- generic plan serves all calls. On a cluster (spread) an inner limit would query each machine twice.
 -- For one realm the realm leads the ORDER BY. Only the index of a realm's failures has that order: the planner,
--- which may underestimate how few failures a realm has, then does not scan the failures of all realms. The
+-- which may overestimate how many failures a realm has, then does not scan the failures of all realms. The
 -- page is cut in that order too, since the outer sort reads all of its input before it answers.
 select
     :columns

@@ -1,4 +1,4 @@
--- A page of executions or failures as rows of the table, or those without a time that follow it.
+-- A page of executions or failures as rows of the table; with undated, those without a time.
 -- switch undated
 select
     :columns(stored)

@@ -1,4 +1,4 @@
--- How many runs awarded at least each inner edge of the histogram, after how many awarded any.
+-- The number of runs with points, then the number with at least each inner edge of the histogram.
 json_build_array(
     count(points),
     count(*) filter (where points >= (select at_1 from edge)),

@@ -1,2 +1,2 @@
--- How many executions a row stands for: 1/sample_rate, and a thousand million at most.
+-- How many executions a row stands for: 1/sample_rate, at most a thousand million.
 (1 / greatest(sample_rate, 1e-9))

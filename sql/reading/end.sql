@@ -1,2 +1,2 @@
--- Nothing was written; what ends well is in the server's statistics.
+-- Nothing was written; but only a committed transaction is in the server's statistics.
 commit;

@@ -1,9 +1,9 @@
--- Is this batch to be stored (claimed), or is it already (stored), or is this recorder somebody else (another)?
+-- Must this batch be stored (claimed), is it stored already (stored), or has another process this identity (another)?
 -- It is part of the transaction that stores the rows. If an earlier try is still under way, this waits for
 -- its end.
--- The limits hold until the end of the transaction, and they bound that wait too: the server must
--- not go on with what its client has given up, nor hold a batch for one that is gone. They are set
--- here and not on the connection, because a pooler hands that to others.
+-- The limits hold until the end of the transaction and bound that wait too: the server must not continue
+-- what its client has given up, nor keep a batch for a client that is gone. They are set here and not on
+-- the connection, because a pooler hands that to other clients.
 -- $1 recorder_id uuid
 -- $2 batch bigint
 -- $3 token uuid

@@ -1,4 +1,4 @@
--- Forgets the recorders that have stored nothing for so long that none of their batches can be under way.
+-- Deletes the progress of recorders that have stored nothing for so long that no batch of theirs can be open.
 -- Columns: prune_recorders void
 -- Index: none
 select execlog.prune_recorders()

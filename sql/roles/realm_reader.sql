@@ -1,10 +1,10 @@
--- A role that sees one realm's executions and no others, by row level security on reads.
+-- A role that sees the executions of one realm only, by row level security on reads.
 --
 -- Run it as a superuser, after the SQL of the three roles; it may run any number of times. From the first
--- such role on, a role that is neither the owner nor named in a policy sees no rows, and one that stores
--- must bypass policies, as the writer then does: Postgres refuses COPY FROM where any of them applies.
--- (The writer can't read this log, so there is nothing of it that it could see by that.) What the role
--- sees by other rights is looked at now; who gives it more of them later must look himself.
+-- such role on, a role that is neither the owner nor named in a policy sees no rows, and a role that stores
+-- must bypass policies, as the writer then does: Postgres refuses COPY FROM to a role with policies. (The
+-- writer can't read this log, so bypassing shows it nothing.) Rights that the role has by other grants are
+-- checked now; check them yourself when you grant more later.
 begin;
 
 set local search_path = pg_catalog, pg_temp;
@@ -39,7 +39,7 @@ begin
 end
 $$;
 
--- Whoever stores as a member of the writer does not inherit that it bypasses policies.
+-- Members of the writer do not inherit that it bypasses policies.
 do $$
 declare
     refused text;
@@ -62,8 +62,7 @@ $$;
 
 alter role :"writer" bypassrls;
 
--- The log, and the rollups of it; through the log only: a partition that is read by its own name has no
--- policy.
+-- The log and its rollups, through the log only: a partition that is read by its own name has no policy.
 do $$
 declare
     relation text;

@@ -4,9 +4,9 @@
 -- times. The roles may log in once you have given them a password (\password) or a line in pg_hba.conf.
 -- Others can be made members of them; what is set here for sessions is then theirs to set.
 --
--- What every role has may have been taken from PUBLIC: each right that a role needs is granted to it by
--- name. Names are looked up in pg_catalog alone, here and in the sessions of the roles: in another schema
--- anybody may have made a function or an operator that fits better, and it would run with their rights.
+-- PUBLIC may have lost its default rights: each right that a role needs is granted to it by name. Names are
+-- looked up in pg_catalog only, here and in the sessions of the roles: in another schema any role may have
+-- made a function or an operator with a better match, which would run with their rights.
 begin;
 
 set local search_path = pg_catalog, pg_temp;
@@ -56,7 +56,7 @@ begin
 end
 $$;
 
--- One of them adds to the rollups, as the owner, what others store.
+-- This one adds to the rollups, as the owner, what others store.
 do $$
 declare
     routine regprocedure;
@@ -75,19 +75,19 @@ $$;
 grant create on schema execlog to :"owner";
 grant usage on language plpgsql, sql to :"owner";
 
--- The writer: what a recorder does. It can't read what it has stored.
+-- The writer: the work of a recorder. It can't read what it has stored.
 grant insert on execlog.strategy_execution_log to :"writer";
 grant execute on function execlog.claim_batch(uuid, bigint, uuid, uuid) to :"writer";
 grant execute on function execlog.prune_recorders() to :"writer";
 
--- It claims its own batches by those, and changes nothing that is another's. (The first wave's recorders
--- need what is revoked here: run this when all of them are replaced.)
+-- It claims batches by these functions, and can't change the progress of another recorder. (Recorders of
+-- earlier versions need what is revoked here: run this once all of them are replaced.)
 revoke all on execlog.recorder_progress from :"writer";
 
--- A process that stands still in the middle of a batch must not be in the way of a migration for ever.
+-- A process that hangs in the middle of a batch must not block a migration for ever.
 alter role :"writer" set idle_in_transaction_session_timeout = '60s';
 
--- The reader: all questions, none that runs for ever, and none that keeps a partition from going.
+-- The reader: all questions, each with a time limit, so that none blocks the removal of a partition.
 grant select on
     execlog.strategy_execution_log,
     execlog.strategy_execution_log_default,

@@ -1,4 +1,4 @@
--- Until the transaction ends, the records are asked for as their owner, who may have made a view of them.
+-- Until the transaction ends, the records are read as their owner, who may have made a view of them.
 -- Columns: search_path text, role text?
 -- Index: none
 select

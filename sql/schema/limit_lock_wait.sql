@@ -1,4 +1,4 @@
--- How long may a statement of this transaction wait for a lock? Local, so a pooler sees nothing of it.
+-- Limits how long a statement of this transaction may wait for a lock. Local, so a pooler is not affected.
 -- $1 lock_timeout text
 -- Columns: set_config text
 -- Index: none

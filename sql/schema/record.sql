@@ -1,4 +1,4 @@
--- This migration is applied now.
+-- Records that this migration is applied.
 -- $1 name text
 -- $2 checksum text
 -- Columns: none

@@ -1,4 +1,4 @@
--- Which limits does this session have that end what is long, and what are they?
+-- Which of this session's limits would end long work, and what are their values?
 -- Columns: name text, value text
 -- Index: none
 select

@@ -1,4 +1,4 @@
--- The limits are again what they were.
+-- Restores the limits.
 -- $1 names text[]
 -- $2 values text[]
 -- $3 is_local boolean

@@ -1,10 +1,10 @@
 -- Spreads a log over the machines of a Citus cluster: all executions of a strategy lie on one of them.
 --
--- Safe to run again: what is distributed already stays as it is. Rows that are there move, and nobody can
--- store meanwhile, so it is best done while the log is small. Each statement stands by itself, and so names
--- the schema of all that it calls: in another one anybody may have made a function that fits better.
+-- Safe to run again: distributed tables stay as they are. Stored rows are moved, and nothing can be stored
+-- meanwhile, so it is best done while the log is small. Each statement stands by itself and names the schema
+-- of everything that it calls: in another schema any role may have made a function with a better match.
 
--- A distributed table has no trigger that sees what a statement stored: no rollups are kept there, and all
+-- On a distributed table no trigger sees all rows of a statement: no rollups are kept there, and everything
 -- is read from the rows.
 do $$
 begin
@@ -47,7 +47,7 @@ where not exists (
     where logicalrelid operator(pg_catalog.=) 'execlog.strategy_execution_log'::pg_catalog.regclass
 );
 
--- With its rows on all machines a recorder can connect to any of them.
+-- With this table on all machines a recorder can connect to any of them.
 select pg_catalog.create_distributed_table(
     'execlog.recorder_progress', 'recorder_id', colocate_with => 'none', shard_count => :shards
 )
@@ -85,7 +85,7 @@ where not exists (
     where logicalrelid operator(pg_catalog.=) 'execlog.schema_migration'::pg_catalog.regclass
 );
 
--- One row; whoever maintains does so on the coordinator, and all machines may ask how it stands.
+-- One row; maintenance runs on the coordinator, and all machines may read its state.
 select pg_catalog.create_reference_table('execlog.maintenance')
 where not exists (
     select 1
@@ -101,8 +101,8 @@ select pg_catalog.create_distributed_function('execlog.rollup_cut(timestamptz, t
 
 select pg_catalog.create_distributed_function('execlog.rollup_parts(text, timestamptz, timestamptz)');
 
--- What a recorder calls on whichever machine it is connected to. Where the log was migrated on a cluster
--- they are there, with the rights that everybody has on a function.
+-- The functions that a recorder calls on the machine that it is connected to. If the log was migrated on a
+-- cluster they exist there already, with the rights that PUBLIC has on a function.
 select pg_catalog.create_distributed_function('execlog.claim_batch(uuid, bigint, uuid, uuid)')
 where not exists (
     select 1

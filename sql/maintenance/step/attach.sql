@@ -1,12 +1,11 @@
--- Makes a partition, and moves into it what DEFAULT holds of its time.
+-- Makes a partition, and moves into it the rows of its time in DEFAULT.
 --
--- It is made as a table of its own, and takes what DEFAULT holds while others store. Then the log is
--- locked, the little that came meanwhile follows, and it is attached: the lock must be the log's, since a
--- COPY that waits for DEFAULT alone has chosen its partition already, and would be refused. The server
--- looks through all of DEFAULT as it attaches; through the new table it need not, for its constraint says
--- the same.
+-- It is made as a table of its own, and gets the rows of DEFAULT while others store. Then the log is locked,
+-- the few rows that came meanwhile follow, and it is attached. The lock must be the log's: a COPY that waits
+-- for DEFAULT alone has chosen its partition already, and would be refused. ATTACH scans all of DEFAULT, but
+-- not the new table, whose constraint proves its bounds.
 
--- Autovacuum gives way after a second, in which nobody else has to wait.
+-- Autovacuum is cancelled after a second, during which nothing else waits.
 lock table execlog.strategy_execution_log_default in share update exclusive mode;
 
 set local lock_timeout = :'lock_timeout';
@@ -40,7 +39,7 @@ insert into execlog.:"partition" (:columns)
 select :columns
 from moved;
 
--- From here on everybody waits: no longer than the limit for this lock, and than that for the rest.
+-- From here on all other sessions wait: at most the limit for this lock, and then that for the rest.
 lock table only execlog.strategy_execution_log in access exclusive mode;
 
 set local statement_timeout = :'lock_timeout';

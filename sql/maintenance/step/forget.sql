@@ -1,10 +1,10 @@
--- Removes rollups that are too old: those of minutes before the one time, those of hours before the other.
+-- Removes rollups that are too old: of minutes before one time, of hours before another.
 set local lock_timeout = :'lock_timeout';
 
 update execlog.rollup_state
 set minutes_from = greatest(minutes_from, :'ends'), hours_from = greatest(hours_from, :'begins');
 
--- A row that a writer is at stays until the next time.
+-- A row that a writer has locked stays until the next run.
 delete from execlog.rollup
 where ctid in (
     select ctid

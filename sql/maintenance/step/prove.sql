@@ -1,10 +1,10 @@
--- Nobody has taken over: the lease is ours, and stays it for the next minute. Its row is locked from here
--- to the end of the transaction, so a step keeps the lease for as long as it takes.
+-- Proves that the lease is still ours, and renews it for a minute. Its row is locked from here to the end of
+-- the transaction, so a step keeps the lease for as long as it takes.
 do $$
 declare
     until constant timestamptz := clock_timestamp() + interval '1 minute';
 begin
-    -- Whoever took over may hold the row in a step of its own: looking needs no lock.
+        -- A process that took over may hold the row in a step of its own: reading needs no lock.
     perform
     from execlog.maintenance
     where token = :'token';

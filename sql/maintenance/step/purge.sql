@@ -1,4 +1,4 @@
--- Removes from DEFAULT what is too old, where no partition covers it.
+-- Removes from DEFAULT rows that are too old.
 set local lock_timeout = :'lock_timeout';
 
 delete from execlog.strategy_execution_log_default
@@ -12,6 +12,6 @@ where strategy_id is distinct from ''
         where inhrelid = 'execlog.strategy_execution_log_default'::regclass
     );
 
--- Rollups tell from here on that they know more than the rows.
+-- From here on, rollups hold runs whose rows are gone, and say so.
 update execlog.rollup_state
 set rows_from = greatest(rows_from, :'ends');

@@ -1,14 +1,14 @@
 -- Removes a partition of another width in which nothing was ever stored, to make room.
 --
--- Nobody can store between the look and the end: the log is locked.
+-- Nothing can be stored between the check and the end: the log is locked.
 
--- Autovacuum gives way after a second, in which nobody else has to wait.
+-- Autovacuum is cancelled after a second, during which nothing else waits.
 lock table execlog.:"partition" in share update exclusive mode;
 lock table execlog.strategy_execution_log_default in share update exclusive mode;
 
 set local lock_timeout = :'lock_timeout';
 
--- From here on everybody waits: no longer than the limit for this lock, and than that for the rest.
+-- From here on all other sessions wait: at most the limit for this lock, and then that for the rest.
 lock table only execlog.strategy_execution_log in access exclusive mode;
 
 set local statement_timeout = :'lock_timeout';

@@ -1,6 +1,6 @@
--- Takes the lease if nobody has it, or if it has ended. The row that should be there may be missing.
+-- Takes the lease if it is free or has ended. Its row may be missing.
 --
--- Somebody who has it may be in a step, with the row locked: that is not waited for.
+-- The holder may be in a step, with the row locked: this does not wait for it.
 set local lock_timeout = '200ms';
 
 insert into execlog.maintenance as lease (holder, token, held_since, held_until)

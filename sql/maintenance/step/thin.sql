@@ -1,10 +1,10 @@
--- Leaves of a partition its failures only.
+-- Removes all rows of a partition but its failures.
 --
--- They are copied into a table that takes its place: to delete the others would read and write all of
--- it. The copy is made while others store; then the log is locked, and failures that came meanwhile, late
--- as they are, follow. (Never a partition before the log: a COPY locks them in the other order.)
+-- Failures are copied into a table that takes its place: deleting the other rows would read and write all of
+-- it. The copy is made while others store; then the log is locked, and failures that came late meanwhile
+-- follow. (Never lock a partition before the log: a COPY locks them in the other order.)
 
--- Autovacuum gives way after a second, in which nobody else has to wait.
+-- Autovacuum is cancelled after a second, during which nothing else waits.
 lock table execlog.:"partition" in share update exclusive mode;
 lock table execlog.strategy_execution_log_default in share update exclusive mode;
 
@@ -27,12 +27,12 @@ select :columns
 from execlog.:"partition"
 where status is distinct from 'ok';
 
--- From here on everybody waits: no longer than the limit for this lock, and than that for the rest.
+-- From here on all other sessions wait: at most the limit for this lock, and then that for the rest.
 lock table only execlog.strategy_execution_log in access exclusive mode;
 
 set local statement_timeout = :'lock_timeout';
 
--- A user may have been erased meanwhile, or a row removed: those copies are made anew.
+-- A user may have been erased meanwhile, or a row removed: those copies are made again.
 with failure as materialized (
     select
         created_at,
@@ -116,6 +116,6 @@ alter table execlog.:"thinned" rename to :"partition";
 
 comment on table execlog.:"partition" is 'Failures only.';
 
--- Rollups tell from here on that they know more than the rows.
+-- From here on, rollups hold runs whose rows are gone, and say so.
 update execlog.rollup_state
 set rows_from = greatest(rows_from, :'ends');

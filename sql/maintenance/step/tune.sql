@@ -1,4 +1,4 @@
--- Has autovacuum look at a partition sooner: index-only scans need its marks.
+-- Has autovacuum visit a partition sooner: index-only scans need its visibility map.
 set local lock_timeout = :'lock_timeout';
 
 alter table execlog.:"partition" set (

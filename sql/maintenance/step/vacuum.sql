@@ -1,2 +1,2 @@
--- Marks the pages of a partition that is closed, so that index-only scans need not visit them again.
+-- Vacuums a closed partition, so that index-only scans need not visit its pages again.
 vacuum (freeze, analyze, skip_locked) execlog.:"partition";

@@ -1,5 +1,5 @@
--- What 0001 says of the schema, where it asks for no more rights than it needs: an existing one may be
--- another role's.
+-- The part of 0001 that makes the schema, with no more rights than it needs: an existing schema may belong
+-- to another role.
 do $$
 begin
     if to_regnamespace('execlog') is null then

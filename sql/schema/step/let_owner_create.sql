@@ -1,5 +1,5 @@
--- What a migration makes is made by the owner of the records, who needs the right to do so: one who was given the
--- tables by hand may lack it.
+-- The objects of a migration are made by the owner of the records, who needs CREATE on the schema: an owner who
+-- was given the tables by hand may lack it.
 do $$
 declare
     owner name;

@@ -1,7 +1,7 @@
--- Until the transaction ends, or `unpin` has run: names are looked up in pg_catalog alone, since in another
--- schema anybody may have made a function or an operator that fits better; and all is done as the owner of
--- the records, so that what a migration makes is the owner's too, whoever applies it. On a cluster each
--- machine is told by one connection: of functions by no other than that which changed the tables.
+-- Until the transaction ends, or `unpin` has run: names are looked up in pg_catalog only, since in another
+-- schema any role may have made a function or an operator with a better match; and the owner of the records
+-- is the current role, so that the objects of a migration are the owner's, whoever applies it. On a cluster
+-- one connection to each machine is used: a function must be made by the one that changed the tables.
 do $$
 begin
     perform pg_catalog.set_config('execlog_migrate.search_path', pg_catalog.current_setting('search_path'), true);

@@ -1,5 +1,5 @@
--- The transaction goes on with the search_path and the role that it had; if each statement was a transaction
--- of its own, there is nothing to put back.
+-- Restores the search_path and the role of the transaction; if each statement was a transaction of its own,
+-- there is nothing to restore.
 do $$
 begin
     if pg_catalog.current_setting('execlog_migrate.role', true) operator(pg_catalog.<>) '' then

@@ -1,8 +1,7 @@
--- What is long may take as long as it takes, whatever its role, its database or its server allows. Only a
--- transaction that stands still is ended, after half a minute, for it may hold locks; and a lock is waited
--- for no longer than that.
+-- Lifts the time limits that role, database or server set, for long work. Only an idle transaction is ended,
+-- after half a minute, because it may hold locks; and a lock is waited for no longer than that.
 --
--- By SET, which takes no snapshot: a transaction that is repeatable has locks to take before its own. A
+-- By SET, which takes no snapshot: a repeatable-read transaction must take locks before its snapshot. A
 -- statement is left out if the server does not know its limit.
 set :scope statement_timeout = 0;
 
