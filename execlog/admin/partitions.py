@@ -81,8 +81,8 @@ class Wish:
         ahead: How many partitions there should be after the present one.
         retain: How long runs are kept; None: for ever.
         retain_failures: How long failures are kept, at least as long as other runs.
-        retain_minutes: How long rollups of minutes are; None: as long as those of hours.
-        retain_rollups: How long rollups of hours are; None: for ever.
+        retain_minutes: How long rollups of minutes are kept; None: as long as those of hours.
+        retain_rollups: How long rollups of hours are kept; None: for ever.
     """
 
     interval: Interval

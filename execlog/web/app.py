@@ -49,7 +49,7 @@ def create_app(
 ) -> Starlette:
     """The dashboard as an application of its own, to be served or mounted.
 
-        app.mount("/runbook", execlog.web.create_app(pool, authorize=whoever_may))
+        app.mount("/runbook", execlog.web.create_app(pool, authorize=may_see))
 
     It reads in transactions that can't write, with at most half of the pool's connections.
 
