@@ -1,6 +1,6 @@
 -- Until the transaction ends, or `unpin` has run: names are looked up in pg_catalog only, since in another
 -- schema any role may have made a function or an operator with a better match; and the owner of the records
--- is the current role, so that the objects of a migration are the owner's, whoever applies it. On a cluster
+-- is the current role, so that the objects of a migration are the owner's, not another role's. On a cluster
 -- one connection to each machine is used: a function must be made by the one that changed the tables.
 do $$
 begin
