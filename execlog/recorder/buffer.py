@@ -2,8 +2,7 @@
 
 The buffer is a queue of batches. `add` fills the last one and begins another when it is full. The
 writer takes the first one whole, and its rows stay pending until they are settled, so nothing is
-ever put back. No method does I/O, and all are safe to call from threads. The
-identity
+ever put back. No method does I/O, and all are safe to call from threads. The identity
 
     offered = sampled out + rejected + dropped + written + pending
 
