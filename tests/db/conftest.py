@@ -1,0 +1,34 @@
+"""Fixtures of the tests that ask a server."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime
+
+import pytest
+
+from execlog import StrategyExecutionLog, StrategyExecutionLogRepository
+from tests.maintaining import day, run_out
+from tests.rows import row
+from tests.types import Pool
+
+
+@pytest.fixture
+async def scattered(
+    pool: Pool, repository: StrategyExecutionLogRepository
+) -> list[StrategyExecutionLog]:
+    """Rows of many days in DEFAULT, and those whose place is there."""
+    await run_out(pool)
+    rows = [day(ago, status=status) for ago in (0, 3, 15, 45) for status in ("ok", "error")]
+    rows += [row(created_at=time) for time in (None, datetime.max.replace(tzinfo=UTC))]
+    await repository.insert_rows(rows)
+    return rows
+
+
+@pytest.fixture
+async def within_an_hour() -> None:
+    """Begins when the hour does not end in the next moments: partitions of hours are counted."""
+    rest = 3600 - time.time() % 3600
+    if rest < 25:
+        await asyncio.sleep(rest)
