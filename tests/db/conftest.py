@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
+import asyncpg
 import pytest
 
 from execlog import StrategyExecutionLog, StrategyExecutionLogRepository
 from tests.maintaining import day, run_out
 from tests.rows import row
 from tests.types import Pool
+
+
+@pytest.fixture(scope="module")
+async def shared_repository(shared_dsn: str) -> AsyncIterator[StrategyExecutionLogRepository]:
+    """One database for all examples of a module: each has strategies and realms of its own."""
+    async with asyncpg.create_pool(shared_dsn, min_size=1, max_size=2) as pool:
+        yield StrategyExecutionLogRepository(pool)
 
 
 @pytest.fixture
