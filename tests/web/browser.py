@@ -16,10 +16,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
 
-__all__ = ["COLOURS", "TAGS", "browser", "chromium", "missing", "violations"]
+__all__ = ["COLOURS", "TAGS", "browser", "chromium", "missing", "needed", "violations"]
 
 _VARIABLE = "EXECLOG_TEST_CHROMIUM"
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -64,6 +66,11 @@ def missing() -> str | None:
             return f"{_VARIABLE} names no program: {wanted}"
         return f"no {', '.join(_NAMES)} on the PATH, and no {_VARIABLE}"
     return None
+
+
+_MISSING = missing()
+needed = pytest.mark.skipif(_MISSING is not None, reason=_MISSING or "")
+"""Marks what is left out if there can be no tests in a browser here."""
 
 
 @asynccontextmanager
