@@ -11,7 +11,9 @@ import asyncpg
 import pytest
 
 from execlog import StrategyExecutionLog, StrategyExecutionLogRepository
+from tests import databases
 from tests.maintaining import day, run_out
+from tests.plans import seed
 from tests.rows import row
 from tests.types import Pool
 
@@ -21,6 +23,20 @@ async def shared_repository(shared_dsn: str) -> AsyncIterator[StrategyExecutionL
     """One database for all examples of a module: each has strategies and realms of its own."""
     async with asyncpg.create_pool(shared_dsn, min_size=1, max_size=2) as pool:
         yield StrategyExecutionLogRepository(pool)
+
+
+@pytest.fixture(scope="module")
+async def seeded(template: str) -> AsyncIterator[Pool]:
+    """A pool of one connection on the log whose plans are looked at."""
+    # Vacuum marks no page as visible to all whose commit is not on disk yet, and the throwaway
+    # server commits asynchronously.
+    durable = {"synchronous_commit": "on"}
+    async with (
+        databases.clone(template) as dsn,
+        asyncpg.create_pool(dsn, min_size=1, max_size=1, server_settings=durable) as own,
+    ):
+        await seed(own)
+        yield own
 
 
 @pytest.fixture
