@@ -1,9 +1,10 @@
 -- The newest executions of all strategies, or those of one status, a page at a time.
 -- $1 status text?
--- $2 limit bigint
--- $3 before_created_at timestamptz?
--- $4 before_id uuid?
--- $5 before_undated_id uuid?
+-- $2 since timestamptz?
+-- $3 limit bigint
+-- $4 before_created_at timestamptz?
+-- $5 before_id uuid?
+-- $6 before_undated_id uuid?
 -- switch failed_of_all
 -- switch undated_follow
 -- switch spread

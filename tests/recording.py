@@ -1,4 +1,4 @@
-"""What the recorder's tests share: a load, and the final sum."""
+"""What the recorder's tests share: a load, an absent server, a hostile value, the final sum."""
 
 from __future__ import annotations
 
@@ -13,6 +13,22 @@ from execlog import ExecutionRecorder, RecorderStats
 from tests.databases import CLIENTS, TABLE
 from tests.rows import fields
 from tests.types import Connection
+
+AWAY = "postgresql://user:s3cret@127.0.0.1:1/nowhere"
+
+
+class Hostile:
+    """Answers every question with an exception."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "__class__":
+            return Hostile
+        raise RuntimeError("s3cret")
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("s3cret")
+
+    __hash__ = object.__hash__
 
 
 async def until(condition: Callable[[], object], seconds: float = 10) -> None:

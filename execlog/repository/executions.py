@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncGenerator, Collection
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
+
+import asyncpg
 
 from execlog.db import validation
 from execlog.db.slices import sliced
@@ -18,6 +20,9 @@ __all__ = ["LARGEST_PAGE", "Executions"]
 
 LARGEST_PAGE = 200
 """The most rows of a page; the limit within `sql/part/newest_rows.sql` and `execution_keys.sql`."""
+
+_DAY = timedelta(days=1)
+_EARLIEST = datetime.min.replace(tzinfo=UTC) + _DAY
 
 # A status that stands for several, in the words of `sql/list_executions.sql`.
 _STATUSES: dict[str | None, list[str]] = {
@@ -272,24 +277,35 @@ class Executions(Questions):
         self, name: str, *switches: str, limit: object, before: object, **filters: Any
     ) -> list[StrategyExecutionLog]:
         cursor = _cursor(before)
-        is_open = filters.get("since") is None and filters.get("until") is None
-        found = await self._fetch(
-            name,
-            *switches,
+        most = validation.limit(limit, LARGEST_PAGE)
+        found: list[asyncpg.Record] = []
+        if "spread" in switches and "before_undated_id" not in cursor:
+            # Each shard plans each statement, with all partitions that the window does not exclude.
+            # A page that the newest day fills is the page of the whole window too.
+            day = _newest_day(cursor.get("before_created_at"), filters.get("until"))
+            if (since := filters.get("since")) is None or since < day:
+                found = await self._fetch(
+                    name, *switches, **{**filters, "since": day}, **cursor, limit=most
+                )
+        if len(found) < most:
+            is_open = filters.get("since") is None and filters.get("until") is None
             # Rows without a time follow those that a cursor with a time finds.
-            *(["undated_follow"] if is_open and "before_id" in cursor else []),
-            **filters,
-            **cursor,
-            limit=validation.limit(limit, LARGEST_PAGE),
-        )
+            follow = ["undated_follow"] if is_open and "before_id" in cursor else []
+            found = await self._fetch(name, *switches, *follow, **filters, **cursor, limit=most)
         return await sliced(map(self._row, found))
+
+
+def _newest_day(*ends: datetime | None) -> datetime:
+    """The start of the last day before now, or before the earliest of these times."""
+    end = min([datetime.now(UTC), *(end for end in ends if end is not None)])
+    return max(end, _EARLIEST) - _DAY
 
 
 def _bare(payloads: object) -> list[str]:
     return [] if validation.flag("payloads", payloads) else ["bare"]
 
 
-def _cursor(before: object) -> dict[str, object]:
+def _cursor(before: object) -> dict[str, Any]:
     """The keyset cursor of a page: time and id of the last row of the page before."""
     if before is None:
         return {}

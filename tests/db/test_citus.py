@@ -33,6 +33,7 @@ from execlog.db.statements import load_statements
 from execlog.repository import statements
 from tests.command import run
 from tests.db.test_roles import as_role
+from tests.plans import shown
 from tests.recording import balanced, load
 from tests.rows import T0, row
 from tests.types import Pool
@@ -223,8 +224,8 @@ async def test_one_strategy_is_one_shard(pool: Pool, log: Log, schema: str) -> N
         query = statement.query(**given)
         plan = await pool.fetch(f"explain (verbose) {query.sql}", *query.values)
         text = "\n".join(record[0] for record in plan)
-        counts = set(re.findall(r"Task Count: (\d+)", text))
-        assert counts == {"1"}, name
+        with shown(f"{name}:\n{text}"):
+            assert set(re.findall(r"Task Count: (\d+)", text)) == {"1"}
         single += 1
     assert single >= 12
 
@@ -248,9 +249,10 @@ async def test_of_all_strategies_only_answers_leave_a_machine(
             f"explain (analyze, verbose, timing off) {query.sql}", *query.values
         )
         text = "\n".join(record[0] for record in plan)
-        assert "Subplan" not in text, name
-        [shipped] = re.findall(r"Custom Scan \(Citus Adaptive\) .*?actual rows=(\d+)", text)
-        assert int(shipped) <= 8 * 5, name
+        with shown(f"{name}:\n{text}"):
+            assert "Subplan" not in text
+            [shipped] = re.findall(r"Custom Scan \(Citus Adaptive\) .*?actual rows=(\d+)", text)
+            assert int(shipped) <= 8 * 5
 
 
 @cluster

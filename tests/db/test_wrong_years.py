@@ -17,7 +17,6 @@ from execlog.admin.doctor import Finding, examined
 from execlog.embedded import EmbeddedPostgres
 from tests.databases import TABLE
 from tests.db.test_cli_transfer import diagnosis
-from tests.db.test_maintenance import within_an_hour  # noqa: F401 - a fixture
 from tests.types import Connection, Pool
 
 DAY = timedelta(days=1)

@@ -16,6 +16,7 @@ import httpx2
 import pytest
 
 from execlog import StrategyExecutionLogRepository
+from tests.extras import needs
 from tests.readme import block
 from tests.recording import until
 
@@ -109,6 +110,7 @@ async def outcomes(repository: StrategyExecutionLogRepository) -> Counter[tuple[
 
 
 @pytest.mark.long
+@needs("fastapi")
 async def test_the_service(
     dsn: str, repository: StrategyExecutionLogRepository, tmp_path: Path
 ) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import pytest
-import sqlalchemy
-from sqlalchemy.dialects.postgresql import asyncpg, psycopg
 
 import execlog
 from execlog.admin.portable import statements
 from tests.db.test_schema_name import NAMES
+from tests.extras import needs
 
 
 def as_sent(statement: str) -> set[str]:
     """What SQLAlchemy's text() becomes on the way to each driver; of psycopg, its own reading."""
+    import sqlalchemy
+    from sqlalchemy.dialects.postgresql import asyncpg, psycopg
+
     found = {statement}
     for dialect in (asyncpg.dialect(), psycopg.dialect()):  # type: ignore[no-untyped-call]
         compiled = sqlalchemy.text(statement).compile(dialect=dialect)
@@ -21,6 +23,7 @@ def as_sent(statement: str) -> set[str]:
     return found
 
 
+@needs("sqlalchemy")
 @pytest.mark.parametrize("schema", ["execlog", *(name for name in NAMES if {*"%:"} & {*name})])
 def test_no_statement_holds_a_placeholder(schema: str) -> None:
     """Not even in a comment, a function's body or the schema's name."""
@@ -50,6 +53,7 @@ def test_the_statements_of_a_script(script: str, found: list[str]) -> None:
     assert statements(script) == found
 
 
+@needs("sqlalchemy")
 @pytest.mark.parametrize(
     ("statement", "sent"),
     [

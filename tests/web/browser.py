@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import importlib.resources
-import importlib.util
 import os
 import shutil
 import tempfile
@@ -16,14 +15,17 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+import pytest
+
+from tests import extras
+
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
 
-__all__ = ["COLOURS", "TAGS", "browser", "chromium", "missing", "violations"]
+__all__ = ["COLOURS", "TAGS", "browser", "chromium", "missing", "needed", "violations"]
 
 _VARIABLE = "EXECLOG_TEST_CHROMIUM"
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
-_PACKAGES = {"playwright": "playwright", "axe_playwright_python": "axe-playwright-python"}
 _ARGUMENTS = (
     "--disable-background-networking",
     "--disable-gpu",
@@ -56,14 +58,18 @@ def chromium() -> str | None:
 
 def missing() -> str | None:
     """Why there can be no tests in a browser here, or `None` where there can."""
-    for module, package in _PACKAGES.items():
-        if importlib.util.find_spec(module) is None:
-            return f"{package} is not installed"
+    if reason := extras.missing("playwright", "axe_playwright_python"):
+        return reason
     if chromium() is None:
         if wanted := os.environ.get(_VARIABLE):
             return f"{_VARIABLE} names no program: {wanted}"
         return f"no {', '.join(_NAMES)} on the PATH, and no {_VARIABLE}"
     return None
+
+
+_MISSING = missing()
+needed = pytest.mark.skipif(_MISSING is not None, reason=_MISSING or "")
+"""Marks what is left out if there can be no tests in a browser here."""
 
 
 @asynccontextmanager

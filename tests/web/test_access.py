@@ -7,7 +7,6 @@ import re
 from typing import Any
 
 import asyncpg
-import fastapi
 import httpx2
 import pytest
 from starlette.applications import Starlette
@@ -22,6 +21,7 @@ from execlog import (
 )
 from execlog.embedded import EmbeddedPostgres
 from execlog.web import Scope, create_app, with_token
+from tests.extras import needs
 from tests.rows import fields
 from tests.types import Pool
 from tests.web.served import served
@@ -246,8 +246,11 @@ def test_a_bad_scope(scope: dict[str, Any]) -> None:
         Scope(**scope)
 
 
+@needs("fastapi")
 async def test_mounted_anywhere(pool: Pool, repository: StrategyExecutionLogRepository) -> None:
     """Below FastAPI, below Starlette, below a prefix: every link of every page leads to a page."""
+    import fastapi
+
     await repository.insert_rows(executions(60))
     inside = create_app(pool)
     service = fastapi.FastAPI()

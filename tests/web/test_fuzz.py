@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -19,11 +18,11 @@ from hypothesis import strategies as st
 from execlog import StrategyExecutionLog, StrategyExecutionLogRepository
 from execlog.web import create_app
 from tests import databases
+from tests.extras import needs
 from tests.oracle import EXAMPLES
 from tests.rows import row
 from tests.web.served import served
 
-_MISSING = importlib.util.find_spec("schemathesis") is None
 NOW = datetime.now(UTC)
 SCRIPT = "<script>taken</script>"
 STATUSES = ["ok", "error", "timeout", "limit", SCRIPT]
@@ -104,7 +103,7 @@ def ask(url: str, positive: bool) -> Counter[tuple[str, int]]:
 
 
 @pytest.mark.long
-@pytest.mark.skipif(_MISSING, reason="schemathesis is not installed")
+@needs("schemathesis")
 @pytest.mark.parametrize("positive", [True, False], ids=["allowed", "refused"])
 async def test_the_api_answers_as_its_document_says(app: Any, positive: bool) -> None:
     async with served(app) as url:

@@ -1,0 +1,89 @@
+"""A recorder maintains the partitions if it is told to, and stores all the same if it can't."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import asyncpg
+import pytest
+
+from execlog import ExecutionRecorder, InvalidArgument, Maintenance, StrategyExecutionLogRepository
+from tests.maintaining import DAY, DEFAULT, day, run_out
+from tests.recording import record, until
+from tests.types import Pool
+
+
+@pytest.mark.parametrize("by", ["dsn", "pool"])
+async def test_the_recorder_maintains(dsn: str, pool: Pool, by: str) -> None:
+    await run_out(pool)
+    await StrategyExecutionLogRepository(pool).insert_rows([day(3), day(20)])
+    wanted = Maintenance(interval="day", ahead=5, retain=10 * DAY)
+    async with ExecutionRecorder(dsn if by == "dsn" else pool, maintenance=wanted) as recorder:
+        record(recorder, 1)
+        await until(lambda: covered(pool, 5))
+        await until(lambda: empty(pool, DEFAULT))
+        record(recorder, 1)
+        assert await recorder.flush()
+        stats = await recorder.aclose()
+    assert (stats.written, stats.retries) == (2, 0)
+
+
+async def covered(pool: Pool, days: int) -> bool:
+    return (await StrategyExecutionLogRepository(pool).health()).days_ahead >= days
+
+
+async def empty(pool: Pool, table: str) -> bool:
+    return not await pool.fetchval(f"select exists (select from {table})")
+
+
+async def test_a_recorder_that_may_not_maintain(
+    pool: Pool, dsn: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It says so, and stores all the same."""
+    await pool.execute("drop function execlog.partitions()")
+    async with ExecutionRecorder(dsn, maintenance=Maintenance()) as recorder:
+        record(recorder, 1)
+        await until(lambda: "maintenance is not possible" in caplog.text)
+        assert await recorder.flush()
+        stats = await recorder.aclose()
+    assert (stats.written, stats.last_error) == (1, None)
+
+
+async def test_a_closed_recorder_maintains_no_more(dsn: str, pool: Pool) -> None:
+    for _ in range(5):
+        recorder = ExecutionRecorder(dsn, maintenance=Maintenance(interval="hour", ahead=48))
+        await recorder.start()
+        await asyncio.sleep(0.02)
+        await recorder.aclose()
+    await until(lambda: nobody(pool, "select count(token) from execlog.maintenance"))
+
+
+async def nobody(pool: Pool, count: str) -> bool:
+    return bool(await pool.fetchval(count) == 0)
+
+
+@pytest.mark.parametrize(
+    ("given", "argument"),
+    [
+        ({"interval": "year"}, "interval"),
+        ({"ahead": 1001}, "ahead"),
+        ({"retain": 3}, "retain"),
+        ({"retain_failures": DAY}, "retain_failures"),
+        ({"lock_timeout": 0}, "lock_timeout"),
+    ],
+)
+def test_how_partitions_can_not_be(given: dict[str, Any], argument: str) -> None:
+    with pytest.raises(InvalidArgument, match=rf"^{argument}: "):
+        Maintenance(**given)
+
+
+async def test_a_pool_of_one_connection_is_not_for_maintenance(dsn: str) -> None:
+    async with asyncpg.create_pool(dsn, min_size=0, max_size=1) as own:
+        with pytest.raises(InvalidArgument, match=r"^maintenance: needs a DSN or a pool of two"):
+            ExecutionRecorder(own, maintenance=Maintenance())
+
+
+def test_a_recorder_takes_nothing_else_for_it() -> None:
+    with pytest.raises(InvalidArgument, match=r"^maintenance: "):
+        ExecutionRecorder("postgresql://", maintenance={"interval": "day"})  # type: ignore[arg-type]
