@@ -30,6 +30,8 @@ __all__ = [
 
 # The bounds of the table's constraints: a row that is valid here can be stored.
 LARGEST = 1e300
+# The statuses that a card counts each by itself; all others are `other`.
+STATUSES = ("ok", "error", "timeout", "limit")
 _Text = Annotated[str, Field(strict=True, pattern=r"\A[^\x00]*\z")]
 # Text in an index, of which a row has room for 2,700 bytes in all.
 LONGEST_KEY = 512

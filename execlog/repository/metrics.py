@@ -10,7 +10,13 @@ from itertools import pairwise
 from typing import Literal
 
 from execlog.db.rows import Row, aware
-from execlog.models import CaseNameCount, DurationPercentiles, ErrorCodeCount, Model
+from execlog.models import (
+    STATUSES,
+    CaseNameCount,
+    DurationPercentiles,
+    ErrorCodeCount,
+    Model,
+)
 from execlog.repository import histogram
 
 __all__ = [
@@ -141,7 +147,7 @@ def strategy_metrics(
         window: The card's window.
         percentiles: The percentiles at `FRACTIONS`, if the row holds none.
     """
-    statuses = {name: record[name] for name in ("ok", "error", "timeout", "limit", "other")}
+    statuses = {name: record[name] for name in (*STATUSES, "other")}
     total = sum(statuses.values())
     return StrategyMetrics(
         strategy_id=strategy_id,

@@ -12,12 +12,13 @@ from starlette.responses import HTMLResponse
 
 from execlog.db.slices import sliced
 from execlog.display.format import milliseconds, number, percent, points, shown, size
+from execlog.models import STATUSES
 from execlog.web import charts
 from execlog.web.view import PRESETS, View
 
 __all__ = ["prepare", "render", "render_problem"]
 
-_KNOWN = frozenset({"ok", "error", "timeout", "limit"})
+_KNOWN = frozenset(STATUSES)
 _NOISE = 1e-12  # of a difference of two shares
 _LONGEST = 5_000  # characters of a text that are shown
 _REALMS = 200  # the most that a list to choose from has; beyond that a realm is typed in
