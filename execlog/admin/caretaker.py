@@ -118,7 +118,8 @@ class Caretaker:
             if not shape.is_cluster:  # whose indexes lie on other machines
                 going = {step.partition for step in steps if step.action in _REPLACING}
                 # Last: it takes longest, and nothing waits for it.
-                steps += rebuilds(partitions, await loose_indexes(self._lease), going)
+                loose = await loose_indexes(self._lease, partitions)
+                steps += rebuilds(partitions, loose, going)
         return Plan(steps, shape, left_in_default(partitions, strays, wish, now))
 
     async def left(self, wish: Wish, done: Plan) -> int | None:

@@ -39,13 +39,15 @@ class LooseIndex(NamedTuple):
     leftover: bool
 
 
-async def loose_indexes(lease: Lease) -> list[LooseIndex]:
-    """All of them, the smallest first; asked in a transaction. Raises as the driver does.
+async def loose_indexes(lease: Lease, partitions: Sequence[Partition]) -> list[LooseIndex]:
+    """Those of closed partitions, the smallest first. Raises as the driver does.
 
     Args:
-        lease: The lease, whose connection and clock are used.
+        lease: The lease, whose connection and clock are used, in a transaction.
+        partitions: The partitions that exist.
     """
-    return [LooseIndex(*found) for found in await lease.fetch("loose", lease.now - _LATE)]
+    closed = [one.name for one in partitions if one.ours and one.ends <= lease.now - _LATE]
+    return await _loose(lease, closed)
 
 
 def rebuilds(
@@ -83,7 +85,7 @@ async def rebuild(lease: Lease, partition: str) -> None:
         PostgresError, InterfaceError, OSError, TimeoutError: As the driver raises them.
     """
     await _clear(lease, partition)
-    for one in await _loose(lease, partition):
+    for one in await _loose_of(lease, partition):
         if one.leftover:  # it is new: another process is at work
             continue
         words = {"index": one.name}
@@ -103,14 +105,18 @@ async def rebuild(lease: Lease, partition: str) -> None:
 
 async def _clear(lease: Lease, partition: str) -> None:
     """Removes what an interrupted rebuild left."""
-    for one in await _loose(lease, partition):
+    for one in await _loose_of(lease, partition):
         if one.leftover:
             await lease.send(["clear"], {"index": one.name})
 
 
-async def _loose(lease: Lease, partition: str) -> list[LooseIndex]:
+async def _loose_of(lease: Lease, partition: str) -> list[LooseIndex]:
     async with lease.transaction():
-        return [one for one in await loose_indexes(lease) if one.partition == partition]
+        return await _loose(lease, [partition])
+
+
+async def _loose(lease: Lease, names: list[str]) -> list[LooseIndex]:
+    return [LooseIndex(*found) for found in await lease.fetch("loose", names)]
 
 
 def _ends(one: Partition) -> datetime:

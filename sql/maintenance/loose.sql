@@ -1,5 +1,5 @@
--- Which indexes of closed partitions take more room than they need, and what did an interrupted rebuild leave?
--- $1 closed_before timestamptz
+-- Which indexes of these partitions take more room than they need, and what did an interrupted rebuild leave?
+-- $1 partitions text[]
 -- Columns: partition text, name text, bytes bigint, leftover boolean
 -- Index: none
 --
@@ -16,15 +16,19 @@ with candidate as materialized (
         entry.indisvalid,
         class.relispartition,
         class.reloptions,
-        obj_description(class.oid, 'pg_class') as comment
-    from execlog.partitions() as partition
-    join pg_catalog.pg_class as child on child.oid = partition.id
-    join pg_catalog.pg_class as log on log.oid = 'execlog.strategy_execution_log'::regclass
+        note.description as comment
+    from pg_catalog.pg_class as log
+    join pg_catalog.pg_inherits as link on link.inhparent = log.oid
+    join pg_catalog.pg_class as child on child.oid = link.inhrelid
     join pg_catalog.pg_index as entry on entry.indrelid = child.oid
     join pg_catalog.pg_class as class on class.oid = entry.indexrelid
     join pg_catalog.pg_am as method on method.oid = class.relam
-    where not partition.is_default
-        and partition.ends <= $1::timestamptz
+    left join pg_catalog.pg_description as note
+        on note.objoid = class.oid
+        and note.classoid = 'pg_catalog.pg_class'::regclass
+        and note.objsubid = 0
+    where log.oid = 'execlog.strategy_execution_log'::regclass
+        and child.relname = any($1::text[])
         and child.relkind = 'r'
         and child.relnamespace = 'execlog'::regnamespace
         and pg_has_role(log.relowner, child.relowner, 'usage')
