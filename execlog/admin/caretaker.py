@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
@@ -23,6 +24,7 @@ from execlog.admin.partitions import (
     plan,
     slot,
 )
+from execlog.admin.rebuild import loose_indexes, rebuild, rebuilds
 from execlog.admin.session import DRIVER_ERRORS
 from execlog.db import session_limits
 from execlog.db.connections import LONGEST_SECONDS
@@ -34,6 +36,7 @@ __all__ = ["Caretaker", "Carried", "Plan", "Shape"]
 
 _BEGIN, _END = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _REMOVING = ("drop", "purge", "thin")
+_REPLACING = ("drop", "replace", "thin")
 # Another session holds a lock, for a while.
 _IN_THE_WAY = (
     asyncpg.LockNotAvailableError,
@@ -112,6 +115,11 @@ class Caretaker:
             if moved:
                 # Rows that have left it slow down reads of the newest rows until VACUUM.
                 steps.append(Step("vacuum", DEFAULT, _BEGIN, _END))
+            if not shape.is_cluster:  # whose indexes lie on other machines
+                going = {step.partition for step in steps if step.action in _REPLACING}
+                # Last: it takes longest, and nothing waits for it.
+                loose = await loose_indexes(self._lease, partitions)
+                steps += rebuilds(partitions, loose, going)
         return Plan(steps, shape, left_in_default(partitions, strays, wish, now))
 
     async def left(self, wish: Wish, done: Plan) -> int | None:
@@ -160,19 +168,28 @@ class Caretaker:
 
     async def _carry_out(self, step: Step, words: Mapping[str, str], *, alone: bool) -> None:
         lease = self._lease
-        if step.action != "vacuum":
+        if step.action not in ("vacuum", "rebuild"):
             parts = ["begin", "lift", "prove", step.action, "prove", "end"]
             await lease.send(parts, words, alone=alone)
             return
-        # VACUUM takes no transaction, so the limits are the session's; two at once do no harm.
+        # These take no transaction, so the limits are the session's; two at once do no harm.
         await lease.send(["begin", "lift", "prove", "end"], words, alone=alone)
-        connection = lease.session.connection
+        async with self._lifted():
+            if step.action == "vacuum":
+                await lease.send(["vacuum"], words)
+            else:
+                await rebuild(lease, step.partition)
+
+    @contextlib.asynccontextmanager
+    async def _lifted(self) -> AsyncIterator[None]:
+        """The session's time limits are lifted inside the block."""
+        connection = self._lease.session.connection
         before = await session_limits.held(connection)
         try:
             await session_limits.lift(connection, session=True)
-            await lease.send(["vacuum"], words)
+            yield
         finally:
-            if not lease.session.is_lost:
+            if not self._lease.session.is_lost:
                 await finished(session_limits.put_back(connection, before, session=True))
 
     def _judged(self, error: BaseException) -> tuple[Literal["postponed", "failed"], str]:

@@ -36,6 +36,8 @@ _STATEMENTS = frozenset(
     {
         "expired",
         "forgettable",
+        "index_bytes",
+        "loose",
         "partitions",
         "release",
         "rollback",

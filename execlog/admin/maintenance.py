@@ -93,7 +93,7 @@ class MaintenanceStep(Model):
         action: "replace" an unused partition of another width, "attach" a new one (with the rows
             of its time in DEFAULT), "tune" its autovacuum, "thin" it to its failures, "drop" it,
             "purge" old rows from DEFAULT, "forget" old rollups, "vacuum" a closed partition, or
-            DEFAULT after rows have left it.
+            DEFAULT after rows have left it, "rebuild" the indexes of a closed partition.
         partition: The partition.
         begins: Its first instant; of a purge the time before which failures go, of "forget" the
             time before which rollups of hours go.
@@ -166,13 +166,16 @@ async def maintain(
     only_plan: bool = False,
     schema: str = SCHEMA,
 ) -> MaintenanceRun:
-    """Makes partitions ahead, moves strays into theirs, removes old rows, vacuums closed ones.
+    """Makes partitions ahead, moves strays into theirs, removes old rows, compacts closed ones.
 
     Returns the steps. If another process is at work, nothing is done, and `held_by` names it. With
     a DSN or a Pool, a connection that is lost in a step is replaced.
 
     Rows that no partition covers get one up to one interval beyond `ahead`, and in the past if
     enough of them lie in one interval, up to 2,000 partitions; the others stay in DEFAULT.
+
+    A partition that has closed is vacuumed. An hour later its indexes are rebuilt, and again if
+    late rows have them grow by a quarter; at most eight partitions a call.
 
     Args:
         target: A DSN, a Connection outside of a transaction, or a Pool; of the server itself: a

@@ -22,7 +22,9 @@ __all__ = [
 ]
 
 Interval = Literal["hour", "day", "week", "month"]
-Action = Literal["replace", "attach", "tune", "thin", "drop", "purge", "forget", "vacuum"]
+Action = Literal[
+    "replace", "attach", "tune", "thin", "drop", "purge", "forget", "vacuum", "rebuild"
+]
 
 DEFAULT = "strategy_execution_log_default"
 ROLLUP = "rollup"

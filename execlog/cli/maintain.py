@@ -92,6 +92,8 @@ def maintain(
 ) -> None:
     """Make partitions ahead, move strays into theirs, remove what is old; for cron.
 
+    Partitions that have closed are vacuumed, and their indexes rebuilt beside readers and writers.
+
     Exit 1 if a step failed. A step that would block others is tried again by the next run; if
     others, or another process that maintains, hold it up for longer than --stale, exit 5.
 

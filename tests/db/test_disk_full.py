@@ -8,6 +8,7 @@ import pwd
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
@@ -21,6 +22,7 @@ from execlog import (
 )
 from execlog.embedded import EmbeddedPostgres
 from tests.databases import TABLE
+from tests.maintaining import DAY
 from tests.recording import assert_sum, record, until
 from tests.rows import row
 
@@ -77,3 +79,37 @@ async def test_the_batch_waits_for_room(small_disk: Path) -> None:
             stats = recorder.stats()
             assert stats.written == stats.offered
             await assert_sum(server.dsn, stats)
+
+
+@pytest.mark.long
+async def test_no_room_to_rebuild_an_index(small_disk: Path) -> None:
+    """What was begun is removed at once: it would keep the room from those that store."""
+    begins = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - 45 * DAY
+    indexes = (
+        "select indexrelid::regclass::text from pg_index"
+        " where indrelid = 'execlog.closed'::regclass"
+    )
+    with EmbeddedPostgres() as server:
+        await execlog.migrate(server.dsn)
+        async with asyncpg.create_pool(server.dsn, min_size=1, max_size=2) as pool:
+            await pool.execute(f"create tablespace small location '{small_disk}'")
+            await pool.execute(
+                f"create table execlog.closed partition of {TABLE}"
+                f" for values from ('{begins}') to ('{begins + DAY}')"
+            )
+            largest = await pool.fetchval(f"{indexes} and pg_get_indexdef(indexrelid) ~ 'INCLUDE'")
+            await pool.execute(f"alter index {largest} set tablespace small")
+            log = StrategyExecutionLogRepository(pool)
+            for n in range(14):
+                await log.insert_rows(
+                    row(created_at=begins + timedelta(seconds=n * 1000 + m)) for m in range(1000)
+                )
+            names = {found[0] for found in await pool.fetch(indexes)}
+            for outcome, problem in (("failed", "disk full (53100)"), ("done", None)):
+                steps = await execlog.maintain(server.dsn)
+                [step] = [one for one in steps if one.action == "rebuild"]
+                assert (step.outcome, step.problem) == (outcome, problem)
+                assert {found[0] for found in await pool.fetch(indexes)} == names
+                assert await log.insert_rows([row(created_at=begins)]) == 1
+                await asyncio.to_thread(grow, small_disk)
+            assert await execlog.maintain(server.dsn) == []

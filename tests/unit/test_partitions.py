@@ -21,6 +21,7 @@ from execlog.admin.partitions import (
     plan,
     slot,
 )
+from execlog.admin.rebuild import LooseIndex, rebuilds
 
 DAY = timedelta(days=1)
 NOW = datetime(2026, 11, 24, 16, 30, tzinfo=UTC)
@@ -126,6 +127,24 @@ def test_a_closed_partition_is_vacuumed_once() -> None:
     early = [Partition(**(one.__dict__ | {"vacuumed_at": one.begins})) for one in late]
     steps = plan([*done, *early, *months(11, 1, bytes=1)], NONE, Wish("month", 0), NOW)
     assert [(one.action, one.partition) for one in steps] == [("vacuum", "m202610")]
+
+
+def test_indexes_of_closed_partitions_are_rebuilt() -> None:
+    """Those of the newest, unless they are small or the partition goes; eight partitions a run."""
+    there = months(1, 12, bytes=1)
+    large = [LooseIndex(one.name, f"{one.name}_{n}", 2**19, False) for one in there for n in (1, 2)]
+    steps = rebuilds(there, large, {"m202611"})
+    assert [one.partition for one in steps] == [
+        "m202612",
+        *(f"m2026{n:02}" for n in range(10, 3, -1)),
+    ]
+    assert {one.action for one in steps} == {"rebuild"}
+    assert (steps[0].begins, steps[0].ends) == (there[-1].begins, there[-1].ends)
+    assert rebuilds(there, large[:1], ()) == []
+    assert rebuilds(there, [], ()) == []
+    # What an interrupted rebuild left is removed, whatever its size.
+    [step] = rebuilds(there, [LooseIndex("m202603", "m202603_ccnew", 8192, True)], ())
+    assert step.partition == "m202603"
 
 
 def test_a_gap_that_is_too_old_gets_no_partition() -> None:
