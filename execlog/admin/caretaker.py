@@ -81,6 +81,7 @@ class Caretaker:
         """Takes the lease; nothing is sent. Never raises."""
         self._lease = lease
         self._is_taken_over = False
+        self._in_place: list[Step] = []  # what should have been replaced and was not
 
     async def planned(self, wish: Wish, *, holds: bool) -> Plan:
         """The steps to do, in order. Raises as the driver does.
@@ -147,6 +148,8 @@ class Caretaker:
             return Carried("postponed", "another process took over")
         if step.action in _REMOVING and _is_unrolled(step, shape):
             return Carried("postponed", "run `execlog rollup rebuild` first, which needs its rows")
+        if (other := self._place_taken(step)) is not None:
+            return Carried("postponed", f"{other.partition} has its place until it is replaced")
         begin = time.perf_counter()
         session = self._lease.session
         if session.is_lost:
@@ -163,8 +166,19 @@ class Caretaker:
             if session.is_lost and not session.is_renewable:
                 raise
             outcome, problem = self._judged(error)
+            if step.action == "replace":
+                self._in_place.append(step)
             return Carried(outcome, problem, time.perf_counter() - begin)
         return Carried("done", None, time.perf_counter() - begin)
+
+    def _place_taken(self, step: Step) -> Step | None:
+        """A partition that could not be replaced, and covers a part of the time of a new one."""
+        if step.action != "attach":
+            return None
+        overlaps = (
+            one for one in self._in_place if one.begins < step.ends and step.begins < one.ends
+        )
+        return next(overlaps, None)
 
     async def _carry_out(self, step: Step, words: Mapping[str, str], *, alone: bool) -> None:
         lease = self._lease

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from typing import Any
 
 import asyncpg
 import pytest
 
-from execlog import ExecutionRecorder, InvalidArgument, Maintenance, StrategyExecutionLogRepository
-from tests.maintaining import DAY, DEFAULT, day, run_out
+from execlog import (
+    ExecutionRecorder,
+    InvalidArgument,
+    Maintenance,
+    StrategyExecutionLogRepository,
+    maintain,
+)
+from tests.databases import TABLE
+from tests.maintaining import DAY, DEFAULT, day, partitions, run_out, told
 from tests.recording import record, until
 from tests.types import Pool
 
@@ -27,6 +35,31 @@ async def test_the_recorder_maintains(dsn: str, pool: Pool, by: str) -> None:
         assert await recorder.flush()
         stats = await recorder.aclose()
     assert (stats.written, stats.retries) == (2, 0)
+
+
+async def test_partitions_that_can_not_be_replaced_yet(
+    dsn: str, pool: Pool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """New ones wait for their place, and the recorder tries again as soon as it may be free."""
+    wanted = Maintenance(interval="day", ahead=2, lock_timeout=0.2)
+    async with pool.acquire() as storing:
+        stored = storing.transaction()
+        await stored.start()
+        await storing.execute(f"lock table {TABLE} in row exclusive mode")
+        run = await maintain(dsn, **asdict(wanted))
+        assert told(run) == {"replace postponed": 4, "attach postponed": 3}
+        assert {step.problem for step in run if step.action == "attach"} == {
+            f"{run[0].partition} has its place until it is replaced"
+        }
+        async with ExecutionRecorder(dsn, maintenance=wanted):
+            await until(lambda: "attach" in caplog.text)
+            await stored.rollback()
+            await until(lambda: in_days(pool), 20)
+
+
+async def in_days(pool: Pool) -> bool:
+    named = [name for name in await partitions(pool) if name != "default"]
+    return all(len(name) == len("20260131") for name in named)
 
 
 async def covered(pool: Pool, days: int) -> bool:
