@@ -175,10 +175,10 @@ class Caretaker:
         """A partition that could not be replaced, and covers a part of the time of a new one."""
         if step.action != "attach":
             return None
-        overlaps = (
-            one for one in self._in_place if one.begins < step.ends and step.begins < one.ends
-        )
-        return next(overlaps, None)
+        for other in self._in_place:
+            if other.begins < step.ends and step.begins < other.ends:
+                return other
+        return None
 
     async def _carry_out(self, step: Step, words: Mapping[str, str], *, alone: bool) -> None:
         lease = self._lease

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import asyncpg
 
-from execlog.admin.caretaker import Caretaker
+from execlog.admin.caretaker import Caretaker, Plan
 from execlog.admin.lease import TAKEN_OVER, Lease, Standing
 from execlog.admin.partitions import Action, Interval, Step, Wish
 from execlog.admin.session import DRIVER_ERRORS, Session
@@ -233,7 +233,13 @@ async def _maintained(lease: Lease, wanted: Maintenance) -> MaintenanceRun:
         # Half for the first lock of a step, half for its work under the lock.
         limit = validation.server_timeout("lock_timeout", wanted.lock_timeout / 2)
         planned = await log.planned(wanted.wish(), holds=True)
-        steps = [_told(step, *await log.done(step, planned.shape, limit)) for step in planned.steps]
+        steps = await _carried_out(log, planned, limit)
+        if any(step.action == "replace" and step.outcome == "postponed" for step in steps):
+            again = await log.planned(wanted.wish(), holds=True)
+            if not any(step.action == "replace" for step in again.steps):
+                # It got its first rows meanwhile, and stays: the new partitions lie beside it.
+                done = [step for step in steps if step.outcome == "done"]
+                planned, steps = again, done + await _carried_out(log, again, limit)
         left = await log.left(wanted.wish(), planned)
     except BaseException as error:
         # Also if we were cancelled before we knew whose the lease is.
@@ -247,6 +253,10 @@ async def _maintained(lease: Lease, wanted: Maintenance) -> MaintenanceRun:
     if completed and ended is not None:
         return MaintenanceRun(steps, maintained_at=ended)
     return MaintenanceRun(steps, maintained_at=standing.maintained_at, behind=standing.behind)
+
+
+async def _carried_out(log: Caretaker, planned: Plan, limit: str) -> list[MaintenanceStep]:
+    return [_told(step, *await log.done(step, planned.shape, limit)) for step in planned.steps]
 
 
 def _held_up(standing: Standing) -> MaintenanceRun:

@@ -9,15 +9,12 @@ from dataclasses import asdict
 
 from execlog.admin.maintenance import Maintenance, maintain
 from execlog.errors import ExeclogError
-from execlog.recorder.backoff import Backoff
 from execlog.recorder.connection import Link
 
 __all__ = ["Upkeep"]
 
 _EVERY_SECONDS = 3600.0
-# After a failure: soon at first, since most steps were only in somebody's way for a moment.
-_AGAIN_SECONDS = 2.0
-_AGAIN_SECONDS_AT_MOST = 60.0
+_AGAIN_SECONDS = 60.0  # after a failure
 _log = logging.getLogger("execlog.maintenance")
 
 
@@ -45,14 +42,11 @@ class Upkeep:
         Raises:
             CancelledError: Its task was cancelled.
         """
-        again = Backoff(_AGAIN_SECONDS, _AGAIN_SECONDS_AT_MOST, random.Random())  # noqa: S311
         while True:
-            if await self._maintained():
-                again.reset()
-                # A random delay, so that not all processes of an engine start at once.
-                await asyncio.sleep(_EVERY_SECONDS * random.uniform(0.9, 1.1))  # noqa: S311
-            else:
-                await asyncio.sleep(again.next())
+            well = await self._maintained()
+            # A random delay, so that not all processes of an engine start at once.
+            pause = _EVERY_SECONDS if well else _AGAIN_SECONDS
+            await asyncio.sleep(pause * random.uniform(0.9, 1.1))  # noqa: S311
 
     async def _maintained(self) -> bool:
         """Whether the partitions are as they should be, as far as this process could do it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
@@ -37,24 +38,44 @@ async def test_the_recorder_maintains(dsn: str, pool: Pool, by: str) -> None:
     assert (stats.written, stats.retries) == (2, 0)
 
 
-async def test_partitions_that_can_not_be_replaced_yet(
-    dsn: str, pool: Pool, caplog: pytest.LogCaptureFixture
-) -> None:
-    """New ones wait for their place, and the recorder tries again as soon as it may be free."""
-    wanted = Maintenance(interval="day", ahead=2, lock_timeout=0.2)
+async def test_partitions_that_can_not_be_replaced_yet(dsn: str, pool: Pool) -> None:
+    """New ones wait for their place, which the next call makes."""
+    wanted = asdict(Maintenance(interval="day", ahead=2, lock_timeout=0.2))
     async with pool.acquire() as storing:
         stored = storing.transaction()
         await stored.start()
         await storing.execute(f"lock table {TABLE} in row exclusive mode")
-        run = await maintain(dsn, **asdict(wanted))
+        run = await maintain(dsn, **wanted)
         assert told(run) == {"replace postponed": 4, "attach postponed": 3}
         assert {step.problem for step in run if step.action == "attach"} == {
             f"{run[0].partition} has its place until it is replaced"
         }
-        async with ExecutionRecorder(dsn, maintenance=wanted):
-            await until(lambda: "attach" in caplog.text)
+        await stored.rollback()
+    assert told(await maintain(dsn, **wanted)) == {"replace done": 4, "attach done": 3}
+    assert await in_days(pool)
+
+
+async def test_a_partition_that_gets_its_first_row_as_it_is_replaced(dsn: str, pool: Pool) -> None:
+    """It stays, and the new ones lie beside it, at once and not an hour later."""
+    present = f"{TABLE}_{datetime.now(UTC):%Y%m}"
+    waiting = "select count(*) > 0 from pg_locks where not granted"
+    wanted = Maintenance(interval="day", ahead=40)
+    async with pool.acquire() as storing:
+        stored = storing.transaction()
+        await stored.start()
+        await storing.execute(f"lock table {present} in share update exclusive mode")
+        async with ExecutionRecorder(dsn, maintenance=wanted) as recorder:
+            await until(lambda: pool.fetchval(waiting))
+            record(recorder, 1)
+            assert await recorder.flush()
             await stored.rollback()
-            await until(lambda: in_days(pool), 20)
+            await asyncio.wait_for(until(lambda: planned_nothing(dsn, wanted), 30), 30)
+    assert present.removeprefix(f"{TABLE}_") in await partitions(pool)
+    assert not await in_days(pool)
+
+
+async def planned_nothing(dsn: str, wanted: Maintenance) -> bool:
+    return not await maintain(dsn, **asdict(wanted), only_plan=True)
 
 
 async def in_days(pool: Pool) -> bool:
