@@ -297,6 +297,7 @@ async def test_recorders_on_every_machine(pool: Pool, log: Log, schema: str) -> 
 
 
 @cluster
+@pytest.mark.timeout(150)
 async def test_lost_connections_lose_and_double_nothing(pool: Pool, log: Log, schema: str) -> None:
     dsn = f"{DSN}{'&' if '?' in DSN else '?'}application_name={quote(schema)}"
     async with ExecutionRecorder(dsn, schema=schema, linger=0.01) as recorder:

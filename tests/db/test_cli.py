@@ -129,6 +129,7 @@ async def test_the_demo_on_ones_own_server(empty_dsn: str) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(150)
 def test_the_demo_on_a_server_of_its_own() -> None:
     done = run("demo", "-n", "450")  # as far as the module whose rule never ends, and beyond
     assert (done.returncode, done.stderr) == (0, "")

@@ -659,6 +659,7 @@ async def test_switched_off(pool: Pool) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(120)
 async def test_a_server_that_is_killed_under_load() -> None:
     """What is there after it has started again is in the rollups, and nothing else is."""
     with Outage() as outage:

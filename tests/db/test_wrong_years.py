@@ -137,6 +137,7 @@ async def reading(server: EmbeddedPostgres, clients: int) -> AsyncIterator[tuple
 
 
 @pytest.mark.long
+@pytest.mark.timeout(180)
 async def test_the_doctor_looks_at_the_room_for_locks(tmp_path: Path) -> None:
     """What it says fits does fit, about as much more does not, and with the remedy all do."""
     folder, clients = tmp_path / "data", 16

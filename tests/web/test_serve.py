@@ -66,6 +66,7 @@ async def test_it_serves_until_it_is_interrupted(
 
 
 @pytest.mark.long
+@pytest.mark.timeout(150)
 async def test_what_the_demo_serves(empty_dsn: str) -> None:
     """The page that it names shows what has just run, and no time when nothing did."""
     with listening("demo", "-n", "120", "--serve", "--dsn", empty_dsn) as (process, url):
