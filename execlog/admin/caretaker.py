@@ -83,6 +83,11 @@ class Caretaker:
         self._is_taken_over = False
         self._in_place: list[Step] = []  # what should have been replaced and was not
 
+    @property
+    def is_able(self) -> bool:
+        """Whether the connection is there and the lease ours, as far as is known. Never raises."""
+        return not (self._lease.session.is_lost or self._is_taken_over)
+
     async def planned(self, wish: Wish, *, holds: bool) -> Plan:
         """The steps to do, in order. Raises as the driver does.
 
@@ -128,7 +133,7 @@ class Caretaker:
 
         Raises as the driver does.
         """
-        if self._lease.session.is_lost or self._is_taken_over:
+        if not self.is_able:
             return None
         if not any(step.partition == DEFAULT for step in done.steps):
             return done.left_in_default  # none was moved

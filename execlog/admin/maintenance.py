@@ -234,7 +234,8 @@ async def _maintained(lease: Lease, wanted: Maintenance) -> MaintenanceRun:
         limit = validation.server_timeout("lock_timeout", wanted.lock_timeout / 2)
         planned = await log.planned(wanted.wish(), holds=True)
         steps = await _carried_out(log, planned, limit)
-        if any(step.action == "replace" and step.outcome == "postponed" for step in steps):
+        is_put_off = any(step.action == "replace" and step.outcome == "postponed" for step in steps)
+        if is_put_off and log.is_able:
             again = await log.planned(wanted.wish(), holds=True)
             if not any(step.action == "replace" for step in again.steps):
                 # It got its first rows meanwhile, and stays: the new partitions lie beside it.
