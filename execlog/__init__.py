@@ -14,6 +14,7 @@ from execlog.admin.rollups import (
     RebuiltPart,
     RollupDifference,
     rebuild_rollups,
+    roll_up,
     verify_rollups,
 )
 from execlog.errors import (
@@ -100,5 +101,6 @@ __all__ = [
     "maintain",
     "migrate",
     "rebuild_rollups",
+    "roll_up",
     "verify_rollups",
 ]

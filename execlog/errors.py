@@ -86,8 +86,8 @@ class MigrationError(ExeclogError):
     """A migration failed, or the database has another history than these files."""
 
 
-# Undefined table, column, schema, function; no index for an ON CONFLICT.
-_OUTDATED = frozenset({"42P01", "42703", "3F000", "42883", "42P10"})
+# Undefined table, column, schema, function, type; no index for an ON CONFLICT.
+_OUTDATED = frozenset({"42P01", "42703", "3F000", "42704", "42883", "42P10"})
 # A failed check without a constraint's name is the bound of a partition. The log itself has no
 # bound, and a failure without a table is a trigger's.
 _CHECK, _NO_BOUND = "23514", frozenset({None, "strategy_execution_log"})

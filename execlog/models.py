@@ -156,7 +156,10 @@ class CaseNameCount(Model):
 
 
 class DurationAndNodesSummary(Model):
-    """Duration (milliseconds), nodes and points of a window; zeros if it holds no row."""
+    """Duration (milliseconds), nodes and points of the stored rows of a window, each counted once.
+
+    Zeros if it holds no row.
+    """
 
     count: int
     duration_avg_ms: float
@@ -169,7 +172,7 @@ class DurationAndNodesSummary(Model):
 
 
 class DurationPercentiles(Model):
-    """Percentiles of the duration.
+    """Percentiles of the duration; each row weighs 1/sample_rate, 1e9 at most.
 
     `values_ms[i]` belongs to `fractions[i]`, 0.0 if the window holds no row. `method` is "exact"
     (every row of the window) or "sample" (its newest rows); `sample_size` is the number of rows
@@ -186,9 +189,10 @@ class StrategyRank(Model):
     """One strategy of a ranking: its stored executions in a window, durations in milliseconds.
 
     `failures` are the rows whose status is not ok. `error_rate` is the share of error, timeout and
-    limit among the executions that the rows stand for: each row weighs 1/sample_rate. `last_run` is
-    None if no row has a time. If `method` is "exact", the percentiles are of every row; if it is
-    "sketch" (many rows), each is at most `relative_error` of itself off.
+    limit among the executions that the rows stand for: each row weighs 1/sample_rate, and so it
+    does in the average and the percentiles. `last_run` is None if no row has a time. If `method` is
+    "sketch" (many rows), each percentile is at most `relative_error` of itself off; if that is
+    None, one may be further off: below a microsecond, or above thirty years.
     """
 
     strategy_id: str
@@ -201,7 +205,7 @@ class StrategyRank(Model):
     p99_ms: float
     last_run: datetime | None
     method: Literal["exact", "sketch"] = "exact"
-    relative_error: float = 0.0
+    relative_error: float | None = 0.0
 
 
 class ErasedPart(Model):

@@ -7,6 +7,7 @@
 -- $6 first_us bigint
 -- $7 width_us bigint
 -- $8 buckets integer
+-- $9 strategy_versions integer[]?
 -- Columns: strategy_id text, buckets text?, runs_before bigint, error_rate_before double precision
 -- Index: strategy_execution_log_time, strategy_execution_log_newest
 --
@@ -41,14 +42,54 @@ with bucket as materialized (
         end
     from generate_series(0, $8::integer - 1) as series (number)
 ),
-part as materialized (
+marked as materialized (
+    select distinct strategy_id
+    from execlog.rollup_mark
+),
+dirty as materialized (
+    select
+        null::text as strategy_id,
+        execlog.rollup_dirty(null) as dirty
+    union all
+    select
+        strategy_id,
+        execlog.rollup_dirty(strategy_id)
+    from marked
+),
+cut as materialized (
     select
         bucket.number,
+        dirty.strategy_id,
         cut.grain,
         cut.begins,
         cut.ends
     from bucket
-    cross join lateral execlog.rollup_cut(bucket.start, bucket.last, bucket.number >= 0) as cut
+    cross join dirty
+    cross join lateral execlog.rollup_cut(dirty.strategy_id, bucket.start, bucket.last, bucket.number >= 0, dirty.dirty) as cut
+),
+part as materialized (
+    select
+        number,
+        strategy_id,
+        grain,
+        begins,
+        ends
+    from cut
+    union all
+    -- Strategies of which no minutes are kept in that hour.
+    select distinct
+        cut.number,
+        kept.strategy_id,
+        null::integer,
+        cut.begins,
+        cut.ends
+    from cut
+    join execlog.rollup as kept
+        on kept.grain = 3600
+        and kept.begins = date_bin('1 hour', cut.begins, '2000-01-01 00:00:00+00')
+        and not kept.has_minutes
+    where cut.grain = -60
+        and kept.strategy_id not in (select strategy_id from marked)
 ),
 execution as not materialized (
     select
@@ -70,8 +111,37 @@ execution as not materialized (
             and strategy_id is distinct from ''  -- if not strategy_ids
             and strategy_id = any($2::text[])  -- if strategy_ids
             and realm_id = any($1::text[])  -- if realm_ids
+            and strategy_version = any($9::integer[])  -- if strategy_versions
+            and strategy_id not in (select strategy_id from marked)
     ) as stored
     where part.grain is null
+        and part.strategy_id is null
+    union all
+    -- The window function keeps this a loop over the parts: rows are found by name and time, never hashed.
+    select
+        part.number,
+        stored.strategy_id,
+        stored.status,
+        stored.sample_rate
+    from part
+    cross join lateral (
+        select
+            strategy_id,
+            status,
+            sample_rate,
+            row_number() over (partition by strategy_id)
+        from execlog.strategy_execution_log
+        where strategy_id = part.strategy_id
+            and created_at >= $3::timestamptz
+            and created_at <= $5::timestamptz
+            and created_at >= part.begins
+            and created_at <= part.ends
+            and strategy_id = any($2::text[])  -- if strategy_ids
+            and realm_id = any($1::text[])  -- if realm_ids
+            and strategy_version = any($9::integer[])  -- if strategy_versions
+    ) as stored
+    where part.grain is null
+        and part.strategy_id is not null
 ),
 counted as (
     select
@@ -85,29 +155,15 @@ counted as (
     group by number, strategy_id
     union all
     select
-        part.number,
-        rolled.strategy_id,
-        rolled.runs,
-        rolled.failures,
-        rolled.failed_weight,
-        rolled.other_weight
-    from part
-    -- Each part by itself, so that it is a range of the index.
-    cross join lateral (
-        select
-            strategy_id,
-            sum(ok + error + timeout + "limit" + other)::bigint as runs,
-            sum(error + timeout + "limit" + other)::bigint as failures,
-            sum(failed_weight) as failed_weight,
-            sum(ok_weight + other_weight) as other_weight
-        from execlog.rollup
-        where grain = part.grain
-            and begins >= part.begins
-            and begins <= part.ends
-            and strategy_id = any($2::text[])  -- if strategy_ids
-            and realm_id = any($1::text[])  -- if realm_ids
-        group by strategy_id
-    ) as rolled
+        kept.number,
+        kept.strategy_id,
+        kept.runs,
+        kept.failures,
+        kept.failed_weight,
+        kept.other_weight
+    from (
+        :part_rollups($1, $2, $9)
+    ) as kept
 ),
 run as (
     select

@@ -4,6 +4,7 @@
 -- $3 since timestamptz? always
 -- $4 until timestamptz? always
 -- $5 realm_ids text[]?
+-- $6 strategy_versions integer[]?
 -- switch sampled
 -- Columns: place integer, :metrics
 -- Index: strategy_execution_log_newest
@@ -13,13 +14,13 @@ select
     1 as place,
     card.*
 from (
-    :metrics($1, $3, $4, $5)
+    :metrics($1, $3, $4, $5, $6)
 ) as card
 union all
 select
     2 as place,
     card.*
 from (
-    :metrics($2, $3, $4, $5)
+    :metrics($2, $3, $4, $5, $6)
 ) as card
 order by place

@@ -19,12 +19,6 @@ with stored as (
         'rollup',
         null,
         null
-    union all
-    select
-        'execlog.rollup_name'::regclass::oid,
-        'rollup',
-        null,
-        null
 )
 select
     class.relname::text as name,

@@ -5,133 +5,148 @@
 -- $4 until timestamptz? always
 -- $5 by text
 -- $6 limit bigint
+-- $7 strategy_versions integer[]?
 -- Columns: strategy_id text, runs bigint, failures bigint, error_rate double precision, avg_ms double precision, p50_ms double precision?, p95_ms double precision?, p99_ms double precision?, duration_min_ms double precision, duration_max_ms double precision, durations text?, last_run timestamptz?
 -- Index: strategy_execution_log_time, strategy_execution_log_newest
 --
--- Rollups for the whole hours and minutes of the window, rows for its ragged ends; all from rows where
--- the window has few. By p99 there are all strategies then, without an order: the order needs percentiles,
--- which are read from a histogram faster by the client.
+-- Rollups for the whole days, hours and minutes of the window, rows for its ragged ends and for what is not summed
+-- up yet; all from rows if the window has few runs, and those of sampled strategies once more. A strategy that a
+-- mark names is cut by itself. By p99 the quantile is looked for in the histograms of twice as many strategies
+-- as are wanted, those with the longest runs, and of the others where a hundredth lies above the least that is wanted.
 -- The rows of a time lie together in the table, which is only ever appended to. An index that leads with
 -- the realm and covers these columns answered in half the time, but cost COPY a quarter more. The index
 -- by time is partial: its predicate (strategy_id is distinct from '') holds for every row. If there are few
 -- strategies, Postgres 18 may look for the time in the index that leads with the strategy.
--- A row stands for 1/sample_rate executions, and for a thousand million at most.
-with part as materialized (
-    select
-        grain,
-        begins,
-        ends
-    from execlog.rollup_parts(null, $3::timestamptz, $4::timestamptz)
-),
-whole as materialized (
-    select
-        count(grain) = 0 as is_exact,
-        count(*) filter (where grain = 0) = 0 and $3::timestamptz is null and $4::timestamptz is null as has_timeless
-    from part
-),
-execution as not materialized (
-    select
-        stored.strategy_id,
-        stored.status,
-        stored.duration_ms,
-        stored.created_at,
-        stored.weight
-    from part
-    cross join lateral (
-        select
-            strategy_id,
-            status,
-            duration_ms,
-            created_at,
-            :weight as weight
-        from execlog.strategy_execution_log
-        where strategy_id is distinct from ''
-            and realm_id = any($1::text[])  -- if realm_ids
-            and strategy_id = any($2::text[])  -- if strategy_ids
-            and created_at >= coalesce($3::timestamptz, '-infinity')
-            and created_at <= coalesce($4::timestamptz, 'infinity')
-            and created_at >= part.begins
-            and created_at <= part.ends
-    ) as stored
-    where part.grain is null
-    union all
-    select
-        strategy_id,
-        status,
-        duration_ms,
-        created_at,
-        :weight
-    from execlog.strategy_execution_log
-    where created_at is null
-        and realm_id = any($1::text[])  -- if realm_ids
-        and strategy_id = any($2::text[])  -- if strategy_ids
-        and (select has_timeless from whole)
-),
+with
+:rank_source,
 counted as (
     select
         strategy_id,
         count(*) as runs,
         count(*) filter (where status <> 'ok') as failures,
         coalesce(sum(weight) filter (where :is_error), 0) as failed_weight,
-        coalesce(sum(weight) filter (where not :is_error), 0) as other_weight,
-        sum(duration_ms) as duration_sum_ms,
+        sum(weight) as weight,
+        sum(duration_ms * case when duration_ms < 1e290 then weight else 1 end) as duration_ms,
         min(duration_ms) as duration_min_ms,
         max(duration_ms) as duration_max_ms,
-        percentile_cont('{0.5,0.95,0.99}'::double precision[]) within group (order by duration_ms) filter (where (select is_exact from whole)) as percentiles_ms,
-        sum(('1e' || 10 * execlog.rollup_bar(duration_ms))::numeric) filter (where not (select is_exact from whole)) as durations,
+        percentile_cont('{0.5,0.95,0.99}'::double precision[]) within group (order by duration_ms) filter (where weight = 1 and (select is_exact from whole)) as values_ms,
+        max(weight) > 1 and (select is_exact from whole) as is_sampled,
+        null::numeric as durations,
         max(created_at) as last_run
     from execution
     group by strategy_id
     union all
     select
-        rolled.strategy_id,
-        rolled.runs,
-        rolled.failures,
-        rolled.failed_weight,
-        rolled.other_weight,
-        rolled.duration_sum_ms,
-        rolled.duration_min_ms,
-        rolled.duration_max_ms,
+        kept.strategy_id,
+        kept.runs,
+        kept.failures,
+        kept.failed_weight,
+        kept.failed_weight + kept.other_weight,
+        kept.duration_ms,
+        kept.duration_min_ms,
+        kept.duration_max_ms,
         null,
-        rolled.durations,
-        rolled.last_run
-    from part
-    -- Each part by itself, so that it is a range of the index.
-    cross join lateral (
+        false,
+        kept.durations,
+        kept.last_run
+    from (
+        :part_rollups($1, $2, $7)
+    ) as kept
+),
+ragged as materialized (
+    select
+        strategy_id,
+        sum((weight::text || 'e' || 24 * bar)::numeric) as durations
+    from (
         select
             strategy_id,
-            sum(ok + error + timeout + "limit" + other)::bigint as runs,
-            sum(error + timeout + "limit" + other)::bigint as failures,
-            sum(failed_weight) as failed_weight,
-            sum(ok_weight + other_weight) as other_weight,
-            sum(duration_sum_ms) as duration_sum_ms,
-            min(duration_min_ms) as duration_min_ms,
-            max(duration_max_ms) as duration_max_ms,
-            sum(durations) as durations,
-            max(last_run) as last_run
-        from execlog.rollup
-        where grain = part.grain
-            and begins >= part.begins
-            and begins <= part.ends
-            and realm_id = any($1::text[])  -- if realm_ids
-            and strategy_id = any($2::text[])  -- if strategy_ids
-        group by strategy_id
-    ) as rolled
+            execlog.rollup_bar(duration_ms) as bar,
+            sum((1e8::double precision * weight)::bigint) as weight
+        from execution
+        where not (select is_exact from whole)
+        group by strategy_id, execlog.rollup_bar(duration_ms)
+    ) as duration
+    group by strategy_id
 ),
-strategy as (
+strategy as materialized (
     select
         strategy_id,
         sum(runs)::bigint as runs,
         sum(failures)::bigint as failures,
-        sum(failed_weight) / (sum(failed_weight) + sum(other_weight)) as error_rate,
-        case when sum(duration_sum_ms) > 1e-290 then sum(duration_sum_ms) / sum(runs)::double precision else 0 end as avg_ms,
-        max(percentiles_ms) as percentiles_ms,
+        sum(failed_weight) / sum(weight) as error_rate,
+        case when sum(duration_ms) > 1e-290 then sum(duration_ms) / sum(weight) else 0 end as avg_ms,
+        max(values_ms) as values_ms,
+        bool_or(is_sampled) as is_sampled,
         min(duration_min_ms) as duration_min_ms,
         max(duration_max_ms) as duration_max_ms,
-        sum(durations) as durations,
+        sum(weight) as weight,
+        nullif(coalesce(sum(counted.durations), 0) + coalesce(max(ragged.durations), 0), 0) as durations,
         max(last_run) as last_run
     from counted
+    left join ragged using (strategy_id)
     group by strategy_id
+),
+asked as (
+    :asked
+),
+run as not materialized (
+    select
+        strategy_id,
+        duration_ms,
+        weight
+    from execution
+    where (select bool_or(is_sampled) from strategy)
+        and strategy_id in (select strategy_id from strategy where is_sampled)
+),
+percentile as (
+    with
+    :weighed_values(by_strategy)
+),
+longest as materialized (
+    select
+        strategy_id,
+        greatest(least(execlog.quantile(durations, 0.99), duration_max_ms), duration_min_ms) as p99_ms
+    from (
+        select *
+        from strategy
+        where durations is not null
+            and $5::text = 'p99'
+        order by duration_max_ms desc
+        limit 2 * $6::bigint
+    ) as long
+),
+least_wanted as materialized (
+    select p99_ms
+    from longest
+    order by p99_ms desc
+    offset $6::bigint - 1
+    limit 1
+),
+ranked as (
+    select
+        strategy.*,
+        coalesce(percentile.values_ms, strategy.values_ms) as percentiles_ms,
+        case $5::text
+            when 'p99' then coalesce(
+                (coalesce(percentile.values_ms, strategy.values_ms))[3],
+                longest.p99_ms,
+                case
+                    when execlog.rollup_weight_from(durations, least_bar) >= 0.99e6 * (weight - 1)
+                    then greatest(least(execlog.quantile(durations, 0.99), duration_max_ms), duration_min_ms)
+                end
+            )
+            when 'failures' then failures
+            when 'error_rate' then error_rate
+            when 'runs' then runs
+        end as measure
+    from strategy
+    left join percentile on percentile.strategy_id = strategy.strategy_id
+    left join longest on longest.strategy_id = strategy.strategy_id
+    cross join (
+        select greatest(execlog.rollup_bar(coalesce((select p99_ms from least_wanted), 0)) - 1, 0) as least_bar
+    ) as wanted
+    order by measure desc nulls last, strategy.strategy_id
+    limit $6::bigint
 )
 select
     strategy_id,
@@ -146,13 +161,5 @@ select
     duration_max_ms,
     durations::text as durations,
     last_run
-from strategy
-order by
-    case $5::text
-        when 'p99' then percentiles_ms[3]
-        when 'failures' then failures
-        when 'error_rate' then error_rate
-        when 'runs' then runs
-    end desc,
-    strategy_id
-limit case when $5::text <> 'p99' or (select is_exact from whole) then $6::bigint end
+from ranked
+order by measure desc nulls last, strategy_id

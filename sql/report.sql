@@ -9,19 +9,20 @@
 -- $8 until_before timestamptz
 -- $9 width_us_before bigint
 -- $10 buckets_before integer
+-- $11 strategy_versions integer[]?
 -- Columns: :metrics, timeseries text, before text
 -- Index: strategy_execution_log_newest
 --
 -- The window before is a time series of one bucket. A bucket goes as JSON, its doubles as the hexadecimal
 -- digits of their bytes: as numbers they would have as many digits as the session's extra_float_digits says.
 with card as (
-    :metrics($1, $2, $3, $4)
+    :metrics($1, $2, $3, $4, $11)
 ),
 series as (
-    :timeseries($1, $2, $3, $4, $5, $6)
+    :timeseries($1, $2, $3, $4, $5, $6, $11)
 ),
 before as (
-    :timeseries($1, $7, $8, $4, $9, $10)
+    :timeseries($1, $7, $8, $4, $9, $10, $11)
 ),
 bucket as (
     select

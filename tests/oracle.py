@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from fractions import Fraction
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -103,3 +105,31 @@ def weight(one: StrategyExecutionLog) -> float:
 def error_rate(rows: list[StrategyExecutionLog]) -> float:
     failed = [one for one in rows if one.status in ("error", "timeout", "limit")]
     return math.fsum(map(weight, failed)) / (math.fsum(map(weight, rows)) or 1)
+
+
+def weighed_average(rows: list[StrategyExecutionLog], values: Iterable[float]) -> float:
+    """The average of a value of each row; one that might leave the range of a double weighs 1."""
+    total = math.fsum(map(weight, rows)) or 1
+    pairs = zip(rows, values, strict=True)
+    return math.fsum(
+        value * ((weight(one) if value < 1e290 else 1) / total) for one, value in pairs
+    )
+
+
+def weighed_percentiles(
+    rows: list[StrategyExecutionLog], fractions: Sequence[float]
+) -> list[float]:
+    """Percentiles of the duration, in exact numbers; between the places of rows are lines."""
+    if not rows:
+        return [0.0] * len(fractions)
+    ordered = sorted((Fraction(one.duration_ms), Fraction(weight(one))) for one in rows)
+    ends = list(itertools.accumulate(held for _, held in ordered))
+    found = []
+    for fraction in fractions:
+        place = Fraction(fraction) * (ends[-1] - 1)
+        index = next(n for n, end in enumerate(ends) if place < end)
+        value, over = ordered[index][0], max(place - (ends[index] - 1), Fraction(0))
+        if over:
+            value += over * (ordered[index + 1][0] - value)
+        found.append(float(value))
+    return found

@@ -175,7 +175,7 @@ def file_of(name: str) -> str:
 
 
 async def foreign_indexes(pool: Pool, name: str, plan: Node, *, default: bool = False) -> set[str]:
-    """What reads a table beside the indexes that the header names.
+    """What reads a table of rows beside the indexes that the header names; rollups are empty here.
 
     With `default`, the DEFAULT partition may be read from end to end: here it holds nothing but
     rows without a time, all of which are asked for.
@@ -186,5 +186,6 @@ async def foreign_indexes(pool: Pool, name: str, plan: Node, *, default: bool = 
         node["Node Type"]
         for node in reading(plan)
         if node["Node Type"] == "Seq Scan"
+        and not node["Relation Name"].startswith("rollup")
         and not (default and node["Relation Name"] == "strategy_execution_log_default")
     }

@@ -88,7 +88,9 @@ def _container(stack: ExitStack) -> Server:
     from testcontainers.community.postgres import PostgresContainer
 
     container = PostgresContainer(image, driver=None)
-    container.with_command("postgres -c fsync=off -c full_page_writes=off")
+    container.with_command(
+        "postgres -c fsync=off -c full_page_writes=off -c max_prepared_transactions=10"
+    )
     stack.enter_context(container)
     return Server(container.get_connection_url(), f"container {image}")
 
@@ -99,7 +101,9 @@ def _embedded(stack: ExitStack) -> Server:
 
     try:
         with _in_memory():
-            server = stack.enter_context(EmbeddedPostgres())
+            server = stack.enter_context(
+                EmbeddedPostgres(settings={"max_prepared_transactions": "10"})
+            )
     except StoreUnavailable as error:
         raise Unavailable(str(error)) from error
     return Server(server.dsn, "embedded server")

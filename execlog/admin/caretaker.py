@@ -35,7 +35,9 @@ from execlog.errors import condition, last_words
 __all__ = ["Caretaker", "Carried", "Plan", "Shape"]
 
 _BEGIN, _END = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+_MAKING = ("attach", "replace")
 _REMOVING = ("drop", "purge", "thin")
+_LAST = ("vacuum", "rebuild")
 _REPLACING = ("drop", "replace", "thin")
 # Another session holds a lock, for a while.
 _IN_THE_WAY = (
@@ -51,7 +53,7 @@ class Shape(NamedTuple):
     columns: str
     owner: str
     is_cluster: bool
-    unrolled_before: datetime | None
+    unrolled_from: datetime | None
 
 
 class Plan(NamedTuple):
@@ -88,6 +90,10 @@ class Caretaker:
         """Whether the connection is there and the lease ours, as far as is known. Never raises."""
         return not (self._lease.session.is_lost or self._is_taken_over)
 
+    def is_ahead(self, step: Step) -> bool:
+        """Whether it makes a partition of the present or ahead, or room for one. Never raises."""
+        return step.action in _MAKING and step.ends > self._lease.now
+
     async def planned(self, wish: Wish, *, holds: bool) -> Plan:
         """The steps to do, in order. Raises as the driver does.
 
@@ -105,19 +111,18 @@ class Caretaker:
             if holds:
                 await self._lease.send(["prove"])
             strays = await self._strays(wish)
-            steps = plan(partitions, strays, wish, now)
+            # Partitions of the present and ahead come first: rows come at any moment.
+            steps = sorted(plan(partitions, strays, wish, now), key=self.is_ahead, reverse=True)
             moved = _gains(steps, strays, wish)
             ok_from, failures_from = wish.kept_from(now)
             if ok_from is not None and failures_from is not None:
                 [found] = await ask("expired", ok_from, failures_from, limit=LONGEST_SECONDS)
                 if found["expired"]:
-                    # First: rows that go need not be moved before.
-                    steps.insert(0, Step("purge", DEFAULT, failures_from, ok_from))
+                    # Before others move rows: those that go need not be moved.
+                    place = sum(map(self.is_ahead, steps))
+                    steps.insert(place, Step("purge", DEFAULT, failures_from, ok_from))
                     moved = True
-            minutes_from, hours_from = wish.rollups_from(now)
-            [found] = await ask("forgettable", minutes_from, hours_from)
-            if found["forgettable"]:
-                steps.append(Step("forget", ROLLUP, hours_from or _BEGIN, minutes_from or _BEGIN))
+            steps += await self._forgetting(wish)
             if moved:
                 # Rows that have left it slow down reads of the newest rows until VACUUM.
                 steps.append(Step("vacuum", DEFAULT, _BEGIN, _END))
@@ -127,6 +132,38 @@ class Caretaker:
                 loose = await loose_indexes(self._lease, partitions)
                 steps += rebuilds(partitions, loose, going)
         return Plan(steps, shape, left_in_default(partitions, strays, wish, now))
+
+    async def _forgetting(self, wish: Wish) -> list[Step]:
+        """The step that removes old rollups, if there are any."""
+        minutes_from, hours_from = wish.rollups_from(self._lease.now)
+        [found] = await self._lease.fetch("forgettable", minutes_from, hours_from)
+        step = Step("forget", ROLLUP, hours_from or _BEGIN, minutes_from or _BEGIN)
+        return [step] if found["forgettable"] else []
+
+    async def rolled_up(self, planned: Plan, wish: Wish) -> Plan:
+        """Sums up all that has closed by now, in transactions of an hour; the plan that it allows.
+
+        If the server refuses, steps that need it will be postponed. Raises as the driver does.
+        """
+        began_at, is_done = None, False
+        while not is_done:
+            try:
+                async with self._lease.transaction():
+                    await self._lease.send(["prove"])
+                    [found] = await self._lease.fetch("roll_up", began_at, limit=LONGEST_SECONDS)
+            except asyncpg.PostgresError as error:
+                if error.sqlstate == TAKEN_OVER:
+                    raise
+                break
+            began_at = found["began_at"]
+            is_done = found["is_done"] or found["outcome"] != "more"
+        async with self._lease.transaction():
+            [found] = await self._lease.fetch("shape")
+            forgetting = await self._forgetting(wish)
+        steps = [step for step in planned.steps if step.action != "forget"]
+        place = next((n for n, step in enumerate(steps) if step.action in _LAST), len(steps))
+        steps[place:place] = forgetting
+        return planned._replace(steps=steps, shape=Shape(**found))
 
     async def left(self, wish: Wish, done: Plan) -> int | None:
         """The rows that stay in DEFAULT after the steps of a plan; None: it is not known now.
@@ -152,7 +189,7 @@ class Caretaker:
         if self._is_taken_over:
             return Carried("postponed", "another process took over")
         if step.action in _REMOVING and _is_unrolled(step, shape):
-            return Carried("postponed", "run `execlog rollup rebuild` first, which needs its rows")
+            return Carried("postponed", "its rows are not in the rollups yet")
         if (other := self._place_taken(step)) is not None:
             return Carried("postponed", f"{other.partition} has its place until it is replaced")
         begin = time.perf_counter()
@@ -250,8 +287,8 @@ def _gains(steps: Sequence[Step], strays: Strays, wish: Wish) -> bool:
 
 def _is_unrolled(step: Step, shape: Shape) -> bool:
     """Whether the step would remove rows that are in no rollup yet."""
-    before = aware(shape.unrolled_before)
-    return before is not None and (step.action == "purge" or step.begins < before)
+    unrolled_from = aware(shape.unrolled_from)
+    return unrolled_from is not None and step.ends > unrolled_from
 
 
 def _words(step: Step) -> dict[str, str]:

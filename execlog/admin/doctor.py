@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -22,10 +22,13 @@ _END = (
     "VACUUM waits for it: find it in pg_stat_activity by its xact_start,"
     " end it by pg_terminate_backend"
 )
-_REBUILD = "run `execlog rollup rebuild`"
+_ROLL_UP = (
+    "have a recorder maintain, or cron run `execlog maintain`;"
+    " a transaction that has written and stays open holds them up"
+)
 _IDENTIFY = "alter table {} replica identity full"
 _SHOWN = 3  # tables that are named; the others are counted
-_HOUR, _LAST = timedelta(hours=1), datetime.max.replace(tzinfo=UTC)
+_HOUR, _FIRST = timedelta(hours=1), datetime.min.replace(tzinfo=UTC)
 _DAY = timedelta(days=1)
 _FEWEST_READS = 4
 
@@ -92,14 +95,13 @@ def examined(
         yield Finding("DEFAULT", missing, filled(_ATTACH, schema))
 
     if unknown := health.without_replica_identity:
-        named = ", ".join([*unknown[:_SHOWN], *(["..."] if len(unknown) > _SHOWN else [])])
         effect = "a publication for all tables would stop writes to them"
-        said = f"{number(len(unknown))} lack one ({named}): {effect}"
+        said = f"{number(len(unknown))} lack one ({_named(unknown)}): {effect}"
         remedy = "; ".join(_IDENTIFY.format(name) for name in unknown[:_SHOWN])
         yield Finding("identity", said, remedy)
 
     if rollups is not None:
-        yield _of_rollups(rollups, utc)
+        yield _of_rollups(rollups, health.server_time, utc)
 
     seconds = health.clock_skew_seconds
     which = "ahead of" if seconds > 0 else "behind"
@@ -160,22 +162,29 @@ def _of_default(health: Health, left: int) -> Finding:
     return Finding("DEFAULT", f"{stay}: {why}; {undated}")
 
 
-def _of_rollups(rollups: RollupState, utc: bool) -> Finding:
+def _of_rollups(rollups: RollupState, now: datetime, utc: bool) -> Finding:
     """If rollups lack runs, answers are right all the same, and slower."""
     if rollups.missing:
         said = "the row of rollup_state is missing: all is read from rows"
-        return Finding(
-            "rollups", said, "run `execlog migrate --rollups`, then `execlog rollup rebuild`"
-        )
+        return Finding("rollups", said, "run `execlog migrate --rollups`")
     if not rollups.enabled:
         return Finding("rollups", "are switched off: all is read from rows")
-    if rollups.complete_from - rollups.rows_from < _HOUR:
-        # Rollups of whole hours can't be rebuilt for an hour that has lost some of its rows.
-        return Finding("rollups", "hold every run")
-    if rollups.complete_from == _LAST:
-        return Finding("rollups", "are not built yet: all is read from rows", _REBUILD)
-    since = local(rollups.complete_from, utc)
-    return Finding("rollups", f"hold the runs since {since}: others are read from rows", _REBUILD)
+    marked = f"; {number(rollups.marks)} times are to be summed up again" if rollups.marks else ""
+    if rollups.complete_until == _FIRST:
+        said = "are not made yet: all is read from rows"
+    else:
+        said = f"hold the runs before {local(rollups.complete_until, utc)}{marked}"
+    if rollups.changed:
+        said += f"; {_named(rollups.changed)} changed by hand, read from rows until summed up again"
+    if rollups.bytes:
+        said += f"; {size(rollups.bytes)}"
+    late = now - max(rollups.complete_until, rollups.begun_at) > _HOUR
+    return Finding("rollups", said, _ROLL_UP if late else None)
+
+
+def _named(tables: Sequence[str]) -> str:
+    """The first few of their names."""
+    return ", ".join([*tables[:_SHOWN], *(["..."] if len(tables) > _SHOWN else [])])
 
 
 def _at_most(rows: int) -> str:

@@ -40,6 +40,7 @@ _STATEMENTS = frozenset(
         "loose",
         "partitions",
         "release",
+        "roll_up",
         "rollback",
         "session",
         "shape",

@@ -56,7 +56,7 @@ class Maintenance:
     ahead: int = 3
     retain: timedelta | None = None
     retain_failures: timedelta | None = None
-    retain_minutes: timedelta | None = None
+    retain_minutes: timedelta | None = timedelta(days=30)
     retain_rollups: timedelta | None = None
     lock_timeout: float = 4.0
 
@@ -160,7 +160,7 @@ async def maintain(
     ahead: int = 3,
     retain: timedelta | None = None,
     retain_failures: timedelta | None = None,
-    retain_minutes: timedelta | None = None,
+    retain_minutes: timedelta | None = timedelta(days=30),
     retain_rollups: timedelta | None = None,
     lock_timeout: float = 4.0,
     only_plan: bool = False,
@@ -233,7 +233,13 @@ async def _maintained(lease: Lease, wanted: Maintenance) -> MaintenanceRun:
         # Half for the first lock of a step, half for its work under the lock.
         limit = validation.server_timeout("lock_timeout", wanted.lock_timeout / 2)
         planned = await log.planned(wanted.wish(), holds=True)
-        steps = await _carried_out(log, planned, limit)
+        ahead = [step for step in planned.steps if log.is_ahead(step)]
+        steps = await _carried_out(log, planned._replace(steps=ahead), limit)
+        if log.is_able:
+            # What removes rows needs their rollups.
+            planned = await log.rolled_up(planned, wanted.wish())
+        others = [step for step in planned.steps if not log.is_ahead(step)]
+        steps += await _carried_out(log, planned._replace(steps=others), limit)
         is_put_off = any(step.action == "replace" and step.outcome == "postponed" for step in steps)
         if is_put_off and log.is_able:
             again = await log.planned(wanted.wish(), holds=True)

@@ -95,19 +95,18 @@ class Wish:
     retain_rollups: timedelta | None = None
 
     def kept_from(self, now: datetime) -> tuple[datetime | None, datetime | None]:
-        """The times from which runs, and failures, are kept; None: all are. Never raises."""
-        return (
-            None if self.retain is None else now - self.retain,
-            None if self.retain_failures is None else now - self.retain_failures,
-        )
+        """The hours from which runs, and failures, are kept; None: all are. Never raises."""
+        return _hour(now, self.retain), _hour(now, self.retain_failures)
 
     def rollups_from(self, now: datetime) -> tuple[datetime | None, datetime | None]:
         """The hours from which rollups of minutes, and of hours, are kept. Never raises."""
-        minutes, hours = self.retain_minutes or self.retain_rollups, self.retain_rollups
-        return (
-            None if minutes is None else slot(now - minutes, "hour")[0],
-            None if hours is None else slot(now - hours, "hour")[0],
-        )
+        minutes = self.retain_minutes or self.retain_rollups
+        return _hour(now, minutes), _hour(now, self.retain_rollups)
+
+
+def _hour(now: datetime, ago: timedelta | None) -> datetime | None:
+    """The hour of UTC that lies so long ago."""
+    return None if ago is None else slot(now - ago, "hour")[0]
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,7 @@
-"""Rebuilds the rollups from the rows, and compares the two; a step is an hour, and a transaction.
+"""Sums up what has closed, makes rollups anew, and compares them with the rows, hour by hour.
 
-An hour's rows are stored once more, in a table that goes with the transaction, where the log's own
-trigger sees them: what is rebuilt can't differ from what is kept. The transaction is repeatable, so
-that it sees a writer's rows and what they added to the rollups, or neither; a writer that is at the
-same hour makes it begin again.
+The server's function `execlog.roll_up` does the work for every caller, an hour of it in a
+transaction. To rebuild is to mark a time, and to have it called until nothing is marked.
 """
 
 from __future__ import annotations
@@ -12,16 +10,13 @@ import asyncio
 import functools
 from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
-
-import asyncpg
+from typing import TYPE_CHECKING, Any
 
 from execlog.db import session_limits, validation
 from execlog.db.connections import LONGEST_SECONDS, connection_to
-from execlog.db.copy_format import timestamp
 from execlog.db.files import folder
 from execlog.db.rows import aware, aware_fields
-from execlog.db.sqltext import SCHEMA, filled, pieces
+from execlog.db.sqltext import SCHEMA
 from execlog.db.statements import Statement, load_statements
 from execlog.errors import InvalidArgument, driver_errors
 from execlog.models import Model
@@ -29,49 +24,69 @@ from execlog.repository import statements
 from execlog.repository.health import RollupState
 
 if TYPE_CHECKING:
+    import asyncpg
+
     from execlog.db.connections import Connection, Target
 
-__all__ = ["RebuiltPart", "RollupDifference", "rebuild_rollups", "verify_rollups"]
+__all__ = ["RebuiltPart", "RollupDifference", "rebuild_rollups", "roll_up", "verify_rollups"]
 
 _BEGIN, _END = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
-_HOUR = timedelta(hours=1)
-_TRIES = 4
-# A writer is at the same rows.
-_AT_IT = (
-    asyncpg.SerializationError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.DeadlockDetectedError,
-)
-_STATEMENTS = frozenset({"difference", "newest_before"})
+_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
+_BUSY_SECONDS = 0.1
+_STATEMENTS = frozenset({"difference", "hour_before", "mark", "now", "reached", "roll_up"})
 
 
 class RebuiltPart(Model):
-    """How far a rebuilding has come: `reached` is the time down to which rollups are rebuilt.
+    """How far a rebuilding has come: rollups hold every run that finished before `reached`.
 
-    None where all of it is done.
+    None: all of it is done.
     """
 
     reached: datetime | None
 
 
 class RollupDifference(Model):
-    """A minute or an hour (`grain` seconds) whose rollup is not what its rows add up to.
+    """A minute, an hour or a day whose rollup is not the sum of its rows.
 
     Attributes:
         strategy_id: The strategy.
         realm_id: The realm.
-        grain: 60 or 3600.
+        strategy_version: The version.
+        grain: Its seconds: 60, 3600 or 86400; a day is compared with its hours.
         begins: Its first instant.
-        kept: How many runs the rollup tells of.
-        counted: How many rows there are. Where both are the same, something else differs.
+        kept: How many runs the rollup counts.
+        counted: How many rows there are. If both are equal, another number differs.
     """
 
     strategy_id: str
     realm_id: str | None
+    strategy_version: int | None
     grain: int
     begins: datetime
     kept: int
     counted: int
+
+
+async def roll_up(target: Target, *, schema: str = SCHEMA) -> bool:
+    """Sums up minutes that have closed, an hour of them at most; whether there is more to do.
+
+    A recorder with `maintenance` does this, and `maintain`; call it if neither runs often enough.
+    If another process is at it, or rollups are switched off, nothing is done.
+
+    Args:
+        target: A DSN, a Connection or a Pool; the role may store, or owns the log.
+        schema: The schema of the log.
+
+    Raises:
+        InvalidArgument: An argument is of another type.
+        SchemaOutdated: The database is not migrated.
+        StoreUnavailable: The server is away.
+        QueryRejected: The server refuses.
+    """
+    where = validation.schema(schema)
+    with driver_errors("roll_up"):
+        async with connection_to(target) as connection:
+            return await _Log(connection, where).rolled_up() == "more"
 
 
 async def rebuild_rollups(
@@ -81,20 +96,20 @@ async def rebuild_rollups(
     until: datetime | None = None,
     schema: str = SCHEMA,
 ) -> AsyncGenerator[RebuiltPart]:
-    """Makes the rollups anew from the rows, hour by hour, newest first, while others store.
+    """Makes the rollups anew from the rows, hour by hour, while others store.
 
-    Without a window: all that is not built yet, for example after the upgrade of a log that has
-    rows; it goes on where an earlier call has stopped. Where all of it is built: all of it. Hours
-    whose rows are gone, all or some, stay as they are.
+    Without a window: all that is not summed up yet, for example after the upgrade of a log that has
+    rows; if all of it is, all of it once more. Answers are right meanwhile: what is not made yet is
+    read from rows. Hours whose rows are gone stay as they are.
 
     Args:
         target: A DSN, a Connection that is in no transaction, or a Pool; of the log's owner.
         since: Only from the hour of this time on.
         until: Only to the hour of this time.
-        schema: Where the log is.
+        schema: The schema of the log.
 
     Yields:
-        How far it has come, after each hour that holds rows.
+        How far it has come, after each hour.
 
     Raises:
         InvalidArgument: An argument is of another type, or rollups are switched off.
@@ -113,18 +128,19 @@ async def rebuild_rollups(
                 raise InvalidArgument(
                     "target", "keeps no rollups; `execlog migrate --rollups` first"
                 )
-            floor = max(_up(state.rows_from), _down(first or _BEGIN))
-            ends = _END if last is None else _down(last) + _HOUR
-            if first is None and last is None and state.complete_from > floor:
-                ends = state.complete_from
-            while ends > floor:
-                newest = await log.newest_before(ends)
-                begins = floor if newest is None else max(_down(newest), floor)
-                await log.replayed(begins, ends, replace=True)
-                ends = begins
-                # They may go meanwhile.
-                floor = max(floor, _up((await log.state()).rows_from))
-                yield RebuiltPart(reached=None if ends <= floor else begins)
+            is_complete = state.complete_until > datetime.now(UTC) - _HOUR and not state.marks
+            if first is not None or last is not None or is_complete:
+                await log.mark(_down(first or _BEGIN), _up(last or _END))
+            began_at = await log.now()
+            while (outcome := await log.rolled_up()) != "done":
+                if outcome == "busy":
+                    await asyncio.sleep(_BUSY_SECONDS)
+                    continue
+                reached, is_done = await log.reached(began_at)
+                if is_done:
+                    break  # what comes late meanwhile is others' to do
+                yield RebuiltPart(reached=reached)
+            yield RebuiltPart(reached=None)
 
 
 async def verify_rollups(
@@ -134,16 +150,16 @@ async def verify_rollups(
     until: datetime | None = None,
     schema: str = SCHEMA,
 ) -> AsyncGenerator[RollupDifference]:
-    """Adds the rows up once more, hour by hour, newest first, and yields what differs.
+    """Sums the rows up once more, hour by hour, newest first, and yields what differs.
 
-    It looks at whole hours that still have their rows, and changes nothing: what it makes is rolled
-    back. A thousand differences of an hour are named at most.
+    It looks at whole hours that still have their rows, and changes nothing. A thousand differences
+    of an hour are named at most.
 
     Args:
         target: A DSN, a Connection that is in no transaction, or a Pool; of the log's owner.
         since: Only from the hour of this time on.
         until: Only to the hour of this time.
-        schema: Where the log is.
+        schema: The schema of the log.
 
     Raises:
         InvalidArgument: An argument is of another type.
@@ -158,21 +174,17 @@ async def verify_rollups(
             _outside(connection)
             log = _Log(connection, where)
             state = await log.state()
-            floor = max(
-                _up(state.complete_from),
-                _up(state.rows_from),
-                # Of what is older, half is forgotten.
-                state.minutes_from,
-                state.hours_from,
-                _down(first or _BEGIN),
-            )
-            ends = _END if last is None else _down(last) + _HOUR
-            while ends > floor:
-                newest = await log.newest_before(ends)
-                begins = floor if newest is None else max(_down(newest), floor)
-                for difference in await log.replayed(begins, ends, replace=False):
+            if not state.enabled:
+                return
+            floor = max(_up(state.rows_from), state.hours_from, _down(first or _BEGIN))
+            ends = min(_up(last or _END), _up(state.complete_until))
+            day = None
+            while (hour := await log.hour_before(ends)) is not None and hour >= floor:
+                # A day is compared once, with its last hour.
+                is_new = day != (day := hour.replace(hour=0))
+                for difference in await log.differences(hour, day if is_new else None):
                     yield difference
-                ends = begins
+                ends = hour
 
 
 class _Log:
@@ -184,79 +196,45 @@ class _Log:
         self._statements = _statements(schema)
 
     async def state(self) -> RollupState:
-        sql = statements(self._schema)["rollup_state"].sql
-        [found] = await self._connection.fetch(sql, timeout=LONGEST_SECONDS)
+        [found] = await self._sent(statements(self._schema)["rollup_state"])
         return RollupState(**aware_fields(found))
 
-    async def newest_before(self, ends: datetime) -> datetime | None:
-        """When the newest run finished whose time is finite."""
-        sql = self._statements["newest_before"].sql
-        async with self._connection.transaction():
-            await session_limits.lift(self._connection)
-            found = await self._connection.fetchval(sql, ends, timeout=LONGEST_SECONDS)
-        return aware(found)
+    async def mark(self, begins: datetime, ends: datetime) -> None:
+        await self._sent(self._statements["mark"], begins, ends)
 
-    async def replayed(
-        self, begins: datetime, ends: datetime, *, replace: bool
-    ) -> list[RollupDifference]:
-        """Makes the rollups of a time from its rows; puts them in place, or says what differs."""
-        action = "rebuild" if replace else "verify"
-        with driver_errors(f"{action}, the hour from {timestamp(begins)}"):
-            for attempt in range(_TRIES):
-                last = attempt == _TRIES - 1
-                try:
-                    return await self._replay(begins, ends, replace=replace, wait=last)
-                except _AT_IT:
-                    if last:
-                        raise
-                    await asyncio.sleep(0.02 * 2**attempt)
-        raise AssertionError  # the last try returns or raises
-
-    async def _replay(
-        self, begins: datetime, ends: datetime, *, replace: bool, wait: bool
-    ) -> list[RollupDifference]:
-        transaction = self._connection.transaction(isolation="repeatable_read")
-        await transaction.start()
-        try:
-            await session_limits.lift(self._connection)
-            await self._run("begin", {})
-            if wait:
-                await self._run("wait", {})
-            # They may have gone since we looked.
-            begins = max(begins, _up((await self.state()).rows_from))
-            if begins >= ends:
-                await transaction.rollback()
-                return []
-            words = {
-                "begins": timestamp(begins),
-                "ends": timestamp(ends),
-                # At the end of the calendar there are rows too.
-                "until": "<=" if ends == _END else "<",
-            }
-            await self._run("replay", words)
-            found = []
-            if replace:
-                if begins == _BEGIN:
-                    await self._run("replay_timeless", words)
-                await self._run("replace", words)
-            else:
-                found = await self._differences(begins, ends)
-        except BaseException:
-            await transaction.rollback()
-            raise
-        await (transaction.commit() if replace else transaction.rollback())
+    async def now(self) -> datetime:
+        """The server's time."""
+        found: datetime = await self._value("now")
         return found
 
-    async def _differences(self, begins: datetime, ends: datetime) -> list[RollupDifference]:
-        sql = self._statements["difference"].sql
-        last = ends if ends == _END else ends - timedelta(microseconds=1)
-        found = await self._connection.fetch(sql, begins, last, timeout=LONGEST_SECONDS)
+    async def reached(self, began_at: datetime) -> tuple[datetime | None, bool]:
+        """How far the rollups hold every run, and whether all is made that was to be made then."""
+        [found] = await self._sent(self._statements["reached"], began_at)
+        return aware(found["reached"]), found["is_done"]
+
+    async def rolled_up(self) -> str:
+        return str(await self._value("roll_up"))
+
+    async def hour_before(self, time: datetime) -> datetime | None:
+        """The last hour before a time of which there are rows or rollups."""
+        found: datetime | None = await self._value("hour_before", time)
+        return aware(found)
+
+    async def differences(self, hour: datetime, day: datetime | None) -> list[RollupDifference]:
+        """Where the rollups of an hour differ from its rows, and those of a day from its hours."""
+        found = await self._sent(self._statements["difference"], hour, day)
         return [RollupDifference(**aware_fields(record)) for record in found]
 
-    async def _run(self, script: str, words: Mapping[str, str]) -> None:
-        for sql in pieces(_script(script)):
-            sent = filled(sql, self._schema, words)
-            await self._connection.execute(sent, timeout=LONGEST_SECONDS)
+    async def _value(self, name: str, *values: object) -> Any:
+        [[value]] = await self._sent(self._statements[name], *values)
+        return value
+
+    async def _sent(self, statement: Statement, *values: object) -> list[asyncpg.Record]:
+        """The rows of a statement that may take long, with names looked up in pg_catalog first."""
+        async with self._connection.transaction():
+            await session_limits.lift(self._connection)
+            await self._connection.execute("set local search_path = pg_catalog, pg_temp")
+            return await self._connection.fetch(statement.sql, *values, timeout=LONGEST_SECONDS)
 
 
 def _outside(connection: Connection) -> None:
@@ -275,11 +253,6 @@ def _up(time: datetime) -> datetime:
     """The first whole hour from a time on."""
     hour = _down(time)
     return hour if hour == time else hour + _HOUR
-
-
-@functools.cache
-def _script(name: str) -> str:
-    return (folder("sql") / "rollup" / "step" / f"{name}.sql").read_text()
 
 
 @functools.lru_cache

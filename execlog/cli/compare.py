@@ -82,8 +82,10 @@ def _print(both: StrategyComparison) -> None:
     if "sample" in methods:
         print("execlog: percentiles are of a sample of the newest runs", file=sys.stderr)
     elif "sketch" in methods:
-        within = percent(max(took.relative_error or 0.0 for took in durations))
-        print(f"execlog: percentiles are within {within}", file=sys.stderr)
+        errors = [took.relative_error for took in durations]
+        within = max((error for error in errors if error is not None), default=0.0)
+        off = "may be more than 1 % off" if None in errors else f"are within {percent(within)}"
+        print(f"execlog: percentiles {off}", file=sys.stderr)
 
 
 def _compared(

@@ -65,7 +65,7 @@ def maintain(
         timedelta | None,
         length_option(
             "--retain-minutes",
-            "How long rollups of minutes are kept; else as long as those of hours.",
+            "How long rollups of minutes are kept; else 30 days.",
         ),
     ] = None,
     retain_rollups: Annotated[
@@ -108,7 +108,7 @@ def maintain(
             ahead=ahead,
             retain=retain,
             retain_failures=retain_failures,
-            retain_minutes=retain_minutes,
+            retain_minutes=timedelta(days=30) if retain_minutes is None else retain_minutes,
             retain_rollups=retain_rollups,
             lock_timeout=wait,
             only_plan=plan,

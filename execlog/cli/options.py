@@ -120,6 +120,9 @@ AnyStrategy = Annotated[
     ),
 ]
 Realm = Annotated[str | None, typer.Option("--realm", help="Only this tenant.")]
+Version = Annotated[
+    int | None, typer.Option("--version", help="Only this version of the strategy.")
+]
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="The form of the answer.")]
 Json = Annotated[bool, typer.Option("--json", help="The same as -o json.")]
 Spreadsheet = Annotated[

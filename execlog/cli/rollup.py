@@ -29,7 +29,7 @@ from execlog.display.tables import Column, print_table
 
 __all__ = ["rollup"]
 
-_GRAINS = {60: "minute", 3600: "hour"}
+_GRAINS = {60: "minute", 3600: "hour", 86400: "day"}
 
 rollup = typer.Typer(
     help="Rebuild the rollups from the rows, or compare the two.", no_args_is_help=True
@@ -45,7 +45,7 @@ def rebuild(
 ) -> None:
     """Rebuild rollups from the rows, hour by hour, while others store.
 
-    Without a window: those that are not built yet, or else all. If it is interrupted, run it
+    Without a window: those that are not made yet, or else all. If it is interrupted, run it
     again.
 
     Example: execlog rollup rebuild
@@ -73,7 +73,7 @@ def verify(
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
 ) -> None:
-    """Compare rollups with their rows and list the minutes and hours that differ; exit 3 if any.
+    """Compare rollups with their rows and list those that differ; exit 3 if any.
 
     Example: execlog rollup verify --since 7d
     """
@@ -97,6 +97,7 @@ def _print(differences: list[RollupDifference], utc: bool) -> None:
     columns = [
         Column("strategy"),
         Column("realm"),
+        Column("version", right=True),
         Column("of"),
         Column("begins"),
         Column("rollup", right=True),
@@ -106,6 +107,7 @@ def _print(differences: list[RollupDifference], utc: bool) -> None:
         (
             one.strategy_id,
             one.realm_id or "",
+            "" if one.strategy_version is None else str(one.strategy_version),
             _GRAINS[one.grain],
             local(one.begins, utc),
             number(one.kept),

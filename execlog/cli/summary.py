@@ -16,12 +16,14 @@ from execlog.cli.options import (
     Json,
     Output,
     OutputOption,
+    Realm,
     Schema,
     Since,
     Spreadsheet,
     Strategy,
     Until,
     Utc,
+    Version,
     form,
 )
 from execlog.cli.server import ask
@@ -36,6 +38,8 @@ _LABEL = 18
 
 def summary(
     strategy: Strategy,
+    realm: Realm = None,
+    version: Version = None,
     since: Since = None,
     until: Until = None,
     output: OutputOption = Output.table,
@@ -50,7 +54,17 @@ def summary(
     Example: execlog summary loyalty --since 1d
     """
     output = form(output, as_json, spreadsheet)
-    card = ask(dsn, schema, lambda log: log.metrics(strategy_id=strategy, since=since, until=until))
+    card = ask(
+        dsn,
+        schema,
+        lambda log: log.metrics(
+            strategy_id=strategy,
+            realm_id=realm,
+            strategy_version=version,
+            since=since,
+            until=until,
+        ),
+    )
     hint_if_no_runs(card)
     if output is not Output.table:
         print_model(card, output, spreadsheet=spreadsheet)
@@ -73,6 +87,9 @@ def _card(card: StrategyMetrics, utc: bool, console: Console) -> Iterator[Text]:
     if card.rows_from is not None:
         before = local(card.rows_from, utc)
         yield Text(f"before {before} rows are gone: counted by minutes or hours", style="dim")
+    if card.versions_from is not None:
+        before = local(card.versions_from, utc)
+        yield Text(f"before {before} versions are not known: none of it is counted", style="dim")
     yield from _section("outcome")
     for status, style in STYLES.items():
         count = getattr(counts, status)
@@ -91,11 +108,18 @@ def _card(card: StrategyMetrics, utc: bool, console: Console) -> Iterator[Text]:
     if card.top_errors:
         yield from _section("top errors")
         yield from _bars([(one.code, one.count) for one in card.top_errors], width, "red")
+        yield from _others(card.other_errors, "codes")
     if card.top_cases:
         yield from _section("top cases")
         cases = [(one.case_name, one.count) for one in card.top_cases]
         named = [("(no rule matched)" if name is None else name, n) for name, n in cases]
         yield from _bars(named, width, "green")
+        yield from _others(card.other_cases, "cases")
+
+
+def _others(runs: int, what: str) -> Iterator[Text]:
+    if runs:
+        yield Text(f"  {number(runs)} more runs have rarer {what} that rollups don't name", "dim")
 
 
 def _section(title: str) -> Iterator[Text]:

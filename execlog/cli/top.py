@@ -22,6 +22,7 @@ from execlog.cli.options import (
     Spreadsheet,
     Until,
     Utc,
+    Version,
     form,
 )
 from execlog.cli.server import ask
@@ -43,6 +44,7 @@ class By(str, Enum):  # noqa: UP042 - typer shows the values of this kind
 
 def top(
     realm: Realm = None,
+    version: Version = None,
     since: Since = None,
     until: Until = None,
     by: Annotated[By, typer.Option("--by", help="What to rank by, largest first.")] = By.p99,
@@ -64,6 +66,7 @@ def top(
         schema,
         lambda log: log.rank_strategies(
             realm_id=realm,
+            strategy_version=version,
             since=since,
             until=until,
             by=by.value,

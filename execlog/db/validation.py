@@ -34,12 +34,14 @@ __all__ = [
     "text",
     "texts",
     "time",
+    "versions",
     "window",
 ]
 
 
 _NAMES = [vars(type)[part] for part in ("__name__", "__module__")]
 _LONGEST_LENGTH = timedelta(days=365 * 1000)
+_INT32 = 2**31
 _LONGEST_NAME = 63  # bytes, for Postgres
 _LONGEST_SECONDS = 1_000_000  # in milliseconds still an integer to Postgres
 
@@ -93,6 +95,26 @@ def texts(argument: str, value: object) -> list[str] | None:
     if isinstance(value, bytes | Mapping) or not isinstance(value, Collection):
         raise InvalidArgument(argument, must_be("a string or a list of strings", value))
     return list(dict.fromkeys(text(argument, one) for one in value))
+
+
+def versions(argument: str, value: object) -> list[int] | None:
+    """Distinct versions, also of a single one; None stays None.
+
+    Raises:
+        InvalidArgument: One is no integer, or none that the column can hold; or it is no
+            collection.
+    """
+    if value is None:
+        return None
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Collection | int):
+        raise InvalidArgument(argument, must_be("an integer or a list of integers", value))
+    wanted = [value] if isinstance(value, int) else value
+    for one in wanted:
+        if isinstance(one, bool) or not isinstance(one, int):
+            raise InvalidArgument(argument, must_be("an integer or a list of integers", one))
+        if not -_INT32 <= one < _INT32:
+            raise InvalidArgument(argument, "is beyond the 32 bits of a version")
+    return list(dict.fromkeys(wanted))
 
 
 def name(argument: str, value: object) -> str:

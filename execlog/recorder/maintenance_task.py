@@ -8,6 +8,7 @@ import random
 from dataclasses import asdict
 
 from execlog.admin.maintenance import Maintenance, maintain
+from execlog.admin.rollups import roll_up
 from execlog.errors import ExeclogError
 from execlog.recorder.connection import Link
 
@@ -15,11 +16,14 @@ __all__ = ["Upkeep"]
 
 _EVERY_SECONDS = 3600.0
 _AGAIN_SECONDS = 60.0  # after a failure
+_ROLL_UP_SECONDS = 15.0  # a minute closes as late at most
 _log = logging.getLogger("execlog.maintenance")
 
 
 class Upkeep:
-    """Maintains the partitions once an hour, on a second connection.
+    """Maintains the partitions once an hour, and sums up minutes that closed.
+
+    It has a connection of its own.
 
     One of many processes does it. A failure is logged and tried again. It holds up recording no
     longer than `lock_timeout` allows.
@@ -46,7 +50,23 @@ class Upkeep:
             well = await self._maintained()
             # A random delay, so that not all processes of an engine start at once.
             pause = _EVERY_SECONDS if well else _AGAIN_SECONDS
-            await asyncio.sleep(pause * random.uniform(0.9, 1.1))  # noqa: S311
+            await self._rolling_up(pause * random.uniform(0.9, 1.1))  # noqa: S311
+
+    async def _rolling_up(self, seconds: float) -> None:
+        """Sums up what closes in that time."""
+        clock = asyncio.get_running_loop().time
+        ends = clock() + seconds
+        pause = _ROLL_UP_SECONDS
+        while (left := ends - clock()) > 0:
+            await asyncio.sleep(min(pause * random.uniform(0.8, 1.2), left))  # noqa: S311
+            pause = _ROLL_UP_SECONDS
+            try:
+                while target := self._link.target():
+                    if not await roll_up(target, schema=self._schema) or clock() > ends:
+                        break
+            except ExeclogError as error:
+                _log.warning("rollups are not made: %s", error)
+                pause = _AGAIN_SECONDS
 
     async def _maintained(self) -> bool:
         """Whether the partitions are as they should be, as far as this process could do it."""

@@ -33,6 +33,7 @@ class Cards(Questions):
         *,
         strategy_id: str,
         realm_id: str | Collection[str] | None = None,
+        strategy_version: int | Collection[int] | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
         timeout: float = 5.0,  # noqa: ASYNC109 - the server must be told to stop, not only us
@@ -47,19 +48,22 @@ class Cards(Questions):
         Args:
             strategy_id: The strategy.
             realm_id: Only runs of this tenant, or of these; None: of all.
+            strategy_version: Only runs of this version, or of these; None: of all.
             since: The window's begin.
             until: The window's end.
             timeout: Seconds for exact percentiles.
 
         Raises:
             InvalidArgument: As for `count_by_status`, `realm_id` is no text and no list of texts,
-                or `timeout` is no positive number.
+                `strategy_version` no integer and no list of integers, or `timeout` is no positive
+                number.
             SchemaOutdated: The database is not migrated.
             StoreUnavailable: The server is away, or out of time for the rest of the card too.
             QueryRejected: The server refuses.
         """
         scope = validation.scope(strategy_id, since, until)
         scope["realm_ids"] = validation.texts("realm_id", realm_id)
+        scope["strategy_versions"] = validation.versions("strategy_version", strategy_version)
         names = {"strategy_id": scope.pop("strategy_id")}
         [(_, card)] = await self._cards("metrics", names, scope, timeout)
         return card
@@ -70,6 +74,7 @@ class Cards(Questions):
         a: str,
         b: str,
         realm_id: str | Collection[str] | None = None,
+        strategy_version: int | Collection[int] | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
         timeout: float = 5.0,  # noqa: ASYNC109 - as above
@@ -80,6 +85,7 @@ class Cards(Questions):
             a: The first strategy.
             b: The second strategy.
             realm_id: Only runs of this tenant, or of these; None: of all.
+            strategy_version: Only runs of this version, or of these; None: of all.
             since: The window's begin.
             until: The window's end.
             timeout: Seconds for both cards with exact percentiles. What follows then is as for
@@ -94,7 +100,8 @@ class Cards(Questions):
         names = {"a": validation.name("a", a), "b": validation.name("b", b)}
         begin, end = validation.window(since, until)
         realms = validation.texts("realm_id", realm_id)
-        scope = {"since": begin, "until": end, "realm_ids": realms}
+        versions = validation.versions("strategy_version", strategy_version)
+        scope = {"since": begin, "until": end, "realm_ids": realms, "strategy_versions": versions}
         (row_a, card_a), (row_b, card_b) = await self._cards("compare", names, scope, timeout)
         return comparison(card_a, card_b, (row_a, row_b))
 
@@ -103,6 +110,7 @@ class Cards(Questions):
         *,
         strategy_id: str,
         realm_id: str | Collection[str] | None = None,
+        strategy_version: int | Collection[int] | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
         bucket: timedelta | float | None = None,
@@ -115,21 +123,22 @@ class Cards(Questions):
         Args:
             strategy_id: The strategy.
             realm_id: Only runs of this tenant, or of these; None: of all.
+            strategy_version: Only runs of this version, or of these; None: of all.
             since: The begin of the first bucket; None: a day before the end.
             until: The end, included; None: now.
             bucket: The width, a timedelta or seconds; None: the smallest of 1, 5, 10, 30 s, 1, 5,
                 15, 30 min, 1, 6 h and 1 day that gives at most 120 buckets.
 
         Raises:
-            InvalidArgument: As for `count_by_status`; `realm_id` is no text and no list of texts;
-                `bucket` is no length of time, or gives more than 1,000 buckets; or an end of the
-                window is an end of the calendar.
+            InvalidArgument: As for `metrics`; `bucket` is no length of time, or gives more than
+                1,000 buckets; or an end of the window is an end of the calendar.
             SchemaOutdated: The database is not migrated.
             StoreUnavailable: The server is away or out of time.
             QueryRejected: The server refuses.
         """
         scope = validation.scope(strategy_id, since, until)
         scope["realm_ids"] = validation.texts("realm_id", realm_id)
+        scope["strategy_versions"] = validation.versions("strategy_version", strategy_version)
         buckets = cut(scope["since"], scope["until"], bucket)
         found = await self._fetch("timeseries", **scope | buckets.arguments())
         return await sliced(buckets.filled(found))
@@ -139,6 +148,7 @@ class Cards(Questions):
         *,
         strategy_id: str,
         realm_id: str | Collection[str] | None = None,
+        strategy_version: int | Collection[int] | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
         bucket: timedelta | float | None = None,
@@ -152,6 +162,7 @@ class Cards(Questions):
         Args:
             strategy_id: The strategy.
             realm_id: Only runs of this tenant, or of these; None: of all.
+            strategy_version: Only runs of this version, or of these; None: of all.
             since: The window's begin; None: a day before the end.
             until: The window's end; None: now.
             bucket: As for `timeseries`.
@@ -165,12 +176,18 @@ class Cards(Questions):
         """
         scope = validation.scope(strategy_id, since, until)
         scope["realm_ids"] = validation.texts("realm_id", realm_id)
+        scope["strategy_versions"] = validation.versions("strategy_version", strategy_version)
         budget = validation.seconds("timeout", timeout)
         buckets = cut(scope["since"], scope["until"], bucket)
         earlier = {f"{name}_before": value for name, value in buckets.before().arguments().items()}
         query = self._statements["report"].query(**scope | buckets.arguments() | earlier)
         [record] = await self._store.fetch(query, budget=budget)
-        return await strategy_report(record, strategy_id=scope["strategy_id"], buckets=buckets)
+        return await strategy_report(
+            record,
+            strategy_id=scope["strategy_id"],
+            buckets=buckets,
+            versions=scope["strategy_versions"] is not None,
+        )
 
     async def _cards(
         self, name: str, strategies: Mapping[str, str], scope: Mapping[str, Any], given: object
@@ -197,6 +214,15 @@ class Cards(Questions):
                 samples.append(await self._sample_percentiles(FRACTIONS, deadline, **own))
         window = scope["since"], scope["until"]
         return await sliced(
-            (row, strategy_metrics(row, strategy_id=strategy, window=window, percentiles=sample))
+            (
+                row,
+                strategy_metrics(
+                    row,
+                    strategy_id=strategy,
+                    window=window,
+                    percentiles=sample,
+                    versions=scope["strategy_versions"] is not None,
+                ),
+            )
             for strategy, row, sample in zip(strategies.values(), found, samples, strict=True)
         )

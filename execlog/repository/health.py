@@ -94,24 +94,37 @@ class MaintenanceState(Model):
 
 
 class RollupState(Model):
-    """Which runs the rollups hold, and which the rows do.
+    """What the rollups hold, and what the rows do.
 
-    A time at the calendar's beginning means all runs, one at its end none.
+    A time at the calendar's beginning stands for the first run.
 
     Attributes:
-        enabled: Whether rows are added to rollups as they are stored.
-        complete_from: Rollups hold every run from then on; earlier ones are read from rows.
-        rows_from: Some or all rows before this were removed.
+        enabled: Whether rollups are made and read.
+        begun_at: When they were switched on.
+        complete_until: Rollups hold every run that finished before it; the others are read from
+            rows.
+        marks: How many times before that are read from rows too, since rows came late or were
+            changed there.
+        changed: Partitions that hold such a time since they were dropped, emptied or replaced by
+            hand: their names.
+        bytes: What rollups take, indexes included; None on a cluster.
+        rows_from: Rows before this were removed, all or some.
         minutes_from: Rollups of minutes before this were removed.
-        hours_from: Rollups of hours before this were removed.
-        missing: Whether the row of these facts is missing: then everything is read from rows.
+        hours_from: Rollups of hours and days before this were removed.
+        versions_from: Rollups before this do not tell versions apart.
+        missing: Whether the row that says so is missing: then all is read from rows.
     """
 
     enabled: bool
-    complete_from: datetime
+    begun_at: datetime
+    complete_until: datetime
+    marks: int
+    changed: list[str]
+    bytes: int | None
     rows_from: datetime
     minutes_from: datetime
     hours_from: datetime
+    versions_from: datetime
     missing: bool = False
 
 

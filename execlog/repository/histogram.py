@@ -1,8 +1,8 @@
-"""Histograms in the form of the rollups: one number, ten decimal digits a bar.
+"""Histograms in the form of the rollups: one number, 24 decimal digits a bar.
 
-Bar 0 holds values below 0.001, bar n those from 0.001 * 1.02^(n-1) up to the next bar, the last one
-all from 1e12 on: `execlog.rollup_bar` in migrations/0003_rollup.sql. So the middle of a bar is at
-most one percent off any value in it.
+Its unit is 1e-8. Bar 0 holds values below 0.001, bar n those from 0.001 * 1.02^(n-1) up to the
+next bar, the last one all from 1e12 on: `execlog.rollup_bar` in migrations/0003_rollup.sql. So the
+middle of a bar is at most one percent off any value in it, except in the first and the last one.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ __all__ = ["RELATIVE_ERROR", "lower_bound", "percentiles", "unpacked", "upper_bo
 RELATIVE_ERROR = 0.01
 """The relative error of a percentile, at most; for values from a microsecond to thirty years."""
 
-_DIGITS = 10
+_DIGITS = 24
+_UNITS = 10**8
 _NONE = b"0" * _DIGITS
 _FIRST, _GROWTH, _LAST = 0.001, 1.02, 1745
 
 
-def unpacked(number: str | None) -> dict[int, int]:
+def unpacked(number: str | None) -> dict[int, float]:
     """The bars that are not empty, in order, of a number as the server writes it; {} for None.
 
     Never raises for such a number.
@@ -36,7 +37,7 @@ def unpacked(number: str | None) -> dict[int, int]:
     # From the highest bar down; most are empty.
     groups = [group for (group,) in struct.iter_unpack(f"{_DIGITS}s", kept)]
     groups.reverse()
-    return {bar: int(group) for bar, group in enumerate(groups, lowest) if group != _NONE}
+    return {bar: int(group) / _UNITS for bar, group in enumerate(groups, lowest) if group != _NONE}
 
 
 def lower_bound(bar: int) -> float:
@@ -50,35 +51,48 @@ def upper_bound(bar: int) -> float:
 
 
 def percentiles(
-    bars: Mapping[int, int], fractions: Sequence[float], low: float, high: float
-) -> tuple[float, ...]:
-    """Percentiles as of `percentile_cont`, each value taken as the middle of its bar.
+    bars: Mapping[int, float], fractions: Sequence[float], low: float, high: float
+) -> tuple[tuple[float, ...], float | None]:
+    """Weighed percentiles, each value taken as the middle of its bar; and how far off they may be.
 
     Args:
-        bars: The number of values in each bar, in order.
+        bars: The weight of the values in each bar, in order.
         fractions: Within [0, 1].
         low: The least value, a lower bound of the result.
         high: The greatest value, an upper bound.
 
-    Returns them in the order of the fractions, each at most `RELATIVE_ERROR` off; 0.0 each if
-    there are no values. Never raises for such arguments.
+    Returns them in the order of the fractions, 0.0 each if there are no values; and a bound of the
+    relative error of each: `RELATIVE_ERROR`, or None if one lies in the first or the last bar, of
+    which none holds unless the least or the greatest value is near. Never raises for such
+    arguments.
     """
     order = list(bars)
     upto = list(itertools.accumulate(bars.values()))
     if not upto:
-        return (0.0,) * len(fractions)
+        return (0.0,) * len(fractions), 0.0
+    reached = set()
 
-    def number(rank: int) -> float:
-        return min(max(_middle(order[bisect.bisect_right(upto, rank)]), low), high)
+    def value(place: int) -> float:
+        reached.add(order[place])
+        return min(max(_middle(order[place]), low), high)
 
     found = []
     for fraction in fractions:
-        place = fraction * (upto[-1] - 1)
-        rank = int(place)
-        first = number(rank)
-        over = place - rank
-        found.append(first + over * (number(rank + 1) - first) if over else first)
-    return tuple(found)
+        # A bar holds the positions from the weight before it up to that and its own, less 1.
+        position = fraction * (upto[-1] - 1)
+        place = min(bisect.bisect_left(upto, position + 1), len(upto) - 1)
+        over = upto[place - 1] - position if place else 0.0
+        here = value(place)
+        found.append(here if over <= 0 else here + over * (value(place - 1) - here))
+    is_bounded = all(_is_bounded(bar, low, high) for bar in reached)
+    return tuple(found), RELATIVE_ERROR if is_bounded else None
+
+
+def _is_bounded(bar: int, low: float, high: float) -> bool:
+    """Whether the value that stands for a bar is near to all values that it may hold."""
+    most = min(high, upper_bound(bar))
+    near = most - min(max(_middle(bar), low), high) <= RELATIVE_ERROR * most
+    return near or bar not in (0, _LAST)
 
 
 def _middle(bar: int) -> float:

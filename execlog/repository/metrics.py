@@ -51,9 +51,11 @@ class StatusBreakdown(Model):
 class DurationMetrics(Model):
     """Durations in milliseconds; zeros if the window holds no row.
 
-    Average and maximum are of every row, and so are the percentiles if `method` is "exact". If it
-    is "sketch" (many rows), each is at most `relative_error` of itself off. If it is "sample", they
-    are of the newest `sample_size` rows, and the error is unknown: None.
+    In average and percentiles each row weighs 1/sample_rate; the maximum is of the stored rows. If
+    `method` is "exact", the percentiles are of every row. If it is "sketch" (many rows), each is at
+    most `relative_error` of itself off; if that is None, one may be further off: below a
+    microsecond, or above thirty years. If it is "sample", they are of the newest `sample_size`
+    rows, and the error is unknown: None.
     """
 
     avg_ms: float
@@ -81,9 +83,10 @@ class HistogramBucket(Model):
 class StrategyMetrics(Model):
     """The card of one strategy over a window.
 
-    Counts, sums and histograms are of every stored row. The rates and `estimated_total` are of the
-    executions that the rows stand for: each row weighs 1/sample_rate, 1e9 at most. `error_rate` is
-    the share of error, timeout and limit; rates are between 0 and 1, and 0 if nothing ran.
+    Counts, sums and histograms are of every stored row. Rates, averages, percentiles and
+    `estimated_total` are of the executions that the rows stand for: each row weighs 1/sample_rate,
+    1e9 at most. `error_rate` is the share of error, timeout and limit; rates are between 0 and 1,
+    and 0 if nothing ran.
 
     Attributes:
         top_errors: The ten most frequent codes, ties by code; rows without one are left out.
@@ -111,7 +114,10 @@ class StrategyMetrics(Model):
     nodes_avg: float
     nodes_max: int
     estimated_total: float
+    other_errors: int = 0
+    other_cases: int = 0
     rows_from: datetime | None = None
+    versions_from: datetime | None = None
 
 
 class MetricsDelta(Model):
@@ -138,6 +144,7 @@ def strategy_metrics(
     strategy_id: str,
     window: tuple[datetime | None, datetime | None],
     percentiles: DurationPercentiles | None = None,
+    versions: bool = False,
 ) -> StrategyMetrics:
     """The card that a row of sql/metrics.sql holds. Never raises for such a row.
 
@@ -146,6 +153,7 @@ def strategy_metrics(
         strategy_id: The card's strategy.
         window: The card's window.
         percentiles: The percentiles at `FRACTIONS`, if the row holds none.
+        versions: Whether only some versions were asked for.
     """
     statuses = {name: record[name] for name in (*STATUSES, "other")}
     total = sum(statuses.values())
@@ -171,7 +179,10 @@ def strategy_metrics(
         nodes_avg=record["nodes_avg"],
         nodes_max=record["nodes_max"],
         estimated_total=record["weight"],
+        other_errors=record["other_errors"],
+        other_cases=record["other_cases"],
         rows_from=aware(record["rows_from"]),
+        versions_from=aware(record["versions_from"]) if versions else None,
     )
 
 
@@ -204,15 +215,16 @@ def _duration(record: Row, total: int, percentiles: DurationPercentiles | None) 
     size = total
     values: Sequence[float] = [record[name] or 0.0 for name in ("p50_ms", "p95_ms", "p99_ms")]
     if record["durations"] is not None:
-        method, error = "sketch", histogram.RELATIVE_ERROR
+        method = "sketch"
         ends = record["duration_min_ms"], record["duration_max_ms"]
-        values = histogram.percentiles(histogram.unpacked(record["durations"]), FRACTIONS, *ends)
+        bars = histogram.unpacked(record["durations"])
+        values, error = histogram.percentiles(bars, FRACTIONS, *ends)
     elif percentiles is not None:
         method, error = percentiles.method, None
         values, size = percentiles.values_ms, percentiles.sample_size
     p50, p95, p99 = values
     return DurationMetrics(
-        avg_ms=record["duration_sum_ms"] / max(total, 1),
+        avg_ms=record["duration_avg_ms"],
         p50_ms=p50,
         p95_ms=p95,
         p99_ms=p99,
@@ -226,7 +238,7 @@ def _duration(record: Row, total: int, percentiles: DurationPercentiles | None) 
 def _duration_histogram(record: Row) -> list[HistogramBucket]:
     rolled = histogram.unpacked(record["bars"])
     counts = _between(json.loads(record["durations_above"]))
-    bars = [count + rolled.get(bar, 0) for bar, count in enumerate(counts)]
+    bars = [count + round(rolled.get(bar, 0)) for bar, count in enumerate(counts)]
     bounded = zip(_DURATION_EDGES, bars, strict=False)
     return [
         *(HistogramBucket(label=f"≤{edge}ms", upper_bound=edge, count=n) for edge, n in bounded),
@@ -272,7 +284,10 @@ def _rolled_points(record: Row, edges: Sequence[float]) -> tuple[list[float], li
 
 def _points_bars(record: Row) -> list[tuple[float, float, int]]:
     """The lower and upper bound and the count of each bar that is not empty, in order."""
-    below, above = (histogram.unpacked(record[name]) for name in ("points_below", "points"))
+    below, above = (
+        {bar: round(runs) for bar, runs in histogram.unpacked(record[name]).items()}
+        for name in ("points_below", "points")
+    )
     near_zero = record["points_runs"] - sum(below.values()) - sum(above.values())
     low, high = histogram.lower_bound, histogram.upper_bound
     bars = [(-high(bar), -low(bar), below[bar]) for bar in reversed(below)]

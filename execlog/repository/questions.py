@@ -66,9 +66,10 @@ class Questions:
         query = self._statements["sample_durations"].query(**scope, limit=LARGEST_SAMPLE)
         found = await self._store.fetch(query, deadline=deadline)
         sample = [record["duration_ms"] for record in found]
+        weights = [record["weight"] for record in found]
         return DurationPercentiles(
             fractions=fractions,
-            values_ms=percentile_cont(sample, fractions),
+            values_ms=percentile_cont(sample, fractions, weights),
             method="sample",
             sample_size=len(sample),
         )

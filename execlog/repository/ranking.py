@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator
+from collections.abc import Collection
 from datetime import datetime
 from typing import Literal, get_args
 
@@ -10,7 +10,7 @@ import asyncpg
 
 from execlog.db import validation
 from execlog.db.rows import aware_fields
-from execlog.db.slices import finished, sliced
+from execlog.db.slices import sliced
 from execlog.errors import InvalidArgument
 from execlog.models import StrategyRank
 from execlog.repository import histogram
@@ -33,6 +33,7 @@ class Rankings(Questions):
         *,
         realm_id: str | Collection[str] | None = None,
         strategy_id: str | Collection[str] | None = None,
+        strategy_version: int | Collection[int] | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
         by: RankBy = "p99",
@@ -40,12 +41,13 @@ class Rankings(Questions):
     ) -> list[StrategyRank]:
         """The strategies of some realms, the slowest or the most failing first, ties by name.
 
-        Percentiles of few runs are exact, those of many are from rollups. Without rollups all are
-        exact, and a server that can't compute them in time gives an error.
+        Percentiles of few runs are exact, those of many are from rollups; all are weighed. Without
+        rollups all are exact, and a server that can't compute them in time gives an error.
 
         Args:
             realm_id: Only runs of this tenant, or of these; None: of all.
             strategy_id: Only this strategy, or these; None: all.
+            strategy_version: Only runs of this version, or of these; None: of all.
             since: The window's begin.
             until: The window's end.
             by: "p99", "failures", "error_rate" or "runs", the largest first.
@@ -53,7 +55,8 @@ class Rankings(Questions):
 
         Raises:
             InvalidArgument: As for `count_by_status`, `realm_id` or `strategy_id` is no text and no
-                list of texts, `by` is none of these, or `limit` is no integer.
+                list of texts, `strategy_version` no integer and no list of integers, `by` is
+                none of these, or `limit` is no integer.
             SchemaOutdated: The database is not migrated.
             StoreUnavailable: The server is away or out of time.
             QueryRejected: The server refuses.
@@ -64,20 +67,20 @@ class Rankings(Questions):
             "rank_strategies",
             realm_ids=validation.texts("realm_id", realm_id),
             strategy_ids=validation.texts("strategy_id", strategy_id),
+            strategy_versions=validation.versions("strategy_version", strategy_version),
             since=begin,
             until=end,
             by=validation.one_of("by", by, get_args(RankBy)),
             limit=most,
         )
-        if by == "p99" and found and found[0]["durations"] is not None:
-            found = await finished(_slowest(found, most))
-        return await sliced(map(_rank, found[:most]))
+        return await sliced(map(_rank, found))
 
     async def activity(
         self,
         *,
         realm_id: str | Collection[str] | None = None,
         strategy_id: str | Collection[str] | None = None,
+        strategy_version: int | Collection[int] | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
         buckets: int = 30,
@@ -91,44 +94,34 @@ class Rankings(Questions):
         Args:
             realm_id: Only runs of this tenant, or of these; None: of all.
             strategy_id: Only this strategy, or these; None: all.
+            strategy_version: Only runs of this version, or of these; None: of all.
             since: The window's begin; None: a day before the end.
             until: The window's end; None: now.
             buckets: 1 to 200: the most, and one more if both ends of the window cut a bucket.
 
         Raises:
             InvalidArgument: As for `count_by_status`, `realm_id` or `strategy_id` is no text and no
-                list of texts, `buckets` no integer in its range, or an end of the window is an end
-                of the calendar.
+                list of texts, `strategy_version` no integer and no list of integers, `buckets` no
+                integer in its range, or an end of the window is an end of the calendar.
             SchemaOutdated: The database is not migrated.
             StoreUnavailable: The server is away or out of time.
             QueryRejected: The server refuses.
         """
         realms = validation.texts("realm_id", realm_id)
         strategies = validation.texts("strategy_id", strategy_id)
+        versions = validation.versions("strategy_version", strategy_version)
         most = validation.count("buckets", buckets)
         if most > _MOST_BUCKETS:
             raise InvalidArgument("buckets", f"must be at most {_MOST_BUCKETS}")
         cuts = activity_buckets(*validation.window(since, until), most)
         found = await self._fetch(
-            "activity", realm_ids=realms, strategy_ids=strategies, **cuts.arguments()
+            "activity",
+            realm_ids=realms,
+            strategy_ids=strategies,
+            strategy_versions=versions,
+            **cuts.arguments(),
         )
         return await sliced(map(cuts.filled, found))
-
-
-def _slowest(found: list[asyncpg.Record], most: int) -> Generator[None, None, list[asyncpg.Record]]:
-    """The strategies with the largest p99, of the histograms of all strategies; in steps."""
-    best: list[tuple[float, bytes, asyncpg.Record]] = []
-    while found:
-        record = found.pop()
-        ends = record["duration_min_ms"], record["duration_max_ms"]
-        [p99] = histogram.percentiles(
-            histogram.unpacked(record["durations"]), FRACTIONS[-1:], *ends
-        )
-        best.append((-p99, record["strategy_id"].encode(), record))
-        if len(best) > 2 * most:
-            best = sorted(best)[:most]
-        yield
-    return [record for *_, record in sorted(best)]
 
 
 def _rank(record: asyncpg.Record) -> StrategyRank:
@@ -136,7 +129,7 @@ def _rank(record: asyncpg.Record) -> StrategyRank:
     ends = measures.pop("duration_min_ms"), measures.pop("duration_max_ms")
     durations = measures.pop("durations")
     if durations is not None:
-        found = histogram.percentiles(histogram.unpacked(durations), FRACTIONS, *ends)
+        found, error = histogram.percentiles(histogram.unpacked(durations), FRACTIONS, *ends)
         measures.update(zip(("p50_ms", "p95_ms", "p99_ms"), found, strict=True))
-        measures.update(method="sketch", relative_error=histogram.RELATIVE_ERROR)
+        measures.update(method="sketch", relative_error=error)
     return StrategyRank(**measures)

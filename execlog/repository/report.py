@@ -43,7 +43,7 @@ class StrategyReport(Model):
 
 
 async def strategy_report(
-    record: asyncpg.Record, *, strategy_id: str, buckets: Buckets
+    record: asyncpg.Record, *, strategy_id: str, buckets: Buckets, versions: bool = False
 ) -> StrategyReport:
     """The model of the row of sql/report.sql. Never raises for such a row.
 
@@ -51,10 +51,11 @@ async def strategy_report(
         record: The row.
         strategy_id: Its strategy.
         buckets: Its window and buckets.
+        versions: Whether only some versions were asked for.
     """
     pace = Pace()
     window = buckets.since, buckets.until
-    metrics = strategy_metrics(record, strategy_id=strategy_id, window=window)
+    metrics = strategy_metrics(record, strategy_id=strategy_id, window=window, versions=versions)
     await pace.rest()
     earlier = bucket_of(_row(json.loads(record["before"])), buckets.before().since)
     series = json.loads(record["timeseries"])

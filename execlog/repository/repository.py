@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Reads", "StrategyExecutionLogRepository", "patient", "statements"]
 
-_SPREAD = {"rank_strategies"}  # methods that send another statement to a cluster
-
 
 class Reads(Executions, Aggregates, Cards, Rankings, LogState):
     """All questions that change nothing."""
@@ -74,8 +72,7 @@ class StrategyExecutionLogRepository(Reads, Writes):
         """Takes the pool and loads the statements. Raises: see the class."""
         where = validation.schema(schema)
         is_spread = validation.flag("spread", spread)
-        known = statements(where, spread=is_spread)
-        super().__init__(Store(pool, timeout), known, spread=is_spread)
+        super().__init__(Store(pool, timeout), statements(where), spread=is_spread)
 
 
 def patient(pool: Pool, *, timeout: float, schema: str) -> StrategyExecutionLogRepository:
@@ -96,12 +93,11 @@ def patient(pool: Pool, *, timeout: float, schema: str) -> StrategyExecutionLogR
 
 
 @functools.lru_cache
-def statements(schema: str = SCHEMA, *, spread: bool = False) -> Mapping[str, Statement]:
+def statements(schema: str = SCHEMA) -> Mapping[str, Statement]:
     """The statement of each repository method, loaded once.
 
     Args:
         schema: The schema of the log.
-        spread: Whether the log is spread over a cluster.
 
     Raises:
         QueryFileError: A file is missing, unknown or malformed; lists all of them.
@@ -112,8 +108,4 @@ def statements(schema: str = SCHEMA, *, spread: bool = False) -> Mapping[str, St
         if inspect.iscoroutinefunction(member) or inspect.isasyncgenfunction(member)
         if not name.startswith("_")
     }
-    sql = folder("sql")
-    if spread:
-        own = load_statements(sql / "spread", _SPREAD, schema, sql / "part")
-        return {**statements(schema), **own}
-    return load_statements(sql, methods, schema)
+    return load_statements(folder("sql"), methods, schema)

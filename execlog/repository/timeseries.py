@@ -31,9 +31,10 @@ class TimeseriesBucket(Model):
     """The stored executions of one bucket; durations in milliseconds, zeros if it is empty.
 
     A bucket includes its `start` and excludes its end; the last one ends with the window, and
-    includes that end. If `method` is "exact", the percentiles are of every row; if it is "sketch"
-    (many rows), each is at most `relative_error` of itself off. `error_rate` is that of a card: the
-    share of error, timeout and limit, each row weighed 1/sample_rate.
+    includes that end. `error_rate` is that of a card: the share of error, timeout and limit. In it,
+    in the average and in the percentiles each row weighs 1/sample_rate. If `method` is "exact", the
+    percentiles are of every row; if it is "sketch" (many rows), each is at most `relative_error` of
+    itself off; if that is None, one may be further off, as in a card.
     """
 
     start: datetime
@@ -51,7 +52,7 @@ class TimeseriesBucket(Model):
     duration_max_ms: float
     points_sum: float
     method: Literal["exact", "sketch"] = "exact"
-    relative_error: float = 0.0
+    relative_error: float | None = 0.0
 
 
 @dataclass(frozen=True)
@@ -95,9 +96,9 @@ def bucket_of(record: Row, start: datetime) -> TimeseriesBucket:
     if durations is None:
         measures.update((name, record[name] or 0.0) for name in _PERCENTILES)
     else:
-        found = histogram.percentiles(histogram.unpacked(durations), FRACTIONS, *ends)
+        found, error = histogram.percentiles(histogram.unpacked(durations), FRACTIONS, *ends)
         measures.update(zip(_PERCENTILES, found, strict=True))
-        measures.update(method="sketch", relative_error=histogram.RELATIVE_ERROR)
+        measures.update(method="sketch", relative_error=error)
     return TimeseriesBucket(start=start, **measures)
 
 

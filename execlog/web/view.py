@@ -28,7 +28,7 @@ PRESETS: Sequence[tuple[str, str]] = (
 _ENDS: Sequence[str] = ("since", "until")
 _USUAL = "24h"
 _USUAL_LENGTH = timedelta(hours=24)
-_SHORT = timedelta(minutes=15)
+_SHORT, _LONG = timedelta(minutes=15), timedelta(days=2)
 _DAY, _BUCKETS = timedelta(days=1), 120
 
 
@@ -84,8 +84,9 @@ class View:
             except OverflowError:
                 raise InvalidArgument("until", "has no day before it") from None
             if is_length(window.get("since", _USUAL)) and until - since >= _SHORT:
-                # At a whole minute, so that the rollups hold all buckets whole.
+                # At a whole minute or hour, so that the rollups hold all buckets whole.
                 since = since.replace(second=0, microsecond=0)
+                since = since.replace(minute=0) if until - since >= _LONG else since
         return cls(page, given, window, realm, scope_of(request), since, until, now)
 
     @property

@@ -8,13 +8,11 @@ select
         select 1
         from execlog.rollup
         where grain = 60
-            and begins > '-infinity'
             and begins < $1::timestamptz
     )
     or exists (
         select 1
         from execlog.rollup
         where grain = 3600
-            and begins > '-infinity'
             and begins < $2::timestamptz
     ) as forgettable

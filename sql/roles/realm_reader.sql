@@ -62,12 +62,12 @@ $$;
 
 alter role :"writer" bypassrls;
 
--- The log and its rollups, through the log only: a partition that is read by its own name has no policy.
+-- The log, its rollups and marks, through the log only: a partition that is read by its own name has no policy.
 do $$
 declare
     relation text;
 begin
-    foreach relation in array array['strategy_execution_log', 'rollup', 'rollup_name'] loop
+    foreach relation in array array['strategy_execution_log', 'rollup', 'rollup_mark'] loop
         execute format('alter table execlog.%I enable row level security', relation);
         execute format('drop policy if exists %I on execlog.%I', :'reader', relation);
         execute format('create policy %I on execlog.%I for select to %I using (true)', :'reader', relation, :'reader');
@@ -79,12 +79,17 @@ end
 $$;
 
 grant usage on schema execlog to :"role";
-grant select on execlog.rollup_state to :"role";
+grant select on execlog.rollup_mark_of_all, execlog.rollup_partition, execlog.rollup_state to :"role";
 grant execute on function
     execlog.partitions(),
+    execlog.quantile(numeric, double precision),
     execlog.rollup_bar(double precision),
-    execlog.rollup_cut(timestamptz, timestamptz, boolean),
-    execlog.rollup_parts(text, timestamptz, timestamptz)
+    execlog.rollup_cut(text, timestamptz, timestamptz, boolean, tstzmultirange),
+    execlog.rollup_dirty(text),
+    execlog.rollup_middle(integer),
+    execlog.rollup_parts(text, timestamptz, timestamptz),
+    execlog.rollup_watched(),
+    execlog.rollup_weight_from(numeric, integer)
 to :"role";
 
 alter role :"role" set search_path = pg_catalog, pg_temp;

@@ -28,8 +28,6 @@ begin
         execute format('grant usage on schema execlog to %I', role);
         execute format('alter role %I set search_path = pg_catalog, pg_temp', role);
     end loop;
-    -- The owner rebuilds rollups in a temporary table.
-    execute format('grant temporary on database %I to %I', current_database(), :'owner');
 end
 $$;
 
@@ -46,8 +44,10 @@ begin
             ('execlog.maintenance'::regclass),
             ('execlog.recorder_progress'::regclass),
             ('execlog.rollup'::regclass),
-            ('execlog.rollup_name'::regclass),
-            ('execlog.rollup_slot'::regclass),
+            ('execlog.rollup_horizon'::regclass),
+            ('execlog.rollup_mark'::regclass),
+            ('execlog.rollup_mark_of_all'::regclass),
+            ('execlog.rollup_partition'::regclass),
             ('execlog.rollup_state'::regclass),
             ('execlog.schema_migration'::regclass)
     loop
@@ -56,7 +56,7 @@ begin
 end
 $$;
 
--- This one adds to the rollups, as the owner, what others store.
+-- Some of them work as the owner for each role that calls them.
 do $$
 declare
     routine regprocedure;
@@ -65,7 +65,6 @@ begin
         select oid
         from pg_catalog.pg_proc
         where pronamespace = 'execlog'::regnamespace
-            and proname in ('claim_batch', 'partitions', 'prune_recorders', 'roll_up', 'rollup_bar', 'rollup_cut', 'rollup_edge', 'rollup_own_slot', 'rollup_parts')
     loop
         execute format('alter function %s owner to %I', routine, :'owner');
     end loop;
@@ -79,6 +78,7 @@ grant usage on language plpgsql, sql to :"owner";
 grant insert on execlog.strategy_execution_log to :"writer";
 grant execute on function execlog.claim_batch(uuid, bigint, uuid, uuid) to :"writer";
 grant execute on function execlog.prune_recorders() to :"writer";
+grant execute on function execlog.roll_up() to :"writer";
 
 -- It claims batches by these functions, and can't change the progress of another recorder. (Recorders of
 -- earlier versions need what is revoked here: run this once all of them are replaced.)
@@ -94,15 +94,22 @@ grant select on
     execlog.maintenance,
     execlog.recorder_progress,
     execlog.rollup,
-    execlog.rollup_name,
+    execlog.rollup_mark,
+    execlog.rollup_mark_of_all,
+    execlog.rollup_partition,
     execlog.rollup_state,
     execlog.schema_migration
 to :"reader";
 grant execute on function
     execlog.partitions(),
+    execlog.quantile(numeric, double precision),
     execlog.rollup_bar(double precision),
-    execlog.rollup_cut(timestamptz, timestamptz, boolean),
-    execlog.rollup_parts(text, timestamptz, timestamptz)
+    execlog.rollup_cut(text, timestamptz, timestamptz, boolean, tstzmultirange),
+    execlog.rollup_dirty(text),
+    execlog.rollup_middle(integer),
+    execlog.rollup_parts(text, timestamptz, timestamptz),
+    execlog.rollup_watched(),
+    execlog.rollup_weight_from(numeric, integer)
 to :"reader";
 
 alter role :"reader" set default_transaction_read_only = on;

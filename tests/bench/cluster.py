@@ -2,8 +2,9 @@
 
     EXECLOG_TEST_CITUS_DSN=postgresql://... python -m tests.bench.cluster [--rows 500000]
 
-Both logs lie on the same machines, hold the same rows and have no rollups. A cluster whose
-nodes share the processors of one machine can't be faster than it: the ratios are overheads.
+Both logs lie on the same machines, hold the same rows and answer from them, without rollups. A
+cluster whose nodes share the processors of one machine can't be faster than it: the ratios are
+overheads.
 """
 
 from __future__ import annotations
@@ -56,10 +57,11 @@ async def bench_cluster(dsn: str, rows: int, rounds: int) -> None:
 async def log(pool: Pool, schema: str, rows: int) -> AsyncIterator[Side]:
     """A log of `rows` runs of ten strategies in twelve days, dropped at the end."""
     await pool.execute(f"drop schema if exists {schema} cascade")
-    await execlog.migrate(pool, schema=schema, rollups=False)
+    await execlog.migrate(pool, schema=schema)
     is_spread = schema == "bench_spread"
     if is_spread:
         await execlog.distribute(pool, shard_count=SHARDS, schema=schema)
+    await execlog.migrate(pool, schema=schema, rollups=False)
     try:
         end = datetime.now(UTC)
         await execlog.maintain(pool, interval="day", ahead=1, schema=schema)

@@ -205,7 +205,7 @@ async def test_one_strategy_is_one_shard(pool: Pool, log: Log, schema: str) -> N
         "id": row().id,
         "since": T0 - DAY,
         "until": T0,
-        "fractions": "[0.5]",
+        "fractions": "{0.5}",
         "limit": 5,
         "bucket": DAY,
         "buckets": 1,
@@ -236,9 +236,11 @@ async def test_of_all_strategies_only_answers_leave_a_machine(
     pool: Pool, log: Log, schema: str, realms: list[str] | None
 ) -> None:
     await log.insert_rows(executions(3000))
-    known = statements(schema, spread=True)
+    # Citus can't analyze a statement whose functions read distributed tables.
+    await pool.execute(f'update "{schema}".rollup_state set enabled = false')
+    known = statements(schema)
     listed = {"limit": 5, "realm_ids": realms}
-    ranked = {"by": "p99", "limit": 5, "since": T0 - 20 * DAY}
+    ranked = {"by": "p99", "limit": 5, "since": T0 - 20 * DAY, "until": None}
     asked = {
         "newest": known["list_newest"].query("spread", limit=5),
         "failures": known["list_failures"].query("spread", **listed),
@@ -250,9 +252,8 @@ async def test_of_all_strategies_only_answers_leave_a_machine(
         )
         text = "\n".join(record[0] for record in plan)
         with shown(f"{name}:\n{text}"):
-            assert "Subplan" not in text
-            [shipped] = re.findall(r"Custom Scan \(Citus Adaptive\) .*?actual rows=(\d+)", text)
-            assert int(shipped) <= 8 * 5
+            shipped = re.findall(r"Custom Scan \(Citus Adaptive\) .*?actual rows=(\d+)", text)
+            assert sum(map(int, shipped)) <= 8 * 5 + len(STRATEGIES)
 
 
 @cluster
@@ -382,9 +383,15 @@ async def test_a_distributed_log_of_the_first_wave_is_upgraded(
     name = f"execlog test {os.getpid()} {next(_numbers)}"
     await execlog.migrate(pool, schema=name)
     # What the first wave did: without what later migrations make.
-    made_later = ("execlog.maintenance", "execlog.claim_batch", "execlog.prune_recorders")
+    await pool.execute(f'drop trigger roll_up on "{name}".strategy_execution_log')
+    there = (
+        "strategy_execution_log', 's",
+        "recorder_progress', 'r",
+        "rollup_state'",
+        "partitions()",
+    )
     for statement in sqltext.pieces(execlog.dump_distribution(shard_count=4, schema=name)):
-        if not any(one.replace("execlog", f'"{name}"') in statement for one in made_later):
+        if "create_" in statement and any(f'"{name}".{one}' in statement for one in there):
             await pool.execute(statement)
     log = StrategyExecutionLogRepository(pool, schema=name)
     rows = executions(200)

@@ -44,7 +44,8 @@ DAMAGES = {
     "columns": "select format(case attname when 'created_at' then"
     " 'alter table %s rename column %I to gone' else 'alter table %s drop column %I cascade' end,"
     " attrelid::regclass, attname)"
-    " from pg_attribute join pg_class as class on class.oid = attrelid where attnum > 0"
+    " from pg_attribute join pg_class as class on class.oid = attrelid"
+    " where attnum > 0 and not attisdropped"
     " and relnamespace = 'execlog'::regnamespace and relkind in ('r', 'p') and not relispartition"
     " order by 1",
 }

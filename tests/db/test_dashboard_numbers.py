@@ -14,8 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from execlog import StrategyActivity, StrategyExecutionLog, StrategyExecutionLogRepository
-from execlog.repository.metrics import HistogramBucket, StrategyMetrics
-from execlog.repository.percentiles import percentile_cont
+from execlog.repository.metrics import FRACTIONS, HistogramBucket, StrategyMetrics
 from tests.examples import rows_of_two, stored
 from tests.oracle import (
     Realms,
@@ -28,6 +27,8 @@ from tests.oracle import (
     own_realms,
     realm_choices,
     top,
+    weighed_average,
+    weighed_percentiles,
     weight,
     windows,
     within,
@@ -81,16 +82,16 @@ def assert_card(
         map(
             close,
             (duration.p50_ms, duration.p95_ms, duration.p99_ms),
-            percentile_cont(durations, (0.5, 0.95, 0.99)),
+            weighed_percentiles(rows, FRACTIONS),
         )
     )
-    assert close(duration.avg_ms, math.fsum(durations) / max(len(rows), 1))
+    assert close(duration.avg_ms, weighed_average(rows, durations))
     assert duration.max_ms == max(durations, default=0)
     bars = Counter(next((e for e in EDGES if value <= e), None) for value in durations)
     assert bounds(card.duration_histogram) == [(edge, bars[edge]) for edge in [*EDGES, None]]
     assert bounds(card.points_histogram) == points_bars(points)
     assert abs(card.points_sum - math.fsum(points)) <= 1e-9 * max(map(abs, [*points, 1.0]))
-    assert close(card.nodes_avg, sum(one.nodes_executed for one in rows) / max(len(rows), 1))
+    assert close(card.nodes_avg, weighed_average(rows, (one.nodes_executed for one in rows)))
     assert card.nodes_max == max((one.nodes_executed for one in rows), default=0)
     errors = [(found.code, found.count) for found in card.top_errors]
     assert errors == top((one.error_code for one in rows if one.error_code is not None), 10)
@@ -205,9 +206,9 @@ async def test_timeseries(
         assert [got.ok, got.error, got.timeout, got.limit] == known
         assert (got.total, got.other) == (len(runs), statuses.total())
         durations = [one.duration_ms for one in runs]
-        assert close(got.duration_avg_ms, math.fsum(durations) / max(len(runs), 1))
+        assert close(got.duration_avg_ms, weighed_average(runs, durations))
         values = (got.duration_p50_ms, got.duration_p95_ms, got.duration_p99_ms)
-        assert all(map(close, values, percentile_cont(durations, (0.5, 0.95, 0.99))))
+        assert all(map(close, values, weighed_percentiles(runs, FRACTIONS)))
         assert close(got.error_rate, error_rate(runs))
         assert got.duration_max_ms == max(durations, default=0)
         points = [one.points or 0.0 for one in runs]
@@ -254,8 +255,8 @@ async def test_rank_strategies(
         assert got.runs == len(runs)
         assert got.failures == sum(one.status != "ok" for one in runs)
         assert close(got.error_rate, error_rate(runs))
-        assert close(got.avg_ms, math.fsum(durations) / len(runs))
-        values = percentile_cont(durations, (0.5, 0.95, 0.99))
+        assert close(got.avg_ms, weighed_average(runs, durations))
+        values = weighed_percentiles(runs, FRACTIONS)
         assert all(map(close, (got.p50_ms, got.p95_ms, got.p99_ms), values))
         times = [one.created_at for one in runs if one.created_at is not None]
         assert got.last_run == max(times, default=None)

@@ -32,7 +32,7 @@ async def test_tables_that_are_somebody_elses(pool: Pool) -> None:
     assert {"archive.strategy_execution_log_202401", "execlog.parts"} <= set(await partitions(pool))
     # Detached after it was planned.
     begins, ends = (datetime(2024, n, 1, tzinfo=UTC) for n in (1, 2))
-    shape = caretaker.Shape("id", "current_user", is_cluster=False, unrolled_before=None)
+    shape = caretaker.Shape("id", "current_user", is_cluster=False, unrolled_from=None)
     async with held(pool) as (_, log):
         for action in ("drop", "replace", "thin"):
             step = Step(action, "strategy_execution_log_202401", begins, ends)

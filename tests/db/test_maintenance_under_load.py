@@ -126,7 +126,8 @@ async def test_killed_anywhere(
         " and relnamespace = 'execlog'::regnamespace"
     )
     lasting = {"maintenance", "recorder_progress", "schema_migration"}
-    lasting |= {"rollup", "rollup_name", "rollup_slot", "rollup_state"}
+    rolled = ("horizon", "mark", "mark_of_all", "partition", "state")
+    lasting |= {"rollup", *(f"rollup_{name}" for name in rolled)}
     assert {found["relname"] for found in leftovers} == lasting
 
 

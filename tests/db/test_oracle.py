@@ -16,9 +16,18 @@ from hypothesis import strategies as st
 
 from execlog import StrategyExecutionLog, StrategyExecutionLogRepository
 from execlog.ids import uuid7
-from execlog.repository.percentiles import percentile_cont
 from tests import databases
-from tests.oracle import Window, clamp, close, many, newest_first, top, windows, within
+from tests.oracle import (
+    Window,
+    clamp,
+    close,
+    many,
+    newest_first,
+    top,
+    weighed_percentiles,
+    windows,
+    within,
+)
 from tests.rows import any_row
 from tests.rows import row as execution
 
@@ -180,14 +189,14 @@ async def test_duration_percentiles(
     fractions: list[float],
 ) -> None:
     strategy_id, own = await stored(repository, rows)
-    durations = [row.duration_ms for row in within(own, window)]
+    inside = within(own, window)
     found = await repository.duration_percentiles(
         strategy_id=strategy_id, since=window[0], until=window[1], fractions=fractions
     )
     assert found.fractions == tuple(fractions)
-    assert (found.method, found.sample_size) == ("exact", len(durations))
+    assert (found.method, found.sample_size) == ("exact", len(inside))
     assert len(found.values_ms) == len(fractions)
-    assert all(map(close, found.values_ms, percentile_cont(durations, fractions)))
+    assert all(map(close, found.values_ms, weighed_percentiles(inside, fractions)))
 
 
 async def test_durations_too_small_to_be_divided(

@@ -104,7 +104,7 @@ REFUSED = {
         f"create index on {TABLE} (points)",
         "create table execlog.intruder (n integer)",
         "select from execlog.schema_migration",
-        "select from execlog.rollup_slot for share",
+        "select from execlog.rollup_state for share",
         "begin; lock table execlog.schema_migration in row share mode",
         "truncate execlog.recorder_progress",
         "select from execlog.recorder_progress",
@@ -127,8 +127,12 @@ REFUSED = {
         "update execlog.schema_migration set checksum = ''",
         f"begin; lock table {TABLE} in access exclusive mode",
         "begin; lock table execlog.schema_migration in share row exclusive mode",
-        "begin; lock table execlog.rollup_slot in access share mode",
-        "select from execlog.rollup_slot for no key update",
+        "delete from execlog.rollup_mark",
+        "insert into execlog.rollup_mark_of_all values (now(), now())",
+        "update execlog.rollup set ok = 0",
+        "select execlog.roll_up()",
+        "select execlog.mark('s', null, now(), '1 minute')",
+        "select from execlog.rollup_state for no key update",
     ],
 }
 
@@ -288,7 +292,7 @@ async def test_a_tenant_sees_its_realm_and_no_other(roles: dict[str, Pool], tena
         "set role pg_read_all_data",
         "set session authorization pg_read_all_data",
         "select from execlog.recorder_progress",
-        "select from execlog.rollup_slot for key share",
+        "select from execlog.rollup_state for key share",
         "create table execlog.intruder (n integer)",
     ],
 )

@@ -253,9 +253,9 @@ async def test_what_runs_with_the_owners_rights(migrated: Connection, dsn: str) 
         assert await pool.fetchval("select count(*) from execlog.partitions()") > 1
         for since in (None, datetime(2020, 1, 1, tzinfo=UTC)):
             await pool.fetch("select * from execlog.rollup_parts('loyalty', $1, null)", since)
-            await pool.fetch("select * from execlog.rollup_cut($1, now())", since)
+            await pool.fetch("select * from execlog.rollup_cut('loyalty', $1, now())", since)
         await pool.fetch(
-            "select execlog.rollup_bar(1.5), execlog.rollup_edge(2), execlog.rollup_own_slot()"
+            "select execlog.rollup_bar(1.5), execlog.rollup_edge(2), execlog.quantile(1e8, 0.5)"
         )
         await assert_not_sprung(migrated)
         assert [part async for part in rebuild_rollups(pool)]
@@ -285,11 +285,15 @@ def test_a_log_in_public_has_no_roles() -> None:
 def test_the_distribution_names_every_schema() -> None:
     """It is sent statement by statement, in no transaction that could pin a search_path."""
     text = re.sub(r"--.*", "", execlog.dump_distribution())
+    # A function that has a search_path of its own says it in front of its body.
+    pinned = r"set search_path = pg_catalog, pg_temp\n(?:set [^\n]*\n)?as \$\$.*?\$\$"
+    assert len(re.findall(pinned, text, re.DOTALL)) == text.count("create or replace function") - 1
+    text = re.sub(pinned, "", text, flags=re.DOTALL)
     text = re.sub(r"'(?:[^']|'')*'|operator\(pg_catalog\.=\)", "", text)
     calls = set(re.findall(r"[\w.]+(?= ?\()", text))
-    of_the_language = {"exists", "coalesce", "table", "rollup_cut", "rollup_parts"}
+    of_the_language = {"exists", "values"}
     assert {one for one in calls if "." not in one} <= of_the_language
-    casts = {"pg_catalog.regclass", "pg_catalog.regprocedure", "integer"}
+    casts = {"pg_catalog.regclass", "pg_catalog.regprocedure"}
     assert set(re.findall(r"::([\w.]+)", text)) == casts
     conditions = re.findall(r"(?<=where )[^;]+|(?<=and )[^;]+", text)
     assert len(conditions) > 7

@@ -53,6 +53,7 @@ GIVEN: dict[str, Any] = {
     "a": "loyalty",
     "b": "second",
     "realm_ids": [TENANT],
+    "strategy_versions": [1],
     "since": NOW - 500 * DAY,
     "until": NOW + DAY,
     "before": NOW - 1100 * DAY,
@@ -85,11 +86,6 @@ READING = {
     name: (statement, statements(ONLY)[name])
     for name, statement in statements().items()
     if not statement.writes and name not in OTHERS
-} | {
-    "spread/rank_strategies": (
-        statements(spread=True)["rank_strategies"],
-        statements(ONLY, spread=True)["rank_strategies"],
-    )
 }
 
 

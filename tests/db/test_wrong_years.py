@@ -41,6 +41,7 @@ def about(findings: Sequence[Finding], what: str) -> Finding:
     return found
 
 
+@pytest.mark.long
 async def test_wrong_years_make_no_partitions(dsn: str, pool: Pool) -> None:
     """The doctor says how many stay, and asks for nothing that `maintain` would not do."""
     await stored(pool, "'1850-01-01Z'::timestamptz + n * interval '37 days'", 1500)
@@ -81,6 +82,7 @@ async def test_how_far_ahead(pool: Pool) -> None:
     assert await partitions(pool) == 1 + 1 + 2 + 1
 
 
+@pytest.mark.long
 async def test_what_holds_a_hundredth(pool: Pool) -> None:
     """Of what stays: 1,000 rows or a hundredth; the others' months are none's."""
     await maintain(pool)

@@ -60,6 +60,7 @@ PUBLIC = [
     "maintain",
     "migrate",
     "rebuild_rollups",
+    "roll_up",
     "verify_rollups",
 ]
 

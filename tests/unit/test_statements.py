@@ -82,7 +82,6 @@ def test_every_fault_is_in_one_error(tmp_path: Path) -> None:
 def test_a_method_has_a_statement_and_a_statement_is_of_a_method() -> None:
     methods = {name for name in dir(StrategyExecutionLogRepository) if not name.startswith("_")}
     assert statements().keys() == methods
-    assert statements(spread=True).keys() == methods
 
 
 # What may be left out.

@@ -17,6 +17,7 @@ from starlette.requests import Request
 
 from execlog import StrategyExecutionLogRepository
 from execlog.web import Scope, create_app
+from tests.rolling import rolled_up
 from tests.rows import row
 from tests.types import Pool
 from tests.web.test_api import client, dumped
@@ -231,6 +232,7 @@ async def test_thousands_of_strategies(
         )
         for n in range(1500)
     )
+    await rolled_up(pool)
     expected = [f"s-{n:04}" for n in (1498, 1499, 1496, 1497, 1494)]
     found = await repository.rank_strategies(by="p99", limit=5)
     assert [one.strategy_id for one in found] == expected

@@ -10,6 +10,10 @@ lock table execlog.strategy_execution_log_default in share update exclusive mode
 
 set local lock_timeout = :'lock_timeout';
 
+-- What the rollups hold of the rows that are moved stays right: no mark is made of them.
+set local citus.propagate_set_commands = 'local';
+set local strategy_execution_log.marked = 'no';
+
 create table execlog.:"partition" (
     like execlog.strategy_execution_log including all,
     constraint within_partition check (created_at is not null and created_at >= :'begins' and created_at < :'ends')
@@ -64,3 +68,14 @@ alter table execlog.strategy_execution_log
     attach partition execlog.:"partition" for values from (:'begins') to (:'ends');
 
 alter table execlog.:"partition" drop constraint within_partition;
+
+insert into execlog.rollup_partition (id, name, file, watch, begins, ends)
+select
+    id,
+    name,
+    file,
+    watch,
+    :'begins',
+    :'ends'
+from execlog.rollup_watched()
+where name = :'partition';

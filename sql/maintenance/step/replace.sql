@@ -24,3 +24,6 @@ end
 $$;
 
 drop table execlog.:"partition";
+
+delete from execlog.rollup_partition
+where name = :'partition';

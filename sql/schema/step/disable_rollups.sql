@@ -1,9 +1,13 @@
--- Rows are not added to the rollups any more, and all is read from rows.
-alter table execlog.strategy_execution_log disable trigger roll_up;
-
-insert into execlog.rollup_state (enabled, complete_from)
-values (false, 'infinity')
+-- Rollups are not made any more, and all is read from rows.
+insert into execlog.rollup_state (enabled)
+values (false)
 on conflict do nothing;
 
 update execlog.rollup_state
-set enabled = false, complete_from = 'infinity';
+set enabled = false, complete_until = rows_from;
+
+alter table execlog.strategy_execution_log disable trigger mark_late;
+
+alter table execlog.strategy_execution_log disable trigger mark_changed;
+
+alter table execlog.strategy_execution_log disable trigger mark_removed;

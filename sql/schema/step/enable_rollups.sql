@@ -1,30 +1,33 @@
--- Rows are added to the rollups from now on. What a log holds already is not in them.
+-- Rollups are made from now on, of what the log holds already too.
 --
--- Rows of a migration that are missing are put back: of the state, as of rollups that were off, and slots.
-alter table execlog.strategy_execution_log enable trigger roll_up;
+-- What was summed up before they were off is summed up again, but for hours whose rows are gone. If the row of the
+-- state is missing, it is put back, as of rollups that were off.
+alter table execlog.strategy_execution_log enable always trigger mark_late;
 
-insert into execlog.rollup_state (enabled, complete_from)
-values (false, 'infinity')
-on conflict do nothing;
+alter table execlog.strategy_execution_log enable always trigger mark_changed;
 
-insert into execlog.rollup_slot (slot)
-select slot
-from generate_series(0, 63) as slot
+alter table execlog.strategy_execution_log enable always trigger mark_removed;
+
+insert into execlog.rollup_state (enabled)
+values (false)
 on conflict do nothing;
 
 delete from execlog.rollup
-where exists (select from execlog.rollup_state where not enabled and rows_from = '-infinity')
-    and not exists (select from execlog.strategy_execution_log);
+where exists (
+    select
+    from execlog.rollup_state as state
+    where not state.enabled
+        and (rollup.begins >= state.rows_from or rollup.grain = 0)
+);
 
-delete from execlog.rollup_name
-where exists (select from execlog.rollup_state where not enabled and rows_from = '-infinity')
-    and not exists (select from execlog.strategy_execution_log);
+insert into execlog.rollup_mark_of_all (begins, ends)
+select
+    '-infinity',
+    '-infinity'
+from execlog.rollup_state
+where not enabled
+on conflict do nothing;
 
 update execlog.rollup_state
-set
-    enabled = true,
-    complete_from = case
-        when enabled then complete_from
-        when exists (select from execlog.strategy_execution_log) or rows_from > '-infinity' then 'infinity'
-        else '-infinity'
-    end;
+set enabled = true, begun_at = now(), complete_until = rows_from
+where not enabled;

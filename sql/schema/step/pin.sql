@@ -12,6 +12,7 @@ begin
     ) as become_owner;
     if to_regproc('pg_catalog.create_distributed_table') is not null then
         perform set_config('citus.multi_shard_modify_mode', 'sequential', true);
+        perform set_config('citus.enable_unsafe_triggers', 'on', true);
     end if;
 end
 $$;

@@ -1,0 +1,117 @@
+-- What a ranking is made of: which `part` of its window is read from where, and the rows, `execution`. A strategy that
+-- a mark names is cut by itself.
+general as materialized (
+    select
+        grain,
+        begins,
+        ends
+    from execlog.rollup_parts(null, $3::timestamptz, $4::timestamptz)
+),
+whole as materialized (
+    select
+        count(grain) = 0 as is_exact,
+        count(*) filter (where grain = 0) = 0 and $3::timestamptz is null and $4::timestamptz is null as has_timeless
+    from general
+),
+marked as materialized (
+    select distinct strategy_id
+    from execlog.rollup_mark
+    where not (select is_exact from whole)
+),
+part as materialized (
+    select
+        0 as number,
+        null::text as strategy_id,
+        grain,
+        begins,
+        ends
+    from general
+    union all
+    select
+        0,
+        marked.strategy_id,
+        cut.grain,
+        cut.begins,
+        cut.ends
+    from marked
+    cross join lateral execlog.rollup_cut(marked.strategy_id, $3::timestamptz, $4::timestamptz) as cut
+    union all
+    -- Strategies of which no minutes are kept in that hour.
+    select distinct
+        0,
+        kept.strategy_id,
+        null::integer,
+        general.begins,
+        general.ends
+    from general
+    join execlog.rollup as kept
+        on kept.grain = 3600
+        and kept.begins = date_bin('1 hour', general.begins, '2000-01-01 00:00:00+00')
+        and not kept.has_minutes
+    where general.grain = -60
+        and kept.strategy_id not in (select strategy_id from marked)
+),
+execution as not materialized (
+    select stored.*
+    from part
+    cross join lateral (
+        select
+            strategy_id,
+            status,
+            duration_ms,
+            created_at,
+            :weight as weight
+        from execlog.strategy_execution_log
+        where strategy_id is distinct from ''
+            and realm_id = any($1::text[])  -- if realm_ids
+            and strategy_id = any($2::text[])  -- if strategy_ids
+            and strategy_version = any($7::integer[])  -- if strategy_versions
+            and created_at >= coalesce($3::timestamptz, '-infinity')
+            and created_at <= coalesce($4::timestamptz, 'infinity')
+            and created_at >= part.begins
+            and created_at <= part.ends
+            and strategy_id not in (select strategy_id from marked)
+    ) as stored
+    where part.grain is null
+        and part.strategy_id is null
+    union all
+    -- The window function keeps this a loop over the parts: rows are found by name and time, never hashed.
+    select
+        stored.strategy_id,
+        stored.status,
+        stored.duration_ms,
+        stored.created_at,
+        stored.weight
+    from part
+    cross join lateral (
+        select
+            strategy_id,
+            status,
+            duration_ms,
+            created_at,
+            :weight as weight,
+            row_number() over (partition by strategy_id)
+        from execlog.strategy_execution_log
+        where strategy_id = part.strategy_id
+            and realm_id = any($1::text[])  -- if realm_ids
+            and strategy_id = any($2::text[])  -- if strategy_ids
+            and strategy_version = any($7::integer[])  -- if strategy_versions
+            and created_at >= part.begins
+            and created_at <= part.ends
+    ) as stored
+    where part.grain is null
+        and part.strategy_id is not null
+    union all
+    select
+        strategy_id,
+        status,
+        duration_ms,
+        created_at,
+        :weight
+    from execlog.strategy_execution_log
+    where created_at is null
+        and realm_id = any($1::text[])  -- if realm_ids
+        and strategy_id = any($2::text[])  -- if strategy_ids
+        and strategy_version = any($7::integer[])  -- if strategy_versions
+        and (select has_timeless from whole)
+)

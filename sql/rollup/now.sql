@@ -1,0 +1,4 @@
+-- The server's time.
+-- Columns: now timestamptz
+-- Index: none
+select now() as now
