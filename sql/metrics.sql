@@ -78,14 +78,7 @@ kept as materialized (
             case_runs,
             error_codes,
             error_runs
-        from execlog.rollup
-        where strategy_id = $1::text
-            and grain = part.grain
-            and begins >= part.begins
-            and begins <= part.ends
-            and realm_id = any($4::text[])  -- if realm_ids
-            and strategy_version = any($5::integer[])  -- if strategy_versions
-        offset 0
+        :stored_rollups($1, $4, $5)
     ) as rollup
 ),
 :card_totals,

@@ -120,14 +120,7 @@ counted as materialized (
             duration_max_ms,
             durations,
             points_sum
-        from execlog.rollup
-        where strategy_id = $1::text
-            and grain = part.grain
-            and begins >= part.begins
-            and begins <= part.ends
-            and realm_id = any($4::text[])  -- if realm_ids
-            and strategy_version = any($7::integer[])  -- if strategy_versions
-        offset 0
+        :stored_rollups($1, $4, $7)
     ) as kept
 ),
 total as materialized (

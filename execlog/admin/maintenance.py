@@ -160,7 +160,7 @@ async def maintain(
     ahead: int = 3,
     retain: timedelta | None = None,
     retain_failures: timedelta | None = None,
-    retain_minutes: timedelta | None = timedelta(days=30),
+    retain_minutes: timedelta | None = Maintenance.retain_minutes,
     retain_rollups: timedelta | None = None,
     lock_timeout: float = 4.0,
     only_plan: bool = False,

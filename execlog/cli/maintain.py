@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from execlog import MaintenanceRun, MaintenanceStep
+from execlog import Maintenance, MaintenanceRun, MaintenanceStep
 from execlog import maintain as maintain_partitions
 from execlog.cli.forms import print_models
 from execlog.cli.options import (
@@ -108,7 +108,7 @@ def maintain(
             ahead=ahead,
             retain=retain,
             retain_failures=retain_failures,
-            retain_minutes=timedelta(days=30) if retain_minutes is None else retain_minutes,
+            retain_minutes=Maintenance.retain_minutes if retain_minutes is None else retain_minutes,
             retain_rollups=retain_rollups,
             lock_timeout=wait,
             only_plan=plan,

@@ -88,13 +88,8 @@ def texts(argument: str, value: object) -> list[str] | None:
     Raises:
         InvalidArgument: See `text`, for each; or it is no collection.
     """
-    if value is None:
-        return None
-    if isinstance(value, str):
-        return [text(argument, value)]
-    if isinstance(value, bytes | Mapping) or not isinstance(value, Collection):
-        raise InvalidArgument(argument, must_be("a string or a list of strings", value))
-    return list(dict.fromkeys(text(argument, one) for one in value))
+    found = _several(argument, value, str, "a string or a list of strings")
+    return None if found is None else list(dict.fromkeys(text(argument, one) for one in found))
 
 
 def versions(argument: str, value: object) -> list[int] | None:
@@ -104,17 +99,16 @@ def versions(argument: str, value: object) -> list[int] | None:
         InvalidArgument: One is no integer, or none that the column can hold; or it is no
             collection.
     """
-    if value is None:
+    wanted = "an integer or a list of integers"
+    found = _several(argument, value, int, wanted)
+    if found is None:
         return None
-    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Collection | int):
-        raise InvalidArgument(argument, must_be("an integer or a list of integers", value))
-    wanted = [value] if isinstance(value, int) else value
-    for one in wanted:
+    for one in found:
         if isinstance(one, bool) or not isinstance(one, int):
-            raise InvalidArgument(argument, must_be("an integer or a list of integers", one))
+            raise InvalidArgument(argument, must_be(wanted, one))
         if not -_INT32 <= one < _INT32:
             raise InvalidArgument(argument, "is beyond the 32 bits of a version")
-    return list(dict.fromkeys(wanted))
+    return list(dict.fromkeys(found))
 
 
 def name(argument: str, value: object) -> str:
@@ -278,6 +272,17 @@ def server_timeout(argument: str, value: object) -> str:
     """A number of seconds above 0 as a time limit of Postgres. Raises InvalidArgument."""
     # Rounded up: to Postgres 0 ms means no limit.
     return f"{math.ceil(seconds(argument, value) * 1000)}ms"
+
+
+def _several(argument: str, value: object, single: type, wanted: str) -> Collection[Any] | None:
+    """One value or several as a collection; None stays None. Raises InvalidArgument."""
+    if value is None:
+        return None
+    if isinstance(value, single):
+        return [value]
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Collection):
+        raise InvalidArgument(argument, must_be(wanted, value))
+    return value
 
 
 def _integer(argument: str, value: object) -> int:

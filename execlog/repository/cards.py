@@ -62,8 +62,7 @@ class Cards(Questions):
             QueryRejected: The server refuses.
         """
         scope = validation.scope(strategy_id, since, until)
-        scope["realm_ids"] = validation.texts("realm_id", realm_id)
-        scope["strategy_versions"] = validation.versions("strategy_version", strategy_version)
+        scope |= _filters(realm_id, strategy_version)
         names = {"strategy_id": scope.pop("strategy_id")}
         [(_, card)] = await self._cards("metrics", names, scope, timeout)
         return card
@@ -99,9 +98,7 @@ class Cards(Questions):
         """
         names = {"a": validation.name("a", a), "b": validation.name("b", b)}
         begin, end = validation.window(since, until)
-        realms = validation.texts("realm_id", realm_id)
-        versions = validation.versions("strategy_version", strategy_version)
-        scope = {"since": begin, "until": end, "realm_ids": realms, "strategy_versions": versions}
+        scope = {"since": begin, "until": end, **_filters(realm_id, strategy_version)}
         (row_a, card_a), (row_b, card_b) = await self._cards("compare", names, scope, timeout)
         return comparison(card_a, card_b, (row_a, row_b))
 
@@ -137,8 +134,7 @@ class Cards(Questions):
             QueryRejected: The server refuses.
         """
         scope = validation.scope(strategy_id, since, until)
-        scope["realm_ids"] = validation.texts("realm_id", realm_id)
-        scope["strategy_versions"] = validation.versions("strategy_version", strategy_version)
+        scope |= _filters(realm_id, strategy_version)
         buckets = cut(scope["since"], scope["until"], bucket)
         found = await self._fetch("timeseries", **scope | buckets.arguments())
         return await sliced(buckets.filled(found))
@@ -175,8 +171,7 @@ class Cards(Questions):
             QueryRejected: The server refuses.
         """
         scope = validation.scope(strategy_id, since, until)
-        scope["realm_ids"] = validation.texts("realm_id", realm_id)
-        scope["strategy_versions"] = validation.versions("strategy_version", strategy_version)
+        scope |= _filters(realm_id, strategy_version)
         budget = validation.seconds("timeout", timeout)
         buckets = cut(scope["since"], scope["until"], bucket)
         earlier = {f"{name}_before": value for name, value in buckets.before().arguments().items()}
@@ -226,3 +221,11 @@ class Cards(Questions):
             )
             for strategy, row, sample in zip(strategies.values(), found, samples, strict=True)
         )
+
+
+def _filters(realm_id: object, strategy_version: object) -> dict[str, Any]:
+    """The tenants and the versions that a card is of, under the names of the parameters."""
+    return {
+        "realm_ids": validation.texts("realm_id", realm_id),
+        "strategy_versions": validation.versions("strategy_version", strategy_version),
+    }

@@ -10,15 +10,7 @@ from part
 cross join lateral (
     select
         strategy_id,
-        sum(ok + error + timeout + "limit" + other) as runs,
-        sum(error + timeout + "limit" + other) as failures,
-        sum(failed_weight) as failed_weight,
-        sum(ok_weight + other_weight) as other_weight,
-        sum(duration_weighed_ms) as duration_ms,
-        min(duration_min_ms) as duration_min_ms,
-        max(duration_max_ms) as duration_max_ms,
-        sum(durations) as durations,
-        max(last_run) as last_run
+        :rollup_sums
     from execlog.rollup
     where strategy_id not in (select strategy_id from marked)
         and grain = part.grain
@@ -39,15 +31,7 @@ from part
 cross join lateral (
     select
         strategy_id,
-        sum(ok + error + timeout + "limit" + other) as runs,
-        sum(error + timeout + "limit" + other) as failures,
-        sum(failed_weight) as failed_weight,
-        sum(ok_weight + other_weight) as other_weight,
-        sum(duration_weighed_ms) as duration_ms,
-        min(duration_min_ms) as duration_min_ms,
-        max(duration_max_ms) as duration_max_ms,
-        sum(durations) as durations,
-        max(last_run) as last_run
+        :rollup_sums
     from execlog.rollup
     where strategy_id = part.strategy_id
         and grain = part.grain
