@@ -7,7 +7,7 @@ Every model takes snake_case or camelCase names and dumps to camelCase with
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
@@ -23,6 +23,7 @@ __all__ = [
     "ErasedPart",
     "ErrorCodeCount",
     "Model",
+    "Outlined",
     "RecorderStats",
     "StrategyExecutionLog",
     "StrategyRank",
@@ -100,12 +101,15 @@ class StrategyExecutionLog(Model):
 
     `id` and `created_at` are made if they are left out; `created_at=None` means that the time is
     unknown. `trace` is a list of JSON values, one for each rule node visited; Postgres keeps it as
-    jsonb, which orders the keys of an object and keeps one of each.
+    jsonb, which orders the keys of an object and keeps one of each. `payloads_left_out` is true for
+    rows that were read without their payloads, which are None then.
 
     Raises:
         InvalidArgument: A field is missing, unknown, of another type or out of its range.
             (Pydantic's own `model_validate` raises pydantic's own `ValidationError`.)
     """
+
+    payloads_left_out: ClassVar[bool] = False
 
     id: UUID = Field(default_factory=uuid7)
     created_at: _Time | None = Field(default_factory=lambda: datetime.now(UTC))
@@ -139,6 +143,20 @@ class StrategyExecutionLog(Model):
 
         # Without this mark pydantic calls __init__ for each row that is read: twice the work.
         __init__.__pydantic_base_init__ = True
+
+
+class Outlined(StrategyExecutionLog):
+    """An execution that was read without its payloads; equal to the same one with payloads None."""
+
+    payloads_left_out: ClassVar[bool] = True
+
+    def __eq__(self, other: object) -> bool:
+        """Whether it is an execution with the same fields. Never raises."""
+        if not isinstance(other, StrategyExecutionLog):
+            return NotImplemented
+        return self.__dict__ == other.__dict__
+
+    __hash__ = StrategyExecutionLog.__hash__
 
 
 class ErrorCodeCount(Model):

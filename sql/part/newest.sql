@@ -1,16 +1,14 @@
 -- A page of executions, newest first, for all listings.
--- $1 realm_ids text[]?
--- $2 strategy_id text?
--- $3 strategy_ids text[]?
--- $4 status text?
--- $5 since timestamptz?
--- $6 until timestamptz?
--- $7 before_created_at timestamptz?
--- $8 before_id uuid?
--- $9 before_undated_id uuid?
--- $10 limit bigint
+-- $1 strategy_id text?
+-- $2 strategy_ids text[]?
+-- $3 since timestamptz?
+-- $4 until timestamptz?
+-- $5 before_created_at timestamptz?
+-- $6 before_id uuid?
+-- $7 before_undated_id uuid?
+-- $8 limit bigint
+-- $9 and on: filters
 -- switch of_all
--- switch failed
 -- switch failed_of_all
 -- switch of_one_realm
 -- switch undated_follow
@@ -40,7 +38,7 @@ from (  -- if of_one_realm
         )  -- if undated_follow
     ) as candidate
     order by realm_id, created_at desc nulls last, id desc  -- if of_one_realm
-    limit $10::bigint  -- if of_one_realm
+    limit $8::bigint  -- if of_one_realm
 ) as page  -- if of_one_realm
 order by created_at desc nulls last, id desc
-limit $10::bigint
+limit $8::bigint
