@@ -9,6 +9,7 @@
 -- $8 and on: filters
 -- switch undated_follow
 -- switch bare
+-- switch no_input
 -- Columns: StrategyExecutionLog
 -- Index: strategy_execution_log_newest, strategy_execution_log_failures, strategy_execution_log_id
 --

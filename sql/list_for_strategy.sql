@@ -6,6 +6,7 @@
 -- $5 before_undated_id uuid?
 -- $6 and on: filters
 -- switch undated_follow
+-- switch no_input
 -- Columns: StrategyExecutionLog
 -- Index: strategy_execution_log_newest, strategy_execution_log_failures
 :newest

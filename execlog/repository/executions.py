@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncGenerator, Collection
 from datetime import datetime
-from typing import Unpack
+from typing import Any, Unpack
 from uuid import UUID
 
+import asyncpg
+
 from execlog.db import validation
+from execlog.errors import QueryRejected
 from execlog.models import StrategyExecutionLog
 from execlog.repository.filters import Filters, conditions
-from execlog.repository.questions import Questions
+from execlog.repository.questions import MAY_NOT, Questions
 
 __all__ = ["Executions"]
 
@@ -36,7 +39,7 @@ class Executions(Questions):
         """
         key = validation.identifier("id", id)
         strategy = None if strategy_id is None else validation.name("strategy_id", strategy_id)
-        found = await self._fetch("get", id=key, strategy_id=strategy)
+        found = await self._fetch_whole("get", id=key, strategy_id=strategy)
         return self._row(found[0]) if found else None
 
     async def stream(
@@ -70,15 +73,34 @@ class Executions(Questions):
         names = validation.strategies("strategy_id", strategy_id)
         begin, end = validation.window(since, until)
         is_one = names is not None and len(names) == 1
-        query = self._statements["stream"].query(
-            *(wanted.switches if is_one else wanted.of_all),
-            **wanted.values,
-            strategy_id=names[0] if names is not None and is_one else None,
-            strategy_ids=None if is_one else names,
-            since=begin,
-            until=end,
-        )
-        found = self._store.stream(query)
+        scope = {
+            "strategy_id": names[0] if names is not None and is_one else None,
+            "strategy_ids": None if is_one else names,
+            "since": begin,
+            "until": end,
+        }
+        switches = wanted.switches if is_one else wanted.of_all
+        found = self._streamed("stream", *switches, **wanted.values, **scope)
         async with contextlib.aclosing(found) as records:
             async for record in records:
                 yield self._row(record)
+
+    async def _streamed(
+        self, name: str, *switches: str, **values: Any
+    ) -> AsyncGenerator[asyncpg.Record]:
+        """As `_fetch_whole`, through a cursor: a right is refused before the first row."""
+        if self._rights.inputs:
+            found = self._store.stream(self._statements[name].query(*switches, **values))
+            try:
+                async with contextlib.aclosing(found) as records:
+                    async for record in records:
+                        yield record
+                return
+            except QueryRejected as error:
+                if error.sqlstate != MAY_NOT:
+                    raise
+        found = self._store.stream(self._statements[name].query(*switches, "no_input", **values))
+        async with contextlib.aclosing(found) as records:
+            async for record in records:
+                self._rights.inputs = False
+                yield record

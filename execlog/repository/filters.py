@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple, TypedDict
+from uuid import UUID
 
+from execlog import context
 from execlog.db import validation
 from execlog.errors import InvalidArgument
 from execlog.models import STATUSES
@@ -65,6 +67,10 @@ class Filters(TypedDict, total=False):
         external_game_id: The game, or several.
         external_task_id: The task, or several.
         parent_strategy_id: The wrapped strategy, or several.
+        trace_id: The distributed trace, or several: as a UUID, hexadecimal text or an integer.
+        attributes: Values of the caller's own keys, each a text, a number or a bool, all of which
+            must be equal and of the same type.
+        attribute_texts: The same, compared with the value's text: "true" is equal to True, too.
         min_duration_ms: The least duration, in milliseconds.
         max_duration_ms: The greatest duration.
         above_duration_ms: Only longer durations than this.
@@ -86,6 +92,9 @@ class Filters(TypedDict, total=False):
     external_game_id: Texts
     external_task_id: Texts
     parent_strategy_id: Texts
+    trace_id: UUID | str | int | Collection[UUID | str | int] | None
+    attributes: Mapping[str, str | float | bool] | None
+    attribute_texts: Mapping[str, str] | None
     min_duration_ms: float | None
     max_duration_ms: float | None
     above_duration_ms: float | None
@@ -139,6 +148,9 @@ def conditions(method: str, filters: Mapping[str, Any]) -> Conditions:
     for name, parameter in _TEXTS.items():
         values[parameter] = validation.texts(name, given(name))
     values["strategy_versions"] = validation.versions("strategy_version", given("strategy_version"))
+    values["trace_ids"] = _trace_ids(given("trace_id"))
+    values["attributes"] = _attributes("attributes", given("attributes"))
+    values["attribute_texts"] = _attributes("attribute_texts", given("attribute_texts"))
     for name in _NUMBERS:
         values[name] = validation.number(name, given(name))
     for name in _COUNTS:
@@ -208,3 +220,29 @@ def _nodes(argument: str, value: object) -> int | None:
     if found > _MOST_NODES:
         raise InvalidArgument(argument, "is beyond the 32 bits of a number of nodes")
     return found
+
+
+def _trace_ids(value: object) -> list[UUID] | None:
+    if value is None:
+        return None
+    several = isinstance(value, Collection) and not isinstance(value, str | bytes | Mapping)
+    given: Collection[object] = value if several else [value]  # type: ignore[assignment]
+    try:
+        return list(dict.fromkeys(map(context.trace_id, given)))
+    except ValueError as error:
+        raise InvalidArgument("trace_id", str(error)) from None
+
+
+def _attributes(argument: str, value: object) -> str | None:
+    """Keys and values as JSON; None if there are none."""
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise InvalidArgument(argument, validation.must_be("a mapping", value))
+    given = {validation.text(argument, key): held for key, held in value.items()}
+    if argument == "attribute_texts":
+        given = {key: validation.text(argument, held) for key, held in given.items()}
+    try:
+        return context.attributes_text(context.attributes(given)) if given else None
+    except ValueError as error:
+        raise InvalidArgument(argument, str(error)) from None

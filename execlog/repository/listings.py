@@ -193,7 +193,7 @@ class Listings(Questions):
         **filters: Any,
     ) -> list[StrategyExecutionLog]:
         has_payloads = validation.flag("payloads", payloads)
-        switches = switches if has_payloads else (*switches, "bare")
+        switches = switches if has_payloads else (*switches, "bare", "no_input")
         cursor = _cursor(before)
         most = validation.limit(limit, LARGEST_PAGE)
         found: list[asyncpg.Record] = []
@@ -202,14 +202,16 @@ class Listings(Questions):
             # A page that the newest day fills is the page of the whole window too.
             day = _newest_day(cursor.get("before_created_at"), filters.get("until"))
             if (since := filters.get("since")) is None or since < day:
-                found = await self._fetch(
+                found = await self._fetch_whole(
                     name, *switches, **{**filters, "since": day}, **cursor, limit=most
                 )
         if len(found) < most:
             is_open = filters.get("since") is None and filters.get("until") is None
             # Rows without a time follow those that a cursor with a time finds.
             follow = ["undated_follow"] if is_open and "before_id" in cursor else []
-            found = await self._fetch(name, *switches, *follow, **filters, **cursor, limit=most)
+            found = await self._fetch_whole(
+                name, *switches, *follow, **filters, **cursor, limit=most
+            )
         return await sliced(map(self._row if has_payloads else self._outlined, found))
 
 

@@ -19,6 +19,9 @@
 -- $18 min_points double precision?
 -- $19 max_points double precision?
 -- $20 below_points double precision?
+-- $21 trace_ids uuid[]?
+-- $22 attributes text?
+-- $23 attribute_texts text?
 -- switch failed | errors | other
 -- switch no_case
 --
@@ -48,3 +51,6 @@ and nodes_executed <= $17::integer  -- if max_nodes
 and points >= $18::double precision  -- if min_points
 and points <= $19::double precision  -- if max_points
 and points < $20::double precision  -- if below_points
+and trace_id = any($21::uuid[])  -- if trace_ids
+and attributes @> $22::text::jsonb  -- if attributes
+and $23::text::jsonb <@ (select jsonb_object_agg(key, value) from pg_catalog.jsonb_each_text(attributes))  -- if attribute_texts

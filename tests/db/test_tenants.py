@@ -45,6 +45,8 @@ ROWS = [
         external_game_id="g",
         external_task_id="t",
         parent_strategy_id="p",
+        trace_id=UUID(int=7),
+        attributes={"n": 1},
     )
     for strategy in ("loyalty", "second")
     for realm, points in ((TENANT, 1.0), ("other", 2.0), (None, 4.0))
@@ -73,6 +75,9 @@ GIVEN: dict[str, Any] = {
     "external_game_ids": ["g"],
     "external_task_ids": ["t"],
     "parent_strategy_ids": ["p"],
+    "trace_ids": [UUID(int=7)],
+    "attributes": '{"n": 1}',
+    "attribute_texts": '{"n": "1"}',
     "min_nodes": 0,
     "max_nodes": 100,
     "min_duration_ms": 0.0,
