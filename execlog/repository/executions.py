@@ -79,7 +79,7 @@ class Executions(Questions):
             "since": begin,
             "until": end,
         }
-        switches = wanted.switches if is_one else wanted.of_all
+        switches = wanted.switches if is_one else wanted.across
         found = self._streamed("stream", *switches, **wanted.values, **scope)
         async with contextlib.aclosing(found) as records:
             async for record in records:

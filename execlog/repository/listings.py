@@ -118,7 +118,7 @@ class Listings(Questions):
         names = validation.strategies("strategy_id", strategy_id)
         begin, end = validation.window(since, until)
         page: dict[str, Any] = {"since": begin, "until": end, "limit": limit, "before": before}
-        if names is not None and len(names) == 1:
+        if names is not None and len(names) == 1 and not wanted.are_of_users:
             return await self._listed(
                 "list_executions",
                 *wanted.switches,
@@ -161,26 +161,24 @@ class Listings(Questions):
         names = validation.texts("strategy_id", strategy_id)
         begin, end = validation.window(since, until)
         page: dict[str, Any] = {"since": begin, "until": end, "limit": limit, "before": before}
-        return await self._across("list_failures", wanted, names, payloads=payloads, **page)
+        name = "list_failures"
+        if wanted.are_of_users:
+            name, wanted = "list_newest", wanted.of_failures()
+        return await self._across(name, wanted, names, payloads=payloads, **page)
 
     async def _across(
         self, name: str, wanted: Conditions, names: list[str] | None, **page: Any
     ) -> list[StrategyExecutionLog]:
         """A list of several strategies, by the statement of this name."""
-        is_of_failures = wanted.only_failures or name == "list_failures"
         realms = wanted.values["realm_ids"]
-        of_one = is_of_failures and realms is not None and len(realms) < 2 and not self._spread
-        switches = [
-            one for one in wanted.of_all if name != "list_failures" or one != "failed_of_all"
-        ]
+        switches = wanted.across
+        if name == "list_failures":
+            switches = (*(one for one in switches if one != "failed_of_all"),)
+        of_one = realms is not None and len(realms) < 2 and not self._spread
+        if of_one and (name == "list_failures" or "failed_of_all" in switches):
+            switches = (*switches, "of_one_realm")
         return await self._listed(
-            name,
-            *self._spread,
-            *switches,
-            *(["of_one_realm"] if of_one else []),
-            **wanted.values,
-            **page,
-            strategy_ids=names,
+            name, *self._spread, *switches, **wanted.values, **page, strategy_ids=names
         )
 
     async def _listed(
