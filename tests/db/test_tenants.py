@@ -125,7 +125,8 @@ async def tenant(roles: dict[str, Pool], dsn: str, prefix: str) -> AsyncIterator
 async def told(pool: Pool, statement: Statement, chosen: frozenset[str]) -> list[dict[str, Any]]:
     sql, parameters = statement.shape(chosen)
     found = await pool.fetch(sql, *(GIVEN[one.name] for one in parameters))
-    return [dict(record) for record in found]
+    # The two logs took the same rows at different times.
+    return [{name: held for name, held in one.items() if name != "stored_at"} for one in found]
 
 
 @pytest.mark.parametrize("name", READING)
