@@ -29,6 +29,8 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "bigint": int,
     "double precision": float,
     "text[]": lambda text: text.split(","),
+    "integer[]": lambda text: [int(one) for one in text.split(",")],
+    "uuid[]": lambda text: [UUID(one) for one in text.split(",")],
     "boolean": lambda text: {"true": True, "false": False}[text],
 }
 

@@ -52,8 +52,8 @@ EXECUTIONS: dict[str, tuple[tuple[str, ...], dict[str, object], float]] = {
     "ok": ((), {"status": "ok"}, 5 / 4),
     "failed": (("failed",), {}, 5),
     "error": (("failed",), {"status": "error"}, 5),
-    "code": ((), {"error_code": "E1"}, 5),
-    "case": ((), {"case_name": "case-3"}, 7),
+    "code": ((), {"error_codes": ["E1"]}, 5),
+    "case": ((), {"case_names": ["case-3"]}, 7),
     "duration": ((), {"min_duration_ms": 48.0}, 2),
     "points": ((), {"min_points": 10.0, "max_points": 40.0}, 2),
 }
@@ -128,6 +128,7 @@ async def test_the_newest_of_all_are_a_page_of_an_index(
         mode,
         *(["failed_of_all"] if status not in (None, "ok") else []),
         *CURSORS[page][0],
+        realm_ids=None,
         status=status,
         limit=PAGE,
         **CURSORS[page][1],
@@ -145,7 +146,9 @@ async def test_a_stream_walks_along_an_index(
     seeded: Pool, strategy_id: str | None, window: tuple[datetime | None, ...]
 ) -> None:
     """Each row is read once, and nothing is sorted on disk before the first of them comes."""
-    async with explained(seeded, "stream", "custom", **scope(window, strategy_id)) as plan:
+    async with explained(
+        seeded, "stream", "custom", **scope(window, strategy_id), realm_ids=None
+    ) as plan:
         assert await foreign_indexes(seeded, "stream", plan, default=True) == set()
         if window == WINDOW:
             assert {node["Relation Name"] for node in reading(plan)} == {"day_3", "day_4"}
@@ -190,6 +193,7 @@ async def test_a_page_reads_hardly_more_than_a_page(
         *(["failed"] if status not in (None, "ok") else []),
         *CURSORS[page][0],
         strategy_id=STRATEGY,
+        realm_ids=None,
         status=status,
         limit=PAGE,
         **CURSORS[page][1],
