@@ -57,6 +57,41 @@ class Executions(Questions):
         found = await self._fetch("get", id=key, strategy_id=strategy)
         return self._row(found[0]) if found else None
 
+    async def list_by_prefix(
+        self,
+        *,
+        prefix: str,
+        strategy_id: str | None = None,
+        limit: int = 50,
+        payloads: bool = True,
+    ) -> list[StrategyExecutionLog]:
+        """The executions whose ids begin like this, in the order of their ids.
+
+        Args:
+            prefix: The first digits of an id, 8 at least, with or without hyphens.
+            strategy_id: Only this strategy's.
+            limit: 1 to 200 rows.
+            payloads: False: traces are not read, and are None.
+
+        Raises:
+            InvalidArgument: `prefix` is no such text, `strategy_id` is empty or no text, `limit` no
+                integer, or `payloads` no bool.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        lowest, highest = validation.id_range("prefix", prefix)
+        strategy = None if strategy_id is None else validation.name("strategy_id", strategy_id)
+        found = await self._fetch(
+            "list_by_prefix",
+            *_bare(payloads),
+            lowest=lowest,
+            highest=highest,
+            strategy_id=strategy,
+            limit=validation.limit(limit, LARGEST_PAGE),
+        )
+        return await sliced(map(self._row, found))
+
     async def list_for_strategy(
         self,
         *,
