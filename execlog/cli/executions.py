@@ -11,7 +11,7 @@ __all__ = ["COLUMNS", "cells"]
 COLUMNS = (
     Column("time", is_time=True, rank=1, usual=14),
     Column("strategy", rank=2, least=14, usual=14),
-    Column("version", rank=6),
+    Column("version", rank=6, usual=3),
     Column("status", rank=3, least=7, usual=7),
     Column("code", rank=4, least=10, usual=12),
     Column("case", rank=8, least=10, usual=12),

@@ -45,16 +45,16 @@ class Layout:
     """How a table is shown.
 
     Attributes:
-        shown: The columns that are, as their places among all.
+        shown: The columns that are shown, as their places among all.
         widths: The width of each of these.
-        left_out: The names of those that are not, unless all their cells are empty.
-        cut: The names of those whose texts are cut.
+        left_out: Those that are not shown, unless all their cells are empty.
+        cut: Those of which a text is cut.
     """
 
     shown: tuple[int, ...]
     widths: tuple[int, ...]
-    left_out: tuple[str, ...] = ()
-    cut: tuple[str, ...] = ()
+    left_out: tuple[int, ...] = ()
+    cut: tuple[int, ...] = ()
 
     @property
     def width(self) -> int:
@@ -76,7 +76,8 @@ def fit(
         width: The cells of a line.
         more: Whether more rows will follow: then no column is known to be empty.
     """
-    natural = _natural(columns, rows, more)
+    known = _widths(columns, rows)
+    natural = _natural(columns, known, more)
     least = [_least(column, wide) for column, wide in zip(columns, natural, strict=True)]
     empty = {
         place for place in range(len(columns)) if not more and not any(row[place] for row in rows)
@@ -87,30 +88,27 @@ def fit(
     while len(kept) > 1 and _total(least, kept) > width:
         kept.pop()
     shown = tuple(sorted(kept))
-    widths = _narrowed(natural, least, shown, width)
+    widths = tuple(_narrowed(natural, least, shown, width))
     return Layout(
         shown,
-        tuple(widths),
-        tuple(columns[n].name for n in range(len(columns)) if n not in {*kept, *empty}),
-        tuple(
-            columns[n].name
-            for n, wide in zip(shown, widths, strict=True)
-            if any(cell_len(row[n]) > wide for row in rows)
-        ),
+        widths,
+        tuple(n for n in range(len(columns)) if n not in {*kept, *empty}),
+        tuple(n for n, wide in zip(shown, widths, strict=True) if wide < known[n]),
     )
 
 
 def whole(
     columns: Sequence[Column], rows: Sequence[Sequence[str]], *, more: bool = False
 ) -> Layout:
-    """The layout with all columns and all of their texts, however wide. Never raises.
+    """The layout with all columns and the whole texts of these rows. Never raises.
 
     Args:
         columns: As for `fit`, as the other two.
         rows: The cells.
         more: Whether more rows will follow.
     """
-    return Layout(tuple(range(len(columns))), tuple(_natural(columns, rows, more)))
+    widths = _natural(columns, _widths(columns, rows), more)
+    return Layout(tuple(range(len(columns))), tuple(widths))
 
 
 def cut(text: str, width: int, ellipsis: str) -> str:
@@ -142,9 +140,14 @@ def id_length(ids: Iterable[UUID]) -> int:
     return length + any(text[length - 1] == "-" for text in texts)
 
 
-def _natural(columns: Sequence[Column], rows: Sequence[Sequence[str]], more: bool) -> list[int]:
+def _natural(columns: Sequence[Column], known: Sequence[int], more: bool) -> list[int]:
+    """The widths with room for rows that follow."""
+    return [max(column.usual * more, wide) for column, wide in zip(columns, known, strict=True)]
+
+
+def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[int]:
     """The width of each column with no text cut."""
-    widths = [max(cell_len(column.name), column.usual if more else 0) for column in columns]
+    widths = [cell_len(column.name) for column in columns]
     for row in rows:
         widths = [max(wide, cell_len(text)) for wide, text in zip(widths, row, strict=True)]
     return widths

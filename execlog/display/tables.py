@@ -113,80 +113,101 @@ class Table:
         """
         self._columns = columns
         self._utc = utc
-        self._wide = wide
         self._more = more
         self._console = stdout()
         self._layout: Layout | None = None
-        self._id_length: int | None = None  # None: whole
+        self._has_header = False
+        # In a pipe too, ids and times are whole.
+        self._is_short = self._console.is_terminal and not wide
+        self._id_length: int | None = None
 
     def print(self, rows: Sequence[Sequence[Cell]]) -> None:
         """Prints the rows, before the first ones the header. Raises OSError."""
-        is_first = self._layout is None
-        if is_first and self._console.is_terminal and not self._wide:
+        if self._is_short and self._id_length is None:
             ids = (cell for row in rows for cell in row if isinstance(cell, UUID))
             self._id_length = id_length(ids)
         now = datetime.now(UTC)
         texts = [[self._text(cell, now) for cell in row] for row in rows]
         if not self._console.is_terminal:
-            self._print_separated(texts, is_first)
-            return
-        if not rows and not self._more:
-            return
-        layout = self._layout or self._begin(texts, now)
-        for row in texts:
-            self._print_line(row, layout)
-        if is_first and not self._more:
-            _print_note(layout)
+            self._print_separated(texts)
+        elif rows or self._more:
+            self._print_aligned(texts, now)
 
     def _text(self, cell: Cell, now: datetime) -> Text:
-        is_short = self._console.is_terminal and not self._wide
         if isinstance(cell, Text):
-            return cell
+            is_encodable = takes_unicode() or cell.plain.isascii()
+            return cell if is_encodable else Text(_encoded(cell.plain), style=cell.style)
         if isinstance(cell, UUID):
             return Text(str(cell)[: self._id_length])
         if isinstance(cell, str):
-            return Text(cell if takes_unicode() else _escaped(cell))
-        return Text(short(cell, self._utc, now) if is_short else local(cell, self._utc))
+            return Text(_encoded(cell))
+        return Text(short(cell, self._utc, now) if self._is_short else local(cell, self._utc))
 
-    def _print_separated(self, rows: Sequence[Sequence[Text]], is_first: bool) -> None:
-        if is_first:
-            self._layout = Layout((), ())
+    def _print_separated(self, rows: Sequence[Sequence[Text]]) -> None:
+        # Rich would cut the lines at 80 columns.
+        if not self._has_header:
             print("\t".join(column.name for column in self._columns))
+            self._has_header = True
         for row in rows:
             print("\t".join(text.plain for text in row))
 
-    def _begin(self, rows: Sequence[Sequence[Text]], now: datetime) -> Layout:
-        """Chooses the layout and prints the header."""
-        columns = self._columns
-        plain_rows = [[text.plain for text in row] for row in rows]
-        if self._wide:
-            self._layout = whole(columns, plain_rows, more=self._more)
+    def _print_aligned(self, rows: Sequence[Sequence[Text]], now: datetime) -> None:
+        is_first = self._layout is None
+        if self._layout is None:
+            self._layout = self._print_header(rows, now)
+        for row in rows:
+            self._print_line(row, self._layout)
+        if is_first and not self._more:
+            self._print_note(self._layout)
+
+    def _print_header(self, rows: Sequence[Sequence[Text]], now: datetime) -> Layout:
+        """Chooses the layout and prints what comes before the rows."""
+        zoned = f" ({zone(now, self._utc)})" if self._is_short else ""
+        columns = [
+            replace(column, name=_encoded(column.name) + zoned * column.is_time)
+            for column in self._columns
+        ]
+        texts = [[text.plain for text in row] for row in rows]
+        if self._is_short:
+            layout = fit(columns, texts, self._console.width, more=self._more)
         else:
-            zoned = f" ({zone(now, self._utc)})"
-            columns = [
-                replace(column, name=column.name + zoned) if column.is_time else column
-                for column in columns
-            ]
-            self._layout = fit(columns, plain_rows, self._console.width, more=self._more)
+            layout = whole(columns, texts, more=self._more)
         if self._more:  # else it would stand between the rows
-            _print_note(self._layout)
-        self._print_line([Text(column.name, style="bold") for column in columns], self._layout)
+            self._print_note(layout)
+        self._print_line([Text(column.name, style="bold") for column in columns], layout)
         rule = "─" if takes_unicode() else "-"
-        self._console.print(Text(rule * self._layout.width, style="dim"))
-        return self._layout
+        self._console.print(Text(rule * layout.width, style="dim"))
+        return layout
 
     def _print_line(self, row: Sequence[Text], layout: Layout) -> None:
         ellipsis = "…" if takes_unicode() else "..."
         cells = []
         for place, width in zip(layout.shown, layout.widths, strict=True):
             cell = row[place].copy()
-            cell.plain = cut(cell.plain, width, ellipsis)
+            if self._is_short:
+                cell.plain = cut(cell.plain, width, ellipsis)
             padding = " " * (width - cell.cell_len)
             parts = (padding, cell) if self._columns[place].right else (cell, padding)
             cells.append(Text.assemble(*parts))
         line = Text(" " * GAP).join(cells)
         line.rstrip()
         self._console.print(line)
+
+    def _print_note(self, layout: Layout) -> None:
+        """Says on standard error what is not shown."""
+        left_out, cuts = (
+            ", ".join(self._columns[place].name for place in places)
+            for places in (layout.left_out, layout.cut)
+        )
+        if not left_out and not cuts:
+            return
+        sys.stdout.flush()
+        console = plain(sys.stderr)
+        note = "execlog: --wide " + (f"adds {left_out}" if left_out else "shows all")
+        note += f"; cut: {cuts}" * bool(cuts)
+        if console.is_terminal:
+            note = cut(note, console.width, "...")
+        console.print(Text(note, style="dim"))
 
 
 def print_table(
@@ -207,23 +228,7 @@ def print_table(
     Table(columns, utc=utc, wide=wide).print(rows)
 
 
-def _print_note(layout: Layout) -> None:
-    """Says on standard error what is not shown."""
-    hidden = [
-        f"{what}: {', '.join(names)}"
-        for what, names in (("left out", layout.left_out), ("cut", layout.cut))
-        if names
-    ]
-    if hidden:
-        sys.stdout.flush()
-        console = plain(sys.stderr)
-        note = Text("; ".join(["execlog: --wide shows all", *hidden]), style="dim")
-        if console.is_terminal:
-            note.plain = cut(note.plain, console.width, "...")
-        console.print(note)
-
-
-def _escaped(text: str) -> str:
-    """The text as an encoding that lacks characters shows it: its width is that of the escapes."""
+def _encoded(text: str) -> str:
+    """The text with escapes for what the encoding lacks, which are wider than the characters."""
     encoding = sys.stdout.encoding or "ascii"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
+    return text if takes_unicode() else text.encode(encoding, "backslashreplace").decode(encoding)

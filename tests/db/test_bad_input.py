@@ -165,6 +165,7 @@ LIMITED = (
     "sample_durations",
     "sample_points",
     "list_newest",
+    "list_by_prefix",
     "list_failures",
     "rank_strategies",
     "list_executions",
@@ -186,6 +187,7 @@ OF_STRATEGIES = ("rank_strategies", "list_failures", "activity")
 REQUIRED: dict[str, dict[str, Any]] = {
     "compare": {"a": STRATEGY, "b": STRATEGY},
     "list_newest": {},
+    "list_by_prefix": {"prefix": "0192f0c1"},
     "list_failures": {},
     "rank_strategies": {},
     "activity": {},
@@ -381,6 +383,12 @@ async def test_other_arguments(unreachable: StrategyExecutionLogRepository) -> N
         ("id", unreachable.get(id="7")),
         ("id", unreachable.get(id=7)),  # type: ignore[arg-type]
         ("strategy_id", unreachable.get(id=row().id, strategy_id="")),
+        ("prefix", unreachable.list_by_prefix(prefix="0192f0c")),
+        ("prefix", unreachable.list_by_prefix(prefix="0192f0c1-zz")),
+        ("prefix", unreachable.list_by_prefix(prefix="0" * 33)),
+        ("prefix", unreachable.list_by_prefix(prefix=row().id)),  # type: ignore[arg-type]
+        ("strategy_id", unreachable.list_by_prefix(prefix="0192f0c1", strategy_id="")),
+        ("payloads", unreachable.list_by_prefix(prefix="0192f0c1", payloads=1)),  # type: ignore[arg-type]
         ("a", unreachable.compare(a="", b=STRATEGY)),
         ("b", unreachable.compare(a=STRATEGY, b=7)),  # type: ignore[arg-type]
         ("before", unreachable.list_failures(before="row")),  # type: ignore[arg-type]
