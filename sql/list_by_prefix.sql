@@ -5,10 +5,11 @@
 -- $4 limit bigint
 -- switch bare
 -- Columns: StrategyExecutionLog
--- Index: strategy_execution_log_id
+-- Index: strategy_execution_log_id, strategy_execution_log_newest
 --
 -- The ends of the range of ids are those of a beginning, 0192f0c1-7d3e for example. Its first 8 digits are
 -- shared by the runs of 65 seconds, so it must stop at the limit, and does: the order is that of the index.
+-- Of a strategy with few rows in a partition, the other index may be the shorter way.
 select
     :columns
 from execlog.strategy_execution_log

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 from enum import Enum
 from typing import Any
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
@@ -183,15 +184,21 @@ OF_REALMS = (
     "report",
 )
 OF_STRATEGIES = ("rank_strategies", "list_failures", "activity")
+ALIKE = "0192f0c1"
 # What the others call for.
 REQUIRED: dict[str, dict[str, Any]] = {
     "compare": {"a": STRATEGY, "b": STRATEGY},
     "list_newest": {},
-    "list_by_prefix": {"prefix": "0192f0c1"},
+    "list_by_prefix": {"prefix": ALIKE},
     "list_failures": {},
     "rank_strategies": {},
     "activity": {},
 }
+
+
+def alike() -> UUID:
+    """An id that begins like the others."""
+    return UUID(ALIKE + uuid4().hex[len(ALIKE) :])
 
 
 def required(method: str) -> dict[str, Any]:
@@ -453,7 +460,14 @@ async def test_limits_are_clamped(
     repository: StrategyExecutionLogRepository, method: str, limit: int, found: int
 ) -> None:
     await repository.insert_rows(
-        row(strategy_id=strategy, status="error", error_code=name, case_name=name, points=1.0)
+        row(
+            id=alike(),
+            strategy_id=strategy,
+            status="error",
+            error_code=name,
+            case_name=name,
+            points=1.0,
+        )
         for strategy in ("a", "b", STRATEGY)
         for name in ("a", "b", "c")
         if strategy == STRATEGY or (name == "a" and method == "rank_strategies")
@@ -470,6 +484,7 @@ async def test_limits_are_clamped(
         ("sample_durations", 5000),
         ("sample_points", 5000),
         ("list_newest", 200),
+        ("list_by_prefix", 200),
         ("list_failures", 200),
         ("rank_strategies", 50),
     ],
@@ -479,6 +494,7 @@ async def test_the_largest_limit(
 ) -> None:
     await repository.insert_rows(
         row(
+            id=alike(),
             strategy_id=str(i) if method == "rank_strategies" else STRATEGY,
             status="error",
             error_code=str(i),

@@ -138,7 +138,14 @@ async def test_any_width(dsn: str, rows: list[StrategyExecutionLog], columns: in
         ("failures",),
         ("tail",),
         ("top",),
-        ("timeline", rows[0].strategy_id, "--since", "2020-03-01T12:00Z", "--until", "2020-03-03Z"),
+        (
+            "timeline",
+            rows[0].strategy_id,
+            "--since",
+            "2020-03-01T12:00Z",
+            "--until",
+            "2020-03-03T00:00Z",
+        ),
         ("compare", rows[0].strategy_id, rows[1].strategy_id),
         ("sql",),
     )
