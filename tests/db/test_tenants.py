@@ -89,6 +89,8 @@ GIVEN: dict[str, Any] = {
     "before_created_at": NOW + DAY,
     "before_id": LAST,
     "before_undated_id": LAST,
+    "lowest": UUID(int=0),
+    "highest": LAST,
     "limit": 50,
     "by": "runs",
     "fractions": "{0,0.5,1}",
