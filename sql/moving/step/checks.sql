@@ -1,0 +1,65 @@
+-- What keeps a row from being stored: a heading for each kind of a column, or for a column. The table has the same
+-- checks; here they have a reason.
+
+-- required
+when not converted.has_:column
+then :'name' || ' is missing'
+
+-- integer
+when converted.has_:column and converted.:column is null
+then :'name' || ' is not an integer of 32 bits'
+
+-- number
+when converted.has_:column
+    and (converted.:column is null or converted.:column not between -1e300 and 1e300)
+then :'name' || ' is not a finite number between -1e300 and 1e300'
+
+-- time
+when converted.has_:column and converted.:column is null
+then :'name' || ' is not a time'
+when isfinite(converted.:column)
+    and (
+        converted.:column <= '0001-01-01 00:00:00+00'
+        or converted.:column >= '9999-12-31 23:59:59.999999+00'
+    )
+then :'name' || ' lies outside the years 1 to 9999 in UTC'
+
+-- flag
+when converted.has_:column and converted.:column is null
+then :'name' || ' is not true or false'
+
+-- uuid
+when converted.has_:column and converted.:column is null
+then :'name' || ' is not a UUID'
+
+-- json
+when converted.has_:column and converted.:column is null
+then :'name' || ' is not JSON'
+
+-- list
+when converted.has_:column and converted.:column is null
+then :'name' || ' is not a JSON list or object'
+
+-- key
+when octet_length(converted.:column) > 512
+then :'name' || ' is longer than 512 bytes'
+
+-- column id
+when converted.id is null
+then 'id is missing'
+
+-- column strategy_id
+when converted.strategy_id = ''
+then 'strategy_id is empty'
+
+-- column duration_ms
+when converted.duration_ms < 0
+then 'duration_ms is below 0'
+
+-- column nodes_executed
+when converted.nodes_executed < 0
+then 'nodes_executed is below 0'
+
+-- column sample_rate
+when not (converted.sample_rate > 0 and converted.sample_rate <= 1)
+then 'sample_rate is not above 0 and at most 1'
