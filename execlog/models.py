@@ -10,9 +10,19 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+)
 from pydantic.alias_generators import to_camel
 
+from execlog.context import attributes, error_message, trace_id
 from execlog.errors import InvalidArgument
 from execlog.ids import uuid7
 
@@ -79,6 +89,13 @@ def _in_calendar(time: datetime) -> datetime:
 
 
 _Time = Annotated[AwareDatetime, AfterValidator(_in_calendar)]
+_TraceId = Annotated[
+    UUID,
+    BeforeValidator(trace_id),
+    PlainSerializer(lambda one: one.hex, return_type=str, when_used="json"),
+]
+_Message = Annotated[_Text, AfterValidator(error_message)]
+_Attributes = Annotated[dict[str, Any], Field(strict=True), AfterValidator(attributes)]
 
 
 class Model(BaseModel):
@@ -100,7 +117,13 @@ class StrategyExecutionLog(Model):
 
     `id` and `created_at` are made if they are left out; `created_at=None` means that the time is
     unknown. `trace` is a list of JSON values, one for each rule node visited; Postgres keeps it as
-    jsonb, which orders the keys of an object and keeps one of each.
+    jsonb, which orders the keys of an object and keeps one of each. `trace_id` is the W3C id of the
+    surrounding distributed trace, given as a UUID, hexadecimal text, or OpenTelemetry's integer.
+    `error_message` is why it failed, at most 2,000 characters; connection strings and passwords in
+    it are cut. `input`, any JSON, is what the strategy was given. `attributes` are at most 32 keys
+    of the caller's own (letters, digits, `_`, `.`, `-`) to text, numbers or booleans, 4 kB in all.
+    `stored_at` is set by the store: it is not written, and executions that differ in nothing else
+    are equal.
 
     Raises:
         InvalidArgument: A field is missing, unknown, of another type or out of its range.
@@ -127,6 +150,22 @@ class StrategyExecutionLog(Model):
     sample_rate: _Rate = 1.0
     parent_strategy_id: _Text | None = None
     notes: _Text | None = None
+    trace_id: _TraceId | None = None
+    error_message: _Message | None = None
+    stored_at: _Time | None = None
+    input: Any = None
+    attributes: _Attributes | None = None
+
+    def __eq__(self, other: object) -> bool:
+        """Whether all fields but `stored_at` are equal. Never raises."""
+        if not isinstance(other, StrategyExecutionLog):
+            return NotImplemented
+        ours, theirs = self.__dict__, other.__dict__
+        return ours == theirs or {**ours, "stored_at": None} == {**theirs, "stored_at": None}
+
+    def __hash__(self) -> int:
+        """Of the id, which equal executions share. Never raises."""
+        return hash(self.id)
 
     if not TYPE_CHECKING:  # the checker sees the fields, not **fields
 
@@ -233,7 +272,9 @@ class RecorderStats(Model):
         dropped: Accepted and then lost, by reason: "full", "stopped", "closed", and "unconfirmed"
             (sent, but the recorder closed before the commit was answered).
         altered: Accepted with changes, by reason: "text_repaired", "trace_cut",
-            "trace_repaired", "trace_left_out". These are counted among the others too.
+            "trace_repaired", "trace_left_out", "trace_id_left_out", "error_message_cut",
+            "error_message_left_out", "input_repaired", "input_left_out", "attributes_left_out" (all
+            or some of them). These are counted among the others too.
         written: Stored, each once.
         pending_rows: Waiting, or being stored now.
         pending_bytes: The memory that these take.

@@ -1,4 +1,4 @@
--- Erases the user, the trace and the notes from the user's runs in the next part of the log; newest first.
+-- Erases the user, and all that may tell of the user, from the user's runs in the next part of the log; newest first.
 -- $1 external_user_id text
 -- $2 before timestamptz? always
 -- $3 rows bigint
@@ -32,6 +32,10 @@ dated as (
     update execlog.strategy_execution_log
     set external_user_id = null,
         trace = null,
+        trace_id = null,
+        error_message = null,
+        input = null,
+        attributes = null,
         notes = 'erased'
     where strategy_id is distinct from ''
         and external_user_id = $1::text
@@ -45,6 +49,10 @@ undated as (
     update execlog.strategy_execution_log
     set external_user_id = null,
         trace = null,
+        trace_id = null,
+        error_message = null,
+        input = null,
+        attributes = null,
         notes = 'erased'
     where strategy_id is distinct from ''
         and external_user_id = $1::text

@@ -21,6 +21,7 @@
 -- switch other
 -- switch undated_follow
 -- switch bare
+-- switch no_input
 -- Columns: StrategyExecutionLog
 -- Index: strategy_execution_log_newest, strategy_execution_log_failures, strategy_execution_log_id
 --

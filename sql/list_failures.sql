@@ -11,6 +11,7 @@
 -- switch undated_follow
 -- switch spread
 -- switch bare
+-- switch no_input
 -- Columns: StrategyExecutionLog
 -- Index: strategy_execution_log_newest_failures, strategy_execution_log_realm_failures
 :newest(failed_of_all)

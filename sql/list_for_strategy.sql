@@ -7,6 +7,7 @@
 -- $6 before_undated_id uuid?
 -- switch failed
 -- switch undated_follow
+-- switch no_input
 -- Columns: StrategyExecutionLog
 -- Index: strategy_execution_log_newest, strategy_execution_log_failures
 :newest

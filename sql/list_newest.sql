@@ -8,6 +8,7 @@
 -- switch failed_of_all
 -- switch undated_follow
 -- switch spread
+-- switch no_input
 -- Columns: StrategyExecutionLog
 -- Index: strategy_execution_log_time, strategy_execution_log_newest_failures
 :newest(of_all)

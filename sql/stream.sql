@@ -2,6 +2,7 @@
 -- $1 strategy_id text?
 -- $2 since timestamptz?
 -- $3 until timestamptz?
+-- switch no_input
 -- Columns: StrategyExecutionLog
 -- Index: strategy_execution_log_time, strategy_execution_log_newest
 --

@@ -12,9 +12,9 @@ import asyncpg
 
 from execlog.db import validation
 from execlog.db.slices import sliced
-from execlog.errors import InvalidArgument
+from execlog.errors import InvalidArgument, QueryRejected
 from execlog.models import StrategyExecutionLog
-from execlog.repository.questions import Questions
+from execlog.repository.questions import MAY_NOT, Questions
 
 __all__ = ["LARGEST_PAGE", "Executions"]
 
@@ -54,7 +54,7 @@ class Executions(Questions):
         """
         key = validation.identifier("id", id)
         strategy = None if strategy_id is None else validation.name("strategy_id", strategy_id)
-        found = await self._fetch("get", id=key, strategy_id=strategy)
+        found = await self._fetch_whole("get", id=key, strategy_id=strategy)
         return self._row(found[0]) if found else None
 
     async def list_for_strategy(
@@ -267,11 +267,28 @@ class Executions(Questions):
         """
         strategy = None if strategy_id is None else validation.name("strategy_id", strategy_id)
         begin, end = validation.window(since, until)
-        query = self._statements["stream"].query(strategy_id=strategy, since=begin, until=end)
-        found = self._store.stream(query)
-        async with contextlib.aclosing(found) as records:
+        scope = {"strategy_id": strategy, "since": begin, "until": end}
+        async with contextlib.aclosing(self._streamed("stream", **scope)) as records:
             async for record in records:
                 yield self._row(record)
+
+    async def _streamed(self, name: str, **values: Any) -> AsyncGenerator[asyncpg.Record]:
+        """As `_fetch_whole`, through a cursor: a right is refused before the first row."""
+        if self._rights.inputs:
+            found = self._store.stream(self._statements[name].query(**values))
+            try:
+                async with contextlib.aclosing(found) as records:
+                    async for record in records:
+                        yield record
+                return
+            except QueryRejected as error:
+                if error.sqlstate != MAY_NOT:
+                    raise
+        found = self._store.stream(self._statements[name].query("no_input", **values))
+        async with contextlib.aclosing(found) as records:
+            async for record in records:
+                self._rights.inputs = False
+                yield record
 
     async def _listed(
         self, name: str, *switches: str, limit: object, before: object, **filters: Any
@@ -284,14 +301,16 @@ class Executions(Questions):
             # A page that the newest day fills is the page of the whole window too.
             day = _newest_day(cursor.get("before_created_at"), filters.get("until"))
             if (since := filters.get("since")) is None or since < day:
-                found = await self._fetch(
+                found = await self._fetch_whole(
                     name, *switches, **{**filters, "since": day}, **cursor, limit=most
                 )
         if len(found) < most:
             is_open = filters.get("since") is None and filters.get("until") is None
             # Rows without a time follow those that a cursor with a time finds.
             follow = ["undated_follow"] if is_open and "before_id" in cursor else []
-            found = await self._fetch(name, *switches, *follow, **filters, **cursor, limit=most)
+            found = await self._fetch_whole(
+                name, *switches, *follow, **filters, **cursor, limit=most
+            )
         return await sliced(map(self._row, found))
 
 

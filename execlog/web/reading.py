@@ -24,6 +24,7 @@ from execlog.errors import (
     StoreUnavailable,
     driver_errors,
 )
+from execlog.repository.questions import Rights
 from execlog.repository.repository import Reads, statements
 from execlog.web.stored import stored
 
@@ -68,6 +69,7 @@ class Reader:
         self._pool = None if isinstance(source, str) else source
         self.schema = where = validation.schema(schema)
         self._statements = statements(where)
+        self._rights = Rights()
         words = {"timeout": validation.server_timeout("timeout", timeout)}
         self._begin = filled((folder("sql") / "reading" / "begin.sql").read_text(), where, words)
         self._end = (folder("sql") / "reading" / "end.sql").read_text()
@@ -98,7 +100,7 @@ class Reader:
             try:
                 store = _Snapshot(connection, self._timeout, self._begin, self._end)
                 try:
-                    yield _Viewed(store, self._statements)
+                    yield _Viewed(store, self._statements, rights=self._rights)
                 finally:
                     await store.end()
             finally:

@@ -16,6 +16,7 @@
 -- switch undated_follow
 -- switch spread
 -- switch bare
+-- switch no_input
 --
 -- Each shape walks along one index: by time for all, and of one strategy; failures have indexes of their
 -- own, of a strategy, of all and of a realm. The switches add the predicates by which the planner takes it.

@@ -65,8 +65,7 @@ def run(dice: random.Random, at: datetime, strategy: int, version: int = 3) -> b
         _trace(dice) if failed else None,
         False,
         1.0,
-        None,
-        None,
+        *[None] * 6,
     )
 
 

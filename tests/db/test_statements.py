@@ -115,7 +115,8 @@ async def test_copy_and_insert_name_every_column_in_order(pool: Pool) -> None:
         table,
     )
     in_table = tuple(record["column_name"] for record in found)
-    assert in_table == copied == COLUMNS
+    assert copied == COLUMNS
+    assert in_table == (*StrategyExecutionLog.model_fields, "stored_xid")
     for name in ("insert_row", "insert_missing"):
         pattern = r"(?s)strategy_execution_log \((.+?)\)\s+select(.+?)from"
         [listed] = re.findall(pattern, statements()[name].sql)
@@ -134,7 +135,7 @@ async def test_a_field_may_be_none_where_the_table_allows_null(pool: Pool) -> No
         with contextlib.suppress(InvalidArgument):
             row(**{name: None})
             optional.add(name)
-    assert {record["column_name"] for record in found} == optional
+    assert {record["column_name"] for record in found} == {*optional, "stored_xid"}
 
 
 async def test_the_server_sees_the_copy_that_the_file_shows(pool: Pool) -> None:
