@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from execlog.db.copy_format import COLUMNS
@@ -37,11 +38,11 @@ _KINDS = {
     "trace_id": "uuid",
     "input": "json",
     "attributes": "object",
+    "error_message": "message",
 }
 _ALSO = {"executionid": "id"}
 _ATTRIBUTE = "attributes."
 _ATTRIBUTE_KEY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_MADE = frozenset({"stored_at"})  # by the server, for each row that it stores
 _TABLE, _MAP, _DEFAULT = "--from-table", "--map", "--default"
 
 
@@ -157,7 +158,7 @@ def _alike(
     table: Table, places: Mapping[Field, str], taken: set[str]
 ) -> Iterator[tuple[Field, str]]:
     """The other columns that have the name of one of ours. Raises InvalidArgument: two have."""
-    known = {_bare(ours): ours for ours in COLUMNS if ours not in _MADE} | _ALSO
+    known = {_bare(ours): ours for ours in COLUMNS} | _ALSO
     found: dict[str, Field] = {}
     for one in table.fields:
         ours = known.get(_bare(one.name))
@@ -208,6 +209,8 @@ def _check_constant(ours: str, text: str) -> None:
             value = {"true": True, "false": False}[text]
         elif kind_of(ours) in ("list", "json", "object"):
             value = json.loads(text)
+        elif kind_of(ours) == "time":
+            value = datetime.fromisoformat(text)
     except (ValueError, KeyError):
         raise InvalidArgument(_DEFAULT, f"{ours} can't be this value") from None
     usual = {
@@ -236,12 +239,12 @@ def _their_column(table: Table, name: str) -> Field:
 
 def _our_column(argument: str, name: str) -> str:
     """The column of ours. Raises InvalidArgument: there is none."""
-    if name.startswith(_ATTRIBUTE) and "attributes" in COLUMNS:
+    if name.startswith(_ATTRIBUTE):
         if not _ATTRIBUTE_KEY.fullmatch(name.removeprefix(_ATTRIBUTE)):
             problem = "is no key of attributes: 1 to 64 of the characters A-Z a-z 0-9 _ . -"
             raise InvalidArgument(argument, f"{shown(name)} {problem}")
         return name
-    known = {_bare(ours): ours for ours in COLUMNS if ours not in _MADE}
+    known = {_bare(ours): ours for ours in COLUMNS}
     ours = known.get(_bare(name))
     if ours is None:
         raise InvalidArgument(argument, f"{shown(name)} is not a column of an execution")

@@ -21,6 +21,7 @@ __all__ = ["Script"]
 
 _VALIDATES = 16  # the version of Postgres that can ask whether a text is JSON
 _JSON_KINDS = frozenset({"json", "list", "object"})
+_ATTRIBUTES = "attributes"
 _UNKNOWN = {
     "created_at": "unknown time",
     "sampled": "unknown flag",
@@ -100,7 +101,7 @@ class Script:
         """Our columns that are stored: those that have a source, and those that always have one."""
         found = {source.ours for source in self.match.sources} | _UNKNOWN.keys()
         if self._attributes():
-            found.add("attributes")
+            found.add(_ATTRIBUTES)
         return [ours for ours in COLUMNS if ours in found]
 
     def _attributes(self) -> list[Source]:
@@ -124,17 +125,34 @@ class Script:
 
     def _values(self) -> Iterator[str]:
         """What that means here."""
-        known = set()
+        known, whole, pairs = set(), None, []
         for place, source in enumerate(self.match.sources):
-            if kind_of(source.ours) == "attribute":
-                continue
-            known.add(source.ours)
-            yield self._word("named", value=self._value(place, source), name=source.ours)
-            if source.ours != "id":
-                yield self._word("has", raw=f"raw_{place}", name=source.ours)
+            value, ours = self._value(place, source), source.ours
+            known.add(ours)
+            if kind_of(ours) == "attribute":
+                key = ours.partition(".")[2]
+                pairs.append(self._piece("pair", name=key, value=value))
+            elif kind_of(ours) == "object":
+                whole = value
+                yield self._word("has no object", raw=f"raw_{place}", value=value, name=ours)
+            else:
+                yield self._word("named", value=value, name=ours)
+                if ours != "id":
+                    yield self._word("has", raw=f"raw_{place}", name=ours)
+        if pairs or whole:
+            value = self._all_attributes(whole, ", ".join(pairs))
+            yield self._word("named", value=value, name=_ATTRIBUTES)
+        if pairs and not whole:
+            yield self._word("has nothing", name=_ATTRIBUTES)
         for ours, word in _UNKNOWN.items():
             if ours not in known:
                 yield self._word("named", value=self._word(word), name=ours)
+
+    def _all_attributes(self, whole: str | None, pairs: str) -> str:
+        if whole is None:
+            return self._piece("attributes of keys", pairs=pairs)
+        heading = "attributes and keys" if pairs else "attributes"
+        return self._piece(heading, value=whole, pairs=pairs)
 
     def _value(self, place: int, source: Source) -> str:
         if source.ours == "id" and source.field is None:
@@ -172,6 +190,9 @@ class Script:
             for name in (*reversed(names), f"column {ours}"):
                 if name in known:
                     yield filled(known[name].sql, SCHEMA, {"column": ours, "name": ours})
+        if self._attributes() and not self.match.has(_ATTRIBUTES):
+            words = {"column": _ATTRIBUTES, "name": _ATTRIBUTES}
+            yield filled(known["object"].sql, SCHEMA, words)
 
     def _keys(self, word: str) -> str:
         return ", ".join(

@@ -11,6 +11,7 @@ import asyncpg
 
 from execlog.db import validation
 from execlog.db.files import folder
+from execlog.db.sqltext import SCHEMA
 from execlog.db.statements import Statement, load_statements
 from execlog.display.format import shown
 from execlog.errors import InvalidArgument, driver_errors
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     Pool = asyncpg.Pool[asyncpg.Record]
 
-__all__ = ["Field", "Table", "check_zone", "find_table", "moving_statements"]
+__all__ = ["Field", "Table", "check_zone", "find_table", "is_cluster", "moving_statements"]
 
 _SECONDS = 60.0
 # No name as SQL reads it: a syntax error, an invalid name, a name of another database.
@@ -132,6 +133,18 @@ async def check_zone(pool: Pool, zone: str, argument: str = "--time-zone") -> No
             raise InvalidArgument(argument, f"the server knows no {shown(zone)}") from None
 
 
+async def is_cluster(pool: Pool) -> bool:
+    """Whether the server may spread the log over machines. Raises ExeclogError: it is away.
+
+    Args:
+        pool: A pool of the log.
+    """
+    known = load_statements(folder("sql") / "cluster", {"is_cluster", "sizes"})
+    with driver_errors("import"):
+        async with pool.acquire() as connection:
+            return bool(await connection.fetchval(known["is_cluster"].sql, timeout=_SECONDS))
+
+
 @functools.cache
 def moving_statements(schema: str) -> Mapping[str, Statement]:
     """The statements of `sql/moving`. Raises QueryFileError: a file is missing or malformed.
@@ -168,6 +181,6 @@ def _field(record: asyncpg.Record) -> Field:
     return Field(record["name"], record["quoted"], record["type"], form, is_ordered)
 
 
-async def _fetch(connection: Connection, name: str, **values: object) -> list[asyncpg.Record]:
-    query = moving_statements("execlog")[name].query(**values)
+async def _fetch(connection: Connection, which: str, **values: object) -> list[asyncpg.Record]:
+    query = moving_statements(SCHEMA)[which].query(**values)
     return await connection.fetch(query.sql, *query.values, timeout=_SECONDS)

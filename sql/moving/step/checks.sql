@@ -44,6 +44,30 @@ then :'name' || ' is not a JSON list or object'
 when octet_length(converted.:column) > 512
 then :'name' || ' is longer than 512 bytes'
 
+-- message
+when converted.has_:column and converted.:column is null
+then :'name' || ' is longer than 2000 characters'
+
+-- object
+when converted.has_:column
+then :'name' || ' is not a JSON object'
+when exists (
+    select 1
+    from jsonb_each(converted.:column) as one
+    where jsonb_typeof(one.value) not in ('string', 'number', 'boolean')
+        or one.key !~ '^[A-Za-z0-9_.-]{1,64}$'
+)
+then :'name' || ' has a value that is no text, number or bool, or a key that is not 1 to 64 letters, digits, _ . or -'
+when (select count(*) > 32 from jsonb_object_keys(converted.:column))
+then :'name' || ' has more than 32 keys'
+-- The bytes of JSON without the spaces that Postgres writes after colons and commas.
+when octet_length(converted.:column::text) - 2 * (select count(*) from jsonb_object_keys(converted.:column)) + 1 > 4096
+then :'name' || ' takes more than 4096 bytes of JSON'
+
+-- column trace_id
+when converted.trace_id = '00000000-0000-0000-0000-000000000000'
+then 'trace_id is all zeros, which is no trace id'
+
 -- column id
 when converted.id is null
 then 'id is missing'

@@ -103,6 +103,59 @@
 -- uuid from text: read as hexadecimal digits
 (case when :value ~* :uuid_pattern then :value::uuid end)
 
+-- uuid from whole: an integer of 128 bits
+(
+    case
+        when :value::numeric between 0 and 340282366920938463463374607431768211455 and :value::numeric % 1 = 0
+        then
+            (
+                lpad(to_hex((div(:value::numeric, 18446744073709551616) - case
+                    when div(:value::numeric, 18446744073709551616) >= 9223372036854775808
+                    then 18446744073709551616
+                    else 0
+                end)::bigint), 16, '0')
+                || lpad(to_hex((mod(:value::numeric, 18446744073709551616) - case
+                    when mod(:value::numeric, 18446744073709551616) >= 9223372036854775808
+                    then 18446744073709551616
+                    else 0
+                end)::bigint), 16, '0')
+            )::uuid
+    end
+)
+
+-- message from text: without connection strings and passwords
+(
+    case
+        when char_length(:value) > 2000 then null
+        when :value ~ '@|://' or :value ~* 'passw' then
+            left(
+                regexp_replace(
+                    regexp_replace(
+                        regexp_replace(
+                            regexp_replace(
+                                :value,
+                                '[A-Za-z][A-Za-z0-9+.-]*://\S*@\S*|postgres(ql)?([+]\w+)?://\S*',
+                                '[cut]',
+                                'gi'
+                            ),
+                            '(\S*@\S*)[A-Za-z][A-Za-z0-9+.-]*://\S*',
+                            '\1[cut]',
+                            'g'
+                        ),
+                        '(^|\s)[^\s:]+:\S+@',
+                        '\1[cut]@',
+                        'g'
+                    ),
+                    '(\m\w*passw(?:or)?d\w*["'']?\s*[=:]\s*)(?:''[^'']*''|"[^"]*"|\S+)',
+                    '\1[cut]',
+                    'gi'
+                ),
+                2000
+            )
+        else :value
+    end
+)
+
 -- id from uuid: as it is
 (:value)
 
@@ -179,6 +232,18 @@ md5(
     ) as one
 )
 
+-- object from jsonb: as it is, without nulls
+(case when jsonb_typeof(:value) = 'object' then jsonb_strip_nulls(:value) end)
+
+-- object from text: read as JSON, without nulls
+(
+    select case when jsonb_typeof(one.found) = 'object' then jsonb_strip_nulls(one.found) end
+    from (
+        select :parsed as found
+        offset 0
+    ) as one
+)
+
 -- attribute from flag: as it is
 (to_jsonb(:value))
 
@@ -193,6 +258,23 @@ md5(
 
 -- attribute from text: as text
 (to_jsonb(:value))
+
+-- attributes
+(:value)
+
+-- attributes of keys
+(nullif(jsonb_strip_nulls(jsonb_build_object(:pairs)), '{}'))
+
+-- attributes and keys
+(
+    case
+        when nullif(jsonb_strip_nulls(jsonb_build_object(:pairs)), '{}') is null then :value
+        else coalesce(:value, '{}') || jsonb_strip_nulls(jsonb_build_object(:pairs))
+    end
+)
+
+-- pair
+:'name', :value
 
 -- time pattern
 (

@@ -21,6 +21,12 @@ true
 -- has
 part.:raw is not null as has_:name
 
+-- has no object
+part.:raw is not null and :value is null as has_:name
+
+-- has nothing
+false as has_:name
+
 -- unknown flag
 null::boolean
 
