@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from execlog.context import MOST_ATTRIBUTES
 from execlog.db.copy_format import COLUMNS
 from execlog.display.format import shown
 from execlog.errors import InvalidArgument
@@ -151,6 +152,8 @@ def _mapped(table: Table, maps: Sequence[tuple[str, str]]) -> dict[Field, str]:
         if ours and ours in places.values():
             raise InvalidArgument(_MAP, f"{ours} is said of two columns")
         places[one] = ours
+    if sum(ours.startswith(_ATTRIBUTE) for ours in places.values()) > MOST_ATTRIBUTES:
+        raise InvalidArgument(_MAP, f"names more than {MOST_ATTRIBUTES} keys of attributes")
     return places
 
 

@@ -174,7 +174,8 @@ class Script:
             "time_pattern": self._piece("time pattern"),
             "uuid_pattern": self._piece("uuid pattern"),
         }
-        if name == "list from jsonb":
+        if name in ("list from jsonb", "list from json"):
+            words["parsed_json"] = self._piece("parsed json", **words)
             text = self._converted("text", form, value)
             words["inner_list"] = self._converted("list", "text", text)
         return self._piece(name, **words)
@@ -192,7 +193,7 @@ class Script:
                     yield filled(known[name].sql, SCHEMA, {"column": ours, "name": ours})
         if self._attributes() and not self.match.has(_ATTRIBUTES):
             words = {"column": _ATTRIBUTES, "name": _ATTRIBUTES}
-            yield filled(known["object"].sql, SCHEMA, words)
+            yield filled(known["object of keys"].sql, SCHEMA, words)
 
     def _keys(self, word: str) -> str:
         return ", ".join(
@@ -221,7 +222,8 @@ def _form(source: Source) -> str:
     if source.field is None:
         return "text"
     form = source.field.form
-    return "text" if form == "json" and kind_of(source.ours) in _JSON_KINDS else form
+    # A list of type json is known to be JSON; for the others reading it is cheap enough.
+    return "text" if form == "json" and kind_of(source.ours) in ("json", "object") else form
 
 
 def _raw_name(source: Source) -> str:

@@ -28,9 +28,10 @@ _SECONDS = 60.0
 # No name as SQL reads it: a syntax error, an invalid name, a name of another database.
 _NO_NAME = frozenset({"42601", "42602", "0A000"})
 _FORMS = {
-    **dict.fromkeys(("int2", "int4", "int8", "numeric"), "whole"),
+    **dict.fromkeys(("int2", "int4", "int8"), "whole"),
     **dict.fromkeys(("float4", "float8"), "real"),
     **dict.fromkeys(("timestamp", "date"), "local"),
+    "numeric": "numeric",
     "timestamptz": "time",
     "bool": "flag",
     "uuid": "uuid",

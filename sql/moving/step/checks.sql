@@ -61,7 +61,13 @@ then :'name' || ' has a value that is no text, number or bool, or a key that is 
 when (select count(*) > 32 from jsonb_object_keys(converted.:column))
 then :'name' || ' has more than 32 keys'
 -- The bytes of JSON without the spaces that Postgres writes after colons and commas.
-when octet_length(converted.:column::text) - 2 * (select count(*) from jsonb_object_keys(converted.:column)) + 1 > 4096
+when octet_length(converted.:column::text) > 4096
+    and octet_length(converted.:column::text) - 2 * (select count(*) from jsonb_object_keys(converted.:column)) + 1 > 4096
+then :'name' || ' takes more than 4096 bytes of JSON'
+
+-- object of keys
+when octet_length(converted.:column::text) > 4096
+    and octet_length(converted.:column::text) - 2 * (select count(*) from jsonb_object_keys(converted.:column)) + 1 > 4096
 then :'name' || ' takes more than 4096 bytes of JSON'
 
 -- column trace_id

@@ -29,6 +29,9 @@
 (:value)
 
 -- integer from whole: as it is
+(case when :value between -2147483648 and 2147483647 then :value::integer end)
+
+-- integer from numeric: as it is, without a fraction
 (case when :value between -2147483648 and 2147483647 and :value % 1 = 0 then :value::integer end)
 
 -- integer from real: as it is, without a fraction
@@ -43,10 +46,13 @@
 )
 
 -- number from whole: as double precision
+(:value::double precision)
+
+-- number from numeric: as double precision
 (
     case
-        when :value::numeric between -1e-307 and 1e-307 then 0
-        when :value::numeric between -1e300 and 1e300 then :value::double precision
+        when :value between -1e-307 and 1e-307 then 0
+        when :value between -1e300 and 1e300 then :value::double precision
     end
 )
 
@@ -103,7 +109,7 @@
 -- uuid from text: read as hexadecimal digits
 (case when :value ~* :uuid_pattern then :value::uuid end)
 
--- uuid from whole: an integer of 128 bits
+-- uuid from numeric: an integer of 128 bits
 (
     case
         when :value::numeric between 0 and 340282366920938463463374607431768211455 and :value::numeric % 1 = 0
@@ -159,6 +165,9 @@
 -- id from uuid: as it is
 (:value)
 
+-- id from whole: a UUID made of the table's name and this value
+(case when :value is not null then :made end)
+
 -- id from text: a UUID as it is, else one made of the table's name and this value
 (
     case
@@ -198,6 +207,14 @@ md5(
 -- parsed before 16
 (case when :value ~ '^\s*([[{"tfn]|-?[0-9])' then nullif(:value::jsonb, 'null') end)
 
+-- parsed json
+(
+    case
+        when strpos(:value, '\u') = 0 then :value::jsonb
+        else :parsed
+    end
+)
+
 -- json from jsonb: as it is
 (:value)
 
@@ -212,6 +229,15 @@ md5(
     case jsonb_typeof(:value)
         when 'array' then :value
         when 'object' then jsonb_build_array(:value)
+        when 'string' then :inner_list
+    end
+)
+
+-- list from json: an object becomes a list of one
+(
+    case json_typeof(:value::json)
+        when 'array' then :parsed_json
+        when 'object' then jsonb_build_array(:parsed_json)
         when 'string' then :inner_list
     end
 )
@@ -250,13 +276,16 @@ md5(
 -- attribute from whole: as it is
 (to_jsonb(:value))
 
+-- attribute from numeric: as it is
+(to_jsonb(:value))
+
 -- attribute from real: as it is
 (to_jsonb(:value))
 
 -- attribute from jsonb: a list or an object as its text
 (case when jsonb_typeof(:value) in ('array', 'object') then to_jsonb(:value::text) else :value end)
 
--- attribute from text: as text
+-- attribute from text: as it is
 (to_jsonb(:value))
 
 -- attributes
