@@ -95,6 +95,8 @@ GIVEN: dict[str, Any] = {
     "codes": [f"of {TENANT}", "absent"],
     "cases": [f"of {TENANT}", "absent"],
     "words": ["failed", "limit"],
+    "lowest": UUID(int=0),
+    "highest": LAST,
     "limit": 50,
     "by": "runs",
     "fractions": "{0,0.5,1}",
