@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from execlog import StrategyExecutionLog
+from execlog.cli.executions import COLUMNS, cells
 from execlog.cli.forms import print_models
 from execlog.cli.options import (
     Dsn,
@@ -21,12 +21,12 @@ from execlog.cli.options import (
     Spreadsheet,
     Until,
     Utc,
+    Wide,
     form,
 )
 from execlog.cli.server import ask
 from execlog.db.sqltext import SCHEMA
-from execlog.display.format import local, milliseconds, number, shown
-from execlog.display.tables import Column, print_table, status_text
+from execlog.display.tables import print_table
 
 __all__ = ["failures"]
 
@@ -40,6 +40,7 @@ def failures(
     as_json: Json = False,
     spreadsheet: Spreadsheet = False,
     utc: Utc = False,
+    wide: Wide = False,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
 ) -> None:
@@ -58,31 +59,4 @@ def failures(
     if output is not Output.table:
         print_models(StrategyExecutionLog, found, output, spreadsheet=spreadsheet)
     elif found:
-        _print(found, utc)
-
-
-def _print(found: Sequence[StrategyExecutionLog], utc: bool) -> None:
-    columns = [
-        Column("time"),
-        Column("strategy"),
-        Column("status"),
-        Column("code"),
-        Column("case"),
-        Column("points", right=True),
-        Column("took", right=True),
-        Column("id"),
-    ]
-    rows = [
-        (
-            local(one.created_at, utc),
-            shown(one.strategy_id),
-            status_text(one.status),
-            shown(one.error_code),
-            shown(one.case_name),
-            number(one.points),
-            milliseconds(one.duration_ms),
-            str(one.id),
-        )
-        for one in found
-    ]
-    print_table(columns, rows)
+        print_table(COLUMNS, [cells(one) for one in found], utc=utc, wide=wide)

@@ -10,13 +10,13 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
-from rich.text import Text
 
 from execlog import (
     StoreUnavailable,
     StrategyExecutionLog,
     StrategyExecutionLogRepository,
 )
+from execlog.cli.executions import COLUMNS, cells
 from execlog.cli.forms import print_models
 from execlog.cli.options import (
     AnyStrategy,
@@ -27,13 +27,14 @@ from execlog.cli.options import (
     Schema,
     Spreadsheet,
     Utc,
+    Wide,
     form,
     length_option,
 )
 from execlog.cli.server import ask
 from execlog.db.sqltext import SCHEMA
-from execlog.display.format import local, milliseconds, number, shown
-from execlog.display.tables import status_text, stdout
+from execlog.display.format import shown
+from execlog.display.tables import Table
 
 __all__ = ["Follower", "tail"]
 
@@ -42,7 +43,6 @@ _EVERY_SECONDS = 1.0
 _CALENDAR_BEGINS = datetime.min.replace(tzinfo=UTC)
 # A recorder keeps a batch for a fifth of a second, and longer if storing fails.
 _LATE = timedelta(seconds=10)
-_HEADER = ("time", "strategy", "status", "took", "points", "code", "case", "id")
 
 
 def tail(
@@ -61,6 +61,7 @@ def tail(
     as_json: Json = False,
     spreadsheet: Spreadsheet = False,
     utc: Utc = False,
+    wide: Wide = False,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
 ) -> None:
@@ -75,17 +76,17 @@ def tail(
     if follow and output in (Output.json, Output.csv):
         raise typer.BadParameter("-f needs a table or jsonl: the other forms have an end")
 
+    table = Table(COLUMNS, utc=utc, wide=wide, more=follow)
+
     def write(rows: Sequence[StrategyExecutionLog]) -> None:
         if output is Output.table:
-            _print(rows, utc)
+            table.print([cells(one) for one in rows])
         else:
             print_models(StrategyExecutionLog, rows, output, spreadsheet=spreadsheet)
 
     async def shown_rows(log: StrategyExecutionLogRepository) -> None:
         follower = Follower(log, strategy, status, _LATE if late is None else late)
         newest = await (follower.begin(limit) if follow else follower.newest(limit))
-        if output is Output.table and not stdout().is_terminal:
-            print("\t".join(_HEADER))
         write(newest)
         if not newest and not follow:
             of = "" if strategy is None else f" of {shown(strategy)}"
@@ -177,23 +178,3 @@ class Follower:
         times = {one.id: one.created_at for one in rows if one.created_at}
         self._seen |= times
         self._last = max([self._last, *times.values()])
-
-
-def _print(rows: Sequence[StrategyExecutionLog], utc: bool) -> None:
-    console = stdout()
-    for one in rows:
-        cells = (
-            local(one.created_at, utc),
-            shown(one.strategy_id),
-            status_text(one.status),
-            milliseconds(one.duration_ms),
-            number(one.points),
-            shown(one.error_code),
-            shown(one.case_name),
-            str(one.id),
-        )
-        if console.is_terminal:
-            # No table: its widths would have to be known before the rows are.
-            console.print(Text("  ").join(Text.assemble(cell or "-") for cell in cells))
-        else:
-            print("\t".join(str(cell) for cell in cells))

@@ -47,6 +47,7 @@ CALLS: dict[str, Call] = {
     "insert_row": lambda repo: repo.insert_row(row()),
     "insert_rows": lambda repo: repo.insert_rows([row()]),
     "get": lambda repo: repo.get(id=row().id),
+    "list_by_prefix": lambda repo: repo.list_by_prefix(prefix="0192f0c1"),
     "list_for_strategy": lambda repo: repo.list_for_strategy(strategy_id=STRATEGY),
     "count_by_status": lambda repo: repo.count_by_status(strategy_id=STRATEGY),
     "count_by_error_code": lambda repo: repo.count_by_error_code(strategy_id=STRATEGY),

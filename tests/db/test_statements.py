@@ -52,7 +52,9 @@ def shapes(statement: Statement) -> Iterator[frozenset[str]]:
     whole = statement.filters | statement.switches
     cursor = {"before_created_at", "before_id"} & whole
     each = [frozenset({one} | (cursor if one in cursor else set())) for one in sorted(whole)]
-    for chosen in {frozenset(), *each, *(whole - one for one in each), whole}:
+    # At most one of some switches: the first of them where the others would be too.
+    first = {one for choice in statement.alternatives for one in sorted(choice)[1:]}
+    for chosen in {frozenset(), *each, *(whole - first - one for one in each), whole - first}:
         if not cursor or not {"before_created_at", "before_id"} & chosen or cursor <= chosen:
             yield chosen
 

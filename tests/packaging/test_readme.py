@@ -241,6 +241,7 @@ def test_each_command(
         "postgresql://coordinator/scoring": filled,
         "ID": str(SHOWN),
         "0192f0c1-7d3e-7bbb-9a4e-8d1f2c3b4a5e": str(SHOWN),
+        "0192f0c1-7d3e": str(SHOWN)[:13],
         "FILE": "loyalty.jsonl",
         "acme_reader": f"{prefix}_acme",
     }
