@@ -14,7 +14,7 @@ from execlog.db import validation
 from execlog.errors import InvalidArgument
 from execlog.models import STATUSES
 
-__all__ = ["Conditions", "Filters", "conditions", "needs_window"]
+__all__ = ["Conditions", "Filters", "conditions", "needs_window", "strategies"]
 
 Texts = str | Collection[str] | None
 
@@ -156,32 +156,26 @@ def conditions(method: str, filters: Mapping[str, Any], *, of_failures: bool = F
     if unknown := filters.keys() - Filters.__annotations__.keys():
         name = min(unknown)
         raise TypeError(f"{method}() got an unexpected keyword argument {name!r}")
-    given = filters.get
-    among, left_out = _statuses(given("status"), of_failures=of_failures)
+    among, left_out = _statuses(filters.get("status"), of_failures=of_failures)
     only_failures = "ok" in left_out if among is None else "ok" not in among
-    values: dict[str, Any] = {}
-    for name, parameter in _TEXTS.items():
-        values[parameter] = validation.texts(name, given(name))
-    versions = validation.versions("strategy_version", given("strategy_version"))
-    values["strategy_versions"] = None if versions is None else [*map(str, versions)]
-    values["trace_ids"] = _trace_ids(given("trace_id"))
-    values["attributes"] = _attributes("attributes", given("attributes"))
-    values["attribute_texts"] = _attributes("attribute_texts", given("attribute_texts"))
-    for name in _NUMBERS:
-        values[name] = validation.number(name, given(name))
-    for name in _COUNTS:
-        values[name] = _nodes(name, given(name))
-    for name in _RANGES:
-        least, most = values[f"min_{name}"], values[f"max_{name}"]
-        if least is not None and most is not None and least > most:
-            raise InvalidArgument(f"min_{name}", f"is above max_{name}")
+    values = _values(filters)
     switches = _by_status(values, among, left_out)
-    no_case = given("no_case")
+    no_case = filters.get("no_case")
     if no_case is not None and validation.flag("no_case", no_case):
         if values["case_names"] is not None:
             raise InvalidArgument("no_case", "is for executions without a case, not for case_name")
         switches = [*switches, "no_case"]
     return Conditions(tuple(switches), values, only_failures)
+
+
+def strategies(value: object) -> list[str] | None:
+    """Distinct strategies, also a single one, whose name is not empty; None stays None.
+
+    Raises:
+        InvalidArgument: It is no text and no list of texts; or the single one is empty.
+    """
+    name = validation.name("strategy_id", value) if isinstance(value, str) else value
+    return validation.texts("strategy_id", name)
 
 
 def needs_window(filters: Mapping[str, Any], *, strategy_id: object = None) -> bool:
@@ -202,6 +196,28 @@ def needs_window(filters: Mapping[str, Any], *, strategy_id: object = None) -> b
         return False
     among, left_out = _statuses(filters.get("status"), of_failures=False)
     return "ok" not in left_out if among is None else "ok" in among
+
+
+def _values(filters: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of all filters but statuses, by the names of the parameters."""
+    given = filters.get
+    values: dict[str, Any] = {}
+    for name, parameter in _TEXTS.items():
+        values[parameter] = validation.texts(name, given(name))
+    versions = validation.versions("strategy_version", given("strategy_version"))
+    values["strategy_versions"] = None if versions is None else [*map(str, versions)]
+    values["trace_ids"] = _trace_ids(given("trace_id"))
+    for name in ("attributes", "attribute_texts"):
+        values[name] = _attributes(name, given(name))
+    for name in _NUMBERS:
+        values[name] = validation.number(name, given(name))
+    for name in _COUNTS:
+        values[name] = _nodes(name, given(name))
+    for name in _RANGES:
+        least, most = values[f"min_{name}"], values[f"max_{name}"]
+        if least is not None and most is not None and least > most:
+            raise InvalidArgument(f"min_{name}", f"is above max_{name}")
+    return values
 
 
 def _statuses(value: object, *, of_failures: bool) -> tuple[frozenset[str] | None, frozenset[str]]:
