@@ -26,7 +26,7 @@ from uuid import UUID
 
 import asyncpg
 
-from tests.types import Connection
+from tests.types import Borrowed, Connection
 
 DUMP = Path(__file__).parent / "fixtures" / "first_wave.sql"
 PREFIX = "first"
@@ -77,7 +77,7 @@ async def restore(dsn: str) -> None:
 
 
 async def insert(
-    connection: Connection, rows: Sequence[Mapping[str, Any]], schema: str = "execlog"
+    connection: Connection | Borrowed, rows: Sequence[Mapping[str, Any]], schema: str = "execlog"
 ) -> None:
     """Stores rows as the first wave did. Raises as the driver does."""
     records = [tuple(one.get(name) for name in COLUMNS) for one in rows]
