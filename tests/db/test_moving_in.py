@@ -301,7 +301,9 @@ async def test_what_can_not_be_stored_is_counted_by_reason(
     assert "strategy_id is missing: 1, for example id 1" in lines
     assert "strategy_id is longer than 512 bytes: 1, for example id 3" in lines
     assert (await everything(dsn)).keys() == (await everything(other_dsn)).keys()
-    if version == 16:
+    async with pool.acquire() as own:
+        can_ask = own.get_server_version().major >= version
+    if can_ask:
         assert not any("refused" in line for line in lines)
         assert "trace is not a JSON list or object: 4, for example id 25" in lines
 
@@ -482,7 +484,7 @@ async def test_after_a_kill_it_stores_the_rest(dsn: str, other_dsn: str) -> None
         f" from generate_series(1, {rows}) as n",
     )
     for log, words in ((dsn, []), (other_dsn, ["--from-dsn", dsn])):
-        command = [COMMAND, "import", "--from-table", "runs", *words]
+        command = [str(COMMAND), "import", "--from-table", "runs", *words]
         environment = {**os.environ, "EXECLOG_DSN": log}
         async with connection(log) as own:
 
@@ -513,7 +515,7 @@ async def test_two_imports_at_once_store_each_row_once(dsn: str) -> None:
         "insert into runs (id, created_at, strategy_id) select n, now(), 's'"
         " from generate_series(1, 30000) as n",
     )
-    command = [COMMAND, "import", "--from-table", "runs"]
+    command = [str(COMMAND), "import", "--from-table", "runs"]
     environment = {**os.environ, "EXECLOG_DSN": dsn}
     both = [
         await asyncio.create_subprocess_exec(*command, *more, env=environment)
