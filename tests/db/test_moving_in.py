@@ -16,6 +16,7 @@ import asyncpg
 import pytest
 
 from execlog import InvalidArgument, StrategyExecutionLog, StrategyExecutionLogRepository
+from execlog.context import without_secrets
 from execlog.moving import Account, Mover, Wishes, find_table, matched, mover, script
 from tests import databases
 from tests.command import COMMAND, run
@@ -246,6 +247,34 @@ async def test_values_of_other_types(dsn: str, pool: Pool) -> None:
     three = found[made("3", table="odd")]
     assert three.created_at == datetime(2024, 2, 28, 23, tzinfo=UTC)
     assert (three.trace, three.attributes) == (None, {"n": 7})
+
+
+SECRETS = [
+    "at user:pw@host, again",
+    "https://example.org/path is no secret",
+    "https://me@example.org/x y",
+    "(postgres://h/db) b",
+    "x postgresql+asyncpg://u:p@h/d\ny",
+    "PASSWORD='a b' x passwd: y z",
+    'PGPASSWORD=z, "password": "a b", c',
+    "a@b, :x@y, x:@y, mailto:a@b.c",
+    "a@b://c d",
+    "u:p@h u:p@h@i",
+    "password",
+    "é:é@é",
+]
+
+
+async def test_messages_lose_the_same_secrets_as_elsewhere(dsn: str, pool: Pool) -> None:
+    await send(dsn, f"create table said (id serial primary key, {LEAST}, error_message text)")
+    for text in SECRETS:
+        await pool.execute(
+            "insert into said (strategy_id, error_message) values ('s', $1::text)", text
+        )
+    assert (await moved(pool, "said")).stored == len(SECRETS)
+    found = await everything(dsn)
+    for place, text in enumerate(SECRETS, 1):
+        assert found[made(str(place), table="said")].error_message == without_secrets(text)
 
 
 BAD = {
