@@ -242,6 +242,7 @@ def test_each_command(
         "ID": str(SHOWN),
         "0192f0c1-7d3e-7bbb-9a4e-8d1f2c3b4a5e": str(SHOWN),
         "0192f0c1-7d3e": str(SHOWN)[:13],
+        "01a20d72-d4d3": str(SHOWN)[:13],
         "FILE": "loyalty.jsonl",
         "acme_reader": f"{prefix}_acme",
     }
