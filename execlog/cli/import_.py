@@ -60,7 +60,7 @@ def import_(
     file: Annotated[
         typer.FileBinaryRead | None,
         typer.Argument(
-            metavar="[FILE]",
+            metavar="FILE",
             help="JSON lines, as exported; - is standard input.",
             show_default=False,
         ),
