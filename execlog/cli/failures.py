@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
-from execlog import StrategyExecutionLog
+from execlog import StrategyExecutionLog, StrategyExecutionLogRepository
 from execlog.cli.executions import COLUMNS, cells
+from execlog.cli.filters import filtered, nothing_found
 from execlog.cli.forms import print_models
 from execlog.cli.options import (
     Dsn,
     Json,
     Output,
     OutputOption,
-    Realm,
     Schema,
     Since,
     Spreadsheet,
@@ -27,12 +26,14 @@ from execlog.cli.options import (
 from execlog.cli.server import ask
 from execlog.db.sqltext import SCHEMA
 from execlog.display.tables import print_table
+from execlog.repository.filters import Filters
 
 __all__ = ["failures"]
 
 
+@filtered
 def failures(
-    realm: Realm = None,
+    filters: Filters,
     since: Since = None,
     until: Until = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200)] = 25,
@@ -49,13 +50,16 @@ def failures(
     Example: execlog failures --realm acme --since 1h
     """
     output = form(output, as_json, spreadsheet)
-    found = ask(
-        dsn,
-        schema,
-        lambda log: log.list_failures(realm_id=realm, since=since, until=until, limit=limit),
-    )
-    if not found:
-        print("execlog: nothing failed", file=sys.stderr)
+
+    async def newest(log: StrategyExecutionLogRepository) -> list[StrategyExecutionLog]:
+        rows = await log.list_failures(
+            since=since, until=until, limit=limit, payloads=output is not Output.table, **filters
+        )
+        if not rows:
+            await nothing_found(log, "nothing failed", filters, None, since, until)
+        return rows
+
+    found = ask(dsn, schema, newest)
     if output is not Output.table:
         print_models(StrategyExecutionLog, found, output, spreadsheet=spreadsheet)
     elif found:

@@ -30,7 +30,6 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "double precision": float,
     "text[]": lambda text: text.split(","),
     "integer[]": lambda text: [int(one) for one in text.split(",")],
-    "uuid[]": lambda text: [UUID(one) for one in text.split(",")],
     "boolean": lambda text: {"true": True, "false": False}[text],
 }
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import typer
@@ -17,6 +17,7 @@ from execlog import (
     StrategyExecutionLogRepository,
 )
 from execlog.cli.executions import COLUMNS, cells
+from execlog.cli.filters import filtered, nothing_found, window_of
 from execlog.cli.forms import print_models
 from execlog.cli.options import (
     AnyStrategy,
@@ -25,7 +26,9 @@ from execlog.cli.options import (
     Output,
     OutputOption,
     Schema,
+    Since,
     Spreadsheet,
+    Until,
     Utc,
     Wide,
     form,
@@ -35,6 +38,7 @@ from execlog.cli.server import ask
 from execlog.db.sqltext import SCHEMA
 from execlog.display.format import shown
 from execlog.display.tables import Table
+from execlog.repository.filters import Filters
 
 __all__ = ["Follower", "tail"]
 
@@ -45,9 +49,12 @@ _CALENDAR_BEGINS = datetime.min.replace(tzinfo=UTC)
 _LATE = timedelta(seconds=10)
 
 
+@filtered
 def tail(
+    filters: Filters,
     strategy: AnyStrategy = None,
-    status: Annotated[str | None, typer.Option("--status", help="Only this status.")] = None,
+    since: Since = None,
+    until: Until = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=_PAGE)] = 50,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Continue with new ones.")] = False,
     late: Annotated[
@@ -75,6 +82,9 @@ def tail(
     output = form(output, as_json, spreadsheet)
     if follow and output in (Output.json, Output.csv):
         raise typer.BadParameter("-f needs a table or jsonl: the other forms have an end")
+    if follow and until is not None:
+        raise typer.BadParameter("-f has no end", param_hint="--until")
+    since, until = window_of(filters, strategy, since, until)
 
     table = Table(COLUMNS, utc=utc, wide=wide, more=follow)
 
@@ -85,13 +95,15 @@ def tail(
             print_models(StrategyExecutionLog, rows, output, spreadsheet=spreadsheet)
 
     async def shown_rows(log: StrategyExecutionLogRepository) -> None:
-        follower = Follower(log, strategy, status, _LATE if late is None else late)
+        scope = {"strategy_id": strategy, "until": until, "payloads": output is not Output.table}
+        late_by = _LATE if late is None else late
+        follower = Follower(log, {**scope, **filters}, since, late_by)
         newest = await (follower.begin(limit) if follow else follower.newest(limit))
         write(newest)
         if not newest and not follow:
             of = "" if strategy is None else f" of {shown(strategy)}"
-            which = "" if status is None else f" with status {shown(status)}"
-            print(f"execlog: no execution{of}{which}", file=sys.stderr)
+            what = f"no execution{of}{' passes these filters' if filters else ''}"
+            await nothing_found(log, what, filters, strategy, since, until)
         while follow:
             sys.stdout.flush()
             await asyncio.sleep(_EVERY_SECONDS)
@@ -113,14 +125,14 @@ class Follower:
     def __init__(
         self,
         log: StrategyExecutionLogRepository,
-        strategy_id: str | None,
-        status: str | None,
+        scope: Mapping[str, Any],
+        since: datetime | None,
         late: timedelta,
     ) -> None:
-        """Takes the filters. Never raises."""
+        """Takes what `list_executions` is asked for. Never raises."""
         self._log = log
-        self._strategy_id = strategy_id
-        self._status = status
+        self._scope = scope
+        self._since = since
         self._late = late
         self._seen: dict[UUID, datetime] = {}
         self._last = _CALENDAR_BEGINS  # the newest time that was read
@@ -154,19 +166,21 @@ class Follower:
         found: list[StrategyExecutionLog] = []
         page: list[StrategyExecutionLog] = []
         while True:
-            page = await self._page(_PAGE, before=page[-1] if page else None)
+            page = await self._page(_PAGE, before=page[-1] if page else None, since=horizon)
             recent = [one for one in page if one.created_at and one.created_at >= horizon]
             found += recent
             if len(recent) < _PAGE:
                 return found
 
     async def _page(
-        self, limit: int, before: StrategyExecutionLog | None = None
+        self,
+        limit: int,
+        before: StrategyExecutionLog | None = None,
+        since: datetime | None = None,
     ) -> list[StrategyExecutionLog]:
-        if self._strategy_id is None:
-            return await self._log.list_newest(status=self._status, limit=limit, before=before)
-        return await self._log.list_for_strategy(
-            strategy_id=self._strategy_id, status=self._status, limit=limit, before=before
+        begins = max((one for one in (since, self._since) if one is not None), default=None)
+        return await self._log.list_executions(
+            **self._scope, since=begins, limit=limit, before=before
         )
 
     def _horizon(self) -> datetime:

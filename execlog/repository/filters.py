@@ -159,7 +159,8 @@ def conditions(method: str, filters: Mapping[str, Any]) -> Conditions:
     switches, values, only_failures = _statuses(given("status"))
     for name, parameter in _TEXTS.items():
         values[parameter] = validation.texts(name, given(name))
-    values["strategy_versions"] = validation.versions("strategy_version", given("strategy_version"))
+    versions = validation.versions("strategy_version", given("strategy_version"))
+    values["strategy_versions"] = None if versions is None else [*map(str, versions)]
     values["trace_ids"] = _trace_ids(given("trace_id"))
     values["attributes"] = _attributes("attributes", given("attributes"))
     values["attribute_texts"] = _attributes("attribute_texts", given("attribute_texts"))
@@ -234,13 +235,14 @@ def _nodes(argument: str, value: object) -> int | None:
     return found
 
 
-def _trace_ids(value: object) -> list[UUID] | None:
+def _trace_ids(value: object) -> list[str] | None:
+    """Each in hexadecimal digits."""
     if value is None:
         return None
     several = isinstance(value, Collection) and not isinstance(value, str | bytes | Mapping)
     given: Collection[object] = value if several else [value]  # type: ignore[assignment]
     try:
-        return list(dict.fromkeys(map(context.trace_id, given)))
+        return list(dict.fromkeys(context.trace_id(one).hex for one in given))
     except ValueError as error:
         raise InvalidArgument("trace_id", str(error)) from None
 

@@ -26,7 +26,7 @@ from tests.rows import STRATEGY, row
 # What would clear a terminal, turn its text, or be read as markup.
 NASTY = "[red]x\x1b[2J\r\n\t\x7f\x9b1m\u202etxt"
 SHOWN = "[red]x\\x1b[2J\\r\\n\\t\\x7f\\x9b1m\\u202etxt"
-HEADER = "time strategy version status code case realm user points took id".split()
+HEADER = "time strategy status code case version realm user points took id".split()
 ESCAPED = "[red]x\\u001b[2J\r\n\t\x7f\\u009b1m\\u202etxt"
 
 
@@ -111,7 +111,7 @@ def test_failures(dsn: str, rows: list[StrategyExecutionLog]) -> None:
     time = rows[-1].created_at
     assert time is not None
     shown = time.isoformat(sep=" ", timespec="milliseconds")
-    what = [STRATEGY, "v3", "error", SHOWN, "", "acme", "", "", "500.0 ms"]
+    what = [STRATEGY, "error", SHOWN, "", "v3", "acme", "", "", "500.0 ms"]
     assert failed == [shown, *what, str(rows[-1].id)]
     assert run("failures", "--since", "30s", EXECLOG_DSN=dsn).stdout == ""
     local = lines("failures", dsn=dsn)[1][0]
@@ -140,7 +140,7 @@ def test_tail(dsn: str, rows: list[StrategyExecutionLog]) -> None:
     failed = run("tail", STRATEGY, "--status", "error", "-o", "jsonl", EXECLOG_DSN=dsn)
     assert json.loads(failed.stdout)["id"] == str(rows[-1].id)
     everybody = lines("tail", "--status", "error", dsn=dsn)
-    assert [line[1:4] for line in everybody[1:]] == [[STRATEGY, "v3", "error"]]
+    assert [line[1:3] for line in everybody[1:]] == [[STRATEGY, "error"]]
     nobody = run("tail", "nobody", EXECLOG_DSN=dsn)
     assert (nobody.returncode, len(nobody.stdout.splitlines())) == (0, 1)
     assert nobody.stderr == "execlog: no execution of nobody\n"
