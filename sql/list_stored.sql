@@ -19,22 +19,31 @@
 -- an order, all are read for each page that begins or ends in it.
 -- A standby knows of no unfinished transactions but the oldest: there its rows, and all later ones, are for later.
 -- A transaction is looked for as a range: the planner expects few rows of that, and many of one that is equal.
+-- A log that is spread over a cluster has neither the order nor the index, and nothing is read from it.
 -- There is always a row of the answer, since it says where the next call begins.
 with given as materialized (
     select
         coalesce($1::text, current)::pg_snapshot as seen,
         coalesce($2::text, current)::pg_snapshot as upto,
         current::pg_snapshot as current,
-        is_standby
+        is_standby,
+        is_kept
     from (
         select
             case when is_standby then concat(xmin, ':', xmin, ':') else snapshot::text end as current,
-            is_standby
+            is_standby,
+            is_kept
         from (
             select
                 pg_current_snapshot() as snapshot,
                 pg_snapshot_xmin(pg_current_snapshot()) as xmin,
-                pg_is_in_recovery() as is_standby
+                pg_is_in_recovery() as is_standby,
+                (
+                    select atthasdef
+                    from pg_catalog.pg_attribute
+                    where attrelid = 'execlog.strategy_execution_log'::regclass
+                        and attname = 'stored_xid'
+                ) as is_kept
         ) as server
     ) as present
 ),
@@ -45,7 +54,8 @@ ends as materialized (
         array(
             select xid
             from pg_snapshot_xip(seen) as unfinished (xid)
-            where pg_visible_in_snapshot(xid, upto)
+            where is_kept
+                and pg_visible_in_snapshot(xid, upto)
         ) as finished
     from given
 ),
@@ -57,7 +67,8 @@ stored as materialized (
                 :columns(stored),
                 stored_xid
             from execlog.strategy_execution_log
-            where stored_xid >= (select begins from ends)
+            where (select is_kept from given)
+                and stored_xid >= (select begins from ends)
                 and stored_xid < (select ends from ends)
                 and pg_visible_in_snapshot(stored_xid, (select upto from given))
                 and (stored_xid, id) > ($3::text::xid8, $4::uuid)
@@ -110,7 +121,7 @@ select
     given.current::text as current,
     pg_snapshot_xmax(given.current) < greatest(ends.begins, ends.ends) as is_behind,
     given.is_standby,
-    (select atthasdef from pg_catalog.pg_attribute where attrelid = 'execlog.strategy_execution_log'::regclass and attname = 'stored_xid') as is_kept,
+    given.is_kept,
     (select count(*) from stored) as looked_at,
     last_xid::text as last_xid,
     last_id,
