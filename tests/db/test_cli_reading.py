@@ -156,7 +156,7 @@ async def test_following(
 ) -> None:
     """Whatever is stored meanwhile is shown once, also what ended before what was shown already."""
     process = await asyncio.create_subprocess_exec(
-        COMMAND, "tail", *of, "-f", "-n", "2", "--late", "5m",
+        COMMAND, "tail", *of, "-f", "-n", "2",
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env={**os.environ, "EXECLOG_DSN": dsn},
@@ -180,8 +180,9 @@ async def test_following(
         for batch in ([ahead], fresh[:200], late, fresh[200:]):
             await repository.insert_rows(batch)
             await asyncio.sleep(0.4)
-        await repository.insert_rows([row(created_at=None)])
-        assert await shown(453) == {str(one.id) for one in (*fresh, *late, ahead)}
+        undated = row(created_at=None)
+        await repository.insert_rows([undated])
+        assert await shown(454) == {str(one.id) for one in (*fresh, *late, ahead, undated)}
         process.send_signal(signal.SIGINT)
         out, error = await asyncio.wait_for(process.communicate(), 20)
     finally:
