@@ -34,11 +34,12 @@ with execution as (
         strategy_type as value,  -- if by_strategy_type
         strategy_version as value,  -- if by_strategy_version
         trace_id as value,  -- if by_trace_id
-        status,
+        external_user_id as user_id,  -- if details, not by_external_user_id
+        status <> 'ok' as is_failed,
+        :is_error as is_error,
         duration_ms,
         points,
         created_at,
-        external_user_id as user_id,  -- if details
         :weight as weight
     :filtered
 ),
@@ -46,8 +47,8 @@ counted as (
     select
         value,
         count(*) as runs,
-        count(*) filter (where status <> 'ok') as failures,
-        coalesce(sum(weight) filter (where :is_error), 0) as failed_weight,
+        count(*) filter (where is_failed) as failures,
+        coalesce(sum(weight) filter (where is_error), 0) as failed_weight,
         sum(weight) as weight,
         sum(weight * weight) as weight_squares,
         max(weight) as weight_max,
@@ -92,7 +93,8 @@ answer as (
         wanted.duration_ms,
         wanted.points,
         detail.values_ms,  -- if details
-        detail.users,  -- if details
+        detail.users,  -- if details, not by_external_user_id
+        case when wanted.value is null then 0::bigint else 1::bigint end as users,  -- if details, by_external_user_id
         null::double precision[] as values_ms,  -- if not details
         null::bigint as users,  -- if not details
         wanted.first_seen,

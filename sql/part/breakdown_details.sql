@@ -1,6 +1,6 @@
--- Percentiles and users of the groups that a breakdown needs them of, `wanted`, made of its rows, `execution`.
+-- Percentiles, and users unless they are the groups, of the groups that a breakdown needs them of, `wanted`, made of its rows, `execution`.
 --
--- Of the rows without a value they are made even if that group is not wanted: IN finds no NULL.
+-- Of the rows without a value these are made even if that group is not wanted: IN finds no NULL.
 asked as (
     :asked
 ),
@@ -38,20 +38,20 @@ detail as materialized (
             values_ms,
             null
         from weighed
-        union all
-        select
-            value,
-            null,
-            null,
-            count(user_id)
-        from (
-            select distinct
-                value,
-                user_id
-            from execution
-            where value is null or value in (select value from wanted)
-        ) as pair
-        group by value
+        union all  -- if not by_external_user_id
+        select  -- if not by_external_user_id
+            value,  -- if not by_external_user_id
+            null,  -- if not by_external_user_id
+            null,  -- if not by_external_user_id
+            count(user_id)  -- if not by_external_user_id
+        from (  -- if not by_external_user_id
+            select distinct  -- if not by_external_user_id
+                value,  -- if not by_external_user_id
+                user_id  -- if not by_external_user_id
+            from execution  -- if not by_external_user_id
+            where value is null or value in (select value from wanted)  -- if not by_external_user_id
+        ) as pair  -- if not by_external_user_id
+        group by value  -- if not by_external_user_id
     ) as found
     group by value
 )
