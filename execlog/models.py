@@ -157,7 +157,7 @@ class StrategyExecutionLog(Model):
     trace_id: _TraceId | None = None
     error_message: _Message | None = None
     stored_at: _Time | None = None
-    input: Any = None
+    input: Any | None = None
     attributes: _Attributes | None = None
 
     def __eq__(self, other: object) -> bool:

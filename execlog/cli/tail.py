@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 import typer
-from rich.text import Text
 
 from execlog import (
     StoreUnavailable,
     StrategyExecutionLog,
     StrategyExecutionLogRepository,
 )
+from execlog.cli.executions import COLUMNS, cells
+from execlog.cli.filters import filtered, nothing_found, window_of
 from execlog.cli.forms import print_models
 from execlog.cli.options import (
     AnyStrategy,
@@ -25,15 +26,19 @@ from execlog.cli.options import (
     Output,
     OutputOption,
     Schema,
+    Since,
     Spreadsheet,
+    Until,
     Utc,
+    Wide,
     form,
     length_option,
 )
 from execlog.cli.server import ask
 from execlog.db.sqltext import SCHEMA
-from execlog.display.format import local, milliseconds, number, shown
-from execlog.display.tables import status_text, stdout
+from execlog.display.format import shown
+from execlog.display.tables import Table
+from execlog.repository.filters import Filters
 
 __all__ = ["Follower", "tail"]
 
@@ -42,12 +47,14 @@ _EVERY_SECONDS = 1.0
 _CALENDAR_BEGINS = datetime.min.replace(tzinfo=UTC)
 # A recorder keeps a batch for a fifth of a second, and longer if storing fails.
 _LATE = timedelta(seconds=10)
-_HEADER = ("time", "strategy", "status", "took", "points", "code", "case", "id")
 
 
+@filtered
 def tail(
+    filters: Filters,
     strategy: AnyStrategy = None,
-    status: Annotated[str | None, typer.Option("--status", help="Only this status.")] = None,
+    since: Since = None,
+    until: Until = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=_PAGE)] = 50,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Continue with new ones.")] = False,
     late: Annotated[
@@ -61,6 +68,7 @@ def tail(
     as_json: Json = False,
     spreadsheet: Spreadsheet = False,
     utc: Utc = False,
+    wide: Wide = False,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
 ) -> None:
@@ -74,23 +82,28 @@ def tail(
     output = form(output, as_json, spreadsheet)
     if follow and output in (Output.json, Output.csv):
         raise typer.BadParameter("-f needs a table or jsonl: the other forms have an end")
+    if follow and until is not None:
+        raise typer.BadParameter("-f has no end", param_hint="--until")
+    since, until = window_of(filters, strategy, since, until)
+
+    table = Table(COLUMNS, utc=utc, wide=wide, more=follow)
 
     def write(rows: Sequence[StrategyExecutionLog]) -> None:
         if output is Output.table:
-            _print(rows, utc)
+            table.print([cells(one) for one in rows])
         else:
             print_models(StrategyExecutionLog, rows, output, spreadsheet=spreadsheet)
 
     async def shown_rows(log: StrategyExecutionLogRepository) -> None:
-        follower = Follower(log, strategy, status, _LATE if late is None else late)
+        scope = {"strategy_id": strategy, "until": until, "payloads": output is not Output.table}
+        late_by = _LATE if late is None else late
+        follower = Follower(log, {**scope, **filters}, since, late_by)
         newest = await (follower.begin(limit) if follow else follower.newest(limit))
-        if output is Output.table and not stdout().is_terminal:
-            print("\t".join(_HEADER))
         write(newest)
         if not newest and not follow:
             of = "" if strategy is None else f" of {shown(strategy)}"
-            which = "" if status is None else f" with status {shown(status)}"
-            print(f"execlog: no execution{of}{which}", file=sys.stderr)
+            what = f"no execution{of}{' passes these filters' if filters else ''}"
+            await nothing_found(log, what, filters, strategy, since, until)
         while follow:
             sys.stdout.flush()
             await asyncio.sleep(_EVERY_SECONDS)
@@ -112,14 +125,14 @@ class Follower:
     def __init__(
         self,
         log: StrategyExecutionLogRepository,
-        strategy_id: str | None,
-        status: str | None,
+        scope: Mapping[str, Any],
+        since: datetime | None,
         late: timedelta,
     ) -> None:
-        """Takes the filters. Never raises."""
+        """Takes what `list_executions` is asked for. Never raises."""
         self._log = log
-        self._strategy_id = strategy_id
-        self._status = status
+        self._scope = scope
+        self._since = since
         self._late = late
         self._seen: dict[UUID, datetime] = {}
         self._last = _CALENDAR_BEGINS  # the newest time that was read
@@ -153,19 +166,21 @@ class Follower:
         found: list[StrategyExecutionLog] = []
         page: list[StrategyExecutionLog] = []
         while True:
-            page = await self._page(_PAGE, before=page[-1] if page else None)
+            page = await self._page(_PAGE, before=page[-1] if page else None, since=horizon)
             recent = [one for one in page if one.created_at and one.created_at >= horizon]
             found += recent
             if len(recent) < _PAGE:
                 return found
 
     async def _page(
-        self, limit: int, before: StrategyExecutionLog | None = None
+        self,
+        limit: int,
+        before: StrategyExecutionLog | None = None,
+        since: datetime | None = None,
     ) -> list[StrategyExecutionLog]:
-        if self._strategy_id is None:
-            return await self._log.list_newest(status=self._status, limit=limit, before=before)
-        return await self._log.list_for_strategy(
-            strategy_id=self._strategy_id, status=self._status, limit=limit, before=before
+        begins = max((one for one in (since, self._since) if one is not None), default=None)
+        return await self._log.list_executions(
+            **self._scope, since=begins, limit=limit, before=before
         )
 
     def _horizon(self) -> datetime:
@@ -177,23 +192,3 @@ class Follower:
         times = {one.id: one.created_at for one in rows if one.created_at}
         self._seen |= times
         self._last = max([self._last, *times.values()])
-
-
-def _print(rows: Sequence[StrategyExecutionLog], utc: bool) -> None:
-    console = stdout()
-    for one in rows:
-        cells = (
-            local(one.created_at, utc),
-            shown(one.strategy_id),
-            status_text(one.status),
-            milliseconds(one.duration_ms),
-            number(one.points),
-            shown(one.error_code),
-            shown(one.case_name),
-            str(one.id),
-        )
-        if console.is_terminal:
-            # No table: its widths would have to be known before the rows are.
-            console.print(Text("  ").join(Text.assemble(cell or "-") for cell in cells))
-        else:
-            print("\t".join(str(cell) for cell in cells))

@@ -119,13 +119,25 @@ class Conditions(NamedTuple):
     only_failures: bool
 
     @property
-    def of_all(self) -> tuple[str, ...]:
+    def are_of_users(self) -> bool:
+        """Whether they name users, whose runs have an index. Never raises."""
+        return self.values["external_user_ids"] is not None
+
+    @property
+    def across(self) -> tuple[str, ...]:
         """The switches of a statement across strategies, which takes other indexes. Never raises.
 
         Such a statement has a switch `failed_of_all`.
         """
-        others = tuple(one for one in self.switches if one != "failed")
-        return (*others, "failed_of_all") if self.only_failures else others
+        if not self.only_failures or self.are_of_users:
+            return self.switches
+        return (*(one for one in self.switches if one != "failed"), "failed_of_all")
+
+    def of_failures(self) -> Conditions:
+        """The same, without executions whose status is ok. Never raises."""
+        if self.only_failures:
+            return self
+        return self._replace(switches=(*self.switches, "failed"), only_failures=True)
 
 
 def conditions(method: str, filters: Mapping[str, Any]) -> Conditions:
@@ -147,7 +159,8 @@ def conditions(method: str, filters: Mapping[str, Any]) -> Conditions:
     switches, values, only_failures = _statuses(given("status"))
     for name, parameter in _TEXTS.items():
         values[parameter] = validation.texts(name, given(name))
-    values["strategy_versions"] = validation.versions("strategy_version", given("strategy_version"))
+    versions = validation.versions("strategy_version", given("strategy_version"))
+    values["strategy_versions"] = None if versions is None else [*map(str, versions)]
     values["trace_ids"] = _trace_ids(given("trace_id"))
     values["attributes"] = _attributes("attributes", given("attributes"))
     values["attribute_texts"] = _attributes("attribute_texts", given("attribute_texts"))
@@ -170,8 +183,8 @@ def conditions(method: str, filters: Mapping[str, Any]) -> Conditions:
 def needs_window(filters: Mapping[str, Any], *, strategy_id: object = None) -> bool:
     """Whether the newest executions that pass can only be found among all of a window.
 
-    No index holds the filtered columns, and neither the strategy nor the status leaves few rows. A
-    command without a window then asks about the last day.
+    No index finds them, and neither the strategy nor the status leaves few rows. A command without
+    a window then asks about the last day.
 
     Args:
         filters: The filters by name, as they were given.
@@ -181,7 +194,7 @@ def needs_window(filters: Mapping[str, Any], *, strategy_id: object = None) -> b
         InvalidArgument: `status` is no text and no list of texts.
     """
     given = {name for name, value in filters.items() if value is not None and value is not False}
-    if strategy_id is not None or not given - {"status"}:
+    if strategy_id is not None or "external_user_id" in given or not given - {"status"}:
         return False
     return not _statuses(filters.get("status"))[2]
 
@@ -222,13 +235,14 @@ def _nodes(argument: str, value: object) -> int | None:
     return found
 
 
-def _trace_ids(value: object) -> list[UUID] | None:
+def _trace_ids(value: object) -> list[str] | None:
+    """Each in hexadecimal digits."""
     if value is None:
         return None
     several = isinstance(value, Collection) and not isinstance(value, str | bytes | Mapping)
     given: Collection[object] = value if several else [value]  # type: ignore[assignment]
     try:
-        return list(dict.fromkeys(map(context.trace_id, given)))
+        return list(dict.fromkeys(context.trace_id(one).hex for one in given))
     except ValueError as error:
         raise InvalidArgument("trace_id", str(error)) from None
 

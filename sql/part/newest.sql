@@ -20,6 +20,8 @@
 -- own, of a strategy, of all and of a realm. The switches add the predicates by which the planner takes it.
 -- Rows without a time come after all others. They follow a cursor with a time as a list of their own, since
 -- no index condition finds both; a page that begins among them has a cursor without a time.
+-- The runs of a user have an index without an order: theirs are sorted. The planner, which may overestimate how
+-- many there are, does not see the index of all by time then, since that has a predicate.
 -- The limit of 200, the largest page, tells the planner that a page is cheap whatever its limit: then one
 -- generic plan serves all calls. On a cluster (spread) an inner limit would query each machine twice.
 -- For one realm the realm leads the ORDER BY. Only the index of a realm's failures has that order: the planner,

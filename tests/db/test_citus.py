@@ -121,6 +121,8 @@ def questions(window: dict[str, Any], stored: StrategyExecutionLog) -> dict[str,
     asked: dict[str, Callable[[Log], Awaitable[object]]] = {
         "get": lambda log: log.get(id=stored.id),
         "get of a strategy": lambda log: log.get(id=stored.id, **one),
+        "alike": lambda log: log.list_by_prefix(prefix=str(stored.id)[:8], limit=7),
+        "alike of a strategy": lambda log: log.list_by_prefix(prefix=str(stored.id), **one),
         "list": lambda log: log.list_for_strategy(**one, limit=7),
         "page": lambda log: log.list_for_strategy(**one, before=stored, limit=7),
         "list of a status": lambda log: log.list_for_strategy(**one, status="error", limit=7),

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from execlog.db import validation
 from tests.plans import (
     DAYS,
     IN_WINDOW,
@@ -219,6 +220,29 @@ async def test_one_row_is_found_by_its_id(seeded: Pool, strategy_id: str | None,
     async with explained(seeded, "get", mode, id=str(one), strategy_id=strategy_id) as plan:
         assert await foreign_indexes(seeded, "get", plan) == set()
         assert touched(plan) == 1
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("strategy_id", [None, STRATEGY])
+@pytest.mark.parametrize("digits", [8, 13])
+async def test_ids_that_begin_alike_are_a_page_of_an_index(
+    seeded: Pool, digits: int, strategy_id: str | None, mode: str
+) -> None:
+    """All of the seeded ones were made within a minute or two."""
+    one = await seeded.fetchval("select id from execlog.day_7 where strategy_id = $1", STRATEGY)
+    lowest, highest = validation.id_range("prefix", str(one)[:digits])
+    async with explained(
+        seeded,
+        "list_by_prefix",
+        mode,
+        lowest=str(lowest),
+        highest=str(highest),
+        strategy_id=strategy_id,
+        limit=PAGE,
+    ) as plan:
+        assert await foreign_indexes(seeded, "list_by_prefix", plan) == set()
+        # The page, and one row ahead in each partition.
+        assert touched(plan) <= PAGE + len(reading(plan)) + 1
 
 
 async def test_what_fails_over_a_plan_says_the_plan(seeded: Pool) -> None:

@@ -75,7 +75,7 @@ GIVEN: dict[str, Any] = {
     "external_game_ids": ["g"],
     "external_task_ids": ["t"],
     "parent_strategy_ids": ["p"],
-    "trace_ids": [UUID(int=7)],
+    "trace_ids": [UUID(int=7).hex],
     "attributes": '{"n": 1}',
     "attribute_texts": '{"n": "1"}',
     "min_nodes": 0,
@@ -89,6 +89,14 @@ GIVEN: dict[str, Any] = {
     "before_created_at": NOW + DAY,
     "before_id": LAST,
     "before_undated_id": LAST,
+    "lowest": UUID(int=0),
+    "highest": LAST,
+    "strategies": ["loyalty", "absent"],
+    "realms": [TENANT],
+    "versions": ["3", "4"],
+    "codes": [f"of {TENANT}", "absent"],
+    "cases": [f"of {TENANT}", "absent"],
+    "words": ["failed", "limit"],
     "limit": 50,
     "by": "runs",
     "fractions": "{0,0.5,1}",
@@ -124,8 +132,13 @@ async def tenant(roles: dict[str, Pool], dsn: str, prefix: str) -> AsyncIterator
 
 async def told(pool: Pool, statement: Statement, chosen: frozenset[str]) -> list[dict[str, Any]]:
     sql, parameters = statement.shape(chosen)
-    found = await pool.fetch(sql, *(GIVEN[one.name] for one in parameters))
-    return [dict(record) for record in found]
+    values = [GIVEN[one.name] for one in parameters]
+    for place, one in enumerate(parameters):
+        if one.type == "text[]":  # versions are sent as text by some
+            values[place] = [*map(str, values[place])]
+    found = await pool.fetch(sql, *values)
+    # The two logs took the same rows at different times.
+    return [{name: held for name, held in one.items() if name != "stored_at"} for one in found]
 
 
 @pytest.mark.parametrize("name", READING)
@@ -149,6 +162,8 @@ async def test_what_is_asked_finds_something(roles: dict[str, Pool], tenant: Poo
         everything = await told(roles["admin"], statement, frozenset())
         own = await told(tenant, statement, frozenset())
         assert own, name
+        if name == "list_absent":
+            continue  # it is told what is asked for and not there
         assert own != everything, name
     for one in ROWS:
         found = await tenant.fetch(statements()["get"].shape(frozenset()).sql, one.id)
