@@ -74,7 +74,8 @@ def import_(
 
     An execution with the id, strategy and time of a stored one is not stored again, even if
     other fields differ. A line without createdAt is stored without a time. A line without an id
-    gets one made of its number and text, so that the same file gives the same.
+    gets one made of its number and text, so that the same file gives the same. Each gets a storedAt
+    of its own, which is now.
 
     Exit 1 if a line stopped it, or if it skips bad lines and could store none.
 

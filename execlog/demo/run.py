@@ -170,7 +170,7 @@ async def _newest_failures(
 
 def _failure(row: StrategyExecutionLog) -> tuple[str, ...]:
     when = row.created_at.astimezone().strftime("%H:%M:%S.%f")[:-3] if row.created_at else ""
-    first_line = (row.notes or "").partition("\n")[0]
+    first_line = (row.error_message or "").partition("\n")[0]
     return (
         when,
         row.status,

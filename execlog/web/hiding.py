@@ -9,7 +9,7 @@ from execlog.db.slices import finished
 from execlog.display.trace_tree import BELOW, NAMES, TIMES
 from execlog.models import StrategyExecutionLog
 from execlog.web.access import Scope
-from execlog.web.outline import Branch, Branches, Outline
+from execlog.web.outline import DRAWN, Branch, Branches, Outline
 from execlog.web.stored import trace_of
 
 __all__ = ["seen", "without_values"]
@@ -49,13 +49,15 @@ def without_values(trace: str) -> Generator[None, None, str]:
 
 def _written(top: Branches) -> Iterator[str]:
     """The text after its first bracket, without commas between entries."""
-    stack = [iter(top.nodes)]
+    stack, left = [iter(top.nodes)], DRAWN
     while stack:
-        one = next(stack[-1], None)
+        one = next(stack[-1], None) if left else None
         if one is None:
             stack.pop()
             yield "]}" if stack else "]"
-        elif one.below is None:
+            continue
+        left -= 1
+        if one.below is None:
             yield _entry(one)
         else:
             yield f'{_entry(one).removesuffix("}")}, "{BELOW[0]}": ['
