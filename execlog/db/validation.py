@@ -32,6 +32,7 @@ __all__ = [
     "scope",
     "seconds",
     "server_timeout",
+    "strategies",
     "text",
     "texts",
     "time",
@@ -117,6 +118,15 @@ def name(argument: str, value: object) -> str:
     if found == "":
         raise InvalidArgument(argument, "is empty")
     return found
+
+
+def strategies(argument: str, value: object) -> list[str] | None:
+    """Distinct strategies, also a single one, whose name is not empty; None stays None.
+
+    Raises:
+        InvalidArgument: See `texts`; or the single one is empty.
+    """
+    return texts(argument, name(argument, value) if isinstance(value, str) else value)
 
 
 def schema(value: object) -> str:

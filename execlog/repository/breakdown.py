@@ -217,7 +217,7 @@ def _asked(
     scope = {"since": begin, "until": end}
     if names is not None and len(names) == 1:
         return list(wanted.switches), {**wanted.values, **scope, "strategy_id": names[0]}
-    return ["of_all", *wanted.of_all], {**wanted.values, **scope, "strategy_ids": names}
+    return ["of_all", *wanted.across], {**wanted.values, **scope, "strategy_ids": names}
 
 
 def _of_record(

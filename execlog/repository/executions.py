@@ -14,7 +14,7 @@ from execlog.db import validation
 from execlog.db.slices import sliced
 from execlog.errors import QueryRejected
 from execlog.models import StrategyExecutionLog
-from execlog.repository.filters import Filters, conditions, strategies
+from execlog.repository.filters import Filters, conditions
 from execlog.repository.listings import LARGEST_PAGE
 from execlog.repository.questions import MAY_NOT, Questions
 
@@ -108,7 +108,7 @@ class Executions(Questions):
             QueryRejected: The server refuses.
         """
         wanted = conditions("stream", filters)
-        names = strategies(strategy_id)
+        names = validation.strategies("strategy_id", strategy_id)
         begin, end = validation.window(since, until)
         is_one = names is not None and len(names) == 1
         scope = {

@@ -14,7 +14,7 @@ from execlog.db import validation
 from execlog.errors import InvalidArgument
 from execlog.models import STATUSES
 
-__all__ = ["Conditions", "Filters", "conditions", "needs_window", "strategies"]
+__all__ = ["Conditions", "Filters", "conditions", "needs_window"]
 
 Texts = str | Collection[str] | None
 
@@ -166,16 +166,6 @@ def conditions(method: str, filters: Mapping[str, Any], *, of_failures: bool = F
             raise InvalidArgument("no_case", "is for executions without a case, not for case_name")
         switches = [*switches, "no_case"]
     return Conditions(tuple(switches), values, only_failures)
-
-
-def strategies(value: object) -> list[str] | None:
-    """Distinct strategies, also a single one, whose name is not empty; None stays None.
-
-    Raises:
-        InvalidArgument: It is no text and no list of texts; or the single one is empty.
-    """
-    name = validation.name("strategy_id", value) if isinstance(value, str) else value
-    return validation.texts("strategy_id", name)
 
 
 def needs_window(filters: Mapping[str, Any], *, strategy_id: object = None) -> bool:

@@ -12,7 +12,7 @@ from execlog.db import validation
 from execlog.db.slices import sliced
 from execlog.errors import InvalidArgument
 from execlog.models import StrategyExecutionLog
-from execlog.repository.filters import Conditions, Filters, conditions, strategies
+from execlog.repository.filters import Conditions, Filters, conditions
 from execlog.repository.questions import Questions
 
 __all__ = ["LARGEST_PAGE", "Listings"]
@@ -115,7 +115,7 @@ class Listings(Questions):
             QueryRejected: The server refuses.
         """
         wanted = conditions("list_executions", filters)
-        names = strategies(strategy_id)
+        names = validation.strategies("strategy_id", strategy_id)
         begin, end = validation.window(since, until)
         page: dict[str, Any] = {"since": begin, "until": end, "limit": limit, "before": before}
         if names is not None and len(names) == 1 and not wanted.are_of_users:
@@ -195,7 +195,7 @@ class Listings(Questions):
         wanted = conditions("list_absent", filters).values
         begin, end = validation.window(since, until)
         query = self._statements["list_absent"].query(
-            strategies=strategies(strategy_id) or [],
+            strategies=validation.strategies("strategy_id", strategy_id) or [],
             realms=wanted["realm_ids"] or [],
             versions=wanted["strategy_versions"] or [],
             codes=wanted["error_codes"] or [],
