@@ -182,8 +182,17 @@ OF_REALMS = (
     "list_executions",
     "activity",
     "report",
+    "breakdown",
+    "node_times",
 )
-OF_STRATEGIES = ("rank_strategies", "list_failures", "list_executions", "activity")
+OF_STRATEGIES = (
+    "rank_strategies",
+    "list_failures",
+    "list_executions",
+    "activity",
+    "breakdown",
+    "node_times",
+)
 ALIKE = "0192f0c1"
 # What the others call for.
 REQUIRED: dict[str, dict[str, Any]] = {
@@ -193,6 +202,8 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "list_failures": {},
     "rank_strategies": {},
     "activity": {},
+    "breakdown": {"by": "status"},
+    "node_times": {},
 }
 
 
