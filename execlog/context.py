@@ -39,7 +39,9 @@ _WORD = re.compile(r"\S+")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _POSTGRES = re.compile(r"postgres(?:ql)?(?:\+\w+)?://", re.IGNORECASE)
 # libpq's form of a connection string; a quoted value may hold spaces.
-_PASSWORD = re.compile(r"""(\b\w*passw(?:or)?d\w*["']?\s*[=:]\s*)('[^']*'|"[^"]*"|\S+)""", re.I)
+_PASSWORD = re.compile(
+    r"""(\b\w*passw(?:or)?d\w*["']?\s*[=:]\s*)(?!\[cut\])('[^']*'|"[^"]*"|\S+)""", re.IGNORECASE
+)
 _CUT = "[cut]"
 _to_json = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode
 
@@ -117,9 +119,9 @@ def attributes_text(given: dict[str, Any]) -> str:
 def _harmless(found: re.Match[str]) -> str:
     """The word without what grants access."""
     word = found[0]
-    url = _URL.search(word)
-    if url is not None and ("@" in word or _POSTGRES.match(word, url.start())):
-        return word[: url.start()] + _CUT
+    url = (_URL if "@" in word else _POSTGRES).search(word)
+    if url is not None:
+        word = word[: url.start()] + _CUT
     name, at, rest = word.rpartition("@")
     colon = name.find(":")
     return f"{_CUT}@{rest}" if at and 0 < colon < len(name) - 1 else word

@@ -7,7 +7,7 @@ Every model takes snake_case or camelCase names and dumps to camelCase with
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import (
@@ -33,6 +33,7 @@ __all__ = [
     "ErasedPart",
     "ErrorCodeCount",
     "Model",
+    "Outlined",
     "RecorderStats",
     "StrategyExecutionLog",
     "StrategyRank",
@@ -123,12 +124,15 @@ class StrategyExecutionLog(Model):
     it are cut. `input`, any JSON, is what the strategy was given. `attributes` are at most 32 keys
     of the caller's own (letters, digits, `_`, `.`, `-`) to text, numbers or booleans, 4 kB in all.
     `stored_at` is set by the store: it is not written, and executions that differ in nothing else
-    are equal.
+    are equal. `payloads_left_out` is true for rows that were read without their payloads (trace and
+    input), which are None then.
 
     Raises:
         InvalidArgument: A field is missing, unknown, of another type or out of its range.
             (Pydantic's own `model_validate` raises pydantic's own `ValidationError`.)
     """
+
+    payloads_left_out: ClassVar[bool] = False
 
     id: UUID = Field(default_factory=uuid7)
     created_at: _Time | None = Field(default_factory=lambda: datetime.now(UTC))
@@ -153,7 +157,7 @@ class StrategyExecutionLog(Model):
     trace_id: _TraceId | None = None
     error_message: _Message | None = None
     stored_at: _Time | None = None
-    input: Any = None
+    input: Any | None = None
     attributes: _Attributes | None = None
 
     def __eq__(self, other: object) -> bool:
@@ -178,6 +182,12 @@ class StrategyExecutionLog(Model):
 
         # Without this mark pydantic calls __init__ for each row that is read: twice the work.
         __init__.__pydantic_base_init__ = True
+
+
+class Outlined(StrategyExecutionLog):
+    """An execution that was read without its payloads; equal to one that has none."""
+
+    payloads_left_out: ClassVar[bool] = True
 
 
 class ErrorCodeCount(Model):

@@ -27,6 +27,7 @@ __all__ = [
     "Strategy",
     "Until",
     "Utc",
+    "Wide",
     "form",
     "length_option",
     "moment",
@@ -134,3 +135,9 @@ Spreadsheet = Annotated[
     ),
 ]
 Utc = Annotated[bool, typer.Option("--utc", help="Show times in UTC, not in the local zone.")]
+Wide = Annotated[
+    bool,
+    typer.Option(
+        "--wide", help="Show all columns, whole ids and texts, even beyond the terminal's width."
+    ),
+]

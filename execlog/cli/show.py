@@ -11,47 +11,90 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
-from execlog import StrategyExecutionLog
+from execlog import StrategyExecutionLog, StrategyExecutionLogRepository
+from execlog.cli.executions import COLUMNS, cells
 from execlog.cli.forms import print_model
-from execlog.cli.options import Dsn, Json, Output, OutputOption, Schema, Spreadsheet, Utc, form
+from execlog.cli.options import (
+    Dsn,
+    Json,
+    Output,
+    OutputOption,
+    Schema,
+    Spreadsheet,
+    Utc,
+    Wide,
+    form,
+)
 from execlog.cli.server import ask
+from execlog.db import validation
 from execlog.db.sqltext import SCHEMA
 from execlog.display.columns import others
 from execlog.display.format import local, milliseconds, number, shown
 from execlog.display.json_head import head
-from execlog.display.tables import status_text, stdout
+from execlog.display.tables import print_table, status_text, stdout
 from execlog.display.trace_tree import Node, compact, nodes
 
 __all__ = ["show"]
 
 _NOT_FOUND = 4
+_MOST = 50  # candidates of a short id
 _WIDEST = 2**31 - 1
 _LONGEST_INPUT = 20_000  # characters that are shown
 
 
 def show(
-    id: Annotated[str, typer.Argument(metavar="ID", help="The execution's id.")],
+    id: Annotated[
+        str, typer.Argument(metavar="ID", help="The execution's id, or its first 8 digits or more.")
+    ],
     strategy: Annotated[str | None, typer.Option("--strategy", help="Its strategy.")] = None,
     output: OutputOption = Output.table,
     as_json: Json = False,
     spreadsheet: Spreadsheet = False,
     utc: Utc = False,
+    wide: Wide = False,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
 ) -> None:
     """Show one execution whole: the event, the outcome, the trace as a tree.
 
+    If several ids begin like this, they are listed, and the exit code is 1.
+
     Example: execlog show 0192f0c1-7d3e-7bbb-9a4e-8d1f2c3b4a5e
     """
     output = form(output, as_json, spreadsheet)
-    found = ask(dsn, schema, lambda log: log.get(id=id, strategy_id=strategy))
-    if found is None:
+    found = ask(dsn, schema, lambda log: _find(log, id, strategy))
+    if not found:
         print("execlog: no execution has this id", file=sys.stderr)
         raise typer.Exit(_NOT_FOUND)
+    if len(found) > 1:
+        if output is Output.table:
+            print_table(COLUMNS, [cells(one) for one in found], utc=utc, wide=wide)
+        several = (
+            f"{_MOST} executions or more" if len(found) == _MOST else f"{len(found)} executions"
+        )
+        print(f"execlog: {several} have an id that begins like this", file=sys.stderr)
+        raise typer.Exit(1)
     if output is Output.table:
-        _print(found, utc)
+        _print(found[0], utc)
     else:
-        print_model(found, output, spreadsheet=spreadsheet)
+        print_model(found[0], output, spreadsheet=spreadsheet)
+
+
+async def _find(
+    log: StrategyExecutionLogRepository, id: str, strategy: str | None
+) -> list[StrategyExecutionLog]:
+    """The execution whole, or those whose ids begin like this, without their traces."""
+    lowest, highest = validation.id_range("id", id)
+    if lowest != highest:
+        several = await log.list_by_prefix(
+            prefix=id, strategy_id=strategy, limit=_MOST, payloads=False
+        )
+        ids = {one.id for one in several}
+        if len(ids) != 1:
+            return several
+        [lowest] = ids
+    one = await log.get(id=lowest, strategy_id=strategy)
+    return [] if one is None else [one]
 
 
 def _print(one: StrategyExecutionLog, utc: bool) -> None:

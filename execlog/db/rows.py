@@ -16,7 +16,7 @@ from execlog import context
 from execlog.db import traces, validation
 from execlog.db.copy_format import COLUMNS, checked_line, line, timestamp
 from execlog.errors import InvalidArgument
-from execlog.models import StrategyExecutionLog, invalid_argument
+from execlog.models import Outlined, StrategyExecutionLog, invalid_argument
 
 __all__ = [
     "Row",
@@ -27,6 +27,7 @@ __all__ = [
     "from_record",
     "json_object",
     "json_objects",
+    "outlined",
     "validated",
 ]
 
@@ -93,7 +94,12 @@ def checked_values(row: object, where: str) -> tuple[Any, ...]:
     return tuple(values)
 
 
-def from_record(record: asyncpg.Record) -> StrategyExecutionLog:
+def outlined(record: Row) -> StrategyExecutionLog:
+    """The model of a row that was read without payloads. Never raises for a row of the table."""
+    return _model(Outlined, dict(record))
+
+
+def from_record(record: Row) -> StrategyExecutionLog:
     """The model of a row that was read, its JSON as text. Never raises for a row of the table.
 
     It is not validated again, which takes a sixth of the time: the table has the same checks.
@@ -103,16 +109,7 @@ def from_record(record: asyncpg.Record) -> StrategyExecutionLog:
         fields["trace"] = traces.read(fields["trace"])
     if fields["input"] is not None:
         fields["input"] = traces.read_value(fields["input"])
-    if fields["attributes"] is not None:
-        fields["attributes"] = traces.read_value(fields["attributes"])
-    fields["created_at"] = aware(fields["created_at"])
-    fields["stored_at"] = aware(fields["stored_at"])
-    model = StrategyExecutionLog.__new__(StrategyExecutionLog)
-    _set(model, "__dict__", fields)
-    _set(model, "__pydantic_fields_set__", _FIELDS)
-    _set(model, "__pydantic_extra__", None)
-    _set(model, "__pydantic_private__", None)
-    return model
+    return _model(StrategyExecutionLog, fields)
 
 
 def aware(time: datetime | None) -> datetime | None:
@@ -146,6 +143,19 @@ def validated(row: object) -> tuple[Any, ...]:
         raise invalid_argument(error) from error
     values: tuple[Any, ...] = _values(model.__dict__)
     return values
+
+
+def _model(kind: type[StrategyExecutionLog], fields: dict[str, Any]) -> StrategyExecutionLog:
+    if fields["attributes"] is not None:
+        fields["attributes"] = traces.read_value(fields["attributes"])
+    fields["created_at"] = aware(fields["created_at"])
+    fields["stored_at"] = aware(fields["stored_at"])
+    model = kind.__new__(kind)
+    _set(model, "__dict__", fields)
+    _set(model, "__pydantic_fields_set__", _FIELDS)
+    _set(model, "__pydantic_extra__", None)
+    _set(model, "__pydantic_private__", None)
+    return model
 
 
 def _text(value: object) -> str:

@@ -5,20 +5,23 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TextIO
+from uuid import UUID
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from execlog.display.format import shown
+from execlog.display.format import local, short, shown, zone
+from execlog.display.layout import GAP, Column, Layout, cut, fit, id_length, whole
 
 __all__ = [
     "BAR",
     "STYLES",
+    "Cell",
     "Column",
+    "Table",
     "bar",
     "is_colourless",
     "plain",
@@ -34,12 +37,8 @@ BAR = 30  # characters of the longest bar
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
-@dataclass(frozen=True)
-class Column:
-    """A column of a table; numbers are aligned to the right."""
-
-    name: str
-    right: bool = False
+Cell = str | Text | datetime | UUID | None
+"""A text, a time (None if it is unknown) or an id."""
 
 
 def stdout(width: int | None = None) -> Console:
@@ -89,45 +88,147 @@ def takes_unicode() -> bool:
     return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
 
 
-def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str | Text]]) -> None:
-    """A table without borders; cells with tabs between if not on a terminal. Raises OSError.
+class Table:
+    """A table: on a terminal one line a row, in a pipe all columns with tabs between them.
 
-    The cells are not escaped: see `shown`.
+    The layout on a terminal is chosen for the first rows and kept for later ones. The cells are not
+    escaped: see `shown`.
     """
-    console = stdout()
-    if not console.is_terminal:
+
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        *,
+        utc: bool = False,
+        wide: bool = False,
+        more: bool = False,
+    ) -> None:
+        """Takes the columns. Never raises.
+
+        Args:
+            columns: The columns.
+            utc: Whether times are shown in UTC, not in the local zone.
+            wide: Show everything, even beyond the width of the terminal.
+            more: Whether rows will follow the first ones.
+        """
+        self._columns = columns
+        self._utc = utc
+        self._more = more
+        self._console = stdout()
+        self._layout: Layout | None = None
+        self._has_header = False
+        # In a pipe too, ids and times are whole.
+        self._is_short = self._console.is_terminal and not wide
+        self._id_length: int | None = None
+
+    def print(self, rows: Sequence[Sequence[Cell]]) -> None:
+        """Prints the rows, before the first ones the header. Raises OSError."""
+        if self._is_short and self._id_length is None:
+            ids = (cell for row in rows for cell in row if isinstance(cell, UUID))
+            self._id_length = id_length(ids)
+        now = datetime.now(UTC)
+        texts = [[self._text(cell, now) for cell in row] for row in rows]
+        if not self._console.is_terminal:
+            self._print_separated(texts)
+        elif rows or self._more:
+            self._print_aligned(texts, now)
+
+    def _text(self, cell: Cell, now: datetime) -> Text:
+        if isinstance(cell, Text):
+            is_encodable = takes_unicode() or cell.plain.isascii()
+            return cell if is_encodable else Text(_encoded(cell.plain), style=cell.style)
+        if isinstance(cell, UUID):
+            return Text(str(cell)[: self._id_length])
+        if isinstance(cell, str):
+            return Text(_encoded(cell))
+        return Text(short(cell, self._utc, now) if self._is_short else local(cell, self._utc))
+
+    def _print_separated(self, rows: Sequence[Sequence[Text]]) -> None:
         # Rich would cut the lines at 80 columns.
-        print("\t".join(column.name for column in columns))
+        if not self._has_header:
+            print("\t".join(column.name for column in self._columns))
+            self._has_header = True
         for row in rows:
-            print("\t".join(str(cell) for cell in row))
-        return
-    texts = [[cell if isinstance(cell, Text) else Text(cell) for cell in row] for row in rows]
-    if _width(columns, texts) > console.width:
-        _print_expanded(columns, texts, console)
-        return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(column.name, justify="right" if column.right else "left", no_wrap=True)
-    for line in texts:
-        table.add_row(*line)
-    console.print(table, soft_wrap=False)
+            print("\t".join(text.plain for text in row))
+
+    def _print_aligned(self, rows: Sequence[Sequence[Text]], now: datetime) -> None:
+        is_first = self._layout is None
+        if self._layout is None:
+            self._layout = self._print_header(rows, now)
+        for row in rows:
+            self._print_line(row, self._layout)
+        if is_first and not self._more:
+            self._print_note(self._layout)
+
+    def _print_header(self, rows: Sequence[Sequence[Text]], now: datetime) -> Layout:
+        """Chooses the layout and prints what comes before the rows."""
+        zoned = f" ({zone(now, self._utc)})" if self._is_short else ""
+        columns = [
+            replace(column, name=_encoded(column.name) + zoned * column.is_time)
+            for column in self._columns
+        ]
+        texts = [[text.plain for text in row] for row in rows]
+        if self._is_short:
+            layout = fit(columns, texts, self._console.width, more=self._more)
+        else:
+            layout = whole(columns, texts, more=self._more)
+        if self._more:  # else it would stand between the rows
+            self._print_note(layout)
+        self._print_line([Text(column.name, style="bold") for column in columns], layout)
+        rule = "─" if takes_unicode() else "-"
+        self._console.print(Text(rule * layout.width, style="dim"))
+        return layout
+
+    def _print_line(self, row: Sequence[Text], layout: Layout) -> None:
+        ellipsis = "…" if takes_unicode() else "..."
+        cells = []
+        for place, width in zip(layout.shown, layout.widths, strict=True):
+            cell = row[place].copy()
+            if self._is_short:
+                cell.plain = cut(cell.plain, width, ellipsis)
+            padding = " " * (width - cell.cell_len)
+            parts = (padding, cell) if self._columns[place].right else (cell, padding)
+            cells.append(Text.assemble(*parts))
+        line = Text(" " * GAP).join(cells)
+        line.rstrip()
+        self._console.print(line)
+
+    def _print_note(self, layout: Layout) -> None:
+        """Says on standard error what is not shown."""
+        left_out, cuts = (
+            ", ".join(self._columns[place].name for place in places)
+            for places in (layout.left_out, layout.cut)
+        )
+        if not left_out and not cuts:
+            return
+        sys.stdout.flush()
+        console = plain(sys.stderr)
+        note = "execlog: --wide " + (f"adds {left_out}" if left_out else "shows all")
+        note += f"; cut: {cuts}" * bool(cuts)
+        if console.is_terminal:
+            note = cut(note, console.width, "...")
+        console.print(Text(note, style="dim"))
 
 
-def _width(columns: Sequence[Column], rows: Sequence[Sequence[Text]]) -> int:
-    """The width of the table with no cell cut or wrapped."""
-    widths = [len(column.name) for column in columns]
-    for row in rows:
-        widths = [max(width, text.cell_len) for width, text in zip(widths, row, strict=True)]
-    return sum(widths) + 3 * len(columns)
-
-
-def _print_expanded(
-    columns: Sequence[Column], rows: Sequence[Sequence[Text]], console: Console
+def print_table(
+    columns: Sequence[Column],
+    rows: Sequence[Sequence[Cell]],
+    *,
+    utc: bool = False,
+    wide: bool = False,
 ) -> None:
-    """One line per cell, as psql does if a table is too wide; empty cells are left out."""
-    longest = max(len(column.name) for column in columns)
-    for row in rows:
-        for column, text in zip(columns, row, strict=True):
-            if text:
-                console.print(Text.assemble((column.name.ljust(longest), "bold"), "  ", text))
-        console.print()
+    """A table whose rows are all known. Raises OSError.
+
+    Args:
+        columns: As for `Table`, as `utc` and `wide`.
+        rows: The cells.
+        utc: Whether times are shown in UTC.
+        wide: Show everything.
+    """
+    Table(columns, utc=utc, wide=wide).print(rows)
+
+
+def _encoded(text: str) -> str:
+    """The text with escapes for what the encoding lacks, which are wider than the characters."""
+    encoding = sys.stdout.encoding or "ascii"
+    return text if takes_unicode() else text.encode(encoding, "backslashreplace").decode(encoding)

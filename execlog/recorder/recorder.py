@@ -247,6 +247,7 @@ class ExecutionRecorder:
         error_message: str | None = None,
         input: Any = None,
         attributes: dict[str, Any] | None = None,
+        stored_at: datetime | None = None,
         **unknown: object,
     ) -> UUID | None:
         """Records an execution, to be stored soon. No I/O, no waiting; from any thread.
@@ -288,6 +289,7 @@ class ExecutionRecorder:
                 out, and a note says so.
             attributes: The caller's own keys to text, numbers or booleans; what does not fit is
                 left out, and a note says so.
+            stored_at: Ignored: the store sets it, also for an execution that was read.
             unknown: Nothing; refused.
 
         Returns:
@@ -389,8 +391,6 @@ class ExecutionRecorder:
                 raise InvalidArgument("unexpected", problem)
             fields = {name: given[name] for name in COLUMNS if given[name] is not None}
             fields |= given["unknown"]
-            if {"stored_at", "storedAt"} & fields.keys():
-                raise InvalidArgument("", "an argument is set by the store")
             if self._mask is not None:
                 fields = with_texts(fields)
                 id_, line, altered = self._encoder.encode(now, self._mask(fields))

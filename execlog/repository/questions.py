@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import asyncpg
 
 from execlog.db.executor import Store
-from execlog.db.rows import from_record
+from execlog.db.rows import from_record, outlined
 from execlog.db.statements import Query, Statement
 from execlog.errors import QueryRejected, SchemaOutdated, StoreUnavailable
 from execlog.models import DurationPercentiles
@@ -50,6 +50,7 @@ class Questions:
     """
 
     _row = staticmethod(from_record)  # makes a model of a row
+    _outlined = staticmethod(outlined)  # of one that was read without its payloads
 
     def __init__(
         self,

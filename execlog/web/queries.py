@@ -191,7 +191,8 @@ class Executions(_Paged):
         return {
             "status": self.status,
             "error_code": self.error_code,
-            "case_name": "" if self.no_case else self.case_name,
+            "case_name": self.case_name,
+            "no_case": self.no_case or None,
             "min_duration_ms": self.min_duration_ms,
             "above_duration_ms": self.above_duration_ms,
             "max_duration_ms": self.max_duration_ms,
@@ -225,9 +226,8 @@ class ExecutionsPage(Executions):
     all_times: bool = False
 
     def given(self) -> dict[str, Any]:
-        """The filters that are given, `no_case` included. Never raises."""
-        found = {**self.filters(), "no_case": self.no_case or None}
-        return {name: value for name, value in found.items() if value not in (None, "")}
+        """The filters that are given. Never raises."""
+        return {name: value for name, value in self.filters().items() if value is not None}
 
 
 class ComparePage(_Realm):

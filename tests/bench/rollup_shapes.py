@@ -251,6 +251,7 @@ class Bench:
     pool: Pool
     rounds: int
     scale: float
+    dsn: str = ""
 
     def scaled(self, number: int) -> int:
         return max(int(number * self.scale), 1)

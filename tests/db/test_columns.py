@@ -116,6 +116,7 @@ async def test_each_way_out(pool: Pool, dsn: str) -> None:
     found = {
         "get": [one],
         "list_newest": await log.list_newest(),
+        "list_by_prefix": await log.list_by_prefix(prefix=str(EXECUTION.id)[:13]),
         "list_for_strategy": await log.list_for_strategy(strategy_id="a strategy"),
         "list_executions": await log.list_executions(strategy_id="a strategy"),
         "list_failures": await log.list_failures(),

@@ -103,7 +103,7 @@ def test_nothing_colours_a_pipe(dsn: str, stored: StrategyExecutionLog) -> None:
     for variable in ("FORCE_COLOR", "TTY_COMPATIBLE"):
         tabs = answer("failures", dsn=dsn, **{variable: "1"})
         assert tabs.output == answer("failures", dsn=dsn).output
-        assert tabs.output.count("\t") == 14
+        assert tabs.output.count("\t") == 20
     for command in (*WORDS, f"show {stored.id}", "sql"):
         forced = answer(command, dsn=dsn, FORCE_COLOR="1", TTY_COMPATIBLE="1")
         assert forced.output and "\x1b" not in forced.output, command

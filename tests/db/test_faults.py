@@ -47,6 +47,7 @@ CALLS: dict[str, Call] = {
     "insert_row": lambda repo: repo.insert_row(row()),
     "insert_rows": lambda repo: repo.insert_rows([row()]),
     "get": lambda repo: repo.get(id=row().id),
+    "list_by_prefix": lambda repo: repo.list_by_prefix(prefix="0192f0c1"),
     "list_for_strategy": lambda repo: repo.list_for_strategy(strategy_id=STRATEGY),
     "count_by_status": lambda repo: repo.count_by_status(strategy_id=STRATEGY),
     "count_by_error_code": lambda repo: repo.count_by_error_code(strategy_id=STRATEGY),
@@ -70,7 +71,10 @@ CALLS: dict[str, Call] = {
     "maintenance_state": lambda repo: repo.maintenance_state(),
     "erase": lambda repo: all_of(repo.erase(external_user_id="u")),
     "rank_strategies": lambda repo: repo.rank_strategies(),
-    "list_executions": lambda repo: repo.list_executions(strategy_id=STRATEGY),
+    "list_executions": lambda repo: repo.list_executions(
+        strategy_id=STRATEGY, strategy_version=[1, 2], trace_id=[1, 2], attributes={"a": 1}
+    ),
+    "list_absent": lambda repo: repo.list_absent(realm_id="acme", strategy_version=[1, 2]),
     "activity": lambda repo: repo.activity(),
     "report": lambda repo: repo.report(strategy_id=STRATEGY),
 }

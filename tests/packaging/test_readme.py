@@ -241,6 +241,8 @@ def test_each_command(
         "postgresql://coordinator/scoring": filled,
         "ID": str(SHOWN),
         "0192f0c1-7d3e-7bbb-9a4e-8d1f2c3b4a5e": str(SHOWN),
+        "0192f0c1-7d3e": str(SHOWN)[:13],
+        "01a20d72-d4d3": str(SHOWN)[:13],
         "FILE": "loyalty.jsonl",
         "acme_reader": f"{prefix}_acme",
     }
@@ -275,7 +277,7 @@ async def test_the_command_that_goes_on(filled: str) -> None:
     try:
         assert process.stdout is not None
         async with asyncio.timeout(40):
-            for what in (b"strategy\tstatus", b"\tloyalty\terror\t"):
+            for what in (b"strategy\tversion\tstatus", b"\tloyalty\tv3\terror\t"):
                 assert what in await process.stdout.readline()
             process.send_signal(signal.SIGINT)
             assert await process.wait() == 130

@@ -111,7 +111,7 @@ async def test_the_answers_are_the_repositorys(
         (
             "strategies/loyalty/executions",
             {"no_case": "true", "below_points": 7},
-            log.list_executions(strategy_id="loyalty", case_name="", below_points=7),
+            log.list_executions(strategy_id="loyalty", no_case=True, below_points=7),
         ),
         ("strategies/old/executions", {}, log.list_executions(strategy_id="old")),
         (
