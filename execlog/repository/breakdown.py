@@ -27,7 +27,7 @@ from execlog.repository.node_times import (
 )
 from execlog.repository.questions import Questions
 
-__all__ = ["BY", "MOST_GROUPS", "Breakdown", "BreakdownOrder", "Breakdowns"]
+__all__ = ["BY", "MOST_GROUPS", "Breakdown", "BreakdownOrder", "Breakdowns", "of_nodes"]
 
 BreakdownOrder = Literal["failures", "runs", "error_rate", "p99"]
 MOST_GROUPS = 10_000
@@ -58,7 +58,7 @@ _TYPED: dict[str, Callable[[str], str | int]] = {
 
 
 class Breakdown(Model):
-    """The executions of a window that have one value in a column: how they ended, how long they took.
+    """The executions of a window with one value of a column: how they ended, how long they took.
 
     Attributes:
         value: An integer for versions, 32 hexadecimal digits for trace ids, else a text; None: the
@@ -111,7 +111,7 @@ class Breakdowns(Questions):
         details: bool = True,
         **filters: Unpack[Filters],
     ) -> list[Breakdown]:
-        """How executions do by the values of a column or attribute, or by the nodes of their traces.
+        """How executions do by the values of a column or attribute, or by nodes of their traces.
 
         All numbers are exact, of every row of the window. By node they are those of `node_times`:
         runs are those that visited the node, and times the ones that it took itself.
@@ -136,13 +136,13 @@ class Breakdowns(Questions):
             QueryRejected: The server refuses.
         """
         column, attribute = _by(by)
-        wanted = validation.one_of("order", order, get_args(BreakdownOrder))
+        wanted: Any = validation.one_of("order", order, get_args(BreakdownOrder))
         most = validation.limit(limit, MOST_GROUPS)
         has_details = validation.flag("details", details)
         switches, values = _asked("breakdown", filters, strategy_id, since, until)
         if column == "node":
-            found = [_of_node(one) for one in (await self._nodes(switches, values)).nodes]
-            return _cut(found, wanted, most, has_details)
+            times = await self._nodes(switches, values)
+            return of_nodes(times, wanted, most, details=has_details)
         if column != "strategy_id":  # which is that of no switch
             switches.append(f"by_{column}")
         if wanted == "p99":
@@ -194,6 +194,29 @@ class Breakdowns(Questions):
         return await node_times(found)
 
 
+def of_nodes(
+    times: NodeTimes, order: BreakdownOrder, most: int, *, details: bool = True
+) -> list[Breakdown]:
+    """The nodes as groups, in the order of a breakdown. Never raises.
+
+    Args:
+        times: The nodes.
+        order: As for `breakdown`.
+        most: How many of them.
+        details: As for `breakdown`.
+    """
+    measures: dict[BreakdownOrder, Callable[[NodeTime], float]] = {
+        "failures": lambda one: one.failures,
+        "runs": lambda one: one.runs,
+        "error_rate": lambda one: one.error_rate,
+        "p99": lambda one: -1.0 if one.p99_ms is None else one.p99_ms,
+    }
+    by_name = sorted(times.nodes, key=lambda one: one.name.encode())
+    ordered = sorted(by_name, key=measures[order], reverse=True)[:most]
+    found = [_of_node(one) for one in ordered]
+    return found if details else list(map(_without_details, found))
+
+
 def _by(value: object) -> tuple[str, str | None]:
     """The column, or "attribute" and its key. Raises InvalidArgument: it is neither."""
     text = validation.text("by", value)
@@ -217,7 +240,7 @@ def _asked(
     scope = {"since": begin, "until": end}
     if names is not None and len(names) == 1:
         return list(wanted.switches), {**wanted.values, **scope, "strategy_id": names[0]}
-    return ["of_all", *wanted.of_all], {**wanted.values, **scope, "strategy_ids": names}
+    return ["of_all", *wanted.across], {**wanted.values, **scope, "strategy_ids": names}
 
 
 def _of_record(
@@ -243,21 +266,6 @@ def _of_record(
 def _of_node(one: NodeTime) -> Breakdown:
     shared = {name: getattr(one, name) for name in Breakdown.model_fields if hasattr(one, name)}
     return Breakdown(**shared, value=one.name, points_avg=None, users=None)
-
-
-def _cut(
-    found: Sequence[Breakdown], order: BreakdownOrder, most: int, has_details: bool
-) -> list[Breakdown]:
-    """The first of the groups in this order, as the statement orders them."""
-    measures: dict[BreakdownOrder, Callable[[Breakdown], float]] = {
-        "failures": lambda one: one.failures,
-        "runs": lambda one: one.runs,
-        "error_rate": lambda one: one.error_rate,
-        "p99": lambda one: -1.0 if one.p99_ms is None else one.p99_ms,
-    }
-    by_value = sorted(found, key=lambda one: str(one.value).encode())
-    ordered = sorted(by_value, key=measures[order], reverse=True)[:most]
-    return ordered if has_details else list(map(_without_details, ordered))
 
 
 def _without_details(one: Breakdown) -> Breakdown:

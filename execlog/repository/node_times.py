@@ -11,7 +11,7 @@ import asyncpg
 
 from execlog.db import traces
 from execlog.db.rows import aware
-from execlog.db.slices import sliced
+from execlog.db.slices import Pace, sliced
 from execlog.display.trace_tree import own_times
 from execlog.models import Model
 from execlog.repository.intervals import wilson
@@ -95,7 +95,10 @@ async def node_times(records: Sequence[asyncpg.Record]) -> NodeTimes:
     """The nodes of the traces that `sql/node_times.sql` finds. Never raises for such rows."""
     read = [record for record in records if record["trace"] is not None]
     found: defaultdict[str, _Tally] = defaultdict(_Tally)
-    await sliced(_add(record, found) for record in read)
+    pace = Pace()
+    for record in read:
+        _add(record, found)
+        await pace.rest()
     nodes = await sliced(tally.node(name) for name, tally in found.items())
     return NodeTimes(
         nodes=sorted(nodes, key=lambda one: (-(one.total_ms or 0.0), one.name.encode())),

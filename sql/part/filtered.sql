@@ -11,7 +11,7 @@
 from execlog.strategy_execution_log
 where true
     and strategy_id = $1::text  -- if strategy_id
-    and strategy_id is distinct from ''  -- if of_all, not failed_of_all
+    and strategy_id is distinct from ''  -- if of_all, not failed_of_all, not external_user_ids
     and strategy_id = any($2::text[])  -- if strategy_ids
     and status is distinct from 'ok'  -- if failed_of_all
     and created_at >= $3::timestamptz  -- if since
