@@ -28,7 +28,14 @@ from tests.web.served import served
 from tests.web.test_api import client, executions
 
 TOKEN = "sésame:1, ouvre-toi"
-PAGES = ["/", "/strategy?id=loyalty", "/executions?id=loyalty", "/compare", "/storage"]
+PAGES = [
+    "/",
+    "/strategy?id=loyalty",
+    "/executions?id=loyalty",
+    "/breakdown?id=loyalty",
+    "/compare",
+    "/storage",
+]
 
 
 async def asked(
@@ -512,7 +519,7 @@ async def test_long_windows_and_short_ones_have_pages(shared_pool: Pool, since: 
 
 async def test_a_filter_of_zero_is_told(shared_pool: Pool) -> None:
     page = await asked(create_app(shared_pool), "/executions?id=loyalty&max_points=0")
-    assert re.search(r"max points <b><bdi>0</bdi></b>", page.text)
+    assert re.search(r"points at most <b><bdi>0</bdi></b>", page.text)
 
 
 async def test_it_can_not_write(shared_pool: Pool) -> None:

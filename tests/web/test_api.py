@@ -305,7 +305,9 @@ async def test_the_document_describes_each_path(api: httpx2.AsyncClient) -> None
     document = (await api.get("/api/openapi.json")).json()
     assert document["openapi"].startswith("3.1")
     assert sorted(document["paths"]) == [
+        "/api/breakdown",
         "/api/compare",
+        "/api/executions",
         "/api/executions/{id}",
         "/api/failures",
         "/api/health",
