@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
-from uuid import UUID
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -18,6 +17,7 @@ from execlog import (
 )
 from execlog.cli.executions import COLUMNS, cells
 from execlog.cli.filters import filtered, nothing_found, window_of
+from execlog.cli.following import Follower, following
 from execlog.cli.forms import print_models
 from execlog.cli.options import (
     AnyStrategy,
@@ -40,13 +40,12 @@ from execlog.display.format import shown
 from execlog.display.tables import Table
 from execlog.repository.filters import Filters
 
-__all__ = ["Follower", "tail"]
+__all__ = ["tail"]
 
 _PAGE = 200
-_EVERY_SECONDS = 1.0
-_CALENDAR_BEGINS = datetime.min.replace(tzinfo=UTC)
-# A recorder keeps a batch for a fifth of a second, and longer if storing fails.
-_LATE = timedelta(seconds=10)
+_EVERY_SECONDS = 0.5
+
+Write = Callable[[Sequence[StrategyExecutionLog]], None]
 
 
 @filtered
@@ -61,7 +60,7 @@ def tail(
         timedelta | None,
         length_option(
             "--late",
-            "With -f: how long after its run an execution may be stored and be shown; else 10s.",
+            "With -f on a cluster: how long after its run an execution may be stored; else 10s.",
         ),
     ] = None,
     output: OutputOption = Output.table,
@@ -74,8 +73,9 @@ def tail(
 ) -> None:
     """Show the newest executions, of all strategies or of one, the newest last.
 
-    With -f, new executions are shown within a second or two, each once, except those without a
-    time. Each poll reads the last ten seconds, or the length that --late says.
+    With -f, executions are shown within a second after they are stored, each once, whatever their
+    times are; --since is for those before. On a cluster they are found by their times: each poll
+    reads the last ten seconds, or the length that --late says; those without a time are not shown.
 
     Example: execlog tail loyalty --status error -f
     """
@@ -95,100 +95,36 @@ def tail(
             print_models(StrategyExecutionLog, rows, output, spreadsheet=spreadsheet)
 
     async def shown_rows(log: StrategyExecutionLogRepository) -> None:
-        scope = {"strategy_id": strategy, "until": until, "payloads": output is not Output.table}
-        late_by = _LATE if late is None else late
-        follower = Follower(log, {**scope, **filters}, since, late_by)
-        newest = await (follower.begin(limit) if follow else follower.newest(limit))
-        write(newest)
-        if not newest and not follow:
+        scope: dict[str, Any] = {
+            "strategy_id": strategy,
+            "payloads": output is not Output.table,
+            **filters,
+        }
+        if follow:
+            follower = await following(log, scope, since, late)
+            write(await follower.begin(limit))
+            await _followed(follower, write)
+        newest = await log.list_executions(**scope, since=since, until=until, limit=limit)
+        write(newest[::-1])
+        if not newest:
             of = "" if strategy is None else f" of {shown(strategy)}"
             what = f"no execution{of}{' passes these filters' if filters else ''}"
             await nothing_found(log, what, filters, strategy, since, until)
-        while follow:
-            sys.stdout.flush()
-            await asyncio.sleep(_EVERY_SECONDS)
-            try:
-                write(await follower.new())
-            except StoreUnavailable as error:
-                print(f"execlog: {error}; trying again", file=sys.stderr)
 
     ask(dsn, schema, shown_rows)
 
 
-class Follower:
-    """Finds the executions that were stored since the last poll, each once.
-
-    They are not stored in the order in which they ended: recorders keep batches, and each process
-    has its own. So each poll reads back by `late`, and leaves out what was returned before.
-    """
-
-    def __init__(
-        self,
-        log: StrategyExecutionLogRepository,
-        scope: Mapping[str, Any],
-        since: datetime | None,
-        late: timedelta,
-    ) -> None:
-        """Takes what `list_executions` is asked for. Never raises."""
-        self._log = log
-        self._scope = scope
-        self._since = since
-        self._late = late
-        self._seen: dict[UUID, datetime] = {}
-        self._last = _CALENDAR_BEGINS  # the newest time that was read
-
-    async def newest(self, limit: int) -> list[StrategyExecutionLog]:
-        """The newest executions, the newest last. Raises ExeclogError."""
-        return (await self._page(limit))[::-1]
-
-    async def begin(self, limit: int) -> list[StrategyExecutionLog]:
-        """The same, as the start for `new`. Raises ExeclogError."""
-        first = await self._page(1)
-        self._see(first)
-        # In this order: what is stored in between is on the page, or comes with the next poll.
-        if first:
-            self._see(await self._recent())
-        newest = await self.newest(limit)
-        self._see(newest)
-        return newest
-
-    async def new(self) -> list[StrategyExecutionLog]:
-        """The executions stored since the last poll, the newest last. Raises ExeclogError."""
-        found = [one for one in await self._recent() if one.id not in self._seen]
-        self._see(found)
-        horizon = self._horizon()
-        self._seen = {id: time for id, time in self._seen.items() if time >= horizon}
-        return found[::-1]
-
-    async def _recent(self) -> list[StrategyExecutionLog]:
-        """All executions down to the horizon, newest first."""
-        horizon = self._horizon()
-        found: list[StrategyExecutionLog] = []
-        page: list[StrategyExecutionLog] = []
-        while True:
-            page = await self._page(_PAGE, before=page[-1] if page else None, since=horizon)
-            recent = [one for one in page if one.created_at and one.created_at >= horizon]
-            found += recent
-            if len(recent) < _PAGE:
-                return found
-
-    async def _page(
-        self,
-        limit: int,
-        before: StrategyExecutionLog | None = None,
-        since: datetime | None = None,
-    ) -> list[StrategyExecutionLog]:
-        begins = max((one for one in (since, self._since) if one is not None), default=None)
-        return await self._log.list_executions(
-            **self._scope, since=begins, limit=limit, before=before
-        )
-
-    def _horizon(self) -> datetime:
-        # One clock that is ahead must not hide the rows of others.
-        newest = min(self._last, datetime.now(UTC))
-        return newest - min(self._late, newest - _CALENDAR_BEGINS)
-
-    def _see(self, rows: Sequence[StrategyExecutionLog]) -> None:
-        times = {one.id: one.created_at for one in rows if one.created_at}
-        self._seen |= times
-        self._last = max([self._last, *times.values()])
+async def _followed(follower: Follower, write: Write) -> NoReturn:
+    """Shows what is new for ever, through failures of the server too."""
+    is_away = False
+    while True:
+        sys.stdout.flush()
+        await asyncio.sleep(_EVERY_SECONDS)
+        try:
+            async for rows in follower.new():
+                write(rows)
+            is_away = False
+        except StoreUnavailable as error:
+            if not is_away:
+                print(f"execlog: {error}; trying again", file=sys.stderr)
+            is_away = True

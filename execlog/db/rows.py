@@ -94,12 +94,12 @@ def checked_values(row: object, where: str) -> tuple[Any, ...]:
     return tuple(values)
 
 
-def outlined(record: asyncpg.Record) -> StrategyExecutionLog:
+def outlined(record: Row) -> StrategyExecutionLog:
     """The model of a row that was read without payloads. Never raises for a row of the table."""
     return _model(Outlined, dict(record))
 
 
-def from_record(record: asyncpg.Record) -> StrategyExecutionLog:
+def from_record(record: Row) -> StrategyExecutionLog:
     """The model of a row that was read, its JSON as text. Never raises for a row of the table.
 
     It is not validated again, which takes a sixth of the time: the table has the same checks.

@@ -17,6 +17,8 @@ from starlette.responses import Response, StreamingResponse
 
 from execlog.db.slices import Pace
 from execlog.models import Model, StrategyExecutionLog
+from execlog.web.access import Scope
+from execlog.web.hiding import seen
 from execlog.web.queries import Cursor
 from execlog.web.stored import json_list
 
@@ -51,9 +53,10 @@ async def csv_of(kind: type[Model], found: Sequence[Model], name: str) -> Respon
     return Response(text.getvalue(), media_type="text/csv", headers=headers)
 
 
-def page_of(
+async def page_of(
     request: Request,
-    rows: list[StrategyExecutionLog],
+    scope: Scope,
+    found: list[StrategyExecutionLog],
     size: int,
     since: datetime | None = None,
 ) -> Response:
@@ -63,10 +66,12 @@ def page_of(
 
     Args:
         request: The request.
-        rows: The rows.
+        scope: What it may see.
+        found: The rows.
         size: How many of them fill a page.
         since: The window's begin, if the request does not say it.
     """
+    rows = [await seen(scope, one) for one in found]
     answer = streamed(json_list(rows))
     if len(rows) == size:
         following = [pair for pair in request.query_params.multi_items() if pair[0] != "before"]

@@ -23,6 +23,7 @@ from execlog.web import queries
 from execlog.web.access import scope_of
 from execlog.web.answers import csv_of, json_answer, page_of, streamed
 from execlog.web.filters import filters_of
+from execlog.web.hiding import seen
 from execlog.web.queries import query
 from execlog.web.reading import Reader
 from execlog.web.stored import json_of
@@ -129,21 +130,22 @@ async def _listed(
     strategies: str | Collection[str] | None,
     since: datetime | None,
 ) -> Response:
-    async with reader.snapshot() as log:
+    scope = scope_of(request)
+    async with reader.snapshot(inputs=scope.inputs) as log:
         found = await log.list_executions(
             strategy_id=strategies,
             since=since,
             until=asked.until,
-            **filters_of(request, scope_of(request), asked.realm),
+            **filters_of(request, scope, asked.realm),
             before=asked.after(),
             limit=asked.limit,
         )
-    return page_of(request, found, validation.limit(asked.limit, 200), since)
+    return await page_of(request, scope, found, validation.limit(asked.limit, 200), since)
 
 
 async def _failures(reader: Reader, request: Request) -> Response:
     asked, scope = query(queries.Failures, request), scope_of(request)
-    async with reader.snapshot() as log:
+    async with reader.snapshot(inputs=scope.inputs) as log:
         found = await log.list_failures(
             strategy_id=scope.strategies,
             since=asked.since,
@@ -152,7 +154,7 @@ async def _failures(reader: Reader, request: Request) -> Response:
             before=asked.after(),
             limit=asked.limit,
         )
-    return page_of(request, found, validation.limit(asked.limit, 200))
+    return await page_of(request, scope, found, validation.limit(asked.limit, 200))
 
 
 async def _breakdown(reader: Reader, request: Request) -> Response:
@@ -189,12 +191,13 @@ async def _compare(reader: Reader, request: Request) -> Response:
 
 
 async def _execution(reader: Reader, request: Request) -> Response:
-    async with reader.snapshot() as log:
+    scope = scope_of(request)
+    async with reader.snapshot(inputs=scope.inputs) as log:
         found = await log.get(id=request.path_params["id"])
     # An execution out of scope is reported as missing.
-    if found is None or not scope_of(request).sees(found.strategy_id, found.realm_id):
+    if found is None or not scope.sees(found.strategy_id, found.realm_id):
         raise HTTPException(404, "No execution has this id.")
-    return streamed(json_of(found))
+    return streamed(json_of(await seen(scope, found)))
 
 
 async def _health(reader: Reader, request: Request) -> Response:
@@ -272,7 +275,7 @@ ENDPOINTS: Sequence[Endpoint] = (
     ),
     Endpoint(
         "/executions/{id}",
-        "One execution whole, with its trace.",
+        "One execution whole, with its input and its trace.",
         None,
         StrategyExecutionLog,
         _execution,

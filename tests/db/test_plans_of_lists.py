@@ -252,3 +252,48 @@ async def test_what_fails_over_a_plan_says_the_plan(seeded: Pool) -> None:
     [said] = caught.value.__notes__
     assert said.startswith("get, generic plan, shape: strategy_id\n")
     assert "Index Cond: ((id = $1) AND (strategy_id = $2))" in said
+
+
+NEW = {
+    # The snapshot that was seen, of the transaction that stored the rows without a time.
+    "began since": "{xid}:{xid}:",
+    "was unfinished": "{xid}:{next}:{xid}",
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "about",
+    [
+        ((), {}),
+        (("failed",), {"strategy_ids": [STRATEGY]}),
+        ((), {"external_user_ids": ["u"], "error_codes": ["E1"]}),
+    ],
+    ids=["all", "failures", "a user"],
+)
+@pytest.mark.parametrize("when", NEW)
+async def test_what_was_stored_last_is_all_that_is_read(
+    seeded: Pool, when: str, about: tuple[tuple[str, ...], dict[str, object]], mode: str
+) -> None:
+    switches, filters = about
+    xid = await seeded.fetchval(
+        "select stored_xid::text::bigint from execlog.strategy_execution_log"
+        " where created_at is null limit 1"
+    )
+    async with explained(
+        seeded,
+        "list_stored",
+        mode,
+        *switches,
+        seen=NEW[when].format(xid=xid, next=xid + 1),
+        upto=None,
+        after_xid="0",
+        after_id="00000000-0000-0000-0000-000000000000",
+        limit=PAGE,
+        realm_ids=None,
+        **filters,
+    ) as plan:
+        foreign = await foreign_indexes(seeded, "list_stored", plan)
+        assert foreign == {"pg_attribute_relid_attnam_index"}
+        # Of one transaction all rows are read, since they are not in the order of their ids.
+        assert touched(plan) == UNDATED + 1

@@ -178,7 +178,7 @@ async def test_pages_of_failures_and_cards(scope: dict[str, Any]) -> None:
 async def test_the_pages_in_the_engines_own_service(scope: dict[str, Any]) -> None:
     async def user_of(request: Any) -> SimpleNamespace | None:
         tenant = request.headers.get("x-tenant")
-        return SimpleNamespace(tenants=[tenant]) if tenant else None
+        return SimpleNamespace(tenants=[tenant], is_analyst=False) if tenant else None
 
     service = Starlette()
     await run(block("authorize=authorize"), {**scope, "app": service, "user_of": user_of})

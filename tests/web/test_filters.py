@@ -110,7 +110,7 @@ async def test_each_filter_is_the_repositorys(
     api: httpx2.AsyncClient, log: StrategyExecutionLogRepository
 ) -> None:
     """Over all strategies and over one, on the page and in both lists of the API."""
-    window = {"since": NOW - timedelta(days=1), "until": NOW}
+    window: dict[str, Any] = {"since": NOW - timedelta(days=1), "until": NOW}
     ends = f"since={(NOW - timedelta(days=1)).strftime('%Y-%m-%dT%H:%M:%S.%fZ')}"
     assert {name for _, filters in EACH for name in filters} >= {
         *Filters.__annotations__.keys() - {"attributes"}
