@@ -136,8 +136,8 @@ class View:
         return {"realm_id": realms, "since": self.since, "until": self.until}
 
     def link(self, page: str, /, **own: Any) -> str:
-        """Another page, over the same window and realm. Never raises."""
-        return _url(page, {**own, **self.window, "realm": self.realm})
+        """Another page, over the same window and realm, unless another is given. Never raises."""
+        return _url(page, {**own, **self.window, "realm": own.get("realm", self.realm)})
 
     def same(self, /, **changed: Any) -> str:
         """This page with other parameters; None removes one. Never raises."""

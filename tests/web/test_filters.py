@@ -5,80 +5,20 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urljoin
-from uuid import UUID
 
-import asyncpg
 import httpx2
 import pytest
 
-from execlog import StrategyExecutionLog, StrategyExecutionLogRepository
+from execlog import StrategyExecutionLogRepository
 from execlog.repository.filters import Filters
 from execlog.web import Scope, create_app
-from tests import databases
-from tests.rows import row
 from tests.types import Pool
 from tests.web.site import ids, listed
 from tests.web.test_api import client, dumped
-
-NOW = datetime.now(UTC)
-MINUTE = timedelta(minutes=1)
-STATUSES = ["ok", "ok", "error", "timeout", "limit", "unheard of"]
-TRACE = UUID(int=2**100 + 7)
-
-
-def _rows() -> list[StrategyExecutionLog]:
-    return [
-        row(
-            created_at=NOW - n * MINUTE,
-            strategy_id=["loyalty", "a/b c?", "old"][n % 3],
-            strategy_version=3 + n % 4,
-            strategy_type=["DSL_FULL", "DSL_LITE"][n % 2],
-            realm_id=["acme", "globex", None][n // 3 % 3],
-            status=STATUSES[n % 6],
-            error_code=[None, "E&1"][STATUSES[n % 6] == "error"],
-            case_name=["gold", None, ""][n % 5 % 3],
-            external_user_id=[None, "u 1", "u2"][n // 2 % 3],
-            external_game_id=f"g{n % 7}",
-            external_task_id=f"t{n}",
-            parent_strategy_id=["base", None][n % 2],
-            trace_id=TRACE if n % 9 == 0 else None,
-            attributes={"plan": ["gold", "free"][n % 2], "size": n % 3, "vip": n % 4 == 0},
-            duration_ms=float(n % 40),
-            nodes_executed=n % 11,
-            points=[None, -1.0, 5.0][n % 3],
-        )
-        for n in range(150)
-    ]
-
-
-ROWS = _rows()
-
-
-@pytest.fixture(scope="module")
-async def pool(template: str) -> AsyncIterator[Pool]:
-    async with (
-        databases.clone(template) as dsn,
-        asyncpg.create_pool(dsn, min_size=1, max_size=4) as found,
-    ):
-        log = StrategyExecutionLogRepository(found)
-        await log.insert_rows(ROWS)
-        await log.insert_rows([row(created_at=NOW - timedelta(days=3), error_code="E0")])
-        yield found
-
-
-@pytest.fixture(scope="module")
-async def log(pool: Pool) -> StrategyExecutionLogRepository:
-    return StrategyExecutionLogRepository(pool)
-
-
-@pytest.fixture(scope="module")
-async def api(pool: Pool) -> AsyncIterator[httpx2.AsyncClient]:
-    async with client(create_app(pool)) as asking:
-        yield asking
-
+from tests.web.varied import NOW, TRACE
 
 EACH: list[tuple[str, dict[str, Any]]] = [
     ("realm_id=acme", {"realm_id": "acme"}),
@@ -106,6 +46,17 @@ EACH: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
+@pytest.fixture(scope="module")
+async def log(varied: Pool) -> StrategyExecutionLogRepository:
+    return StrategyExecutionLogRepository(varied)
+
+
+@pytest.fixture(scope="module")
+async def api(varied: Pool) -> AsyncIterator[httpx2.AsyncClient]:
+    async with client(create_app(varied)) as asking:
+        yield asking
+
+
 async def test_each_filter_is_the_repositorys(
     api: httpx2.AsyncClient, log: StrategyExecutionLogRepository
 ) -> None:
@@ -116,7 +67,7 @@ async def test_each_filter_is_the_repositorys(
         *Filters.__annotations__.keys() - {"attributes"}
     }
     for n, (asked, filters) in enumerate(EACH):
-        strategy = {"strategy_id": "loyalty"} if n % 2 else {}
+        strategy: dict[str, Any] = {"strategy_id": "loyalty"} if n % 2 else {}
         of = "&id=loyalty" if n % 2 else ""
         expected = await log.list_executions(**window, **strategy, **filters, limit=200)
         assert expected or "realm=globex" in asked, asked
@@ -181,7 +132,7 @@ async def test_a_filter_is_added_by_a_form_and_by_a_cell_and_removed(
     kept = "executions?id=loyalty&external_user_id=u+1&external_user_id=u2"
     for one in ("status=error", "case_name=gold", "strategy_version=3", "error_code=E%261"):
         assert f"{kept}&{one}&since=6h" in cells, one
-    assert f"{kept}&since=6h&realm=acme" in cells
+    assert f"{kept}&realm=acme&since=6h" in cells
     assert "executions?id=loyalty&external_user_id=u+1&since=6h" in cells
     for name, value, link in (
         ("attr", "plan=gold", "breakdown?attr=plan%3Dgold"),
@@ -194,16 +145,16 @@ async def test_a_filter_is_added_by_a_form_and_by_a_cell_and_removed(
     assert (await api.get("/executions?add=limit&value=3")).status_code == 400
 
 
-async def test_an_empty_page_says_which_values_are_nowhere(pool: Pool) -> None:
+async def test_an_empty_page_says_which_values_are_nowhere(varied: Pool) -> None:
     """Only to those who may see all: others would learn what other tenants have."""
     nothing = "/executions?error_code=E0&error_code=E9&strategy_version=3&realm_id=nowhere"
-    async with client(create_app(pool)) as api:
+    async with client(create_app(varied)) as api:
         text = " ".join((await api.get(nothing)).text.split())
         assert "No executions pass these filters in this window. None at all has" in text
         values = re.findall(r"<b><bdi>([^<]*)</bdi></b>(?:,| or|,? whatever)", text)
         assert values == ["code E0", "code E9", "realm nowhere"]
         assert "None at all" not in (await api.get("/executions?status=ok&min_nodes=99")).text
-    async with client(create_app(pool, authorize=lambda request: Scope(realms=["acme"]))) as api:
+    async with client(create_app(varied, authorize=lambda request: Scope(realms=["acme"]))) as api:
         text = (await api.get("/executions?error_code=E9")).text
         assert "No executions pass these filters" in text
         assert "None at all" not in text
