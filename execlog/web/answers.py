@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from execlog.db.slices import Pace
+from execlog.display.format import is_formula
 from execlog.models import Model, StrategyExecutionLog
 from execlog.web.access import Scope
 from execlog.web.hiding import seen
@@ -33,7 +34,9 @@ def json_answer(kind: Any, found: Model | Sequence[Model]) -> Response:
     return Response(_adapter(kind).dump_json(found, by_alias=True), media_type=_JSON)
 
 
-async def csv_of(kind: type[Model], found: Sequence[Model], name: str) -> Response:
+async def csv_of(
+    kind: type[Model], found: Sequence[Model], name: str, *, spreadsheet: bool
+) -> Response:
     """Models as a file of CSV: a header, then a line each; an empty cell is no value.
 
     Never raises.
@@ -42,13 +45,15 @@ async def csv_of(kind: type[Model], found: Sequence[Model], name: str) -> Respon
         kind: Their class, of which the header is.
         found: The models.
         name: The name of the file.
+        spreadsheet: Put an apostrophe before each text that a spreadsheet would execute.
     """
     text, pace = io.StringIO(), Pace()
     writer = csv.writer(text)
     writer.writerow(field.alias for field in kind.model_fields.values())
     for one in found:
         await pace.rest()
-        writer.writerow(one.model_dump(mode="json").values())
+        cells = one.model_dump(mode="json").values()
+        writer.writerow(_safe(cell) if spreadsheet else cell for cell in cells)
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return Response(text.getvalue(), media_type="text/csv", headers=headers)
 
@@ -96,6 +101,10 @@ def streamed(pieces: Iterable[bytes]) -> Response:
             yield message
 
     return StreamingResponse(body(), media_type=_JSON)
+
+
+def _safe(cell: object) -> object:
+    return f"'{cell}" if isinstance(cell, str) and is_formula(cell) else cell
 
 
 @functools.cache

@@ -173,7 +173,7 @@ async def _breakdown(reader: Reader, request: Request) -> Response:
             **filters_of(request, scope, asked.realm),
         )
     if is_csv:
-        return await csv_of(Breakdown, found, "breakdown.csv")
+        return await csv_of(Breakdown, found, "breakdown.csv", spreadsheet=asked.spreadsheet)
     return json_answer(list[Breakdown], found)
 
 

@@ -209,6 +209,10 @@ class Breakdown(BreakdownPage):
     )
     details: bool = Field(True, description="Without percentiles and users it takes a fourth.")
     format: Literal["json", "csv"] = "json"
+    spreadsheet: bool = Field(
+        False,
+        description="As CSV: an apostrophe before texts that a spreadsheet would execute.",
+    )
 
 
 class Comparison(_Realm):

@@ -141,6 +141,12 @@ async def test_the_csv_has_all(
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     assert answer.headers["content-disposition"] == 'attachment; filename="breakdown.csv"'
     found = list(csv.DictReader(io.StringIO(answer.text)))
+    [formula] = [
+        one for one in found if one["value"] == "'=t0"
+    ]  # the page's link is for any program
+    formula["value"] = "=t0"
+    exact = await api.get("/api/breakdown", params={**asked, "format": "csv"})
+    assert "\r\n=t0," in exact.text
     expected = await log.breakdown(by="external_task_id", **WINDOW, limit=1000)
     assert len(found) == len(expected) == 150
     for line, one in zip(found, dumped(expected), strict=True):

@@ -31,7 +31,7 @@ def executions() -> Iterator[StrategyExecutionLog]:
             case_name=["gold", None, ""][n % 5 % 3],
             external_user_id=[None, "u 1", "u2"][n // 2 % 3],
             external_game_id=f"g{n % 11}",
-            external_task_id=f"t{n}",
+            external_task_id=f"t{n}" if n else "=t0",
             parent_strategy_id=["base", None][n % 2],
             trace_id=TRACE if n % 9 == 0 else None,
             attributes={"plan": ["gold", "free"][n % 2], "size": n % 3, "vip": n % 4 == 0},
