@@ -31,7 +31,13 @@ _COLUMNS = tuple(name for name in BY if name != "trace_id")
 
 
 async def executions(reader: Reader, request: Request) -> Response:
-    """The executions behind a number, of one strategy or of all."""
+    """The executions behind a number, of one strategy or of all.
+
+    Raises:
+        InvalidArgument: A parameter is malformed, or a filter that it adds is none.
+        HTTPException: 403, what it asks for is not in the scope.
+        ExeclogError: The log can't be read.
+    """
     asked = query(queries.ExecutionsPage, request)
     view = View.of(request, "executions", asked.since, asked.until, all_times=asked.all_times)
     if (link := added(view)) is not None:
@@ -68,7 +74,13 @@ async def executions(reader: Reader, request: Request) -> Response:
 
 
 async def breakdown(reader: Reader, request: Request) -> Response:
-    """The executions of a window by the values of a column or an attribute."""
+    """The executions of a window by the values of a column or an attribute.
+
+    Raises:
+        InvalidArgument: A parameter is malformed, or a filter that it adds is none.
+        HTTPException: 403, what it asks for is not in the scope.
+        ExeclogError: The log can't be read.
+    """
     asked = query(queries.BreakdownPage, request)
     view = View.of(request, "breakdown", asked.since, asked.until)
     if (link := added(view)) is not None:
