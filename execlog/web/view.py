@@ -26,7 +26,7 @@ PRESETS: Sequence[tuple[str, str]] = (
     ("30d", "30 days"),
 )
 _ENDS: Sequence[str] = ("since", "until")
-_OF_ONE_PAGE = ("before", "all_times", "by", "order")
+_OF_ONE_PAGE = ("before", "limit", "all_times", "by", "order")
 _USUAL = "24h"
 _USUAL_LENGTH = timedelta(hours=24)
 _SHORT, _LONG = timedelta(minutes=15), timedelta(days=2)
