@@ -18,7 +18,7 @@
 -- other tenants are passed over, so that no answer depends on them. Of one transaction, whose rows no index has in
 -- an order, all are read for each page that begins or ends in it.
 -- A standby knows of no unfinished transactions but the oldest: there its rows, and all later ones, are for later.
--- A transaction is looked for as a range: the planner expects few rows of that, and many of one that is equal.
+-- A transaction is found by a range: the planner expects few rows of that, and many of one that is equal.
 -- A log that is spread over a cluster has neither the order nor the index, and nothing is read from it.
 -- There is always a row of the answer, since it says where the next call begins.
 with given as materialized (

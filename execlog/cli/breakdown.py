@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -28,6 +29,7 @@ from execlog.cli.options import (
     form,
 )
 from execlog.cli.server import ask
+from execlog.context import is_attribute
 from execlog.db.sqltext import SCHEMA
 from execlog.display.format import milliseconds, number, percent, points, shown
 from execlog.display.tables import Cell, Column, print_table
@@ -66,9 +68,12 @@ class Order(str, Enum):  # noqa: UP042 - typer shows the values of this kind
 
 
 def _by(text: str) -> str:
-    if text.startswith("attr."):
-        return "attributes." + text.removeprefix("attr.")
-    if text in BY or text.startswith("attributes."):
+    prefix, _, key = text.partition(".")
+    if prefix in ("attr", "attributes") and text != prefix:
+        if not is_attribute(key, ""):
+            raise typer.BadParameter(f"{text!r} has a key that no attribute has")
+        return f"attributes.{key}"
+    if text in BY:
         return text
     if text not in _WORDS:
         raise typer.BadParameter(f"{text!r} is none of {', '.join(_WORDS)}, attr.KEY")
@@ -132,42 +137,10 @@ def breakdown(
         print("execlog: the last day; --since goes back further", file=sys.stderr)
         since = datetime.now(UTC) - _DAY
     most = limit or (_IN_A_TABLE if output is Output.table else MOST_GROUPS)
-
-    async def found_by(
-        log: StrategyExecutionLogRepository, what: str
-    ) -> tuple[list[Breakdown], NodeTimes | None]:
-        """The groups, one more than are shown if there are more; and the runs, by node."""
-        chosen: BreakdownOrder = order.value if order else "p99" if what == "node" else "failures"
-        one_more = min(most + 1, MOST_GROUPS)
-        if what == "node":
-            nodes = await log.node_times(strategy_id=strategy, since=since, until=until, **filters)
-            return of_nodes(nodes, chosen, one_more, details=details), nodes
-        groups = await log.breakdown(
-            by=what,
-            strategy_id=strategy,
-            since=since,
-            until=until,
-            order=chosen,
-            limit=one_more,
-            details=details,
-            **filters,
-        )
-        return groups, None
-
-    async def answered(
-        log: StrategyExecutionLogRepository,
-    ) -> list[tuple[str, list[Breakdown], NodeTimes | None]]:
-        found = [(what, *(await found_by(log, what))) for what in by]
-        for what, groups, _ in found:
-            if not groups:
-                kind = "trace" if what == "node" else "execution"
-                of = "" if strategy is None else f" of {shown(strategy)}"
-                said = f"no {kind}{of}{' passes these filters' if filters else ''}"
-                await nothing_found(log, said, filters, strategy, since, until)
-                break
-        return found
-
-    for what, groups, nodes in ask(dsn, schema, answered):
+    question = _Question(
+        strategy, since, until, filters, order, min(most + 1, MOST_GROUPS), details
+    )
+    for what, groups, nodes in ask(dsn, schema, lambda log: question.answers(log, by)):
         if nodes is not None:
             _say_nodes(nodes)
         if output is not Output.table:
@@ -175,6 +148,47 @@ def breakdown(
         elif groups:
             _print(what, groups[:most], utc, wide)
         _say_more(groups, most)
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What is asked of each column that the executions are split by."""
+
+    strategy: str | None
+    since: datetime | None
+    until: datetime | None
+    filters: Filters
+    order: Order | None
+    limit: int
+    details: bool
+
+    async def answers(
+        self, log: StrategyExecutionLogRepository, by: Sequence[str]
+    ) -> list[tuple[str, list[Breakdown], NodeTimes | None]]:
+        """By each of these: the groups, and by node the runs that they are of."""
+        found = [(what, *(await self._groups(log, what))) for what in by]
+        empty = [what for what, groups, _ in found if not groups]
+        if empty:
+            kind = "trace" if empty == ["node"] else "execution"
+            of = "" if self.strategy is None else f" of {shown(self.strategy)}"
+            said = f"no {kind}{of}{' passes these filters' if self.filters else ''}"
+            await nothing_found(log, said, self.filters, self.strategy, self.since, self.until)
+        return found
+
+    async def _groups(
+        self, log: StrategyExecutionLogRepository, what: str
+    ) -> tuple[list[Breakdown], NodeTimes | None]:
+        usual: BreakdownOrder = "p99" if what == "node" else "failures"
+        order: BreakdownOrder = self.order.value if self.order else usual
+        scope = {"strategy_id": self.strategy, "since": self.since, "until": self.until}
+        asked: dict[str, Any] = {**scope, **self.filters}
+        if what == "node":
+            nodes = await log.node_times(**asked)
+            return of_nodes(nodes, order, self.limit, details=self.details), nodes
+        groups = await log.breakdown(
+            by=what, order=order, limit=self.limit, details=self.details, **asked
+        )
+        return groups, None
 
 
 def _print(what: str, groups: Sequence[Breakdown], utc: bool, wide: bool) -> None:

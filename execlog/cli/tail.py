@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Annotated, Any, NoReturn
@@ -44,6 +45,7 @@ __all__ = ["tail"]
 
 _PAGE = 200
 _EVERY_SECONDS = 0.5
+_REST_SECONDS = 0.1  # if a poll takes longer than that
 
 Write = Callable[[Sequence[StrategyExecutionLog]], None]
 
@@ -117,12 +119,15 @@ def tail(
 async def _followed(follower: Follower, write: Write) -> NoReturn:
     """Shows what is new for ever, through failures of the server too."""
     is_away = False
+    sys.stdout.flush()
+    due = time.monotonic()
     while True:
-        sys.stdout.flush()
-        await asyncio.sleep(_EVERY_SECONDS)
+        due = max(due + _EVERY_SECONDS, time.monotonic() + _REST_SECONDS)
+        await asyncio.sleep(due - time.monotonic())
         try:
             async for rows in follower.new():
                 write(rows)
+                sys.stdout.flush()
             is_away = False
         except StoreUnavailable as error:
             if not is_away:

@@ -127,29 +127,32 @@ class Table:
             ids = (cell for row in rows for cell in row if isinstance(cell, UUID))
             self._id_length = id_length(ids)
         now = datetime.now(UTC)
-        texts = [[self._text(cell, now) for cell in row] for row in rows]
         if not self._console.is_terminal:
-            self._print_separated(texts)
+            self._print_separated(rows, now)
         elif rows or self._more:
-            self._print_aligned(texts, now)
+            self._print_aligned([[self._text(cell, now) for cell in row] for row in rows], now)
 
     def _text(self, cell: Cell, now: datetime) -> Text:
-        if isinstance(cell, Text):
-            is_encodable = takes_unicode() or cell.plain.isascii()
-            return cell if is_encodable else Text(_encoded(cell.plain), style=cell.style)
-        if isinstance(cell, UUID):
-            return Text(str(cell)[: self._id_length])
-        if isinstance(cell, str):
-            return Text(_encoded(cell))
-        return Text(short(cell, self._utc, now) if self._is_short else local(cell, self._utc))
+        if isinstance(cell, Text) and (cell.plain.isascii() or takes_unicode()):
+            return cell
+        return Text(self._plain(cell, now), style=cell.style if isinstance(cell, Text) else "")
 
-    def _print_separated(self, rows: Sequence[Sequence[Text]]) -> None:
+    def _plain(self, cell: Cell, now: datetime) -> str:
+        if isinstance(cell, str):
+            return cell if cell.isascii() else _encoded(cell)
+        if isinstance(cell, UUID):
+            return str(cell)[: self._id_length]
+        if isinstance(cell, Text):
+            return _encoded(cell.plain)
+        return short(cell, self._utc, now) if self._is_short else local(cell, self._utc)
+
+    def _print_separated(self, rows: Sequence[Sequence[Cell]], now: datetime) -> None:
         # Rich would cut the lines at 80 columns.
         if not self._has_header:
             print("\t".join(column.name for column in self._columns))
             self._has_header = True
         for row in rows:
-            print("\t".join(text.plain for text in row))
+            print("\t".join(self._plain(cell, now) for cell in row))
 
     def _print_aligned(self, rows: Sequence[Sequence[Text]], now: datetime) -> None:
         is_first = self._layout is None

@@ -178,12 +178,25 @@ OF_REALMS = (
     "timeseries",
     "sample_durations",
     "rank_strategies",
+    "rank_together",
     "list_failures",
+    "list_stored",
     "list_executions",
     "activity",
     "report",
+    "breakdown",
+    "node_times",
 )
-OF_STRATEGIES = ("rank_strategies", "list_failures", "list_executions", "activity")
+OF_STRATEGIES = (
+    "rank_strategies",
+    "rank_together",
+    "list_failures",
+    "list_stored",
+    "list_executions",
+    "activity",
+    "breakdown",
+    "node_times",
+)
 ALIKE = "0192f0c1"
 # What the others call for.
 REQUIRED: dict[str, dict[str, Any]] = {
@@ -191,8 +204,12 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "list_newest": {},
     "list_by_prefix": {"prefix": ALIKE},
     "list_failures": {},
+    "list_stored": {"after": None},
     "rank_strategies": {},
+    "rank_together": {},
     "activity": {},
+    "breakdown": {"by": "status"},
+    "node_times": {},
 }
 
 
@@ -218,7 +235,7 @@ async def test_strategy_id(
 
 
 @pytest.mark.parametrize(
-    "method", [*SCOPED, "compare", "list_failures", "rank_strategies", "activity"]
+    "method", [*SCOPED, "compare", "list_failures", "rank_strategies", "rank_together", "activity"]
 )
 @pytest.mark.parametrize(
     ("argument", "window"),
@@ -258,7 +275,7 @@ async def test_texts(
     assert caught.value.argument == argument
 
 
-@pytest.mark.parametrize("method", LIMITED)
+@pytest.mark.parametrize("method", [*LIMITED, "list_stored"])
 @pytest.mark.parametrize("bad", ["5", True, 5.0, None, b"bytes"])
 async def test_limit_that_is_no_integer(
     unreachable: StrategyExecutionLogRepository, method: str, bad: Any

@@ -352,34 +352,6 @@ async def test_what_can_not_be_compared(
     assert (crash["ok"], crash["other"]) == ("worse", "worse")
     noise = {fact[0]: fact[-1] for fact in lines("compare", "c", "d", dsn=dsn)}
     assert (noise["ok"], noise["error rate"]) == ("the same", "the same")
-    breach = run("check", "crash", "--max-error-rate", "1%", EXECLOG_DSN=dsn)
-    assert (breach.returncode, breach.stdout) == (3, "crash: 100 % failed, more than 1 %; 5 runs\n")
-
-
-@pytest.mark.parametrize(
-    ("words", "code", "says"),
-    [
-        (("--max-error-rate", "10%", "--max-p99", "1s"), 0, "ok: 10.00 % failed"),
-        (("--max-error-rate", "0.09"), 3, "10 % failed, more than 9 %; 10 runs"),
-        (("--max-error-rate", "9.9999%"), 3, "10 % failed, more than 9.9999 %"),
-        (("--max-p99", "250ms"), 3, "above 250 ms (exact); 10 runs"),
-        (("--min-runs", "11"), 3, "fewer than 11 runs"),
-    ],
-)
-def test_check(
-    dsn: str, rows: list[StrategyExecutionLog], words: tuple[str, ...], code: int, says: str
-) -> None:
-    done = run("check", STRATEGY, *words, EXECLOG_DSN=dsn)
-    assert (done.returncode, done.stderr) == (code, "")
-    assert says in done.stdout
-    assert done.stdout.startswith(f"{STRATEGY}: ")
-    assert len(done.stdout.splitlines()) == 1
-
-
-def test_check_of_what_did_not_run(dsn: str) -> None:
-    done = run("check", "typo", "--max-p99", "1ms", EXECLOG_DSN=dsn)
-    assert (done.returncode, done.stdout) == (0, "typo: no runs; 0 runs\n")
-    assert "no execution of typo" in done.stderr
 
 
 @pytest.mark.parametrize(

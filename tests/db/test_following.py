@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import signal
 import time
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -12,6 +14,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+import execlog
 from execlog import (
     InvalidArgument,
     QueryRejected,
@@ -19,10 +22,13 @@ from execlog import (
     StrategyExecutionLogRepository,
     maintain,
 )
+from execlog.cli.following import ByCommit, ByTime, Follower, following
 from execlog.ids import uuid7
 from execlog.repository.following import StoredPage
 from tests import standby
+from tests.command import COMMAND
 from tests.maintaining import day, run_out
+from tests.outage import Outage
 from tests.recording import until
 from tests.rows import STRATEGY, row
 from tests.types import Borrowed, Pool
@@ -226,9 +232,9 @@ async def test_the_place_of_another_history(repository: Log, pool: Pool) -> None
         "-1:2:", "1:2:\n", "\u0661:2:", 7, b"1:1:",
     ],
 )  # fmt: skip
-async def test_what_is_no_place(repository: Log, place: str) -> None:
+async def test_what_is_no_place(shared_repository: Log, place: str) -> None:
     with pytest.raises(InvalidArgument) as caught:
-        await repository.list_stored(after=place)
+        await shared_repository.list_stored(after=place)
     assert caught.value.argument == "after"
 
 
@@ -240,6 +246,89 @@ async def test_a_log_that_does_not_keep_the_order(repository: Log, pool: Pool) -
     )
     with pytest.raises(QueryRejected):
         await repository.list_stored(after=None)
+
+
+async def followed(follower: Follower) -> list[UUID]:
+    return [one.id async for rows in follower.new() for one in rows]
+
+
+@pytest.mark.parametrize("keeps_order", [True, False])
+async def test_what_is_stored_while_the_first_are_read_is_shown_once(
+    repository: Log, pool: Pool, capsys: pytest.CaptureFixture[str], keeps_order: bool
+) -> None:
+    if not keeps_order:
+        await pool.execute(
+            "alter table execlog.strategy_execution_log alter column stored_xid drop default"
+        )
+    now = datetime.now(UTC)
+    rows = [row(created_at=now - timedelta(seconds=9 - n)) for n in range(9)]
+    await repository.insert_rows(rows[:4])
+    scope = {"strategy_id": None, "payloads": False, "realm_id": None}
+    follower = await following(repository, scope, None, None)
+    await repository.insert_rows(rows[4:6])
+    assert ids(await follower.begin(3)) == ids(rows[3:6])
+    assert await followed(follower) == []
+    await repository.insert_rows(rows[6:])
+    assert sorted(await followed(follower)) == sorted(ids(rows[6:]))
+    assert await followed(follower) == []
+    assert isinstance(follower, ByCommit if keeps_order else ByTime)
+    assert ("--late" in capsys.readouterr().err) is not keeps_order
+
+
+async def test_following_a_server_that_was_set_back(
+    repository: Log, pool: Pool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scope = {"strategy_id": STRATEGY, "payloads": True}
+    follower = ByCommit(repository, scope, None, "99999999:99999999:")
+    assert await followed(follower) == []
+    assert capsys.readouterr().err.endswith("shown from now on\n")
+    fresh = await stored(pool)
+    assert await followed(follower) == [fresh]
+
+
+@pytest.mark.long
+async def test_following_goes_on_after_an_outage() -> None:
+    """Where it was: each execution of before, during and after it is shown once."""
+    with Outage() as server:
+        await execlog.migrate(server.dsn)
+        process = await asyncio.create_subprocess_exec(
+            COMMAND, "tail", "-f", "--dsn", server.dsn, stdout=PIPE, stderr=PIPE
+        )
+        assert process.stdout is not None
+        lines = process.stdout
+
+        async def shown(count: int) -> set[str]:
+            async with asyncio.timeout(30):
+                read = [(await lines.readline()).decode() for _ in range(count)]
+            return {line.rstrip("\n").rpartition("\t")[2] for line in read}
+
+        try:
+            assert await shown(1) == {"id"}
+            expected = await some_stored(server.dsn)
+            assert await shown(20) == expected
+            server.kill()
+            server.start()
+            expected = await some_stored(server.dsn)
+            server.stop()
+            await asyncio.sleep(1.5)
+            server.start()
+            expected |= await some_stored(server.dsn)
+            assert await shown(40) == expected
+            process.send_signal(signal.SIGINT)
+            out, said = await asyncio.wait_for(process.communicate(), 20)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        assert (process.returncode, out) == (130, b"")
+        assert b"trying again" in said
+
+
+async def some_stored(dsn: str) -> set[str]:
+    rows = [row(created_at=datetime.now(UTC) + n * DAY) for n in range(-10, 10)]
+    async with asyncpg.create_pool(dsn, min_size=1, max_size=1) as pool:
+        await Log(pool).insert_rows(rows)
+    return {str(one.id) for one in rows}
 
 
 @pytest.mark.parametrize("seconds", [1.5, pytest.param(20, marks=pytest.mark.long)])
@@ -297,8 +386,6 @@ async def test_on_a_standby() -> None:
 
 
 async def check_standby(pair: standby.Pair) -> None:
-    import execlog
-
     await execlog.migrate(pair.primary)
     async with (
         asyncpg.create_pool(pair.primary, min_size=2) as pool,
