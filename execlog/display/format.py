@@ -7,6 +7,7 @@ import unicodedata
 from datetime import UTC, datetime
 
 __all__ = [
+    "is_formula",
     "is_harmless",
     "local",
     "milliseconds",
@@ -19,6 +20,8 @@ __all__ = [
     "zone",
 ]
 
+# Beginnings of a formula, also full width; spreadsheets may skip white space before it.
+_FORMULAS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 _PLAIN = 1e-8  # percent; less is written with an exponent
 
 
@@ -133,6 +136,11 @@ def shown(value: object) -> str:
         character if is_harmless(character) else character.encode("unicode_escape").decode()
         for character in text
     )
+
+
+def is_formula(text: str) -> bool:
+    """Whether a spreadsheet would take a text for a formula, and execute it. Never raises."""
+    return text.startswith(_FORMULAS)
 
 
 def is_harmless(character: str) -> bool:
