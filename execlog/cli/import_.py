@@ -60,7 +60,7 @@ def import_(
     file: Annotated[
         typer.FileBinaryRead | None,
         typer.Argument(
-            metavar="[FILE]",
+            metavar="FILE",
             help="JSON lines, as exported; - is standard input.",
             show_default=False,
         ),
@@ -100,7 +100,8 @@ def import_(
 
     An execution with the id, strategy and time of a stored one is not stored again, even if
     other fields differ. A line without createdAt is stored without a time. A line without an id
-    gets one made of its number and text, so that the same file gives the same.
+    gets one made of its number and text, so that the same file gives the same. Each gets a storedAt
+    of its own, which is now.
 
     Columns of a table are matched by name, without case and underscores. Its ids stay if they are
     UUIDs; else each execution gets one made of the table's name and the id.

@@ -73,6 +73,10 @@ def maintain(
         timedelta | None,
         length_option("--retain-rollups", "How long rollups of hours are kept; else for ever."),
     ] = None,
+    retain_inputs: Annotated[
+        timedelta | None,
+        length_option("--retain-inputs", "How long inputs are kept; else as long as their runs."),
+    ] = None,
     lock_timeout: Annotated[
         timedelta | None,
         length_option("--lock-timeout", "How long a step may hold up others; else 4s."),
@@ -112,6 +116,7 @@ def maintain(
             retain_failures=retain_failures,
             retain_minutes=Maintenance.retain_minutes if retain_minutes is None else retain_minutes,
             retain_rollups=retain_rollups,
+            retain_inputs=retain_inputs,
             lock_timeout=wait,
             only_plan=plan,
             schema=schema,

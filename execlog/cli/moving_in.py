@@ -171,7 +171,8 @@ async def _source(asked: Moving, dsn: str | None, log: Pool) -> AsyncIterator[Po
         return
     if asked.from_dsn == "":
         raise typer.BadParameter("is empty (an unset variable?)", param_hint="--from-dsn")
-    async with connected(asked.from_dsn or dsn, argument="--from-dsn") as pool:
+    argument = "dsn" if asked.from_dsn is None else "--from-dsn"
+    async with connected(asked.from_dsn or dsn, argument=argument) as pool:
         yield pool
 
 

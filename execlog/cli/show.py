@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
@@ -28,14 +30,16 @@ from execlog.db import validation
 from execlog.db.sqltext import SCHEMA
 from execlog.display.columns import others
 from execlog.display.format import local, milliseconds, number, shown
+from execlog.display.json_head import head
 from execlog.display.tables import print_table, status_text, stdout
-from execlog.display.trace_tree import Node, nodes
+from execlog.display.trace_tree import Node, compact, nodes
 
 __all__ = ["show"]
 
 _NOT_FOUND = 4
 _MOST = 50  # candidates of a short id
 _WIDEST = 2**31 - 1
+_LONGEST_INPUT = 20_000  # characters that are shown
 
 
 def show(
@@ -106,23 +110,50 @@ def _print(one: StrategyExecutionLog, utc: bool) -> None:
         ("user", shown(one.external_user_id)),
         ("status", status_text(one.status)),
         ("error", shown(one.error_code)),
+        ("message", shown(one.error_message)),
         ("points", number(one.points)),
         ("case", shown(one.case_name)),
         ("took", f"{milliseconds(one.duration_ms)}, {number(one.nodes_executed)} nodes"),
         ("sampled", f"at a rate of {one.sample_rate:g}" if one.sample_rate < 1 else ""),
         ("extends", shown(one.parent_strategy_id)),
+        ("trace id", one.trace_id.hex if one.trace_id else ""),
+        ("stored", _arrived(one, utc)),
         *((name, "" if value is None else shown(str(value))) for name, value in others(one)),
         ("notes", shown(one.notes)),
     ]
     for name, fact in facts:
         if str(fact):
             console.print(Text.assemble((f"{name:<9} ", "bold"), fact))
+    # As wide as it is: a terminal's width would cut the values.
+    wide = stdout(_WIDEST)
+    if one.attributes:
+        tree = Tree(Text("attributes", style="bold"))
+        for name, value in one.attributes.items():
+            tree.add(Text.assemble((f"{shown(name)}: ", "dim"), shown(compact(value))))
+        wide.print(tree)
+    if one.input is not None:
+        _print_input(one.input, wide)
     if one.trace is not None:
         tree = Tree(Text("trace", style="bold"))
         for node in nodes(one.trace):
             _grow(tree, node)
-        # As wide as it is: a terminal's width would cut the values.
-        stdout(_WIDEST).print(tree)
+        wide.print(tree)
+
+
+def _arrived(one: StrategyExecutionLog, utc: bool) -> str:
+    """When the store took it; empty for rows that are older than the column."""
+    if one.stored_at is None or one.stored_at.year == 1:
+        return ""
+    return local(one.stored_at, utc)
+
+
+def _print_input(given: object, wide: Console) -> None:
+    text, more = head(json.dumps(given, ensure_ascii=False), _LONGEST_INPUT)
+    wide.print(Text("input", style="bold"))
+    for line in text.split("\n"):
+        wide.print(Text(f"  {shown(line)}"))
+    if more:
+        wide.print(Text(f"  and {number(more)} more characters: --json has them all", "dim"))
 
 
 def _grow(tree: Tree, node: Node) -> None:

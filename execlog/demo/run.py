@@ -169,7 +169,7 @@ async def _newest_failures(
 
 
 def _failure(row: StrategyExecutionLog) -> tuple[datetime | str | None, ...]:
-    first_line = (row.notes or "").partition("\n")[0]
+    first_line = (row.error_message or "").partition("\n")[0]
     return (
         row.created_at,
         row.status,

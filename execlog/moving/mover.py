@@ -227,8 +227,9 @@ class Mover:
         async with reading(self._pool) as connection:
             sql = self._statement(connection, "next_key")
             found = await connection.fetch(sql, self._asked(), 1, timeout=SECONDS)
-        for record in found:
-            self._count(Row(record["key"], _refusal(error), False, None))
+        if not found:  # then no row is to blame
+            raise error
+        self._count(Row(found[0]["key"], _refusal(error), False, None))
         self.account.stopped = self._stops
 
     def _statement(self, connection: Connection, name: str) -> str:

@@ -157,13 +157,11 @@ class Listings(Questions):
             StoreUnavailable: The server is away or out of time.
             QueryRejected: The server refuses.
         """
-        wanted = conditions("list_failures", filters)
+        wanted = conditions("list_failures", filters, of_failures=True)
         names = validation.texts("strategy_id", strategy_id)
         begin, end = validation.window(since, until)
         page: dict[str, Any] = {"since": begin, "until": end, "limit": limit, "before": before}
-        name = "list_failures"
-        if wanted.are_of_users:
-            name, wanted = "list_newest", wanted.of_failures()
+        name = "list_newest" if wanted.are_of_users else "list_failures"
         return await self._across(name, wanted, names, payloads=payloads, **page)
 
     async def list_absent(
@@ -221,7 +219,7 @@ class Listings(Questions):
         if name == "list_failures":
             switches = (*(one for one in switches if one != "failed_of_all"),)
         of_one = realms is not None and len(realms) < 2 and not self._spread
-        if of_one and (name == "list_failures" or "failed_of_all" in switches):
+        if of_one and "failed_of_all" in wanted.across:
             switches = (*switches, "of_one_realm")
         return await self._listed(
             name, *self._spread, *switches, **wanted.values, **page, strategy_ids=names

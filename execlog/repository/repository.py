@@ -23,6 +23,7 @@ from execlog.db.files import folder
 from execlog.db.sqltext import SCHEMA
 from execlog.db.statements import Statement, load_statements
 from execlog.repository.aggregates import Aggregates
+from execlog.repository.breakdown import Breakdowns
 from execlog.repository.cards import Cards
 from execlog.repository.executions import Executions
 from execlog.repository.following import Following
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["Reads", "StrategyExecutionLogRepository", "patient", "statements"]
 
 
-class Reads(Executions, Listings, Following, Aggregates, Cards, Rankings, LogState):
+class Reads(Executions, Listings, Following, Aggregates, Cards, Rankings, Breakdowns, LogState):
     """All questions that change nothing."""
 
 

@@ -22,7 +22,8 @@ from execlog.repository.health import Health
 from execlog.repository.metrics import StrategyComparison, StrategyMetrics
 from execlog.repository.timeseries import TimeseriesBucket
 from execlog.web import queries
-from execlog.web.access import scope_of
+from execlog.web.access import Scope, scope_of
+from execlog.web.hiding import seen
 from execlog.web.queries import Cursor, query
 from execlog.web.reading import Reader
 from execlog.web.stored import json_list, json_of
@@ -108,7 +109,7 @@ async def _timeseries(reader: Reader, request: Request) -> Response:
 
 async def _executions(reader: Reader, request: Request) -> Response:
     asked, scope = query(queries.Executions, request), scope_of(request)
-    async with reader.snapshot() as log:
+    async with reader.snapshot(inputs=scope.inputs) as log:
         found = await log.list_executions(
             strategy_id=_strategy(request),
             realm_id=scope.realm(asked.realm),
@@ -118,12 +119,12 @@ async def _executions(reader: Reader, request: Request) -> Response:
             before=asked.after(),
             limit=asked.limit,
         )
-    return _page(request, found, validation.limit(asked.limit, 200))
+    return await _page(request, scope, found, validation.limit(asked.limit, 200))
 
 
 async def _failures(reader: Reader, request: Request) -> Response:
     asked, scope = query(queries.Failures, request), scope_of(request)
-    async with reader.snapshot() as log:
+    async with reader.snapshot(inputs=scope.inputs) as log:
         found = await log.list_failures(
             realm_id=scope.realm(asked.realm),
             strategy_id=scope.strategies,
@@ -132,7 +133,7 @@ async def _failures(reader: Reader, request: Request) -> Response:
             before=asked.after(),
             limit=asked.limit,
         )
-    return _page(request, found, validation.limit(asked.limit, 200))
+    return await _page(request, scope, found, validation.limit(asked.limit, 200))
 
 
 async def _compare(reader: Reader, request: Request) -> Response:
@@ -149,12 +150,13 @@ async def _compare(reader: Reader, request: Request) -> Response:
 
 
 async def _execution(reader: Reader, request: Request) -> Response:
-    async with reader.snapshot() as log:
+    scope = scope_of(request)
+    async with reader.snapshot(inputs=scope.inputs) as log:
         found = await log.get(id=request.path_params["id"])
     # An execution out of scope is reported as missing.
-    if found is None or not scope_of(request).sees(found.strategy_id, found.realm_id):
+    if found is None or not scope.sees(found.strategy_id, found.realm_id):
         raise HTTPException(404, "No execution has this id.")
-    return _streamed(json_of(found))
+    return _streamed(json_of(await seen(scope, found)))
 
 
 async def _health(reader: Reader, request: Request) -> Response:
@@ -212,7 +214,7 @@ ENDPOINTS: Sequence[Endpoint] = (
     ),
     Endpoint(
         "/executions/{id}",
-        "One execution whole, with its trace.",
+        "One execution whole, with its input and its trace.",
         None,
         StrategyExecutionLog,
         _execution,
@@ -225,8 +227,11 @@ def _strategy(request: Request) -> str:
     return scope_of(request).strategy(request.path_params["id"])
 
 
-def _page(request: Request, rows: list[StrategyExecutionLog], size: int) -> Response:
+async def _page(
+    request: Request, scope: Scope, found: list[StrategyExecutionLog], size: int
+) -> Response:
     """Rows, with a link to the next page: relative, since an outer application has the path."""
+    rows = [await seen(scope, one) for one in found]
     answer = _streamed(json_list(rows))
     if len(rows) == size:
         following = {**request.query_params, "before": Cursor.after(rows[-1])}

@@ -17,7 +17,10 @@ from starlette.responses import Response
 from execlog.admin.doctor import examined
 from execlog.db import validation
 from execlog.db.slices import finished
+from execlog.db.traces import read_value
 from execlog.display.columns import others
+from execlog.display.json_head import head
+from execlog.display.trace_tree import compact
 from execlog.errors import ExeclogError, InvalidArgument
 from execlog.models import StrategyExecutionLog
 from execlog.web import charts, queries
@@ -25,7 +28,7 @@ from execlog.web.problems import problem_of
 from execlog.web.queries import Cursor, query
 from execlog.web.reading import Reader
 from execlog.web.rendering import render
-from execlog.web.stored import trace_of
+from execlog.web.stored import text_of, trace_of
 from execlog.web.view import View
 from execlog.web.waterfall import waterfall
 
@@ -36,6 +39,7 @@ Answer = TypeVar("Answer")
 
 _STRATEGIES = 50
 _NEWEST = 10
+_LONGEST_INPUT = 20_000  # characters that are shown
 _LINES = (("p50", "duration_p50_ms"), ("p95", "duration_p95_ms"), ("p99", "duration_p99_ms"))
 
 
@@ -200,14 +204,26 @@ async def execution(reader: Reader, request: Request) -> Response:
     """One execution, with the waterfall of its trace."""
     asked = query(queries.ExecutionPage, request)
     view = View.of(request, "execution", asked.since, asked.until)
-    async with reader.snapshot() as log:
+    scope = view.scope
+    async with reader.snapshot(inputs=scope.inputs) as log:
         found = await log.get(id=asked.id)
     # An execution out of scope is reported as missing.
-    if found is None or not view.scope.sees(found.strategy_id, found.realm_id):
+    if found is None or not scope.sees(found.strategy_id, found.realm_id):
         raise HTTPException(404, "No execution has this id.")
-    trace = await finished(waterfall(trace_of(found), found.duration_ms))
-    shown = {"one": found, "others": others(found), "trace": trace}
-    return await render("execution.html", view, missing=[], **shown)
+    trace = await finished(
+        waterfall(trace_of(found), found.duration_ms, values=scope.inputs),
+    )
+    given = text_of(found, "input") if scope.inputs else None
+    return await render(
+        "execution.html",
+        view,
+        missing=[],
+        one=found,
+        others=others(found),
+        trace=trace,
+        attributes=_attributes(text_of(found, "attributes")),
+        given=None if given is None else head(given, _LONGEST_INPUT),
+    )
 
 
 async def storage(reader: Reader, request: Request) -> Response:
@@ -235,6 +251,15 @@ PAGES: Sequence[tuple[str, Page]] = (
     ("/execution", execution),
     ("/storage", storage),
 )
+
+
+def _attributes(text: str | None) -> list[tuple[str, str]]:
+    """Names and values; as a whole if another client stored more than the recorder lets through."""
+    if text is None:
+        return []
+    if len(text) > _LONGEST_INPUT:
+        return [("attributes", text)]
+    return [(name, compact(value)) for name, value in read_value(text).items()]
 
 
 def _following(view: View, rows: Sequence[StrategyExecutionLog] | None, size: int) -> str | None:

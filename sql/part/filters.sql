@@ -54,4 +54,4 @@ and points <= $19::double precision  -- if max_points
 and points < $20::double precision  -- if below_points
 and trace_id = any($21::text[]::uuid[])  -- if trace_ids
 and attributes @> $22::text::jsonb  -- if attributes
-and $23::text::jsonb <@ (select jsonb_object_agg(key, value) from pg_catalog.jsonb_each_text(attributes))  -- if attribute_texts
+and not exists (select 1 from pg_catalog.jsonb_each_text($23::text::jsonb) as wanted (key, value) where attributes ->> wanted.key is distinct from wanted.value)  -- if attribute_texts

@@ -13,11 +13,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from execlog import (
-    InvalidArgument,
-    StrategyExecutionLog,
-    StrategyExecutionLogRepository,
-)
+from execlog import InvalidArgument, StrategyExecutionLog, StrategyExecutionLogRepository
 from tests.rows import STRATEGY, T0, fields, row
 from tests.types import Pool
 
@@ -184,6 +180,8 @@ OF_REALMS = (
     "list_executions",
     "activity",
     "report",
+    "breakdown",
+    "node_times",
 )
 OF_STRATEGIES = (
     "rank_strategies",
@@ -192,6 +190,8 @@ OF_STRATEGIES = (
     "list_stored",
     "list_executions",
     "activity",
+    "breakdown",
+    "node_times",
 )
 ALIKE = "0192f0c1"
 # What the others call for.
@@ -204,6 +204,8 @@ REQUIRED: dict[str, dict[str, Any]] = {
     "rank_strategies": {},
     "rank_together": {},
     "activity": {},
+    "breakdown": {"by": "status"},
+    "node_times": {},
 }
 
 

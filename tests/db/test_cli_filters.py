@@ -90,7 +90,8 @@ async def test_export_takes_them_without_a_window(server: str) -> None:
 
 async def test_what_no_index_finds_is_searched_in_the_last_day(server: str) -> None:
     done = run("tail", "--realm", "globex", "--dsn", server)
-    assert [line.split("\t")[5] for line in done.stdout.splitlines()[1:]] == ["case 8"]
+    _, only = done.stdout.splitlines()
+    assert "\tcase 8\t" in only
     assert done.stderr == (
         "execlog: the last day is searched, since no index finds these; --since goes back further\n"
     )

@@ -13,7 +13,7 @@ import select
 import signal
 import subprocess
 from datetime import UTC, datetime, timedelta
-from typing import IO
+from typing import IO, Any
 
 import pytest
 from typer.testing import CliRunner
@@ -120,12 +120,24 @@ def test_failures(dsn: str, rows: list[StrategyExecutionLog]) -> None:
     )
 
 
+def dumped(one: StrategyExecutionLog) -> dict[str, Any]:
+    return one.model_dump(by_alias=True, mode="json", exclude={"stored_at"})
+
+
+def arrived(dump: dict[str, Any]) -> dict[str, Any]:
+    """Without the time of its arrival, which is now."""
+    stored_at = datetime.fromisoformat(dump.pop("storedAt"))
+    assert abs(datetime.now(UTC) - stored_at) < timedelta(minutes=5)
+    return dump
+
+
 def test_forms_of_output(dsn: str, rows: list[StrategyExecutionLog]) -> None:
-    dump = rows[-1].model_dump(by_alias=True, mode="json")
+    dump = dumped(rows[-1])
     for words in (("-o", "json"), ("--json",)):
-        assert json.loads(run("failures", *words, EXECLOG_DSN=dsn).stdout) == [dump]
+        [one] = json.loads(run("failures", *words, EXECLOG_DSN=dsn).stdout)
+        assert arrived(one) == dump
     line = run("failures", "-o", "jsonl", EXECLOG_DSN=dsn).stdout
-    assert json.loads(line) == dump
+    assert arrived(json.loads(line)) == dump
     assert line.count("\n") == 1
     found = list(csv.DictReader(io.StringIO(run("failures", "-o", "csv", EXECLOG_DSN=dsn).stdout)))
     assert [(one["id"], one["errorCode"]) for one in found] == [
@@ -201,7 +213,36 @@ def test_show(dsn: str, rows: list[StrategyExecutionLog]) -> None:
     assert "rule-1  0.25 ms" in done.stdout
     assert "zen  0.314 ms" in done.stdout
     dump = json.loads(run("show", str(rows[1].id), "--json", EXECLOG_DSN=dsn).stdout)
-    assert dump == rows[1].model_dump(by_alias=True, mode="json")
+    assert arrived(dump) == dumped(rows[1])
+
+
+async def test_show_what_surrounded_a_run(
+    dsn: str, repository: StrategyExecutionLogRepository
+) -> None:
+    """The distributed trace, the reason, the caller's attributes, the input; terminals are safe."""
+    one = row(
+        status="error",
+        trace_id="4bf92f3577b34da6a3ce929d0e0e4736",
+        error_message="out of coins\x1b[2J",
+        attributes={"region": "north\u202e", "tries": 3, "again": True},
+        input={"user": {"id": 7, "tags": ["a", "b"]}, "text\u202e": "\x1b[31m", "orders": [[1.50]]},
+    )
+    large = row(input=["x" * 30_000])
+    await repository.insert_rows([one, large])
+    shown = run("show", str(one.id), "--utc", EXECLOG_DSN=dsn).stdout
+    assert "\x1b" not in shown
+    assert "\u202e" not in shown
+    facts = dict(line.split(maxsplit=1) for line in shown.splitlines() if " " in line.strip())
+    assert facts["message"] == r"out of coins\x1b[2J"
+    assert "trace id  4bf92f3577b34da6a3ce929d0e0e4736" in shown
+    assert datetime.fromisoformat(facts["stored"]) <= datetime.now(UTC)
+    for line in (r"── region: north\u202e", "├── tries: 3", "├── again: true"):
+        assert line in shown
+    for line in ("input", r'    "text\u202e": "\u001b[31m"', '      "tags": ["a", "b"]'):
+        assert {line, f"{line},"} & set(shown.splitlines()), line
+    cut = run("show", str(large.id), EXECLOG_DSN=dsn).stdout
+    assert ("x" * 19_998 in cut, "x" * 19_999 in cut) == (True, False)
+    assert "and 10,004 more characters: --json has them all" in cut
 
 
 async def test_show_odd_numbers(dsn: str, repository: StrategyExecutionLogRepository) -> None:

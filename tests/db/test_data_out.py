@@ -109,6 +109,7 @@ def test_nothing_colours_a_pipe(dsn: str, stored: StrategyExecutionLog) -> None:
         assert forced.output and "\x1b" not in forced.output, command
 
 
+@pytest.mark.long
 def test_help_into_a_pipe(dsn: str, tmp_path: Path) -> None:
     """Messages go to a terminal."""
     with (tmp_path / "help").open("w+b") as file:

@@ -16,6 +16,7 @@ import asyncpg
 import pytest
 
 from execlog import InvalidArgument, StrategyExecutionLog, StrategyExecutionLogRepository
+from execlog.context import without_secrets
 from execlog.moving import Account, Mover, Wishes, find_table, matched, mover, script
 from tests import databases
 from tests.command import COMMAND, run
@@ -248,6 +249,34 @@ async def test_values_of_other_types(dsn: str, pool: Pool) -> None:
     assert (three.trace, three.attributes) == (None, {"n": 7})
 
 
+SECRETS = [
+    "at user:pw@host, again",
+    "https://example.org/path is no secret",
+    "https://me@example.org/x y",
+    "(postgres://h/db) b",
+    "x postgresql+asyncpg://u:p@h/d\ny",
+    "PASSWORD='a b' x passwd: y z",
+    'PGPASSWORD=z, "password": "a b", c',
+    "a@b, :x@y, x:@y, mailto:a@b.c",
+    "a@b://c d",
+    "u:p@h u:p@h@i",
+    "password",
+    "é:é@é",
+]
+
+
+async def test_messages_lose_the_same_secrets_as_elsewhere(dsn: str, pool: Pool) -> None:
+    await send(dsn, f"create table said (id serial primary key, {LEAST}, error_message text)")
+    for text in SECRETS:
+        await pool.execute(
+            "insert into said (strategy_id, error_message) values ('s', $1::text)", text
+        )
+    assert (await moved(pool, "said")).stored == len(SECRETS)
+    found = await everything(dsn)
+    for place, text in enumerate(SECRETS, 1):
+        assert found[made(str(place), table="said")].error_message == without_secrets(text)
+
+
 BAD = {
     "strategy_id": ["null", "''", f"'{'x' * 513}'"],
     "strategy_version": ["null", "'1.5'", "'99999999999'", "'one'"],
@@ -301,7 +330,9 @@ async def test_what_can_not_be_stored_is_counted_by_reason(
     assert "strategy_id is missing: 1, for example id 1" in lines
     assert "strategy_id is longer than 512 bytes: 1, for example id 3" in lines
     assert (await everything(dsn)).keys() == (await everything(other_dsn)).keys()
-    if version == 16:
+    async with pool.acquire() as own:
+        can_ask = own.get_server_version().major >= version
+    if can_ask:
         assert not any("refused" in line for line in lines)
         assert "trace is not a JSON list or object: 4, for example id 25" in lines
 
@@ -482,7 +513,7 @@ async def test_after_a_kill_it_stores_the_rest(dsn: str, other_dsn: str) -> None
         f" from generate_series(1, {rows}) as n",
     )
     for log, words in ((dsn, []), (other_dsn, ["--from-dsn", dsn])):
-        command = [COMMAND, "import", "--from-table", "runs", *words]
+        command = [str(COMMAND), "import", "--from-table", "runs", *words]
         environment = {**os.environ, "EXECLOG_DSN": log}
         async with connection(log) as own:
 
@@ -513,7 +544,7 @@ async def test_two_imports_at_once_store_each_row_once(dsn: str) -> None:
         "insert into runs (id, created_at, strategy_id) select n, now(), 's'"
         " from generate_series(1, 30000) as n",
     )
-    command = [COMMAND, "import", "--from-table", "runs"]
+    command = [str(COMMAND), "import", "--from-table", "runs"]
     environment = {**os.environ, "EXECLOG_DSN": dsn}
     both = [
         await asyncio.create_subprocess_exec(*command, *more, env=environment)

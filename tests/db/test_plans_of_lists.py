@@ -21,6 +21,7 @@ from tests.plans import (
     STRATEGIES,
     STRATEGY,
     UNDATED,
+    USERS,
     WINDOW,
     executed,
     explained,
@@ -35,6 +36,7 @@ from tests.types import Pool
 pytestmark = pytest.mark.long
 
 PAGE = 50
+FAILURES = DAYS * ROWS_A_DAY / STRATEGIES / 5
 MAX_UUID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
 # Where a page begins: its switches, and its cursor.
@@ -54,6 +56,13 @@ EXECUTIONS: dict[str, tuple[tuple[str, ...], dict[str, object], float]] = {
     "failed": (("failed",), {}, 5),
     "error": (("failed",), {"status": "error"}, 5),
     "code": ((), {"error_codes": ["E1"]}, 5),
+    "codes": ((), {"error_codes": ["E1", "E2"]}, 5),
+    # These may be all looked at and sorted: they are in an index, in the order of their statuses.
+    "statuses": (("failed",), {"statuses": ["error", "limit"]}, FAILURES / PAGE),
+    "left out": (("failed",), {"statuses_left_out": ["ok", "timeout"]}, FAILURES / PAGE),
+    "errors": (("errors",), {}, 5),
+    "no case": (("no_case",), {}, DAYS * ROWS_A_DAY / STRATEGIES / PAGE),
+    "nodes": ((), {"min_nodes": 1, "max_nodes": 4}, 1),
     "case": ((), {"case_names": ["case-3"]}, 7),
     "duration": ((), {"min_duration_ms": 48.0}, 2),
     "points": ((), {"min_points": 10.0, "max_points": 40.0}, 2),
@@ -139,6 +148,27 @@ async def test_the_newest_of_all_are_a_page_of_an_index(
         # The page, a fifth of failures passed over among the ok, one row ahead in each partition;
         # and those without a time, which may be sorted all, or passed over once more.
         assert touched(plan) <= PAGE * 5 / 4 + len(read) + 2 * UNDATED
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("users", [["user-7"], ["user-7", "user-8"], ["no such"], []])
+@pytest.mark.parametrize("what", ["all", "failed", "of strategies", "of a realm"])
+async def test_the_runs_of_a_user_are_found_by_an_index(
+    seeded: Pool, what: str, users: list[str], mode: str
+) -> None:
+    """Whatever the planner expects of them: other rows are not passed over."""
+    async with explained(
+        seeded,
+        "list_newest",
+        mode,
+        statuses_left_out=["ok"] if what == "failed" else None,
+        external_user_ids=users,
+        strategy_ids=[STRATEGY, "strategy-2"] if what == "of strategies" else None,
+        realm_ids=[REALM] if what == "of a realm" else None,
+        limit=PAGE,
+    ) as plan:
+        assert await foreign_indexes(seeded, "list_newest", plan, default=True) == set()
+        assert touched(plan) <= 2 * (DAYS * ROWS_A_DAY // USERS + 1) + UNDATED
 
 
 @pytest.mark.parametrize("strategy_id", [None, STRATEGY])

@@ -47,6 +47,7 @@ ROWS = [
         parent_strategy_id="p",
         trace_id=UUID(int=7),
         attributes={"n": 1},
+        trace=[{"node": f"of {realm}", "ms": points}],
     )
     for strategy in ("loyalty", "second")
     for realm, points in ((TENANT, 1.0), ("other", 2.0), (None, 4.0))
@@ -101,6 +102,11 @@ GIVEN: dict[str, Any] = {
     "codes": [f"of {TENANT}", "absent"],
     "cases": [f"of {TENANT}", "absent"],
     "words": ["failed", "limit"],
+    "attribute": "n",
+    "order": "runs",
+    "newest": 2000,
+    "most_bytes": 10**6,
+    "trace_bytes": 10**6,
     "limit": 50,
     "by": "runs",
     "fractions": "{0,0.5,1}",

@@ -102,6 +102,10 @@ def seeds(now: datetime) -> Iterator[StrategyExecutionLog]:
                 nodes_executed=3 + n % 4,
                 trace=[{"name": EVIL, "ms": 1, EVIL: EVIL}] if name == EVIL else trace(n),
                 notes=EVIL if name == EVIL else f"note {n}",
+                error_message=EVIL if name == EVIL else None,
+                attributes={"region": EVIL if name == EVIL else "north", "tries": n},
+                input={EVIL: [EVIL, {}]} if name == EVIL else {"orders": n, "lines": [{}]},
+                trace_id=n + 1,
             )
 
 

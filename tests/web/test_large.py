@@ -205,13 +205,13 @@ async def test_pages_read_no_traces(
     app = create_app(pool)
     read = []
     async with app.state.reader.snapshot() as viewed:
-        kept = viewed._row
+        kept = viewed._outlined
 
     def seen(record: Any) -> Any:
         read.append(record["trace"])
         return kept(record)
 
-    monkeypatch.setattr(type(viewed), "_row", staticmethod(seen))
+    monkeypatch.setattr(type(viewed), "_outlined", staticmethod(seen))
     async with client(app) as api:
         for path in ("/", "/strategy?id=loyalty", "/executions?id=loyalty", "/executions"):
             assert (await api.get(path)).status_code == 200
