@@ -109,6 +109,7 @@ GIVEN: dict[str, Any] = {
     "trace_bytes": 10**6,
     "limit": 50,
     "by": "runs",
+    "min_runs": 1,
     "fractions": "{0,0.5,1}",
     "first_us": HOUR_US,
     "width_us": 600 * 24 * HOUR_US,
