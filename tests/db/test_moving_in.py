@@ -24,6 +24,7 @@ from tests.extras import needs
 from tests.recording import until
 from tests.rows import T0
 from tests.types import Pool
+from tests.unit.test_context import SECRETS as IN_MESSAGES
 
 NAMESPACE = UUID("6b1f9a52-5f0d-5b7e-9c1e-3d6f0a7c2e41")
 NAME = "public.strategyexecutionlog"
@@ -262,6 +263,7 @@ SECRETS = [
     "u:p@h u:p@h@i",
     "password",
     "é:é@é",
+    *(text for text, _ in IN_MESSAGES),
 ]
 
 
