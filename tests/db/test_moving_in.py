@@ -495,6 +495,15 @@ async def test_what_a_table_lacks_may_be_said(dsn: str, pool: Pool) -> None:
         await moved(pool, "few", Wishes(words, defaults))
 
 
+async def test_an_empty_text_is_a_value_too(dsn: str, pool: Pool) -> None:
+    await send(dsn, f"create table few (id serial primary key, {LEAST})")
+    await send(dsn, "alter table few drop strategy_type", "insert into few values (1, 's')")
+    wishes = Wishes(defaults={"strategy_type": "", "case_name": ""})
+    assert (await moved(pool, "few", wishes)).stored == 1
+    [found] = (await everything(dsn)).values()
+    assert (found.strategy_type, found.case_name) == ("", "")
+
+
 def test_the_other_server_is_not_named(dsn: str) -> None:
     """Neither if it can't be reached, nor if its name can't be read."""
     for other in ("postgresql://user:secret@127.0.0.1:1/x", "postgresql://user:secret@[/x", ""):
