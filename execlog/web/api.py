@@ -167,7 +167,7 @@ async def _breakdown(reader: Reader, request: Request) -> Response:
             strategy_id=scope.strategies if asked.id is None else scope.strategy(asked.id),
             since=since,
             until=until,
-            order=asked.order,
+            order=asked.ranked,
             limit=(MOST_GROUPS if is_csv else 50) if asked.limit is None else asked.limit,
             details=asked.details,
             **filters_of(request, scope, asked.realm),

@@ -15,6 +15,7 @@ from execlog.errors import ExeclogError
 from execlog.models import StrategyExecutionLog
 from execlog.repository.breakdown import BY, Breakdown
 from execlog.repository.filters import Filters, needs_window
+from execlog.repository.node_times import NEWEST
 from execlog.repository.repository import Reads
 from execlog.web import queries
 from execlog.web.filters import ADDED, added, chips, filter_of, filters_of, label
@@ -95,7 +96,7 @@ async def breakdown(reader: Reader, request: Request) -> Response:
                 strategy_id=view.strategies(asked.id),
                 since=view.since,
                 until=view.until,
-                order=asked.order,
+                order=asked.ranked,
                 limit=_GROUPS,
                 **filters,
             ),
@@ -105,10 +106,11 @@ async def breakdown(reader: Reader, request: Request) -> Response:
         view,
         id=asked.id,
         by=asked.column,
-        order=asked.order,
+        order=asked.ranked,
         columns=[*_COLUMNS, "node"],
         groups=groups,
         most=_GROUPS,
+        newest=NEWEST,
         highest=_highest(groups or ()),
         filter_of=filter_of,
         **_shared(view),

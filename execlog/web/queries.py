@@ -193,7 +193,14 @@ class BreakdownPage(_Realm):
     by: _Name | None = Field(
         None, description="A column, attributes.KEY, or node; else the strategy, or its version."
     )
-    order: BreakdownOrder = Field("failures", description="The largest first.")
+    order: BreakdownOrder | None = Field(
+        None, description="The largest first; else failures, for nodes p99."
+    )
+
+    @property
+    def ranked(self) -> BreakdownOrder:
+        """The order of the groups. Never raises."""
+        return self.order or ("p99" if self.column == "node" else "failures")
 
     @property
     def column(self) -> str:

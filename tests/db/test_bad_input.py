@@ -13,11 +13,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from execlog import (
-    InvalidArgument,
-    StrategyExecutionLog,
-    StrategyExecutionLogRepository,
-)
+from execlog import InvalidArgument, StrategyExecutionLog, StrategyExecutionLogRepository
 from tests.rows import STRATEGY, T0, fields, row
 from tests.types import Pool
 

@@ -161,6 +161,7 @@ def test_wide_shows_everything(dsn: str, rows: list[StrategyExecutionLog]) -> No
         assert line.startswith(one.created_at.isoformat(sep=" ", timespec="milliseconds"))
 
 
+@pytest.mark.long
 async def test_following_stays_in_line(
     dsn: str, rows: list[StrategyExecutionLog], repository: StrategyExecutionLogRepository
 ) -> None:

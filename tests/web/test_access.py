@@ -325,6 +325,7 @@ async def test_a_large_trace_without_values(
     assert [json.loads(text)["trace"] for text in texts[1:]] == [[], None]
 
 
+@pytest.mark.long
 @needs("fastapi")
 async def test_mounted_anywhere(pool: Pool, repository: StrategyExecutionLogRepository) -> None:
     """Below FastAPI, below Starlette, below a prefix: every link of every page leads to a page."""
@@ -538,6 +539,7 @@ async def test_round_trips_of_a_strategys_page() -> None:
     assert any("statement_timeout" in query.lower() for query in calls)
 
 
+@pytest.mark.long
 def test_one_application_and_many_event_loops(dsn: str) -> None:
     """Each loop has connections and turns of its own: a test's application, a worker's."""
     app = create_app(dsn)
