@@ -135,7 +135,8 @@ async def tenant(roles: dict[str, Pool], dsn: str, prefix: str) -> AsyncIterator
     only = StrategyExecutionLogRepository(admin, schema=ONLY)
     await only.insert_rows(one for one in ROWS if one.realm_id == TENANT)
     role = f"{prefix} tenant"
-    await admin.execute(execlog.dump_realm_reader(realm_id=TENANT, role=role, prefix=prefix))
+    sql = execlog.dump_realm_reader(realm_id=TENANT, role=role, prefix=prefix, inputs=True)
+    await admin.execute(sql)
     own = await login(admin, dsn, role)
     async with asyncpg.create_pool(own, min_size=0, max_size=1) as pool:
         yield pool
