@@ -11,8 +11,6 @@ import re
 from typing import Any
 from uuid import UUID
 
-from execlog.ids import FastUUID
-
 __all__ = [
     "ATTRIBUTES_BYTES",
     "LONGEST_MESSAGE",
@@ -36,7 +34,6 @@ ATTRIBUTES_BYTES = 4096
 
 _TRACE_ID = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _KEY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_UUIDS = (UUID, FastUUID)
 _LONGEST_INTEGER = 4096  # digits; in bits it is less
 _WORD = re.compile(r"\S+")
 # The colon and slashes of a URL, as they are or percent-encoded. What may be a scheme is read once,
@@ -74,7 +71,7 @@ def trace_id(value: object) -> UUID:
         value = UUID(value)
     elif isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**128:
         value = UUID(int=value)
-    if isinstance(value, UUID) and value.__class__ not in _UUIDS:
+    if isinstance(value, UUID) and value.__class__ is not UUID:
         value = UUID(int=value.int)  # a subclass may be written as anything
     if not isinstance(value, UUID):
         raise ValueError("is no trace id: a UUID, 32 hexadecimal digits, or an integer of 128 bits")
