@@ -4,11 +4,11 @@
 -- $3 rows bigint
 -- $4 only_count boolean
 -- Columns: found bigint, reached timestamptz?
--- Index: strategy_execution_log_time
+-- Index: strategy_execution_log_time, strategy_execution_log_user
 --
 -- A part goes from the end of the last one down to the time of the row at the limit, with all rows of that
--- time; reached is that time, and NULL after the last part, which includes the rows without a time. No index
--- holds the user: all rows of the part are read.
+-- time; reached is that time, and NULL after the last part, which includes the rows without a time. The user's
+-- rows of a part are found by their index, or by reading all of it, whichever the planner takes for cheaper.
 -- "is distinct from" excludes the part's end, which the index condition has to include.
 with reached as materialized (
     select (
