@@ -33,8 +33,9 @@ from execlog.context import is_attribute
 from execlog.db.sqltext import SCHEMA
 from execlog.display.format import milliseconds, number, percent, points, shown
 from execlog.display.tables import Cell, Column, print_table
-from execlog.repository.breakdown import BY, MOST_GROUPS, BreakdownOrder, of_nodes
+from execlog.repository.breakdown import BY, MOST_GROUPS
 from execlog.repository.filters import Filters
+from execlog.repository.groups import BreakdownOrder, of_nodes
 
 __all__ = ["breakdown"]
 

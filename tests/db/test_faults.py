@@ -71,7 +71,8 @@ CALLS: dict[str, Call] = {
     "maintenance_state": lambda repo: repo.maintenance_state(),
     "erase": lambda repo: all_of(repo.erase(external_user_id="u")),
     "rank_strategies": lambda repo: repo.rank_strategies(),
-    "breakdown": lambda repo: repo.breakdown(by="realm_id"),
+    "breakdown": lambda repo: repo.breakdown(by="status"),
+    "breakdown_of_rollups": lambda repo: repo.breakdown(by="realm_id"),
     "node_times": lambda repo: repo.node_times(),
     "list_executions": lambda repo: repo.list_executions(
         strategy_id=STRATEGY, strategy_version=[1, 2], trace_id=[1, 2], attributes={"a": 1}

@@ -1,0 +1,122 @@
+"""A breakdown from rollups says what the rows do, and its percentiles are within their bound."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+
+from execlog import Breakdown, StrategyExecutionLog
+from tests import databases
+from tests.oracle import close
+from tests.rolling import HOUR, START, Log, assert_bounded, both, lognormal, rolled_up
+from tests.rows import row
+from tests.types import Pool
+
+MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
+MIDNIGHT = START.replace(hour=0, minute=0, second=0)
+COLUMNS = ("strategy_id", "realm_id", "strategy_version")
+EXACT = ("value", "runs", "failures", "last_seen")
+CLOSE = ("error_rate", "error_rate_low", "error_rate_high", "avg_ms", "points_avg")
+PERCENTILES = ("p50_ms", "p95_ms", "p99_ms")
+
+
+def _row(dice: random.Random, at: datetime | None) -> StrategyExecutionLog:
+    """One of three strategies; runs of a status have one weight, as with one recorder."""
+    status = dice.choice(["ok", "ok", "ok", "error", "timeout", "limit", "odd"])
+    return row(
+        created_at=at,
+        strategy_id=dice.choice("ab\u00e9"),
+        strategy_version=dice.choice([-2, 3, 10]),
+        realm_id=dice.choice([None, "", "r", "s"]),
+        external_user_id=dice.choice([None, "u1", "u2"]),
+        status=status,
+        points=dice.choice([None, 0.0, 12.5, -3.0]),
+        duration_ms=lognormal(dice),
+        sample_rate=0.05 if status == "ok" else 1.0,
+    )
+
+
+def _rows(seed: int, number: int, *, undated: bool) -> list[StrategyExecutionLog]:
+    dice = random.Random(seed)
+    times = [MIDNIGHT + dice.random() * timedelta(days=3, hours=7) for _ in range(number)]
+    return [_row(dice, None if undated and n % 50 == 0 else at) for n, at in enumerate(times)]
+
+
+@pytest.fixture(scope="module")
+async def shared(template: str) -> AsyncIterator[Pool]:
+    """Three days and a part of the fourth, summed up, then late rows, and rows that are gone."""
+    async with (
+        databases.clone(template) as dsn,
+        asyncpg.create_pool(dsn, min_size=1, max_size=2) as pool,
+    ):
+        await pool.execute("update execlog.rollup_state set minute_runs = 5")
+        await Log(pool).insert_rows(_rows(1, 3000, undated=True))
+        await rolled_up(pool)
+        late = [one for one in _rows(2, 40, undated=False) if one.strategy_id != "b"]
+        await Log(pool).insert_rows(late)
+        removed = "delete from execlog.strategy_execution_log where strategy_id = 'a'"
+        await pool.execute(f"{removed} and created_at < $1", MIDNIGHT + 3 * HOUR)
+        assert await pool.fetchval("select count(*) from execlog.rollup_mark") > 10
+        yield pool
+
+
+def same(rolled: list[Breakdown], exact: list[Breakdown], left_out: tuple[str, ...] = ()) -> None:
+    assert [one.value for one in rolled] == [one.value for one in exact]
+    for one, other in zip(rolled, exact, strict=True):
+        assert [getattr(one, name) for name in EXACT] == [getattr(other, name) for name in EXACT]
+        for name in CLOSE:
+            if name not in left_out:
+                assert close(getattr(one, name), getattr(other, name)), name
+        assert (other.method, other.relative_error) == ("exact", 0.0)
+        assert seen_then(one.first_seen, other.first_seen)
+
+
+def seen_then(found: datetime | None, first: datetime | None) -> bool:
+    """Whether that is the time of the first, or the begin of its minute or hour."""
+    if found is None or first is None:
+        return found is first
+    hour = first.replace(minute=0, second=0, microsecond=0)
+    return found in (first, first.replace(second=0, microsecond=0), hour)
+
+
+def sketched(rolled: list[Breakdown], exact: list[Breakdown]) -> None:
+    for one, other in zip(rolled, exact, strict=True):
+        assert (one.method, one.users) == ("sketch", None)
+        assert one.relative_error == 0.01
+        assert other.users is not None
+        for name in PERCENTILES:
+            assert_bounded(getattr(one, name), getattr(other, name))
+
+
+WINDOWS = {
+    "all": {},
+    "whole days": {"since": MIDNIGHT, "until": MIDNIGHT + timedelta(days=3)},
+    "odd ends": {"since": MIDNIGHT + 17 * MINUTE + SECOND, "until": START + timedelta(days=2)},
+    "from a day on": {"since": MIDNIGHT + timedelta(days=1, minutes=59, seconds=59)},
+}
+FILTERS: dict[str, dict[str, Any]] = {
+    "none": {},
+    "one strategy": {"strategy_id": "a"},
+    "two": {"strategy_id": ["b", "\u00e9"]},
+    "a tenant": {"realm_id": "r"},
+    "a tenant of one": {"strategy_id": "b", "realm_id": ["", "s"]},
+    "versions": {"strategy_version": [-2, 10], "realm_id": None},
+    "no such": {"realm_id": "none such"},
+    "none at all": {"strategy_version": []},
+}
+
+
+@pytest.mark.parametrize("by", COLUMNS)
+@pytest.mark.parametrize("window", WINDOWS)
+async def test_what_rollups_say_is_what_rows_say(shared: Pool, by: str, window: str) -> None:
+    for filters in FILTERS.values():
+        scope: dict[str, Any] = {"by": by, **WINDOWS[window], **filters}
+        rolled, exact = await both(shared, lambda log: log.breakdown(**scope))  # noqa: B023
+        same(rolled, exact)
+        sketched(rolled, exact)
+        assert bool(rolled) is (filters not in (FILTERS["no such"], FILTERS["none at all"]))
