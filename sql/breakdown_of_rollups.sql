@@ -16,7 +16,7 @@
 --
 -- By strategy if no other switch is on. Rollups for the whole days, hours and minutes of the window, rows for the rest; all
 -- from rows if the window has few runs, as in sql/breakdown.sql. Of a sum of weights the rollups do not hold the squares:
--- runs of a status in a rollup are taken to weigh the same. When a group was first seen they hold by the day,
+-- runs of a class in a rollup are taken to weigh the same. When a group was first seen they hold by the day,
 -- and by the hour beside it, which is looked for in the first days of the groups that are wanted.
 -- Histograms are most of the work; without details they are not read.
 with
@@ -29,7 +29,9 @@ general as materialized (
 ),
 :rank_source(grouped),
 kept as materialized (
-    :group_rollups($1, $2, $7)
+    :group_rollups($1, $2, $7, not of_marked)
+    union all  -- if not of_one
+    :group_rollups($1, $2, $7, of_marked)  -- if not of_one
 ),
 bar as (
     select

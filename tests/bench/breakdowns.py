@@ -111,15 +111,20 @@ async def _of_rollups(bench: Bench) -> None:
 async def _beside_rows(
     bench: Bench, log: Log, what: str, scope: dict[str, Any], most: float | None
 ) -> None:
-    """From rollups with a plan that is kept and one that is made anew, beside from rows."""
-    seconds = await medians(bench.rounds, {"kept": partial(log.repository.breakdown, **scope)})
-    async with asyncpg.create_pool(
-        bench.dsn, min_size=1, max_size=1, statement_cache_size=0
-    ) as pool:
-        planned = StrategyExecutionLogRepository(pool, schema=log.schema)
-        seconds |= await medians(bench.rounds, {"planned": partial(planned.breakdown, **scope)})
+    """From rollups with a generic plan and with one that is made each time, beside from rows."""
+    modes = {
+        "generic": partial(
+            asyncpg.create_pool, server_settings={"plan_cache_mode": "force_generic_plan"}
+        ),
+        "planned": partial(asyncpg.create_pool, statement_cache_size=0),
+    }
+    seconds: dict[str, float] = {}
+    for mode, connected in modes.items():
+        async with connected(bench.dsn, min_size=1, max_size=1) as pool:
+            own = StrategyExecutionLogRepository(pool, schema=log.schema)
+            seconds |= await medians(bench.rounds, {mode: partial(own.breakdown, **scope)})
     await log.set_rollups(False)
     rows = await in_turn(1, {"rows": partial(log.repository.breakdown, **scope)})
     await log.set_rollups(True)
-    for plan, said in (("kept", ""), ("planned", ", planned")):
-        at_most(bench, f"by {what}{said}", seconds[plan], "from rows", rows["rows"], most)
+    for mode in modes:
+        at_most(bench, f"by {what}, {mode}", seconds[mode], "from rows", rows["rows"], most)

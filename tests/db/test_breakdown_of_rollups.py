@@ -9,10 +9,13 @@ from typing import Any
 
 import asyncpg
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from execlog import Breakdown, StrategyExecutionLog
+from execlog.ids import uuid7
 from tests import databases
-from tests.oracle import close
+from tests.oracle import close, many
 from tests.rolling import HOUR, START, Log, assert_bounded, both, lognormal, rolled_up
 from tests.rows import row
 from tests.types import Pool
@@ -55,7 +58,7 @@ async def shared(template: str) -> AsyncIterator[Pool]:
         asyncpg.create_pool(dsn, min_size=1, max_size=2) as pool,
     ):
         await pool.execute("update execlog.rollup_state set minute_runs = 5")
-        await Log(pool).insert_rows(_rows(1, 3000, undated=True))
+        await Log(pool).insert_rows(_rows(1, 1500, undated=True))
         await rolled_up(pool)
         late = [one for one in _rows(2, 40, undated=False) if one.strategy_id != "b"]
         await Log(pool).insert_rows(late)
@@ -120,3 +123,110 @@ async def test_what_rollups_say_is_what_rows_say(shared: Pool, by: str, window: 
         same(rolled, exact)
         sketched(rolled, exact)
         assert bool(rolled) is (filters not in (FILTERS["no such"], FILTERS["none at all"]))
+
+
+@pytest.mark.parametrize("by", COLUMNS)
+async def test_orders_limits_and_details(shared: Pool, by: str) -> None:
+    log = Log(shared)
+    for order in ("failures", "runs", "error_rate"):
+        scope: dict[str, Any] = {"by": by, "order": order, "since": MIDNIGHT}
+        rolled, exact = await both(shared, lambda log: log.breakdown(**scope))  # noqa: B023
+        same(rolled, exact)
+        await shared.execute("update execlog.rollup_state set exact_runs = -1")
+        assert await log.breakdown(**scope, limit=2) == rolled[:2]
+        bare = await log.breakdown(**scope, details=False)
+        no_details = dict.fromkeys((*PERCENTILES, "relative_error"))
+        assert bare == [one.model_copy(update=no_details) for one in rolled]
+    slowest = await log.breakdown(by=by, order="p99", since=MIDNIGHT)
+    assert slowest == sorted(rolled, key=lambda one: -(one.p99_ms or 0.0))
+    assert await log.breakdown(by=by, order="p99", since=MIDNIGHT, limit=1) == slowest[:1]
+    bare = await log.breakdown(by=by, order="p99", since=MIDNIGHT, details=False)
+    assert [one.value for one in bare] == [one.value for one in slowest]
+    assert {one.p99_ms for one in bare} == {None}
+
+
+async def test_few_runs_and_what_rollups_do_not_tell_apart_are_of_rows(shared: Pool) -> None:
+    log = Log(shared)
+    await shared.execute("update execlog.rollup_state set exact_runs = 400")
+    few: dict[str, Any] = {"since": MIDNIGHT, "until": MIDNIGHT + 5 * HOUR}
+    for scope, method in (
+        ({"by": "realm_id", **few}, "exact"),
+        ({"by": "realm_id", "strategy_id": "a", **few}, "exact"),
+        ({"by": "realm_id"}, "sketch"),
+        ({"by": "realm_id", "strategy_id": "b", "no_case": False}, "sketch"),
+        ({"by": "realm_id", "status": "failed"}, "exact"),
+        ({"by": "realm_id", "min_nodes": 0}, "exact"),
+        ({"by": "case_name"}, "exact"),
+    ):
+        found = await log.breakdown(**scope)
+        assert {one.method for one in found} == {method}
+        assert {one.users is None for one in found} == {method == "sketch"}
+
+
+async def test_a_card_says_the_same(shared: Pool) -> None:
+    await shared.execute("update execlog.rollup_state set exact_runs = -1")
+    for version in (-2, 3):
+        scope: dict[str, Any] = {"strategy_id": "b", "strategy_version": version}
+        card = await Log(shared).metrics(**scope)
+        [found] = await Log(shared).breakdown(by="strategy_id", **scope)
+        took = card.duration
+        assert (found.p50_ms, found.p95_ms, found.p99_ms) == (took.p50_ms, took.p95_ms, took.p99_ms)
+        assert (found.runs, found.relative_error) == (
+            card.status_breakdown.total,
+            took.relative_error,
+        )
+
+
+async def test_runs_whose_rows_are_gone_have_no_version_if_it_was_not_summed_up(
+    pool: Pool,
+) -> None:
+    log = Log(pool)
+    for version in (1, 2):
+        await log.insert_rows(
+            row(strategy_version=version, created_at=MIDNIGHT + version * HOUR) for _ in range(5)
+        )
+    await rolled_up(pool)
+    await pool.execute("delete from execlog.strategy_execution_log where strategy_version = 1")
+    # As the first wave's rollups are, whose rows were removed before versions were told apart.
+    await pool.execute("delete from execlog.rollup_mark")
+    await pool.execute(
+        "update execlog.rollup set strategy_version = null where strategy_version = 1"
+    )
+    await pool.execute(
+        "update execlog.rollup_state set rows_from = $1, versions_from = $1, exact_runs = -1",
+        MIDNIGHT + 2 * HOUR,
+    )
+    found = await log.breakdown(by="strategy_version")
+    assert [(one.value, one.runs) for one in found] == [(2, 5), (None, 5)]
+    assert found[1].first_seen == MIDNIGHT + HOUR
+
+
+@pytest.mark.long
+@many
+@given(seed=st.integers(0, 2**32), begin=st.integers(0, 80 * 60), length=st.integers(0, 80 * 60))
+async def test_any_window(shared: Pool, seed: int, begin: int, length: int) -> None:
+    """Weights differ within a status, so that the interval is near, and no wider."""
+    dice = random.Random(seed)
+    rows = [
+        one.model_copy(update={"id": uuid7(), "strategy_id": f"{seed}-{one.strategy_id}"})
+        for one in _rows(seed, 60, undated=True)
+    ]
+    await Log(shared).insert_rows(
+        one.model_copy(update={"sample_rate": dice.choice([1.0, 0.5, 0.1])}) for one in rows
+    )
+    if dice.random() < 0.7:
+        await rolled_up(shared)
+    since = MIDNIGHT + begin * MINUTE
+    scope: dict[str, Any] = {"since": since, "until": since + length * MINUTE}
+    for names in ([f"{seed}-a"], [f"{seed}-a", f"{seed}-b"]):
+        for by in COLUMNS:
+            rolled, exact = await both(
+                shared,
+                lambda log: log.breakdown(by=by, strategy_id=names, **scope),  # noqa: B023
+            )
+            same(rolled, exact, ("error_rate_low", "error_rate_high"))
+            for one, other in zip(rolled, exact, strict=True):
+                assert one.error_rate_low >= other.error_rate_low - 1e-9
+                assert one.error_rate_high <= other.error_rate_high + 1e-9
+                for name in PERCENTILES:
+                    assert_bounded(getattr(one, name), getattr(other, name))
