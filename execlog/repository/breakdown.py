@@ -73,7 +73,7 @@ class Breakdowns(Questions):
         averages and times of the last are the same, percentiles are sketched, users are not known,
         and the interval takes runs of a status in an hour, or a day, to weigh the same. Runs that
         were summed up before versions were told apart have none. Any other filter reads rows
-        (`min_nodes=0` leaves none out).
+        (`min_nodes=0` leaves none out), and so does a log that is spread over a cluster.
 
         By node the numbers are those of `node_times`: runs are those that visited the node, and
         times the ones that it took itself.
@@ -106,7 +106,7 @@ class Breakdowns(Questions):
             times = await self._nodes(switches, values)
             return of_nodes(times, wanted, most, details=has_details)
         statement = "breakdown"
-        if _is_rolled_up(column, filters):
+        if not self._spread and _is_rolled_up(column, filters):
             statement = OF_ROLLUPS
             switches, values = _rolled_up(filters, values)
         else:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from execlog import Breakdown, StrategyExecutionLog
 from execlog.ids import uuid7
 from tests import databases
+from tests.command import run
 from tests.oracle import close, many
 from tests.rolling import HOUR, START, Log, assert_bounded, both, lognormal, rolled_up
 from tests.rows import row
@@ -161,6 +162,25 @@ async def test_few_runs_and_what_rollups_do_not_tell_apart_are_of_rows(shared: P
         found = await log.breakdown(**scope)
         assert {one.method for one in found} == {method}
         assert {one.users is None for one in found} == {method == "sketch"}
+
+
+async def test_a_log_over_a_cluster_is_read_from_rows(shared: Pool) -> None:
+    await shared.execute("update execlog.rollup_state set exact_runs = -1")
+    found = await Log(shared, spread=True).breakdown(by="realm_id")
+    assert {one.method for one in found} == {"exact"}
+
+
+async def test_the_command_says_that_percentiles_are_sketched(template: str) -> None:
+    async with databases.clone(template) as dsn:
+        async with asyncpg.create_pool(dsn, min_size=1, max_size=1) as pool:
+            await Log(pool).insert_rows(_rows(3, 20, undated=False))
+            await rolled_up(pool)
+            await pool.execute("update execlog.rollup_state set exact_runs = -1")
+        words = ("breakdown", "--since", "2026-11-01T00:00:00Z", "--dsn", dsn, "--by")
+        said = "execlog: of rollups: percentiles are within 1 %, users are not counted\n"
+        assert run(*words, "version").stderr == said
+        assert run(*words, "case").stderr == ""
+        assert run(*words, "version", "--no-details").stderr == ""
 
 
 async def test_a_card_says_the_same(shared: Pool) -> None:
