@@ -40,7 +40,7 @@ from execlog.recorder.flusher import RejectedExecution
 from execlog.recorder.recorder import ExecutionRecorder
 from execlog.repository import StrategyExecutionLogRepository
 from execlog.repository.activity import StrategyActivity
-from execlog.repository.breakdown import Breakdown
+from execlog.repository.groups import Breakdown
 from execlog.repository.health import Health, MaintenanceState, RollupState, StoredTable
 from execlog.repository.metrics import (
     DurationMetrics,

@@ -20,6 +20,13 @@
 -- by time is partial: its predicate (strategy_id is distinct from '') holds for every row. If there are few
 -- strategies, Postgres 18 may look for the time in the index that leads with the strategy.
 with
+general as materialized (
+    select
+        grain,
+        begins,
+        ends
+    from execlog.rollup_parts(null, $3::timestamptz, $4::timestamptz)
+),
 :rank_source,
 counted as (
     select

@@ -33,8 +33,9 @@ from execlog.context import is_attribute
 from execlog.db.sqltext import SCHEMA
 from execlog.display.format import milliseconds, number, percent, points, shown
 from execlog.display.tables import Cell, Column, print_table
-from execlog.repository.breakdown import BY, MOST_GROUPS, BreakdownOrder, of_nodes
+from execlog.repository.breakdown import BY, MOST_GROUPS
 from execlog.repository.filters import Filters
+from execlog.repository.groups import BreakdownOrder, of_nodes
 
 __all__ = ["breakdown"]
 
@@ -147,6 +148,7 @@ def breakdown(
             print_models(Breakdown, groups[:most], output, spreadsheet=spreadsheet)
         elif groups:
             _print(what, groups[:most], utc, wide)
+            _say_sketched(groups[:most])
         _say_more(groups, most)
 
 
@@ -241,6 +243,15 @@ def _say_nodes(nodes: NodeTimes) -> None:
         f" the newest {number(nodes.newest)} of either at most{left_out}",
         file=sys.stderr,
     )
+
+
+def _say_sketched(groups: Sequence[Breakdown]) -> None:
+    """Says how near the percentiles are, and why there are no users, if they are of rollups."""
+    errors = [one.relative_error for one in groups if one.p50_ms is not None]
+    if groups[0].method == "exact" or not errors:
+        return
+    off = "may be more than 1 % off" if None in errors else "are within 1 %"
+    print(f"execlog: of rollups: percentiles {off}, users are not counted", file=sys.stderr)
 
 
 def _say_more(groups: Sequence[Breakdown], most: int) -> None:

@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any, Literal, Unpack, get_args
-from uuid import UUID
-
-import asyncpg
+from typing import Any, Unpack, get_args
 
 from execlog import context
 from execlog.db import validation
-from execlog.db.rows import aware_fields
 from execlog.db.slices import sliced
 from execlog.errors import InvalidArgument
-from execlog.models import Model
 from execlog.repository.filters import Filters, conditions
-from execlog.repository.intervals import wilson
+from execlog.repository.groups import Breakdown, BreakdownOrder, of_nodes, of_record
 from execlog.repository.node_times import (
     MOST_BYTES,
     NEWEST,
     TRACE_BYTES,
-    NodeTime,
     NodeTimes,
     node_times,
 )
 from execlog.repository.questions import Questions
 
-__all__ = ["BY", "MOST_GROUPS", "Breakdown", "BreakdownOrder", "Breakdowns", "of_nodes"]
+__all__ = ["BY", "MOST_GROUPS", "OF_ROLLUPS", "Breakdowns"]
 
-BreakdownOrder = Literal["failures", "runs", "error_rate", "p99"]
 MOST_GROUPS = 10_000
 """The most groups of a breakdown."""
 
@@ -49,51 +42,12 @@ BY = (
 )
 """The columns that a breakdown may be by."""
 
+OF_ROLLUPS = "breakdown_of_rollups"
+"""The second statement of `breakdown`, for what rollups tell apart."""
+
+_ROLLED_UP = frozenset({"strategy_id", "realm_id", "strategy_version"})
+
 _ATTRIBUTE = "attributes."
-_NO_DETAILS = dict.fromkeys(("p50_ms", "p95_ms", "p99_ms", "users"))
-_TYPED: dict[str, Callable[[str], str | int]] = {
-    "strategy_version": int,
-    "trace_id": lambda text: UUID(text).hex,
-}
-
-
-class Breakdown(Model):
-    """The executions of a window with one value of a column: how they ended, how long they took.
-
-    Attributes:
-        value: An integer for versions, 32 hexadecimal digits for trace ids, else a text; None: the
-            executions without a value.
-        runs: The stored executions.
-        failures: Those of them whose status is not ok.
-        error_rate: The share of error, timeout and limit; each row weighs 1/sample_rate here, in
-            the average, the percentiles and the points.
-        error_rate_low: The low end of Wilson's interval of 95 % of that share.
-        error_rate_high: Its high end.
-        avg_ms: The average duration in milliseconds; of a node the time that it took itself in a
-            run, None if no trace says how long.
-        p50_ms: The median duration; None without details, as the next two.
-        p95_ms: The 95th percentile.
-        p99_ms: The 99th percentile.
-        points_avg: Points per run; None for nodes.
-        users: How many distinct users they are of; None without details, and for nodes.
-        first_seen: The time of the first; None if none has a time.
-        last_seen: The time of the last.
-    """
-
-    value: str | int | None
-    runs: int
-    failures: int
-    error_rate: float
-    error_rate_low: float
-    error_rate_high: float
-    avg_ms: float | None
-    p50_ms: float | None
-    p95_ms: float | None
-    p99_ms: float | None
-    points_avg: float | None
-    users: int | None
-    first_seen: datetime | None
-    last_seen: datetime | None
 
 
 class Breakdowns(Questions):
@@ -113,8 +67,16 @@ class Breakdowns(Questions):
     ) -> list[Breakdown]:
         """How executions do by the values of a column or attribute, or by nodes of their traces.
 
-        All numbers are exact, of every row of the window. By node they are those of `node_times`:
-        runs are those that visited the node, and times the ones that it took itself.
+        All numbers are exact, of every row of the window, but for those of rollups. These answer by
+        strategy, realm and version, if no other filter is given and the window has more than
+        50,000 runs (`exact_runs`; of all strategies, unless one is asked for): counts, rates,
+        averages and times of the last are the same, percentiles are sketched, users are not known,
+        and the interval takes runs of a status in an hour, or a day, to weigh the same. Runs that
+        were summed up before versions were told apart have none. Any other filter reads rows
+        (`min_nodes=0` leaves none out), and so does a log that is spread over a cluster.
+
+        By node the numbers are those of `node_times`: runs are those that visited the node, and
+        times the ones that it took itself.
 
         Args:
             by: One of `BY` (the filters that compare a column), `attributes.KEY` for the text of an
@@ -143,17 +105,20 @@ class Breakdowns(Questions):
         if column == "node":
             times = await self._nodes(switches, values)
             return of_nodes(times, wanted, most, details=has_details)
+        statement = "breakdown"
+        if not self._spread and _is_rolled_up(column, filters):
+            statement = OF_ROLLUPS
+            switches, values = _rolled_up(filters, values)
+        else:
+            values["attribute"] = attribute
         if column != "strategy_id":  # which is that of no switch
             switches.append(f"by_{column}")
         if wanted == "p99":
             switches += ["slowest_first", "details"]
         elif has_details:
             switches.append("details")
-        records = await self._fetch(
-            "breakdown", *switches, **values, attribute=attribute, order=wanted, limit=most
-        )
-        value = _TYPED.get(column, str)
-        return await sliced(_of_record(one, value, has_details) for one in records)
+        records = await self._fetch(statement, *switches, **values, order=wanted, limit=most)
+        return await sliced(of_record(one, column, details=has_details) for one in records)
 
     async def node_times(
         self,
@@ -194,29 +159,6 @@ class Breakdowns(Questions):
         return await node_times(found)
 
 
-def of_nodes(
-    times: NodeTimes, order: BreakdownOrder, most: int, *, details: bool = True
-) -> list[Breakdown]:
-    """The nodes as groups, in the order of a breakdown. Never raises.
-
-    Args:
-        times: The nodes.
-        order: As for `breakdown`.
-        most: How many of them.
-        details: As for `breakdown`.
-    """
-    measures: dict[BreakdownOrder, Callable[[NodeTime], float]] = {
-        "failures": lambda one: one.failures,
-        "runs": lambda one: one.runs,
-        "error_rate": lambda one: one.error_rate,
-        "p99": lambda one: -1.0 if one.p99_ms is None else one.p99_ms,
-    }
-    by_name = sorted(times.nodes, key=lambda one: one.name.encode())
-    ordered = sorted(by_name, key=measures[order], reverse=True)[:most]
-    found = [_of_node(one) for one in ordered]
-    return found if details else list(map(_without_details, found))
-
-
 def _by(value: object) -> tuple[str, str | None]:
     """The column, or "attribute" and its key. Raises InvalidArgument: it is neither."""
     text = validation.text("by", value)
@@ -243,30 +185,23 @@ def _asked(
     return ["of_all", *wanted.across], {**wanted.values, **scope, "strategy_ids": names}
 
 
-def _of_record(
-    record: asyncpg.Record, value: Callable[[str], str | int], has_details: bool
-) -> Breakdown:
-    fields = aware_fields(record)
-    text, weight = fields.pop("value"), fields.pop("weight")
-    rate = fields.pop("failed_weight") / weight
-    low, high = wilson(rate, weight * weight / fields.pop("weight_squares"))
-    duration, points = fields.pop("duration_ms"), fields.pop("points")
-    found = Breakdown(
-        value=None if text is None else value(text),
-        error_rate=rate,
-        error_rate_low=low,
-        error_rate_high=high,
-        avg_ms=duration / weight,
-        points_avg=(points or 0.0) / weight,
-        **fields,
-    )
-    return found if has_details else _without_details(found)
+def _is_rolled_up(column: str, filters: Filters) -> bool:
+    """Whether rollups tell apart all that is asked for."""
+    given = {name for name, value in filters.items() if value is not None and value is not False}
+    return {column, *given} <= _ROLLED_UP
 
 
-def _of_node(one: NodeTime) -> Breakdown:
-    shared = {name: getattr(one, name) for name in Breakdown.model_fields if hasattr(one, name)}
-    return Breakdown(**shared, value=one.name, points_avg=None, users=None)
-
-
-def _without_details(one: Breakdown) -> Breakdown:
-    return one.model_copy(update=_NO_DETAILS)
+def _rolled_up(filters: Filters, asked: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
+    """The switches and values of the statement that reads rollups, for those of the other one."""
+    one = asked.get("strategy_id")
+    values = {
+        "strategy_id": one,
+        "strategy_ids": asked.get("strategy_ids") if one is None else [one],
+        "since": asked["since"],
+        "until": asked["until"],
+        "realm_ids": asked["realm_ids"],
+        "strategy_versions": validation.versions(
+            "strategy_version", filters.get("strategy_version")
+        ),
+    }
+    return [] if one is None else ["of_one"], values

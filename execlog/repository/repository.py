@@ -23,7 +23,7 @@ from execlog.db.files import folder
 from execlog.db.sqltext import SCHEMA
 from execlog.db.statements import Statement, load_statements
 from execlog.repository.aggregates import Aggregates
-from execlog.repository.breakdown import Breakdowns
+from execlog.repository.breakdown import OF_ROLLUPS, Breakdowns
 from execlog.repository.cards import Cards
 from execlog.repository.executions import Executions
 from execlog.repository.following import Following
@@ -111,4 +111,4 @@ def statements(schema: str = SCHEMA) -> Mapping[str, Statement]:
         if inspect.iscoroutinefunction(member) or inspect.isasyncgenfunction(member)
         if not name.startswith("_")
     }
-    return load_statements(folder("sql"), methods, schema)
+    return load_statements(folder("sql"), methods | {OF_ROLLUPS}, schema)

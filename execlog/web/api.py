@@ -14,8 +14,9 @@ from starlette.responses import Response
 
 from execlog.db import validation
 from execlog.models import StrategyExecutionLog, StrategyRank
-from execlog.repository.breakdown import MOST_GROUPS, Breakdown
+from execlog.repository.breakdown import MOST_GROUPS
 from execlog.repository.filters import needs_window
+from execlog.repository.groups import Breakdown
 from execlog.repository.health import Health
 from execlog.repository.metrics import StrategyComparison, StrategyMetrics
 from execlog.repository.timeseries import TimeseriesBucket

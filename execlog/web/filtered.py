@@ -13,8 +13,9 @@ from execlog.db import validation
 from execlog.display.format import shown
 from execlog.errors import ExeclogError
 from execlog.models import StrategyExecutionLog
-from execlog.repository.breakdown import BY, Breakdown
+from execlog.repository.breakdown import BY
 from execlog.repository.filters import Filters, needs_window
+from execlog.repository.groups import Breakdown
 from execlog.repository.node_times import NEWEST
 from execlog.repository.repository import Reads
 from execlog.web import queries

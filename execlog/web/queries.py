@@ -20,7 +20,7 @@ from starlette.requests import Request
 from execlog.display import timeparse
 from execlog.errors import InvalidArgument
 from execlog.models import StrategyExecutionLog, invalid_argument
-from execlog.repository.breakdown import BreakdownOrder
+from execlog.repository.groups import BreakdownOrder
 from execlog.repository.ranking import RankBy
 
 __all__ = [

@@ -1,6 +1,9 @@
 -- Percentiles, and users unless they are the groups, of the groups that a breakdown needs them of, `wanted`, made of its rows, `execution`.
 --
--- Of the rows without a value these are made even if that group is not wanted: IN finds no NULL.
+-- Of the rows without a value these are made even if that group is not wanted: IN finds no NULL. With of_rollups, they
+-- are made only if all of the answer `is_exact`.
+-- switch of_rollups
+-- switch by_external_user_id
 asked as (
     :asked
 ),
@@ -12,6 +15,7 @@ run as not materialized (
     from execution
     where (select bool_or(weight_max > 1) from wanted)
         and (value is null or value in (select value from wanted where weight_max > 1))
+        and (select is_exact from whole)  -- if of_rollups
 ),
 weighed as (
     with
@@ -29,7 +33,8 @@ detail as materialized (
             null::double precision[] as weighed_ms,
             null::bigint as users
         from execution
-        where value is null or value in (select value from wanted where weight_max = 1)
+        where (value is null or value in (select value from wanted where weight_max = 1))
+            and (select is_exact from whole)  -- if of_rollups
         group by value
         union all
         select
@@ -49,7 +54,8 @@ detail as materialized (
                 value,  -- if not by_external_user_id
                 user_id  -- if not by_external_user_id
             from execution  -- if not by_external_user_id
-            where value is null or value in (select value from wanted)  -- if not by_external_user_id
+            where (value is null or value in (select value from wanted))  -- if not by_external_user_id
+                and (select is_exact from whole)  -- if of_rollups, not by_external_user_id
         ) as pair  -- if not by_external_user_id
         group by value  -- if not by_external_user_id
     ) as found

@@ -26,6 +26,7 @@ from execlog import StrategyExecutionLogRepository
 from execlog.db.copy_format import NULL
 from execlog.db.executor import in_pieces
 from tests import databases, first_wave
+from tests.bench.breakdowns import bench_breakdown
 from tests.bench.common import Report, bench_database, load, medians
 from tests.bench.rollup_shapes import (
     BATCH,
@@ -303,6 +304,7 @@ SECTIONS: dict[str, Callable[[Bench], Awaitable[None]]] = {
     "copy": bench_copy,
     "inputs": bench_inputs,
     "asked": bench_asked,
+    "breakdown": bench_breakdown,
 }
 
 

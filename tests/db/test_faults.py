@@ -73,7 +73,8 @@ CALLS: dict[str, Call] = {
     "erase": lambda repo: all_of(repo.erase(external_user_id="u")),
     "rank_strategies": lambda repo: repo.rank_strategies(),
     "rank_together": lambda repo: repo.rank_together(),
-    "breakdown": lambda repo: repo.breakdown(by="realm_id"),
+    "breakdown": lambda repo: repo.breakdown(by="status"),
+    "breakdown_of_rollups": lambda repo: repo.breakdown(by="realm_id"),
     "node_times": lambda repo: repo.node_times(),
     "list_executions": lambda repo: repo.list_executions(
         strategy_id=STRATEGY, strategy_version=[1, 2], trace_id=[1, 2], attributes={"a": 1}

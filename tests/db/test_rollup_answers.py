@@ -456,6 +456,9 @@ async def plan_of(pool: Pool, query: Query) -> list[tuple[str, float]]:
     return found
 
 
+GROUPED: dict[str, Any] = {"strategy_id": "a", "order": "runs", "limit": 9}
+
+
 async def test_only_rollups_and_ragged_ends_are_read(pool: Pool) -> None:
     log = Log(pool)
     begin = START.replace(minute=0, second=0)
@@ -478,10 +481,14 @@ async def test_only_rollups_and_ragged_ends_are_read(pool: Pool) -> None:
         "timeseries": (one | hours, 5 * 31, 2),
         "rank_strategies": ({"by": "p99", "limit": 10}, 2 * 2 * 31, 2),
         "activity": (first | hours, 2 * 2 * 31, 2),
+        "breakdown_of_rollups": (GROUPED | {"strategy_ids": ["a"]}, 2 * 31, 1),
+        "breakdown_of_rollups, all": (GROUPED | {"strategy_id": None}, 2 * 2 * 31, 2),
     }
     for name, (values, ends, strategies) in given.items():
         window = {"since": since, "until": until, "realm_ids": None}
-        query = statements()[name].query(**values, **window)
+        file, *_ = name.split(",")
+        switches = ["of_one"] if "strategy_ids" in values else []
+        query = statements()[file].query(*switches, **values, **window)
         read = await plan_of(pool, query)
         rows = sum(number for table, number in read if table.startswith("strategy_"))
         rolled = sum(number for table, number in read if table == "rollup")

@@ -15,7 +15,8 @@ import pytest
 
 from execlog import StrategyExecutionLogRepository
 from execlog.display.format import percent
-from execlog.repository.breakdown import BY, BreakdownOrder
+from execlog.repository.breakdown import BY
+from execlog.repository.groups import BreakdownOrder
 from execlog.web import create_app
 from tests.types import Pool
 from tests.web.site import a_number, listed
