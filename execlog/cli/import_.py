@@ -110,7 +110,7 @@ def import_(
 
     Example: execlog import loyalty.jsonl --on-error skip
 
-    Example: execlog import --from-table public.runs --map caller=attributes.caller --plan
+    Example: execlog import --from-table public.runs --time-zone Europe/Berlin --plan
     """
     if sample_rate == 0:
         raise typer.BadParameter("must be above 0", param_hint="--sample-rate")
