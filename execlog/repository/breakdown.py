@@ -6,10 +6,12 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Unpack, get_args
 
+import asyncpg
+
 from execlog import context
 from execlog.db import validation
 from execlog.db.slices import sliced
-from execlog.errors import InvalidArgument
+from execlog.errors import InvalidArgument, QueryRejected
 from execlog.repository.filters import Filters, conditions
 from execlog.repository.groups import Breakdown, BreakdownOrder, of_nodes, of_record
 from execlog.repository.node_times import (
@@ -48,6 +50,7 @@ OF_ROLLUPS = "breakdown_of_rollups"
 _ROLLED_UP = frozenset({"strategy_id", "realm_id", "strategy_version"})
 
 _ATTRIBUTE = "attributes."
+_NOT_SUPPORTED = "0A000"
 
 
 class Breakdowns(Questions):
@@ -105,20 +108,29 @@ class Breakdowns(Questions):
         if column == "node":
             times = await self._nodes(switches, values)
             return of_nodes(times, wanted, most, details=has_details)
-        statement = "breakdown"
-        if not self._spread and _is_rolled_up(column, filters):
-            statement = OF_ROLLUPS
-            switches, values = _rolled_up(filters, values)
-        else:
-            values["attribute"] = attribute
-        if column != "strategy_id":  # which is that of no switch
-            switches.append(f"by_{column}")
+        more = [f"by_{column}"] if column != "strategy_id" else []  # which is that of no switch
         if wanted == "p99":
-            switches += ["slowest_first", "details"]
+            more += ["slowest_first", "details"]
         elif has_details:
-            switches.append("details")
-        records = await self._fetch(statement, *switches, **values, order=wanted, limit=most)
-        return await sliced(of_record(one, column, details=has_details) for one in records)
+            more.append("details")
+        found = None
+        if not self._spread and self._rights.grouped_rollups and _is_rolled_up(column, filters):
+            given, its = _rolled_up(filters, values)
+            found = await self._of_rollups(*given, *more, **its, order=wanted, limit=most)
+        if found is None:
+            asked = {**values, "attribute": attribute, "order": wanted, "limit": most}
+            found = await self._fetch("breakdown", *switches, *more, **asked)
+        return await sliced(of_record(one, column, details=has_details) for one in found)
+
+    async def _of_rollups(self, *switches: str, **values: Any) -> list[asyncpg.Record] | None:
+        """The groups; None if the server can't group rollups, as a cluster can't."""
+        try:
+            return await self._fetch(OF_ROLLUPS, *switches, **values)
+        except QueryRejected as error:
+            if error.sqlstate != _NOT_SUPPORTED:
+                raise
+            self._rights.grouped_rollups = False
+            return None
 
     async def node_times(
         self,

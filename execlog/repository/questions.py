@@ -28,15 +28,17 @@ MAY_NOT = "42501"
 
 
 class Rights:
-    """What the role may read, as far as it is known.
+    """What the role may read, and what the server can, as far as it is known.
 
     Attributes:
         inputs: Whether it may read the column of inputs.
+        grouped_rollups: Whether the server can group rollups; a cluster can't.
     """
 
     def __init__(self, *, inputs: bool = True) -> None:
         """Everything, until the server has refused something; or no inputs. Never raises."""
         self.inputs = inputs
+        self.grouped_rollups = True
 
 
 class Questions:
