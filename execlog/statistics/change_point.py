@@ -17,6 +17,7 @@ from typing import NamedTuple
 __all__ = ["Step", "step"]
 
 _LEAST = 2  # buckets on either side
+_PARTS = 12  # of the series, that neighbours are taken together in
 
 
 class Step(NamedTuple):
@@ -80,16 +81,30 @@ def _times_log(times: float, rate: float) -> float:
 
 
 def _dispersion(ns: Sequence[float], ys: Sequence[float], cut: int, is_rate: bool) -> float:
-    """How much more the buckets scatter than their runs do by chance: Pearson's chi-squared."""
-    squares = 0.0
+    """How much more the buckets scatter than their runs do by chance, alone and as neighbours."""
+    sides = []
     for side in (slice(0, cut), slice(cut, None)):
-        n, y = math.fsum(ns[side]), math.fsum(ys[side])
-        rate = y / n
+        rate = math.fsum(ys[side]) / math.fsum(ns[side])
         spread = rate * (1 - rate) if is_rate else 1.0
         if spread > 0:
-            squares += sum(
-                (one_y - one_n * rate) ** 2 / (one_n * spread)
-                for one_n, one_y in zip(ns[side], ys[side], strict=True)
+            sides.append(
+                [
+                    (y - n * rate) / math.sqrt(n * spread)
+                    for n, y in zip(ns[side], ys[side], strict=True)
+                ]
             )
-    found = squares / (len(ns) - 2)
+    alone = sum(one * one for side in sides for one in side) / (len(ns) - 2)
+    found = max(alone, _of_neighbours(sides, max(len(ns) // _PARTS, 1)))
     return max(found, 1.0) if is_rate else found
+
+
+def _of_neighbours(sides: Sequence[Sequence[float]], size: int) -> float:
+    """The same of `size` neighbours together: greater if what they have in common scatters."""
+    sums = [
+        (math.fsum(side[n : n + size]), len(side[n : n + size]))
+        for side in sides
+        for n in range(0, len(side), size)
+    ]
+    if len(sums) <= 4:
+        return 0.0
+    return sum(one * one / count for one, count in sums) / (len(sums) - 2)

@@ -27,6 +27,9 @@ LEAST_COUNTED = 10
 """With fewer outcomes among them in both windows, chance has no usual distribution."""
 
 _LEAST_BLOCKS = 5
+_PLAUSIBLE = 0.002
+_LEAST_SHARE = 0.2  # of the runs: fewer others in the same blocks are no comparison
+_MOST_ABSENT = 0.02  # of what its share of the other window would make
 
 Kind = Literal["changed", "new", "replaced", "gone"]
 
@@ -62,21 +65,18 @@ def effect(part: Cells, rest: Cells, frame: Frame, *, is_rate: bool) -> Effect |
     if min(sum(part.counted), sum(rest.counted)) < LEAST_COUNTED:
         return None
     used = sum(map(bool, part.weights))
-    had, has = (runs >= LEAST_RUNS for runs in part.runs)
-    rest_had, rest_has = (runs >= LEAST_RUNS for runs in rest.runs)
-    if had and has:
-        if not (rest_had and rest_has):
-            return None
+    had, has = _blocks(part, frame.before_window), _blocks(part, frame.after_window)
+    if min(had, has) >= _LEAST_BLOCKS and _are_there(part, rest):
         beyond = _change(part, frame).minus(_change(rest, frame))
         p_value = beyond.p_value(used)
-        if is_rate and p_value < 1:
-            p_value = max(p_value, _of_ratios(part, rest, frame).p_value(used))
+        if is_rate and p_value < _PLAUSIBLE:
+            of_ratios = _of_ratios(part, rest, frame).p_value(used)
+            p_value = p_value if of_ratios < _PLAUSIBLE else max(p_value, of_ratios)
         return _made("changed", beyond, p_value, (part, rest), frame, used)
-    if has and rest_had + rest_has:
+    if has >= _LEAST_BLOCKS and part.runs[1] >= LEAST_RUNS and _is_absent(part, rest, 0):
         return _new(part, rest, frame, used)
-    if had and rest_had and rest_has:
-        beyond = _rate(rest, frame.before_window).minus(_rate(part, frame.before_window))
-        return _made("gone", beyond, beyond.p_value(used), (part, rest), frame, used)
+    if had >= _LEAST_BLOCKS and part.runs[0] >= LEAST_RUNS and _is_absent(part, rest, 1):
+        return _gone(part, rest, frame, used)
     return None
 
 
@@ -119,16 +119,41 @@ def _new(part: Cells, rest: Cells, frame: Frame, used: int) -> Effect | None:
     """The effect of runs that were not there before."""
     own = _rate(part, frame.after_window)
     beside = _within(rest, part)
-    kind: Kind = "new"
-    if rest.runs[1] and sum(beside.weights[frame.after :]) >= LEAST_RUNS * _weight(rest):
+    others = sum(beside.weights[frame.after :])
+    if others >= _LEAST_SHARE * sum(part.weights) and _runs(others, rest) >= LEAST_RUNS:
         beyond = own.minus(_rate(beside, frame.after_window))
-    else:
-        kind, used = (
-            "replaced",
-            sum(map(bool, map(sum, zip(part.weights, rest.weights, strict=True)))),
-        )
-        beyond = own.minus(_rate(rest, frame.both))
-    return _made(kind, beyond, beyond.p_value(used), (part, rest), frame, used)
+        return _made("new", beyond, beyond.p_value(used), (part, rest), frame, used)
+    first = next(n for n, weight in enumerate(part.weights) if weight > 0)
+    if sum(rest.weights[first:]) > _LEAST_SHARE * sum(part.weights) or rest.runs[0] < LEAST_RUNS:
+        return None
+    beyond = own.minus(_rate(rest, frame.both))
+    blocks = sum(a + b > 0 for a, b in zip(part.weights, rest.weights, strict=True))
+    return _made("replaced", beyond, beyond.p_value(blocks), (part, rest), frame, blocks)
+
+
+def _gone(part: Cells, rest: Cells, frame: Frame, used: int) -> Effect | None:
+    """The effect of runs that are not there any more."""
+    beside = _within(rest, part)
+    others = sum(beside.weights[: frame.after])
+    if others < _LEAST_SHARE * sum(part.weights) or _runs(others, rest) < LEAST_RUNS:
+        return None
+    beyond = _rate(beside, frame.before_window).minus(_rate(part, frame.before_window))
+    return _made("gone", beyond, beyond.p_value(used), (part, rest), frame, used)
+
+
+def _is_absent(part: Cells, rest: Cells, side: int) -> bool:
+    """Whether a window has next to none of these runs, compared with the other window."""
+    share = part.runs[1 - side] / (part.runs[1 - side] + rest.runs[1 - side])
+    return part.runs[side] <= _MOST_ABSENT * share * (part.runs[side] + rest.runs[side])
+
+
+def _blocks(cells: Cells, window: range) -> int:
+    return sum(map(bool, cells.weights[window.start : window.stop]))
+
+
+def _runs(weight: float, cells: Cells) -> float:
+    """About how many of the cells' rows have this weight."""
+    return weight * sum(cells.runs) / sum(cells.weights)
 
 
 def _within(rest: Cells, part: Cells) -> Cells:
@@ -139,10 +164,6 @@ def _within(rest: Cells, part: Cells) -> Cells:
         [one if own else 0.0 for one, own in zip(rest.weights, part.weights, strict=True)],
         [one if own else 0.0 for one, own in zip(rest.outcomes, part.weights, strict=True)],
     )
-
-
-def _weight(cells: Cells) -> float:
-    return sum(cells.weights) / sum(cells.runs)
 
 
 def _made(
