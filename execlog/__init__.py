@@ -40,6 +40,7 @@ from execlog.recorder.flusher import RejectedExecution
 from execlog.recorder.recorder import ExecutionRecorder
 from execlog.repository import StrategyExecutionLogRepository
 from execlog.repository.activity import StrategyActivity
+from execlog.repository.explanation import Cause, Explanation
 from execlog.repository.health import Health, MaintenanceState, RollupState, StoredTable
 from execlog.repository.metrics import (
     DurationMetrics,
@@ -56,6 +57,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CaseNameCount",
+    "Cause",
     "DurationAndNodesSummary",
     "DurationMetrics",
     "DurationPercentiles",
@@ -63,6 +65,7 @@ __all__ = [
     "ErrorCodeCount",
     "ExeclogError",
     "ExecutionRecorder",
+    "Explanation",
     "Health",
     "HistogramBucket",
     "InvalidArgument",

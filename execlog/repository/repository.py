@@ -25,6 +25,7 @@ from execlog.db.statements import Statement, load_statements
 from execlog.repository.aggregates import Aggregates
 from execlog.repository.cards import Cards
 from execlog.repository.executions import Executions
+from execlog.repository.explain import Explanations
 from execlog.repository.listings import Listings
 from execlog.repository.log_state import LogState
 from execlog.repository.ranking import Rankings
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["Reads", "StrategyExecutionLogRepository", "patient", "statements"]
 
 
-class Reads(Executions, Listings, Aggregates, Cards, Rankings, LogState):
+class Reads(Executions, Listings, Aggregates, Cards, Rankings, Explanations, LogState):
     """All questions that change nothing."""
 
 

@@ -21,7 +21,9 @@ from typing import NamedTuple
 
 from execlog.statistics.distributions import t_quantile, t_two_sided
 
-__all__ = ["Estimate", "Tested", "ratio"]
+__all__ = ["Estimate", "Tested", "change", "ratio"]
+
+_LEAST_PARTS = 6  # in each window, if neighbours are taken together
 
 
 class Tested(NamedTuple):
@@ -146,6 +148,34 @@ def ratio(outcomes: Sequence[float], weights: Sequence[float], window: range) ->
         for outcome, one in zip(outcomes[begin:end], weights[begin:end], strict=True)
     ]
     return Estimate(value, influences)
+
+
+def change(outcomes: Sequence[float], weights: Sequence[float], after: int, level: float) -> Tested:
+    """The change of a ratio from the blocks before `after` to the others.
+
+    What neighbouring blocks have in common is no chance of each alone: the interval is the widest
+    of blocks by themselves, in twos and in fours, as long as each window has six of them.
+
+    Args:
+        outcomes: As for `ratio`.
+        weights: As for `ratio`.
+        after: The first block of the second window.
+        level: Within (0, 1).
+
+    Raises:
+        ZeroDivisionError: There is no run in one of the windows.
+    """
+    count = len(weights)
+    found = ratio(outcomes, weights, range(after, count)).minus(
+        ratio(outcomes, weights, range(after))
+    )
+    tried = [found.tested(level)]
+    for size in (2, 4):
+        if min(after, count - after) // size >= _LEAST_PARTS:
+            parts = [range(n, min(n + size, after)) for n in range(0, after, size)]
+            parts += [range(n, min(n + size, count)) for n in range(after, count, size)]
+            tried.append(found.joined(parts).tested(level))
+    return max(tried, key=lambda one: (one.p_value, one.high - one.low))
 
 
 def _p_value(value: float, error: float, degrees: int) -> float:

@@ -14,7 +14,7 @@ are others than they were (Simpson's paradox), and not what is done with them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ from execlog.statistics.cells import Cells, Frame, joined
 from execlog.statistics.effects import LEAST_RUNS, Effect, effect, interaction
 from execlog.statistics.multiplicity import stand
 
-__all__ = ["MOST_CAUSES", "Found", "Key", "Screened", "named", "screened", "strongest"]
+__all__ = ["MOST_CAUSES", "Found", "Key", "Screened", "named", "screened", "strata_of", "strongest"]
 
 MOST_CAUSES = 6
 """So many causes are named at most."""
@@ -55,8 +55,8 @@ class Found:
 
     Attributes:
         keys: The value, or both.
-        cells: Its runs, without those of the causes before it.
-        effect: What they did beyond the others.
+        cells: Its runs, those of the causes before it among them.
+        effect: What they did beyond the others, once the causes before it are left out.
         contribution: The part of the change of all runs that is due to it.
     """
 
@@ -112,6 +112,34 @@ def strongest(found: Screened, most: int) -> list[Key]:
     return order[:most]
 
 
+def strata_of(values: Mapping[Key, Cells], frame: Frame, *, most: int) -> dict[str, list[Key]]:
+    """The attributes whose values differ most in what they did before, each with its largest.
+
+    Args:
+        values: The runs of each value.
+        frame: The blocks.
+        most: How many attributes, and how many values of each.
+
+    Never raises.
+    """
+    spreads: dict[str, list[tuple[float, float, Key]]] = {}
+    for key, cells in values.items():
+        weight = sum(cells.weights)
+        if min(cells.runs) >= LEAST_RUNS:
+            rate = sum(cells.outcomes) / weight
+            spreads.setdefault(key.attribute, []).append((weight, rate, key))
+    found = []
+    for attribute, parts in spreads.items():
+        whole = sum(weight for weight, _, _ in parts)
+        mean = sum(weight * rate for weight, rate, _ in parts) / whole
+        spread = sum(weight * (rate - mean) ** 2 for weight, rate, _ in parts)
+        found.append((spread, attribute))
+    return {
+        attribute: [key for *_, key in sorted(spreads[attribute], reverse=True)[:most]]
+        for _, attribute in sorted(found, reverse=True)[:most]
+    }
+
+
 def named(
     masks: Masks,
     tried: Screened,
@@ -119,7 +147,7 @@ def named(
     *,
     is_rate: bool,
     level: float,
-    strata: Collection[str] = (),
+    strata: Mapping[str, Sequence[Key]] | None = None,
 ) -> Generator[None, None, tuple[list[Found], int]]:
     """The causes, strongest first, and how many pairs were tried. Yields in between. Never raises.
 
@@ -129,10 +157,12 @@ def named(
         frame: The blocks.
         is_rate: As for `screened`.
         level: As for `screened`.
-        strata: Attributes whose values in the masks are strata.
+        strata: The values of attributes that are strata; None: there are none.
     """
     search = _Search(dict(masks), frame, is_rate, level)
-    keys = sorted({key for mask in masks for key in mask if key in tried.effects})
+    keys = strongest(tried, len(tried.effects))
+    listed = frozenset(key for mask in masks for key in mask)
+    keys = [key for key in keys if key in listed]
     causes: list[Found] = []
     while keys and len(causes) < MOST_CAUSES:
         effects = {}
@@ -148,7 +178,7 @@ def named(
             break
         best = max(standing, key=lambda key: (effects[key].strength, key))
         chosen = yield from search.refined(best, effects, keys)
-        confounded = yield from search.is_confounded(chosen, strata, effects[best])
+        confounded = yield from search.is_confounded(chosen, strata or {}, effects[best])
         if not confounded:
             cause = search.found(chosen)
             if cause is not None:
@@ -165,6 +195,7 @@ class _Search:
         self, masks: dict[frozenset[Key], Cells], frame: Frame, is_rate: bool, level: float
     ):
         self._masks = masks
+        self._every = masks
         self._frame = frame
         self._is_rate = is_rate
         self._level = level
@@ -227,12 +258,12 @@ class _Search:
         return whole.strength
 
     def is_confounded(
-        self, keys: Sequence[Key], strata: Collection[str], whole: Effect
+        self, keys: Sequence[Key], strata: Mapping[str, Sequence[Key]], whole: Effect
     ) -> Generator[None, None, bool]:
         """Whether the effect is gone within the strata of one of the attributes."""
         own = {key.attribute for key in keys}
-        for attribute in sorted(set(strata) - own):
-            within = self._stratified(keys, attribute, whole)
+        for attribute in sorted(strata.keys() - own):
+            within = self._stratified(keys, strata[attribute], whole)
             if within is not None:
                 used = sum(map(bool, self.cells(keys).weights))
                 if within.value * whole.beyond.value <= 0:
@@ -242,9 +273,10 @@ class _Search:
             yield
         return False
 
-    def _stratified(self, keys: Sequence[Key], attribute: str, whole: Effect) -> Estimate | None:
+    def _stratified(
+        self, keys: Sequence[Key], values: Sequence[Key], whole: Effect
+    ) -> Estimate | None:
         """The effect as the average of those within each stratum; None: most runs are in none."""
-        values = sorted({key for mask in self._masks for key in mask if key.attribute == attribute})
         after = 0 if whole.kind == "gone" else 1
         parts: list[tuple[int, Estimate]] = []
         every = self.cells(keys).runs[after]
@@ -271,7 +303,9 @@ class _Search:
         side = 0 if whole.kind == "gone" else 1
         window = self._windows()[side]
         share = sum(cells.weights[window.start : window.stop]) / self._weights[side]
-        return Found(keys, cells, whole, whole.beyond.times(share))
+        wanted = frozenset(keys)
+        every = joined((one for mask, one in self._every.items() if wanted <= mask), self._frame)
+        return Found(keys, every, whole, whole.beyond.times(share))
 
     def take_out(self, keys: Sequence[Key]) -> None:
         wanted = frozenset(keys)

@@ -15,6 +15,7 @@ from execlog.cli import app
 
 PUBLIC = [
     "CaseNameCount",
+    "Cause",
     "DurationAndNodesSummary",
     "DurationMetrics",
     "DurationPercentiles",
@@ -22,6 +23,7 @@ PUBLIC = [
     "ErrorCodeCount",
     "ExeclogError",
     "ExecutionRecorder",
+    "Explanation",
     "Health",
     "HistogramBucket",
     "InvalidArgument",
