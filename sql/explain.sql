@@ -9,8 +9,9 @@
 -- $8 steps integer
 -- $9 narrow_steps integer
 -- $10 most_runs bigint
--- $11 least_blocks integer
--- $12 and on: filters
+-- $11 drawn_runs bigint
+-- $12 least_blocks integer
+-- $13 and on: filters
 -- switch slower | awarded | of_case
 -- switch of_users
 -- Columns: kind text, value text?, places integer[], runs bigint[], counted bigint[], weights double precision[], outcomes double precision[]
@@ -20,8 +21,8 @@
 -- when"), `all` by block, `failed` (rows that failed, and of these the rows with a case: in `runs` and `counted` by
 -- window), `stored` (all rows by window, and what `slower` compares with, in `weights`). The place of a step or block of
 -- the window after is 1,000,000 more.
--- Up to `most_runs` runs, blocks have `steps` steps and all are read. Of more, blocks of `narrow_steps` are drawn whole, in
--- the order of a hash of their begin: each time the same.
+-- Up to `most_runs` runs, blocks have `steps` steps and all are read. Of more, blocks of `narrow_steps` are drawn whole, up to
+-- `drawn_runs` and at least `least_blocks` of each window, in the order of a hash of their begin: each time the same.
 -- A column's 200 values with the most runs are answered; of a key of `attributes` all, or none if it has more.
 with span as materialized (
     select
@@ -89,8 +90,8 @@ drawn as materialized (
         block_ends as ends
     from ordered
     where of_both <= $10::bigint
-        or rank <= $11::integer
-        or upto <= greatest($10::bigint / 2, $10::bigint - (of_both - of_window))
+        or rank <= $12::integer
+        or upto <= greatest($11::bigint / 2, $11::bigint - (of_both - of_window))
 ),
 run as materialized (
     select

@@ -7,7 +7,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from execlog.repository.explain_reading import LEAST_BLOCKS, Read
+from execlog.repository.explain_reading import LEAST_BLOCKS, Read, Series
 from execlog.repository.explain_windows import Windows
 from execlog.repository.explanation import Cause, Explanation, cause_of, symptoms_of
 from execlog.statistics.blocks import Estimate, Tested, change, ratio
@@ -51,7 +51,8 @@ def answer(
     """
     before, after = _means(read)
     tested = _tested(read, level)
-    changed = tested is not None and tested.p_value <= level
+    is_shown = tested is not None and tested.p_value <= level
+    changed = is_shown or bool(findings.causes)
     whole = _whole_change(read) if changed else None
     yield
     causes = [cause_of(one, whole, read.frame, level) for one in findings.causes]
@@ -59,7 +60,14 @@ def answer(
     if changed:
         symptoms = symptoms_of(read.total, read.results, whole, read.frame, level)
     yield
-    times = _since(read, spans, level, measure) if changed else (None, None, None)
+    times: tuple[datetime | None, ...] = (None, None, None)
+    if is_shown:
+        times = _since(read.series, spans, level, measure)
+    elif findings.causes:
+        # What all runs did shows nothing: only those of the cause, of which blocks are known.
+        own = findings.causes[0].cells
+        series = Series(read.places, own.weights, own.outcomes)
+        times = _since(series, spans, level, measure, read.steps)
     tried = {} if findings.tried is None else findings.tried.effects
     explained = math.fsum(one.share or 0.0 for one in causes)
     return Explanation(
@@ -110,14 +118,12 @@ def _whole_change(read: Read) -> Estimate:
 
 
 def _since(
-    read: Read, spans: Windows, level: float, measure: str
-) -> tuple[datetime | None, datetime | None, datetime | None]:
-    series = read.series
+    series: Series, spans: Windows, level: float, measure: str, steps: int = 1
+) -> tuple[datetime | None, ...]:
     found = step(series.weights, series.outcomes, level, is_rate=measure != "points")
     if found is None:
         return None, None, None
-    at, low, high = (spans.time(series.places[n]) for n in found)
-    return at, low, high
+    return tuple(spans.time(series.places[n], steps) for n in found)
 
 
 def _method(read: Read, spans: Windows, findings: Findings) -> str:

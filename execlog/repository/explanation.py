@@ -79,7 +79,7 @@ class Explanation(Model):
         change: after - before.
         low: The lower end of the interval of the change; None: too few runs.
         high: The upper end.
-        changed: Whether chance does not explain the change.
+        changed: Whether chance does not explain the change, or not that of a cause.
         runs_before: The stored runs of the baseline.
         runs_after: The stored runs of the window.
         since: Since when, if it changed: the begin of a minute, or of more in a long window.
