@@ -41,6 +41,7 @@ from execlog.recorder.recorder import ExecutionRecorder
 from execlog.repository import StrategyExecutionLogRepository
 from execlog.repository.activity import StrategyActivity
 from execlog.repository.breakdown import Breakdown
+from execlog.repository.explanation import Cause, Explanation
 from execlog.repository.health import Health, MaintenanceState, RollupState, StoredTable
 from execlog.repository.metrics import (
     DurationMetrics,
@@ -59,6 +60,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Breakdown",
     "CaseNameCount",
+    "Cause",
     "DurationAndNodesSummary",
     "DurationMetrics",
     "DurationPercentiles",
@@ -66,6 +68,7 @@ __all__ = [
     "ErrorCodeCount",
     "ExeclogError",
     "ExecutionRecorder",
+    "Explanation",
     "Health",
     "HistogramBucket",
     "InvalidArgument",

@@ -16,6 +16,7 @@ from execlog.cli import app
 PUBLIC = [
     "Breakdown",
     "CaseNameCount",
+    "Cause",
     "DurationAndNodesSummary",
     "DurationMetrics",
     "DurationPercentiles",
@@ -23,6 +24,7 @@ PUBLIC = [
     "ErrorCodeCount",
     "ExeclogError",
     "ExecutionRecorder",
+    "Explanation",
     "Health",
     "HistogramBucket",
     "InvalidArgument",
