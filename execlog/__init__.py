@@ -44,6 +44,7 @@ from execlog.repository.breakdown import Breakdown
 from execlog.repository.explanation import Cause, Explanation
 from execlog.repository.health import Health, MaintenanceState, RollupState, StoredTable
 from execlog.repository.metrics import (
+    ComparisonIntervals,
     DurationMetrics,
     HistogramBucket,
     MetricsDelta,
@@ -52,8 +53,10 @@ from execlog.repository.metrics import (
     StrategyMetrics,
 )
 from execlog.repository.node_times import NodeTime, NodeTimes
-from execlog.repository.report import StrategyReport
+from execlog.repository.report import ReportIntervals, StrategyReport
+from execlog.repository.slice import Slice
 from execlog.repository.timeseries import TimeseriesBucket
+from execlog.repository.verdicts import Interval
 
 __version__ = "0.1.0"
 
@@ -61,6 +64,7 @@ __all__ = [
     "Breakdown",
     "CaseNameCount",
     "Cause",
+    "ComparisonIntervals",
     "DurationAndNodesSummary",
     "DurationMetrics",
     "DurationPercentiles",
@@ -71,6 +75,7 @@ __all__ = [
     "Explanation",
     "Health",
     "HistogramBucket",
+    "Interval",
     "InvalidArgument",
     "Maintenance",
     "MaintenanceRun",
@@ -85,9 +90,11 @@ __all__ = [
     "RebuiltPart",
     "RecorderStats",
     "RejectedExecution",
+    "ReportIntervals",
     "RollupDifference",
     "RollupState",
     "SchemaOutdated",
+    "Slice",
     "StatusBreakdown",
     "StoreUnavailable",
     "StoredTable",

@@ -18,9 +18,18 @@ from execlog.models import (
     Model,
 )
 from execlog.repository import histogram
+from execlog.repository.verdicts import (
+    Blocks,
+    Interval,
+    intervals,
+    of_mean,
+    of_percentile,
+    of_rate,
+)
 
 __all__ = [
     "FRACTIONS",
+    "ComparisonIntervals",
     "DurationMetrics",
     "HistogramBucket",
     "MetricsDelta",
@@ -130,12 +139,30 @@ class MetricsDelta(Model):
     points_avg: float
 
 
+class ComparisonIntervals(Model):
+    """How sure each difference of `MetricsDelta` is; the five are judged together."""
+
+    success_rate: Interval
+    error_rate: Interval
+    p95_ms: Interval
+    avg_ms: Interval
+    points_avg: Interval
+
+
 class StrategyComparison(Model):
-    """Two strategies over the same window, and B - A."""
+    """Two slices of the log, each a strategy over a window, and B - A.
+
+    Attributes:
+        a: The card of the one.
+        b: The card of the other.
+        delta: The differences.
+        intervals: How sure they are.
+    """
 
     a: StrategyMetrics
     b: StrategyMetrics
     delta: MetricsDelta
+    intervals: ComparisonIntervals
 
 
 def strategy_metrics(
@@ -187,9 +214,16 @@ def strategy_metrics(
 
 
 def comparison(
-    a: StrategyMetrics, b: StrategyMetrics, records: Sequence[Row]
+    a: StrategyMetrics, b: StrategyMetrics, records: Sequence[Row], blocks: Sequence[Blocks]
 ) -> StrategyComparison:
-    """Both cards and B - A, of the two rows of the cards. Never raises for such rows."""
+    """Both cards and B - A. Never raises for such arguments.
+
+    Args:
+        a: The one card.
+        b: The other.
+        records: The rows of both cards.
+        blocks: The blocks of both.
+    """
     points_a, points_b = (record["points_weighed"] / _weight(record) for record in records)
     return StrategyComparison(
         a=a,
@@ -201,7 +235,24 @@ def comparison(
             avg_ms=b.duration.avg_ms - a.duration.avg_ms,
             points_avg=points_b - points_a,
         ),
+        intervals=_intervals(a, b, *blocks),
     )
+
+
+def _intervals(
+    a: StrategyMetrics, b: StrategyMetrics, one: Blocks, two: Blocks
+) -> ComparisonIntervals:
+    p95 = a.duration.p95_ms, b.duration.p95_ms
+    found = intervals(
+        [
+            of_rate(one, two, "ok"),
+            of_rate(one, two, "failed"),
+            of_percentile(one, two, 0.95, p95),
+            of_mean(one, two, "duration"),
+            of_mean(one, two, "points"),
+        ]
+    )
+    return ComparisonIntervals(**dict(zip(ComparisonIntervals.model_fields, found, strict=True)))
 
 
 def _weight(record: Row) -> float:
