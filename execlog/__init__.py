@@ -41,15 +41,17 @@ from execlog.recorder.recorder import ExecutionRecorder
 from execlog.repository import StrategyExecutionLogRepository
 from execlog.repository.activity import StrategyActivity
 from execlog.repository.breakdown import Breakdown
+from execlog.repository.comparison import (
+    ComparisonIntervals,
+    MetricsDelta,
+    StrategyComparison,
+)
 from execlog.repository.explanation import Cause, Explanation
 from execlog.repository.health import Health, MaintenanceState, RollupState, StoredTable
 from execlog.repository.metrics import (
-    ComparisonIntervals,
     DurationMetrics,
     HistogramBucket,
-    MetricsDelta,
     StatusBreakdown,
-    StrategyComparison,
     StrategyMetrics,
 )
 from execlog.repository.node_times import NodeTime, NodeTimes

@@ -1,4 +1,4 @@
-"""The command that shows a slice of the log beside another: strategies, versions, tenants, windows."""
+"""The command that shows two strategies, versions, tenants or windows side by side."""
 
 from __future__ import annotations
 
@@ -98,15 +98,9 @@ def compare(
     Example: execlog compare loyalty --versions 3 4 --since 1d
     """
     output = form(output, as_json, spreadsheet)
-    windows = window or []
-    if len(windows) not in (0, 2):
-        raise typer.BadParameter("is given twice or not at all", param_hint="--window")
-    if windows and (since is not None or until is not None):
-        raise typer.BadParameter("is not for --since or --until", param_hint="--window")
+    windows = _windows(window, is_timed=since is not None or until is not None)
     if b is None and not (versions or realms or windows):
-        raise typer.BadParameter(
-            "is missing; or give --versions, --realms or --window", param_hint="B"
-        )
+        raise typer.BadParameter("or --versions, --realms or --window is needed", param_hint="B")
     slices = [
         Slice(
             strategy,
@@ -117,17 +111,27 @@ def compare(
         )
         for side, strategy in enumerate((a, a if b is None else b))
     ]
-    names = [
-        _name(one, windows[side].text if windows else "", with_strategy=b is not None)
-        for side, one in enumerate(slices)
-    ]
     both = ask(dsn, schema, lambda log: log.compare(*slices))
     hint_if_no_runs(both.a)
     hint_if_no_runs(both.b)
     if output is not Output.table:
         print_model(both, output, spreadsheet=spreadsheet)
     else:
+        names = [
+            _name(one, windows[side].text if windows else "", with_strategy=b is not None)
+            for side, one in enumerate(slices)
+        ]
         _print(both, names, wide, before="before" if windows else None)
+
+
+def _windows(given: list[_Window] | None, *, is_timed: bool) -> list[_Window]:
+    """Two windows or none. Raises typer.BadParameter: there is one, or --since is given too."""
+    windows = given or []
+    if len(windows) not in (0, 2):
+        raise typer.BadParameter("is given twice or not at all", param_hint="--window")
+    if windows and is_timed:
+        raise typer.BadParameter("is not for --since or --until", param_hint="--window")
+    return windows
 
 
 def _name(one: Slice, window: str, *, with_strategy: bool) -> str:

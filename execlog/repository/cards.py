@@ -11,13 +11,8 @@ import asyncpg
 from execlog.db import validation
 from execlog.db.slices import sliced
 from execlog.models import DurationPercentiles
-from execlog.repository.metrics import (
-    FRACTIONS,
-    StrategyComparison,
-    StrategyMetrics,
-    comparison,
-    strategy_metrics,
-)
+from execlog.repository.comparison import StrategyComparison, comparison
+from execlog.repository.metrics import FRACTIONS, StrategyMetrics, strategy_metrics
 from execlog.repository.questions import Questions
 from execlog.repository.report import StrategyReport, strategy_report
 from execlog.repository.slice import Slice, scope_of

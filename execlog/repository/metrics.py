@@ -1,4 +1,4 @@
-"""The dashboard's card of a strategy, and two of them side by side, as pydantic models."""
+"""The dashboard's card of a strategy, as pydantic models."""
 
 from __future__ import annotations
 
@@ -18,26 +18,15 @@ from execlog.models import (
     Model,
 )
 from execlog.repository import histogram
-from execlog.repository.verdicts import (
-    Blocks,
-    Interval,
-    intervals,
-    of_mean,
-    of_percentile,
-    of_rate,
-)
 
 __all__ = [
     "FRACTIONS",
-    "ComparisonIntervals",
     "DurationMetrics",
     "HistogramBucket",
-    "MetricsDelta",
     "StatusBreakdown",
-    "StrategyComparison",
     "StrategyMetrics",
-    "comparison",
     "strategy_metrics",
+    "weight_of",
 ]
 
 FRACTIONS = (0.5, 0.95, 0.99)
@@ -129,42 +118,6 @@ class StrategyMetrics(Model):
     versions_from: datetime | None = None
 
 
-class MetricsDelta(Model):
-    """By how much B is above A; `points_avg` is points per run, with the weights of the rates."""
-
-    success_rate: float
-    error_rate: float
-    p95_ms: float
-    avg_ms: float
-    points_avg: float
-
-
-class ComparisonIntervals(Model):
-    """How sure each difference of `MetricsDelta` is; the five are judged together."""
-
-    success_rate: Interval
-    error_rate: Interval
-    p95_ms: Interval
-    avg_ms: Interval
-    points_avg: Interval
-
-
-class StrategyComparison(Model):
-    """Two slices of the log, each a strategy over a window, and B - A.
-
-    Attributes:
-        a: The card of the one.
-        b: The card of the other.
-        delta: The differences.
-        intervals: How sure they are.
-    """
-
-    a: StrategyMetrics
-    b: StrategyMetrics
-    delta: MetricsDelta
-    intervals: ComparisonIntervals
-
-
 def strategy_metrics(
     record: Row,
     *,
@@ -189,8 +142,8 @@ def strategy_metrics(
         window_from=window[0],
         window_until=window[1],
         status_breakdown=StatusBreakdown(**statuses, total=total),
-        success_rate=record["ok_weight"] / _weight(record),
-        error_rate=record["failed_weight"] / _weight(record),
+        success_rate=record["ok_weight"] / weight_of(record),
+        error_rate=record["failed_weight"] / weight_of(record),
         duration=_duration(record, total, percentiles),
         duration_histogram=_duration_histogram(record),
         top_errors=[
@@ -213,49 +166,8 @@ def strategy_metrics(
     )
 
 
-def comparison(
-    a: StrategyMetrics, b: StrategyMetrics, records: Sequence[Row], blocks: Sequence[Blocks]
-) -> StrategyComparison:
-    """Both cards and B - A. Never raises for such arguments.
-
-    Args:
-        a: The one card.
-        b: The other.
-        records: The rows of both cards.
-        blocks: The blocks of both.
-    """
-    points_a, points_b = (record["points_weighed"] / _weight(record) for record in records)
-    return StrategyComparison(
-        a=a,
-        b=b,
-        delta=MetricsDelta(
-            success_rate=b.success_rate - a.success_rate,
-            error_rate=b.error_rate - a.error_rate,
-            p95_ms=b.duration.p95_ms - a.duration.p95_ms,
-            avg_ms=b.duration.avg_ms - a.duration.avg_ms,
-            points_avg=points_b - points_a,
-        ),
-        intervals=_intervals(a, b, *blocks),
-    )
-
-
-def _intervals(
-    a: StrategyMetrics, b: StrategyMetrics, one: Blocks, two: Blocks
-) -> ComparisonIntervals:
-    p95 = a.duration.p95_ms, b.duration.p95_ms
-    found = intervals(
-        [
-            of_rate(one, two, "ok"),
-            of_rate(one, two, "failed"),
-            of_percentile(one, two, 0.95, p95),
-            of_mean(one, two, "duration"),
-            of_mean(one, two, "points"),
-        ]
-    )
-    return ComparisonIntervals(**dict(zip(ComparisonIntervals.model_fields, found, strict=True)))
-
-
-def _weight(record: Row) -> float:
+def weight_of(record: Row) -> float:
+    """What the rates of a card are shares of; 1 if nothing ran. Never raises."""
     weight: float = record["weight"]
     return weight or 1.0  # nothing ran: every rate is 0
 
