@@ -14,7 +14,7 @@
 -- $13 and on: filters
 -- switch slower | awarded | of_case
 -- switch of_users
--- Columns: kind text, value text?, places integer[], runs bigint[], counted bigint[], weights double precision[], outcomes double precision[]
+-- Columns: kind text, value text?, places text, runs text, counted text?, weights text?, outcomes text?
 -- Index: strategy_execution_log_newest
 --
 -- One row for each value of each attribute, and these about the whole: `series` by step (a minute or more, for "since
@@ -23,7 +23,7 @@
 -- the window after is 1,000,000 more.
 -- Up to `most_runs` runs, blocks have `steps` steps and all are read. Of more, blocks of `narrow_steps` are drawn whole, up to
 -- `drawn_runs` and at least `least_blocks` of each window, in the order of a hash of their begin: each time the same.
--- A column's 200 values with the most runs are answered; of a key of `attributes` all, or none if it has more.
+-- Lists are texts: for a type of an array the driver would ask the catalogue. A column's 200 values with the most runs are answered; of a key of `attributes` all, or none if it has more.
 with span as materialized (
     select
         place,
@@ -190,11 +190,11 @@ packed as (
     select
         kind,
         value,
-        array_agg(place) as places,
-        array_agg(runs) as runs,
-        array_agg(counted) as counted,
-        array_agg(weight) as weights,
-        array_agg(outcome) as outcomes,
+        string_agg(place::text, ',') as places,
+        string_agg(runs::text, ',') as runs,
+        string_agg(counted::text, ',') as counted,
+        string_agg(weight::text, ',') as weights,
+        string_agg(outcome::text, ',') as outcomes,
         row_number() over (partition by kind order by sum(runs) desc, value) as rank,
         count(*) over (partition by kind) as of_kind
     from cell
@@ -218,19 +218,19 @@ union all
 select
     'series',
     null,
-    array_agg(place + step),
-    array_agg(runs),
-    array_agg(counted),
-    array_agg(weight),
-    array_agg(outcome)
+    string_agg((place + step)::text, ','),
+    string_agg(runs::text, ','),
+    string_agg(counted::text, ','),
+    string_agg(weight::text, ','),
+    string_agg(outcome::text, ',')
 from series
 union all
 select
     'failed',
     null,
-    array_agg(place),
-    array_agg(failed),
-    array_agg(failed_of_case),
+    string_agg(place::text, ','),
+    string_agg(failed::text, ','),
+    string_agg(failed_of_case::text, ','),
     null,
     null
 from (
@@ -245,11 +245,11 @@ union all
 select
     'stored',
     null,
-    array_agg(place),
-    array_agg(runs),
+    string_agg(place::text, ','),
+    string_agg(runs::text, ','),
     null,
-    array[0.0::double precision],  -- if not slower
-    (select array[slow_ms] from threshold),  -- if slower
+    '0',  -- if not slower
+    (select slow_ms::text from threshold),  -- if slower
     null
 from (
     select

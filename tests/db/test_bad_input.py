@@ -157,6 +157,7 @@ SCOPED = (
     "timeseries",
     "list_executions",
     "report",
+    "explain",
 )
 LIMITED = (
     "list_for_strategy",
@@ -180,6 +181,7 @@ OF_REALMS = (
     "list_executions",
     "activity",
     "report",
+    "explain",
 )
 OF_STRATEGIES = ("rank_strategies", "list_failures", "list_executions", "activity")
 # What the others call for.

@@ -73,6 +73,7 @@ CALLS: dict[str, Call] = {
     "list_executions": lambda repo: repo.list_executions(strategy_id=STRATEGY),
     "activity": lambda repo: repo.activity(),
     "report": lambda repo: repo.report(strategy_id=STRATEGY),
+    "explain": lambda repo: repo.explain(strategy_id=STRATEGY),
 }
 every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 
