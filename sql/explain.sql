@@ -20,10 +20,11 @@
 -- One row for each value of each attribute, and these about the whole: `series` by step (a minute or more, for "since
 -- when"), `all` by block, `failed` (rows that failed, and of these the rows with a case: in `runs` and `counted` by
 -- window), `stored` (all rows by window, and what `slower` compares with, in `weights`). The place of a step or block of
--- the window after is 1,000,000 more.
--- Up to `most_runs` runs, blocks have `steps` steps and all are read. Of more, blocks of `narrow_steps` are drawn whole, up to
--- `drawn_runs` and at least `least_blocks` of each window, in the order of a hash of their begin: each time the same.
--- Lists are texts: for a type of an array the driver would ask the catalogue. A column's 200 values with the most runs are answered; of a key of `attributes` all, or none if it has more.
+-- the window after is 1,000,000 more. Lists are texts: for the type of an array the driver would ask the catalogue.
+-- Up to `most_runs` runs, blocks have `steps` steps and all are read. Of more, blocks of `narrow_steps` are drawn whole,
+-- up to `drawn_runs` and at least `least_blocks` of each window, in the order of a hash of their begin: each time the same.
+-- Of a column the 200 values with the most runs are answered; of a key of `attributes` all, or none if it has more. Of
+-- statuses, codes and nodes only the runs with an outcome are.
 with span as materialized (
     select
         place,
@@ -133,9 +134,6 @@ cell as (
             when grouping(external_user_id) = 0 then 'external_user_id'  -- if of_users
             when grouping(parent_strategy_id) = 0 then 'parent_strategy_id'
             when grouping(case_name) = 0 then case when case_name is null then 'no_case' else 'case_name' end
-            when grouping(status) = 0 then 'status'
-            when grouping(error_code) = 0 then 'error_code'
-            when grouping(nodes_bits) = 0 then 'nodes'
             else 'all'
         end as kind,
         coalesce(
@@ -146,10 +144,7 @@ cell as (
             external_task_id,
             external_user_id,  -- if of_users
             parent_strategy_id,
-            case_name,
-            status,
-            error_code,
-            nodes_bits::text
+            case_name
         ) as value,
         count(*) as runs,
         count(*) filter (where outcome <> 0) as counted,
@@ -165,7 +160,24 @@ cell as (
         (place, external_task_id),
         (place, external_user_id),  -- if of_users
         (place, parent_strategy_id),
-        (place, case_name),
+        (place, case_name)
+    )
+    union all
+    select
+        place,
+        case
+            when grouping(status) = 0 then 'status'
+            when grouping(error_code) = 0 then 'error_code'
+            else 'nodes'
+        end,
+        coalesce(status, error_code, nodes_bits::text),
+        count(*),
+        count(*),
+        sum(weight),
+        sum(weight * outcome)
+    from run
+    where outcome <> 0
+    group by grouping sets (
         (place, status),
         (place, error_code),
         (place, nodes_bits)
