@@ -14,16 +14,17 @@
 -- $13 and on: filters
 -- switch slower | awarded | of_case
 -- switch of_users
--- Columns: kind text, value text?, places integer[], runs bigint[], counted bigint[], weights double precision[], outcomes double precision[]
+-- Columns: kind text, value text?, places text, runs text, counted text?, weights text?, outcomes text?
 -- Index: strategy_execution_log_newest
 --
 -- One row for each value of each attribute, and these about the whole: `series` by step (a minute or more, for "since
 -- when"), `all` by block, `failed` (rows that failed, and of these the rows with a case: in `runs` and `counted` by
 -- window), `stored` (all rows by window, and what `slower` compares with, in `weights`). The place of a step or block of
--- the window after is 1,000,000 more.
--- Up to `most_runs` runs, blocks have `steps` steps and all are read. Of more, blocks of `narrow_steps` are drawn whole, up to
--- `drawn_runs` and at least `least_blocks` of each window, in the order of a hash of their begin: each time the same.
--- A column's 200 values with the most runs are answered; of a key of `attributes` all, or none if it has more.
+-- the window after is 1,000,000 more. Lists are texts: for the type of an array the driver would ask the catalogue.
+-- Up to `most_runs` runs, blocks have `steps` steps and all are read. Of more, blocks of `narrow_steps` are drawn whole,
+-- up to `drawn_runs` and at least `least_blocks` of each window, in the order of a hash of their begin: each time the same.
+-- Of a column the 200 values with the most runs are answered; of a key of `attributes` all, or none if it has more. Of
+-- statuses, codes and nodes only the runs with an outcome are.
 with span as materialized (
     select
         place,
@@ -133,9 +134,6 @@ cell as (
             when grouping(external_user_id) = 0 then 'external_user_id'  -- if of_users
             when grouping(parent_strategy_id) = 0 then 'parent_strategy_id'
             when grouping(case_name) = 0 then case when case_name is null then 'no_case' else 'case_name' end
-            when grouping(status) = 0 then 'status'
-            when grouping(error_code) = 0 then 'error_code'
-            when grouping(nodes_bits) = 0 then 'nodes'
             else 'all'
         end as kind,
         coalesce(
@@ -146,10 +144,7 @@ cell as (
             external_task_id,
             external_user_id,  -- if of_users
             parent_strategy_id,
-            case_name,
-            status,
-            error_code,
-            nodes_bits::text
+            case_name
         ) as value,
         count(*) as runs,
         count(*) filter (where outcome <> 0) as counted,
@@ -165,7 +160,24 @@ cell as (
         (place, external_task_id),
         (place, external_user_id),  -- if of_users
         (place, parent_strategy_id),
-        (place, case_name),
+        (place, case_name)
+    )
+    union all
+    select
+        place,
+        case
+            when grouping(status) = 0 then 'status'
+            when grouping(error_code) = 0 then 'error_code'
+            else 'nodes'
+        end,
+        coalesce(status, error_code, nodes_bits::text),
+        count(*),
+        count(*),
+        sum(weight),
+        sum(weight * outcome)
+    from run
+    where outcome <> 0
+    group by grouping sets (
         (place, status),
         (place, error_code),
         (place, nodes_bits)
@@ -190,11 +202,11 @@ packed as (
     select
         kind,
         value,
-        array_agg(place) as places,
-        array_agg(runs) as runs,
-        array_agg(counted) as counted,
-        array_agg(weight) as weights,
-        array_agg(outcome) as outcomes,
+        string_agg(place::text, ',') as places,
+        string_agg(runs::text, ',') as runs,
+        string_agg(counted::text, ',') as counted,
+        string_agg(weight::text, ',') as weights,
+        string_agg(outcome::text, ',') as outcomes,
         row_number() over (partition by kind order by sum(runs) desc, value) as rank,
         count(*) over (partition by kind) as of_kind
     from cell
@@ -218,19 +230,19 @@ union all
 select
     'series',
     null,
-    array_agg(place + step),
-    array_agg(runs),
-    array_agg(counted),
-    array_agg(weight),
-    array_agg(outcome)
+    string_agg((place + step)::text, ','),
+    string_agg(runs::text, ','),
+    string_agg(counted::text, ','),
+    string_agg(weight::text, ','),
+    string_agg(outcome::text, ',')
 from series
 union all
 select
     'failed',
     null,
-    array_agg(place),
-    array_agg(failed),
-    array_agg(failed_of_case),
+    string_agg(place::text, ','),
+    string_agg(failed::text, ','),
+    string_agg(failed_of_case::text, ','),
     null,
     null
 from (
@@ -245,11 +257,11 @@ union all
 select
     'stored',
     null,
-    array_agg(place),
-    array_agg(runs),
+    string_agg(place::text, ','),
+    string_agg(runs::text, ','),
     null,
-    array[0.0::double precision],  -- if not slower
-    (select array[slow_ms] from threshold),  -- if slower
+    '0',  -- if not slower
+    (select slow_ms::text from threshold),  -- if slower
     null
 from (
     select

@@ -11,7 +11,7 @@ from execlog import StrategyExecutionLog
 from tests.rows import T0, row
 
 WINDOW = timedelta(hours=1)
-WINDOWS = {"since": T0, "until": T0 + WINDOW}
+WINDOWS: dict[str, Any] = {"since": T0, "until": T0 + WINDOW}
 BASE = 0.04
 Rate = Callable[[Mapping[str, Any], bool], float]
 

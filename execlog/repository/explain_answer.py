@@ -68,7 +68,7 @@ def answer(
         own = findings.causes[0].cells
         series = Series(read.places, own.weights, own.outcomes)
         times = _since(series, spans, level, measure, read.steps)
-    tried = {} if findings.tried is None else findings.tried.effects
+    tried = findings.tried
     explained = math.fsum(one.share or 0.0 for one in causes)
     return Explanation(
         measure=measure,
@@ -86,8 +86,8 @@ def answer(
         causes=causes,
         symptoms=symptoms,
         unexplained=1 - explained if changed else None,
-        tested=len(tried) + findings.pairs,
-        tested_attributes=len({key.attribute for key in tried}),
+        tested=0 if tried is None else tried.tried + findings.pairs,
+        tested_attributes=0 if tried is None else tried.attributes,
         blocks=read.frame.blocks,
         method=_method(read, spans, findings),
         needs=_needs(read),

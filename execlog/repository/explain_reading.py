@@ -112,16 +112,17 @@ def read_cells(
     read = Read()
     whole = {record["kind"]: record for record in records if record["value"] is None}
     read.runs = _by_window(whole["stored"], "runs")
-    read.slow_ms = (whole["stored"]["weights"] or [0.0])[0] or 0.0
+    read.slow_ms = float(whole["stored"]["weights"] or 0)
     read.is_drawn = sum(read.runs) > most_runs
     read.steps = spans.narrow if read.is_drawn else spans.wide
     if "all" not in whole:
         return read
     series = whole["series"]
-    order = sorted(zip(series["places"], series["weights"], series["outcomes"], strict=True))
+    sums = (_floats(series[name]) for name in ("weights", "outcomes"))
+    order = sorted(zip(_integers(series["places"]), *sums, strict=True))
     read.series = Series(*map(list, zip(*order, strict=True)))
     yield
-    read.places = sorted(whole["all"]["places"])
+    read.places = sorted(_integers(whole["all"]["places"]))
     number = {place: n for n, place in enumerate(read.places)}
     read.total = _cells(whole["all"], number)
     cases = _has_cases(whole["failed"]) and not measure.startswith("case:")
@@ -158,7 +159,6 @@ class Lists:
             parameter: [key.value for key in self._listed[name]]
             for name, parameter in _LISTS.items()
         }
-        found["versions"] = list(map(int, found["versions"]))
         found["keyed"] = [
             json.dumps({key.attribute.removeprefix(_KEYED): json.loads(key.value)})
             for key in self._keyed
@@ -203,23 +203,33 @@ def _is_candidate(kind: str, value: str, among: Collection[str] | None) -> bool:
 
 def _has_cases(failed: Row) -> bool:
     """Whether nearly all failed runs of each window have a case."""
-    of_case = dict(zip(failed["places"], failed["counted"], strict=True))
+    of_case = _integers(failed["counted"])
     return all(
-        of_case[place] >= _LEAST_OF_CASE * runs
-        for place, runs in zip(failed["places"], failed["runs"], strict=True)
+        having >= _LEAST_OF_CASE * runs
+        for having, runs in zip(of_case, _integers(failed["runs"]), strict=True)
     )
 
 
 def _by_window(record: Row, column: str) -> tuple[int, int]:
-    found: Mapping[int, int] = dict(zip(record["places"] or [], record[column] or [], strict=True))
+    places, values = _integers(record["places"]), _integers(record[column])
+    found = dict(zip(places, values, strict=True))
     return found.get(0, 0), found.get(AFTER, 0)
+
+
+def _integers(text: str | None) -> list[int]:
+    return list(map(int, text.split(","))) if text else []
+
+
+def _floats(text: str) -> list[float]:
+    return list(map(float, text.split(",")))
 
 
 def _cells(record: Row, number: Mapping[int, int]) -> Cells:
     weights, outcomes = [0.0] * len(number), [0.0] * len(number)
     runs, counted = [0, 0], [0, 0]
-    columns = (record[name] for name in ("places", "runs", "counted", "weights", "outcomes"))
-    for place, stored, having, weight, outcome in zip(*columns, strict=True):
+    counts = [_integers(record[name]) for name in ("places", "runs", "counted")]
+    sums = [_floats(record[name]) for name in ("weights", "outcomes")]
+    for place, stored, having, weight, outcome in zip(*counts, *sums, strict=True):
         n = number.get(place)
         if n is None:  # stored since the first statement
             continue

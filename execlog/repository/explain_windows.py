@@ -71,20 +71,13 @@ class Windows:
             places: The blocks.
             steps: How many steps each has.
         """
-        begins = [self.time(place, steps) for place in places]
-        ends = [
-            min(
-                begin + steps * self.step - _MICROSECOND,
-                self.until if place >= AFTER else self.baseline_until,
-            )
-            for place, begin in zip(places, begins, strict=True)
-        ]
         return {
             "baseline_since": self.baseline_since,
+            "baseline_until": self.baseline_until,
+            "since": self.since,
             "until": self.until,
-            "places": list(places),
-            "begins": begins,
-            "ends": ends,
+            "places": ",".join(map(str, places)),
+            "block_us": steps * self.step // _MICROSECOND,
         }
 
 

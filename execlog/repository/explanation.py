@@ -88,7 +88,7 @@ class Explanation(Model):
         causes: What explains it, the strongest first; empty: nothing that was tried does.
         symptoms: Results of the runs (statuses, codes, cases, nodes) whose share of all runs
             changed; each says what the change looks like, not where it comes from. Here before and
-            after are the shares of all runs.
+            after are parts of the measure of all runs, and runs those that count in it.
         unexplained: The part of the change that no cause explains; None if nothing changed.
         tested: How many values and pairs were tried.
         tested_attributes: Of how many attributes.
@@ -196,8 +196,8 @@ def symptoms_of(
             attributes=filters_of([key]),
             before=changes[key][0].value,
             after=changes[key][1].value,
-            runs_before=values[key].runs[0],
-            runs_after=values[key].runs[1],
+            runs_before=values[key].counted[0],
+            runs_after=values[key].counted[1],
             p_value=one.p_value(frame.blocks),
             **_shares(
                 one.over(change).tested(level) if change is not None and change.value else None

@@ -28,6 +28,8 @@ __all__ = ["MOST_CAUSES", "Found", "Key", "Screened", "named", "screened", "stra
 MOST_CAUSES = 6
 """So many causes are named at most."""
 
+_LEAST_LEFT = 0.5  # of an effect, within the strata of another attribute
+
 
 class Key(NamedTuple):
     """A value of an attribute."""
@@ -41,12 +43,16 @@ class Screened:
     """The values that were tested.
 
     Attributes:
-        effects: The effect of each.
+        effects: The effect of each that changed more than the other runs did.
         stands: Those that chance does not explain.
+        tried: How many were tested, those that changed less among them.
+        attributes: Of how many attributes these are.
     """
 
     effects: dict[Key, Effect]
     stands: frozenset[Key]
+    tried: int
+    attributes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +92,18 @@ def screened(
         is_rate: Whether an outcome is 0 or 1.
         level: The share of false ones among those that stand, at most.
     """
-    effects = {}
+    effects, tried = {}, []
     for key, cells in values.items():
         found = effect(cells, total.without(cells), frame, is_rate=is_rate)
         if found is not None:
-            effects[key] = found
+            tried.append(key)
+            if found.p_value < 1:
+                effects[key] = found
         yield
     keys = list(effects)
     kept = stand([effects[key].p_value for key in keys], level)
-    return Screened(
-        effects, frozenset(key for key, is_kept in zip(keys, kept, strict=True) if is_kept)
-    )
+    stands = frozenset(key for key, is_kept in zip(keys, kept, strict=True) if is_kept)
+    return Screened(effects, stands, len(tried), len({key.attribute for key in tried}))
 
 
 def strongest(found: Screened, most: int) -> list[Key]:
@@ -266,9 +273,8 @@ class _Search:
             within = self._stratified(keys, strata[attribute], whole)
             if within is not None:
                 used = sum(map(bool, self.cells(keys).weights))
-                if within.value * whole.beyond.value <= 0:
-                    return True
-                if within.p_value(used) > self._level:
+                left = within.value / whole.beyond.value
+                if left < _LEAST_LEFT or within.p_value(used) > self._level:
                     return True
             yield
         return False

@@ -7,6 +7,7 @@ Press et al., Numerical Recipes, 6.4). All are accurate to 1e-9 or better.
 
 from __future__ import annotations
 
+import functools
 import math
 from statistics import NormalDist
 
@@ -60,6 +61,7 @@ def t_cdf(value: float, degrees: float) -> float:
     return tail if value < 0 else 1 - tail
 
 
+@functools.lru_cache(1024)
 def t_quantile(probability: float, degrees: float) -> float:
     """The value of Student's t that is exceeded with 1 - probability.
 

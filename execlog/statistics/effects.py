@@ -3,7 +3,8 @@
 A value that has runs in both windows is measured by the difference of two changes: its own and that
 of all other runs. Of rates it must differ both on the scale of differences and on that of
 ratios: failures that come to all alike, or that grow by the same factor for all, are no cause of
-one value, whichever of the two it is that happened.
+one value, whichever of the two it is that happened. And it must be these runs that changed, more
+than the others: of two values, the one that stayed as it was is no cause.
 
 A value that has no runs before is compared with the other runs of its own blocks; if there are none
 (a version that replaced all others at once), with those of all other blocks. One that has no runs
@@ -41,7 +42,7 @@ class Effect:
     Attributes:
         kind: Whether they were there before and after, or only in one of the windows.
         beyond: The difference, in the measure's unit.
-        p_value: The probability of one as large by chance.
+        p_value: The probability of one as large by chance; 1.0 if the others changed more.
         strength: The difference in units of its error if all runs were alike and independent.
         blocks: How many blocks have such runs.
     """
@@ -67,8 +68,9 @@ def effect(part: Cells, rest: Cells, frame: Frame, *, is_rate: bool) -> Effect |
     used = sum(map(bool, part.weights))
     had, has = _blocks(part, frame.before_window), _blocks(part, frame.after_window)
     if min(had, has) >= _LEAST_BLOCKS and _are_there(part, rest):
-        beyond = _change(part, frame).minus(_change(rest, frame))
-        p_value = beyond.p_value(used)
+        own, others = _change(part, frame), _change(rest, frame)
+        beyond = own.minus(others)
+        p_value = beyond.p_value(used) if abs(own.value) >= abs(others.value) else 1.0
         if is_rate and p_value < _PLAUSIBLE:
             of_ratios = _of_ratios(part, rest, frame).p_value(used)
             p_value = p_value if of_ratios < _PLAUSIBLE else max(p_value, of_ratios)

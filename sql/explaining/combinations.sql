@@ -1,52 +1,55 @@
 -- The runs of the drawn blocks by which of the listed values they have.
 -- $1 strategy_id text
 -- $2 baseline_since timestamptz
--- $3 until timestamptz
--- $4 measured_case text? always
--- $5 slow_ms double precision
--- $6 places integer[]
--- $7 begins timestamptz[]
--- $8 ends timestamptz[]
--- $9 versions integer[]
--- $10 types text[]
--- $11 realms text[]
--- $12 games text[]
--- $13 tasks text[]
--- $14 users text[]
--- $15 parents text[]
--- $16 cases text[]
--- $17 keyed text[]
--- $18 and on: filters
+-- $3 baseline_until timestamptz
+-- $4 since timestamptz
+-- $5 until timestamptz
+-- $6 measured_case text? always
+-- $7 slow_ms double precision
+-- $8 places text
+-- $9 block_us bigint
+-- $10 versions text[]
+-- $11 types text[]
+-- $12 realms text[]
+-- $13 games text[]
+-- $14 tasks text[]
+-- $15 users text[]
+-- $16 parents text[]
+-- $17 cases text[]
+-- $18 keyed text[]
+-- $19 and on: filters
 -- switch slower | awarded | of_case
--- Columns: value text, places integer[], runs bigint[], counted bigint[], weights double precision[], outcomes double precision[]
+-- Columns: value text, places text, runs text, counted text, weights text, outcomes text
 -- Index: strategy_execution_log_newest
 --
 -- A row for each combination: the place of its value in each list, or nothing; of `keyed`, objects of one key of
--- `attributes`, a sum of powers of two. The blocks are those of sql/explain.sql.
+-- `attributes`, a sum of powers of two. The blocks are those that sql/explain.sql has drawn, by their places.
 with span as materialized (
     select
         place,
-        begins,
-        ends
-    from unnest($6::integer[], $7::timestamptz[], $8::timestamptz[]) as given (place, begins, ends)
+        begins + place % 1000000 * $9::bigint / 1000000 * interval '1 second' as begins,
+        least(ends, begins + (place % 1000000 + 1) * $9::bigint / 1000000 * interval '1 second' - interval '1 microsecond') as ends
+    from unnest(string_to_array($8::text, ',')::integer[]) as drawn (place)
+    join (values (0, $2::timestamptz, $3::timestamptz), (1, $4::timestamptz, $5::timestamptz)) as given (side, begins, ends)
+        on given.side = place / 1000000
 ),
 threshold as (  -- if slower
-    select $5::double precision as slow_ms  -- if slower
+    select $7::double precision as slow_ms  -- if slower
 ),  -- if slower
 cell as (
     select
         place,
-        array_position($9::integer[], strategy_version) as version,
-        array_position($10::text[], strategy_type) as type,
-        array_position($11::text[], realm_id) as realm,
-        array_position($12::text[], external_game_id) as game,
-        array_position($13::text[], external_task_id) as task,
-        array_position($14::text[], external_user_id) as "user",
-        array_position($15::text[], parent_strategy_id) as parent,
-        array_position($16::text[], case_name) as "case",
+        array_position($10::text[], strategy_version::text) as version,
+        array_position($11::text[], strategy_type) as type,
+        array_position($12::text[], realm_id) as realm,
+        array_position($13::text[], external_game_id) as game,
+        array_position($14::text[], external_task_id) as task,
+        array_position($15::text[], external_user_id) as "user",
+        array_position($16::text[], parent_strategy_id) as parent,
+        array_position($17::text[], case_name) as "case",
         (
             select sum(1::bigint << (number - 1)::integer)
-            from unnest($17::text[]) with ordinality as listed (pair, number)
+            from unnest($18::text[]) with ordinality as listed (pair, number)
             where attributes @> pair::jsonb
         ) as held,
         count(*) as runs,
@@ -70,11 +73,11 @@ cell as (
 )
 select
     concat_ws(',', coalesce(version, 0), coalesce(type, 0), coalesce(realm, 0), coalesce(game, 0), coalesce(task, 0), coalesce("user", 0), coalesce(parent, 0), coalesce("case", 0), coalesce(held, 0)) as value,
-    array_agg(place) as places,
-    array_agg(runs) as runs,
-    array_agg(counted) as counted,
-    array_agg(weight) as weights,
-    array_agg(outcome) as outcomes
+    string_agg(place::text, ',') as places,
+    string_agg(runs::text, ',') as runs,
+    string_agg(counted::text, ',') as counted,
+    string_agg(weight::text, ',') as weights,
+    string_agg(outcome::text, ',') as outcomes
 from cell
 group by
     version,

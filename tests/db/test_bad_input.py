@@ -154,6 +154,7 @@ SCOPED = (
     "timeseries",
     "list_executions",
     "report",
+    "explain",
 )
 LIMITED = (
     "list_for_strategy",
@@ -182,6 +183,7 @@ OF_REALMS = (
     "report",
     "breakdown",
     "node_times",
+    "explain",
 )
 OF_STRATEGIES = (
     "rank_strategies",

@@ -213,10 +213,10 @@ async def test_json_has_the_keys_of_the_contract(
     assert both.delta.model_dump(by_alias=True) == dict.fromkeys(
         ["successRate", "errorRate", "p95Ms", "avgMs", "pointsAvg"], 0.0
     )
-    assert both.intervals.model_dump(by_alias=True) == dict.fromkeys(
-        ["successRate", "errorRate", "p95Ms", "avgMs", "pointsAvg"],
-        {"low": None, "high": None, "significant": None},
-    )
+    assert both.intervals.model_dump(by_alias=True) == {
+        measure: {"low": None, "high": None, "significant": None}
+        for measure in ("successRate", "errorRate", "p95Ms", "avgMs", "pointsAvg")
+    }
     [bucket] = await repository.timeseries(strategy_id="json", since=at, until=at, bucket=0.5)
     assert bucket.model_dump(by_alias=True, mode="json") == {
         "start": "2026-11-20T12:00:00Z",

@@ -191,7 +191,8 @@ async def test_activity_reads_each_row_once(
 ) -> None:
     since, until = WINDOW
     before = since - (until - since)
-    hours = {"first_us": 3600 * 10**6, "width_us": 3600 * 10**6, "buckets": 47, "buckets_before": 48}
+    hours = {"first_us": 3600 * 10**6, "width_us": 3600 * 10**6}
+    hours |= {"buckets": 47, "buckets_before": 48}
     # Nothing is summed up, so that nothing need be marked.
     await seeded.execute("delete from execlog.rollup_mark")
     await seeded.execute("delete from execlog.rollup_mark_of_all")

@@ -29,10 +29,10 @@ def sums(
 
 def test_the_interval_covers_the_difference_and_false_alarms_are_few() -> None:
     dice = random.Random(5)
-    found = [difference(sums(dice, 0.1), sums(dice, 0.13, first=30)) for _ in range(200)]
+    found = [difference(sums(dice, 0.1), sums(dice, 0.13, first=30)) for _ in range(100)]
     covered = [one for one in found if one is not None and one.low <= 0.03 <= one.high]
     assert len(found) * 0.93 <= len(covered)
-    alike = [difference(sums(dice, 0.1), sums(dice, 0.1, first=30)) for _ in range(200)]
+    alike = [difference(sums(dice, 0.1), sums(dice, 0.1, first=30)) for _ in range(100)]
     assert sum(one is not None and one.p_value < 0.05 for one in alike) <= 0.07 * len(alike)
 
 
