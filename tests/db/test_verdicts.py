@@ -66,8 +66,6 @@ async def test_a_healthy_strategy_gets_no_verdict(
     assert [one["significant"] for one in changes] == [False] * 4
     [one] = await repository.activity(since=T0, until=T0 + WINDOW - TICK)
     assert one.error_rate_change.significant is False
-    table = run("compare", STRATEGY, *_windows(), EXECLOG_DSN="")
-    assert table.returncode != 0
 
 
 def _windows() -> list[str]:
@@ -108,7 +106,8 @@ async def test_slices_of_one_strategy(repository: StrategyExecutionLogRepository
     """Version 4 fails, and only in one realm: versions and tenants are compared."""
 
     def rate(fields: Any, after: bool) -> float:
-        return BASE + 0.3 * (fields["strategy_version"] == 4 and fields["realm_id"] == "acme")
+        is_hit = fields["strategy_version"] == 4 and fields["realm_id"] == "acme"
+        return BASE + (0.3 if is_hit else 0.0)
 
     await repository.insert_rows(runs(rate))
     window: dict[str, Any] = {"since": T0 - WINDOW, "until": T0 + WINDOW}
