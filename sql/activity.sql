@@ -133,11 +133,12 @@ execution as not materialized (
             and realm_id = any($1::text[])  -- if realm_ids
             and strategy_version = any($9::integer[])  -- if strategy_versions
             and strategy_id not in (select strategy_id from marked)
+        offset 0
     ) as stored
     where part.grain is null
         and part.strategy_id is null
     union all
-    -- The window function keeps this a loop over the parts: rows are found by name and time, never hashed.
+    -- The window function, as OFFSET 0 above, keeps this a loop over the parts: rows are found by name and time, never hashed.
     select
         part.number,
         stored.strategy_id,
