@@ -238,16 +238,18 @@ class StrategyRank(Model):
     """One strategy of a ranking: its stored executions in a window, durations in milliseconds.
 
     `failures` are the rows whose status is not ok. `error_rate` is the share of error, timeout and
-    limit among the executions that the rows stand for: each row weighs 1/sample_rate, and so it
-    does in the average and the percentiles. `last_run` is None if no row has a time. If `method` is
-    "sketch" (many rows), each percentile is at most `relative_error` of itself off; if that is
-    None, one may be further off: below a microsecond, or above thirty years.
+    limit among the executions that the rows stand for, `failed_rate` that of all whose status is
+    not ok: each row weighs 1/sample_rate, and so it does in the average and the percentiles.
+    `last_run` is None if no row has a time. If `method` is "sketch" (many rows), each percentile is
+    at most `relative_error` of itself off; if that is None, one may be further off: below a
+    microsecond, or above thirty years.
     """
 
     strategy_id: str
     runs: int
     failures: int
     error_rate: float
+    failed_rate: float
     avg_ms: float
     p50_ms: float
     p95_ms: float

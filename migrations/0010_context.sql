@@ -40,9 +40,14 @@ alter table execlog.strategy_execution_log
     alter column stored_at set default now(),
     alter column stored_xid set default pg_current_xact_id();
 
+-- One at a time, as Citus wants them.
 alter table execlog.strategy_execution_log
-    add constraint trace_id_not_zero check (trace_id <> '00000000-0000-0000-0000-000000000000') not valid,
-    add constraint error_message_in_length check (char_length(error_message) <= 2000) not valid,
+    add constraint trace_id_not_zero check (trace_id <> '00000000-0000-0000-0000-000000000000') not valid;
+
+alter table execlog.strategy_execution_log
+    add constraint error_message_in_length check (char_length(error_message) <= 2000) not valid;
+
+alter table execlog.strategy_execution_log
     add constraint attributes_is_object check (jsonb_typeof(attributes) = 'object') not valid;
 
 comment on column execlog.strategy_execution_log.trace_id is 'W3C trace id of the distributed trace that the run is part of.';

@@ -16,7 +16,7 @@ select
     :columns
 from execlog.strategy_execution_log
 where true
-    and strategy_id is distinct from ''  -- if not failed_of_all, not external_user_ids
+    and strategy_id is distinct from ''  -- if not strategy_id, not failed_of_all, not external_user_ids
     and status is distinct from 'ok'  -- if failed_of_all
     and strategy_id = $1::text  -- if strategy_id
     and strategy_id = any($4::text[])  -- if strategy_ids

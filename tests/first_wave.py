@@ -26,6 +26,8 @@ from uuid import UUID
 
 import asyncpg
 
+from tests.types import Borrowed, Connection
+
 DUMP = Path(__file__).parent / "fixtures" / "first_wave.sql"
 PREFIX = "first"
 ROLES = ("first_owner", "first_writer", "first_reader", "first_tenant")
@@ -75,17 +77,17 @@ async def restore(dsn: str) -> None:
 
 
 async def insert(
-    connection: asyncpg.Connection[asyncpg.Record], rows: Sequence[Mapping[str, Any]]
+    connection: Connection | Borrowed, rows: Sequence[Mapping[str, Any]], schema: str = "execlog"
 ) -> None:
     """Stores rows as the first wave did. Raises as the driver does."""
     records = [tuple(one.get(name) for name in COLUMNS) for one in rows]
     await connection.copy_records_to_table(
-        "strategy_execution_log", schema_name="execlog", columns=COLUMNS, records=records
+        "strategy_execution_log", schema_name=schema, columns=COLUMNS, records=records
     )
 
 
 async def record(
-    connection: asyncpg.Connection[asyncpg.Record],
+    connection: Connection,
     recorder: UUID,
     batch: int,
     rows: Sequence[Mapping[str, Any]],

@@ -22,12 +22,14 @@ except ImportError:  # the core works without them
     sys.exit("execlog: the command line needs its extra: pip install 'execlog[cli]'")
 
 from execlog.cli import (
+    breakdown,
     check,
     compare,
     demo,
     distribute,
     doctor,
     erase,
+    explain,
     export,
     failures,
     import_,
@@ -70,7 +72,9 @@ for command in (
     summary,
     timeline,
     top,
+    breakdown,
     compare,
+    explain,
     check,
     export,
     import_,

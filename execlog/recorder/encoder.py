@@ -118,7 +118,7 @@ class Encoder:
         sampled: bool = False,
         sample_rate: float = 1.0,
         trace_id: UUID | str | int | None = None,
-        error_message: str | None = None,
+        error_message: Any = None,
         input: Any = None,
         attributes: dict[str, Any] | None = None,
     ) -> Encoded:

@@ -244,7 +244,7 @@ class ExecutionRecorder:
         sampled: bool | None = None,
         sample_rate: float | None = None,
         trace_id: UUID | str | int | None = None,
-        error_message: str | None = None,
+        error_message: str | BaseException | None = None,
         input: Any = None,
         attributes: dict[str, Any] | None = None,
         stored_at: datetime | None = None,
@@ -283,8 +283,8 @@ class ExecutionRecorder:
                 recorder's own if `sampled` is true, else 1.
             trace_id: The W3C id of the distributed trace; if it is not given, that of
                 OpenTelemetry's current span. A malformed one is left out.
-            error_message: Why it failed, in words: the first 2,000 characters, without connection
-                strings and passwords.
+            error_message: Why it failed, in words, or the error itself, for its text: the first
+                2,000 characters, without connection strings and passwords.
             input: What the strategy was given, as JSON; a longer one than `input_bytes` is left
                 out, and a note says so.
             attributes: The caller's own keys to text, numbers or booleans; what does not fit is
@@ -314,7 +314,7 @@ class ExecutionRecorder:
             else:
                 self._buffer.sample_out()
                 return None
-            if trace_id is None:
+            if trace_id is None and "traceId" not in unknown:
                 trace_id = current_trace_id()
             if unknown or unexpected or self._mask is not None:
                 raise ValueError

@@ -11,9 +11,11 @@ from uuid import UUID
 import asyncpg
 
 from execlog.db import validation
+from execlog.db.slices import sliced
 from execlog.errors import QueryRejected
 from execlog.models import StrategyExecutionLog
 from execlog.repository.filters import Filters, conditions
+from execlog.repository.listings import LARGEST_PAGE
 from execlog.repository.questions import MAY_NOT, Questions
 
 __all__ = ["Executions"]
@@ -41,6 +43,42 @@ class Executions(Questions):
         strategy = None if strategy_id is None else validation.name("strategy_id", strategy_id)
         found = await self._fetch_whole("get", id=key, strategy_id=strategy)
         return self._row(found[0]) if found else None
+
+    async def list_by_prefix(
+        self,
+        *,
+        prefix: str,
+        strategy_id: str | None = None,
+        limit: int = 50,
+        payloads: bool = True,
+    ) -> list[StrategyExecutionLog]:
+        """The executions whose ids begin like this, in the order of their ids.
+
+        Args:
+            prefix: The first digits of an id, 8 at least, with or without hyphens.
+            strategy_id: Only this strategy's.
+            limit: 1 to 200 rows.
+            payloads: As for `list_executions`.
+
+        Raises:
+            InvalidArgument: `prefix` is no such text, `strategy_id` is empty or no text, `limit` no
+                integer, or `payloads` no bool.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        has_payloads = validation.flag("payloads", payloads)
+        lowest, highest = validation.id_range("prefix", prefix)
+        strategy = None if strategy_id is None else validation.name("strategy_id", strategy_id)
+        found = await self._fetch_whole(
+            "list_by_prefix",
+            *([] if has_payloads else ["bare", "no_input"]),
+            lowest=lowest,
+            highest=highest,
+            strategy_id=strategy,
+            limit=validation.limit(limit, LARGEST_PAGE),
+        )
+        return await sliced(map(self._row if has_payloads else self._outlined, found))
 
     async def stream(
         self,

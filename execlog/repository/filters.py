@@ -23,6 +23,12 @@ _ERRORS = frozenset(STATUSES) - {"ok"}
 # The words that stand for all statuses but these.
 _ALL_BUT = {"failed": frozenset({"ok"}), "other": frozenset(STATUSES)}
 
+_NONE: frozenset[str] = frozenset()
+_SWITCHES = {
+    (None, _ALL_BUT["failed"]): "failed",
+    (None, _ALL_BUT["other"]): "other",
+    (_ERRORS, _NONE): "errors",
+}
 # The parameter of the statements for each filter that takes one text or several.
 _TEXTS = {
     "realm_id": "realm_ids",
@@ -133,19 +139,14 @@ class Conditions(NamedTuple):
             return self.switches
         return (*(one for one in self.switches if one != "failed"), "failed_of_all")
 
-    def of_failures(self) -> Conditions:
-        """The same, without executions whose status is ok. Never raises."""
-        if self.only_failures:
-            return self
-        return self._replace(switches=(*self.switches, "failed"), only_failures=True)
 
-
-def conditions(method: str, filters: Mapping[str, Any]) -> Conditions:
+def conditions(method: str, filters: Mapping[str, Any], *, of_failures: bool = False) -> Conditions:
     """The filters, checked.
 
     Args:
         method: The method that takes them, for the message of an unknown one.
         filters: The filters by name, as they were given.
+        of_failures: Whether executions with the status ok are left out too.
 
     Raises:
         TypeError: There is no filter of a name, as Python says it of any other keyword.
@@ -155,23 +156,11 @@ def conditions(method: str, filters: Mapping[str, Any]) -> Conditions:
     if unknown := filters.keys() - Filters.__annotations__.keys():
         name = min(unknown)
         raise TypeError(f"{method}() got an unexpected keyword argument {name!r}")
-    given = filters.get
-    switches, values, only_failures = _statuses(given("status"))
-    for name, parameter in _TEXTS.items():
-        values[parameter] = validation.texts(name, given(name))
-    values["strategy_versions"] = validation.versions("strategy_version", given("strategy_version"))
-    values["trace_ids"] = _trace_ids(given("trace_id"))
-    values["attributes"] = _attributes("attributes", given("attributes"))
-    values["attribute_texts"] = _attributes("attribute_texts", given("attribute_texts"))
-    for name in _NUMBERS:
-        values[name] = validation.number(name, given(name))
-    for name in _COUNTS:
-        values[name] = _nodes(name, given(name))
-    for name in _RANGES:
-        least, most = values[f"min_{name}"], values[f"max_{name}"]
-        if least is not None and most is not None and least > most:
-            raise InvalidArgument(f"min_{name}", f"is above max_{name}")
-    no_case = given("no_case")
+    among, left_out = _statuses(filters.get("status"), of_failures=of_failures)
+    only_failures = "ok" in left_out if among is None else "ok" not in among
+    values = _values(filters)
+    switches = _by_status(values, among, left_out)
+    no_case = filters.get("no_case")
     if no_case is not None and validation.flag("no_case", no_case):
         if values["case_names"] is not None:
             raise InvalidArgument("no_case", "is for executions without a case, not for case_name")
@@ -195,34 +184,70 @@ def needs_window(filters: Mapping[str, Any], *, strategy_id: object = None) -> b
     given = {name for name, value in filters.items() if value is not None and value is not False}
     if strategy_id is not None or "external_user_id" in given or not given - {"status"}:
         return False
-    return not _statuses(filters.get("status"))[2]
+    among, left_out = _statuses(filters.get("status"), of_failures=False)
+    return "ok" not in left_out if among is None else "ok" in among
 
 
-def _statuses(value: object) -> tuple[list[str], dict[str, Any], bool]:
-    """Switches and values for statuses and the words for several, and whether none is ok."""
+def _values(filters: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of all filters but statuses, by the names of the parameters."""
+    given = filters.get
+    values: dict[str, Any] = {}
+    for name, parameter in _TEXTS.items():
+        values[parameter] = validation.texts(name, given(name))
+    versions = validation.versions("strategy_version", given("strategy_version"))
+    values["strategy_versions"] = None if versions is None else [*map(str, versions)]
+    values["trace_ids"] = _trace_ids(given("trace_id"))
+    for name in ("attributes", "attribute_texts"):
+        values[name] = _attributes(name, given(name))
+    for name in _NUMBERS:
+        values[name] = validation.number(name, given(name))
+    for name in _COUNTS:
+        values[name] = _nodes(name, given(name))
+    for name in _RANGES:
+        least, most = values[f"min_{name}"], values[f"max_{name}"]
+        if least is not None and most is not None and least > most:
+            raise InvalidArgument(f"min_{name}", f"is above max_{name}")
+    return values
+
+
+def _statuses(value: object, *, of_failures: bool) -> tuple[frozenset[str] | None, frozenset[str]]:
+    """The statuses that are asked for, None for all; and those that are left out of all."""
     words = validation.texts("status", value)
+    among = frozenset(words or ()).difference(_ALL_BUT, {"errors"})
+    among |= _ERRORS if words and "errors" in words else frozenset()
+    rests = [_ALL_BUT[word] for word in words or () if word in _ALL_BUT]
+    ok = frozenset({"ok"}) if of_failures else frozenset()
     if words is None:
-        return [], {}, False
-    among = {word for word in words if word not in _ALL_BUT and word != "errors"}
-    among |= _ERRORS if "errors" in words else set()
-    left_out = [_ALL_BUT[word] for word in words if word in _ALL_BUT]
-    if left_out:
+        return None, ok
+    if rests:
         # All but those that each of these words leaves out, and that are not named either.
-        rest = frozenset.intersection(*left_out) - among
-        if rest == frozenset(STATUSES):
-            return ["other"], {}, True
-        if rest <= {"ok"}:
-            return (["failed"], {}, True) if rest else ([], {}, False)
-        only_failures = "ok" in rest
-        switches = ["failed"] if only_failures else []
-        return switches, {"statuses_left_out": sorted(rest)}, only_failures
-    if among == _ERRORS:
-        return ["errors"], {}, True
-    only_failures = "ok" not in among
-    switches = ["failed"] if only_failures else []
-    if len(among) == 1:
-        return switches, {"status": among.pop()}, only_failures
-    return switches, {"statuses": sorted(among)}, only_failures
+        return None, frozenset.intersection(*rests) - among | ok
+    return among - ok, frozenset()
+
+
+def _by_status(
+    values: dict[str, Any], among: frozenset[str] | None, left_out: frozenset[str]
+) -> list[str]:
+    """Adds the statuses to the values; the switches that stand for them, or help the planner.
+
+    It knows that an index of failures holds what a switch stands for. It does not know what a value
+    is: so none stands beside a user, whose runs have an index that finds fewer.
+    """
+    of_users = values["external_user_ids"] is not None
+    if among is None and not left_out:
+        return []
+    if not of_users:
+        switch = _SWITCHES.get((among, left_out))
+        if switch is not None:
+            return [switch]
+    if among is None:
+        values["statuses_left_out"] = sorted(left_out)
+    elif len(among) == 1:
+        [values["status"]] = among
+    else:
+        values["statuses"] = sorted(among)
+    is_failure = "ok" in left_out if among is None else "ok" not in among
+    return ["failed"] if is_failure and not of_users else []
 
 
 def _nodes(argument: str, value: object) -> int | None:
@@ -234,13 +259,14 @@ def _nodes(argument: str, value: object) -> int | None:
     return found
 
 
-def _trace_ids(value: object) -> list[UUID] | None:
+def _trace_ids(value: object) -> list[str] | None:
+    """Each in hexadecimal digits."""
     if value is None:
         return None
     several = isinstance(value, Collection) and not isinstance(value, str | bytes | Mapping)
     given: Collection[object] = value if several else [value]  # type: ignore[assignment]
     try:
-        return list(dict.fromkeys(map(context.trace_id, given)))
+        return list(dict.fromkeys(context.trace_id(one).hex for one in given))
     except ValueError as error:
         raise InvalidArgument("trace_id", str(error)) from None
 

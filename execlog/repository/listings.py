@@ -157,14 +157,58 @@ class Listings(Questions):
             StoreUnavailable: The server is away or out of time.
             QueryRejected: The server refuses.
         """
-        wanted = conditions("list_failures", filters)
+        wanted = conditions("list_failures", filters, of_failures=True)
         names = validation.texts("strategy_id", strategy_id)
         begin, end = validation.window(since, until)
         page: dict[str, Any] = {"since": begin, "until": end, "limit": limit, "before": before}
-        name = "list_failures"
-        if wanted.are_of_users:
-            name, wanted = "list_newest", wanted.of_failures()
+        name = "list_newest" if wanted.are_of_users else "list_failures"
         return await self._across(name, wanted, names, payloads=payloads, **page)
+
+    async def list_absent(
+        self,
+        *,
+        strategy_id: str | Collection[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        timeout: float = 5.0,  # noqa: ASYNC109 - the server must be told to stop, not only us
+        **filters: Unpack[Filters],
+    ) -> dict[str, list[str]]:
+        """Which of the values that are asked for no execution of the window has, whatever else.
+
+        It explains a list that is empty. Looked at are the strategy and the filters by realm,
+        version, code, case and status; the answer has the values of each that are absent, as text,
+        by the name of the filter. A value that is absent costs one look at all rows of the window.
+
+        Args:
+            strategy_id: The strategy, or several; None: none is asked for.
+            since: The window's begin.
+            until: The window's end.
+            timeout: Seconds that the answer may take, if fewer than those of a call.
+            filters: See `Filters`.
+
+        Raises:
+            InvalidArgument: As for `list_executions`, or `timeout` is no positive number.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away, or out of time.
+            QueryRejected: The server refuses.
+        """
+        wanted = conditions("list_absent", filters).values
+        begin, end = validation.window(since, until)
+        query = self._statements["list_absent"].query(
+            strategies=validation.strategies("strategy_id", strategy_id) or [],
+            realms=wanted["realm_ids"] or [],
+            versions=wanted["strategy_versions"] or [],
+            codes=wanted["error_codes"] or [],
+            cases=wanted["case_names"] or [],
+            words=validation.texts("status", filters.get("status")) or [],
+            since=begin,
+            until=end,
+        )
+        budget = validation.seconds("timeout", timeout)
+        answer: dict[str, list[str]] = {}
+        for record in await self._store.fetch(query, budget=budget):
+            answer.setdefault(record["filter"], []).append(record["value"])
+        return answer
 
     async def _across(
         self, name: str, wanted: Conditions, names: list[str] | None, **page: Any
@@ -175,7 +219,7 @@ class Listings(Questions):
         if name == "list_failures":
             switches = (*(one for one in switches if one != "failed_of_all"),)
         of_one = realms is not None and len(realms) < 2 and not self._spread
-        if of_one and (name == "list_failures" or "failed_of_all" in switches):
+        if of_one and "failed_of_all" in wanted.across:
             switches = (*switches, "of_one_realm")
         return await self._listed(
             name, *self._spread, *switches, **wanted.values, **page, strategy_ids=names

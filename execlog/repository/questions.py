@@ -34,9 +34,9 @@ class Rights:
         inputs: Whether it may read the column of inputs.
     """
 
-    def __init__(self) -> None:
-        """Everything, until the server has refused something. Never raises."""
-        self.inputs = True
+    def __init__(self, *, inputs: bool = True) -> None:
+        """Everything, until the server has refused something; or no inputs. Never raises."""
+        self.inputs = inputs
 
 
 class Questions:

@@ -23,9 +23,11 @@ from execlog.db.files import folder
 from execlog.db.sqltext import SCHEMA
 from execlog.db.statements import Statement, load_statements
 from execlog.repository.aggregates import Aggregates
+from execlog.repository.breakdown import Breakdowns
 from execlog.repository.cards import Cards
 from execlog.repository.executions import Executions
 from execlog.repository.explain import Explanations
+from execlog.repository.following import Following
 from execlog.repository.listings import Listings
 from execlog.repository.log_state import LogState
 from execlog.repository.ranking import Rankings
@@ -37,7 +39,17 @@ if TYPE_CHECKING:
 __all__ = ["Reads", "StrategyExecutionLogRepository", "patient", "statements"]
 
 
-class Reads(Executions, Listings, Aggregates, Cards, Rankings, Explanations, LogState):
+class Reads(
+    Executions,
+    Listings,
+    Following,
+    Aggregates,
+    Cards,
+    Rankings,
+    Breakdowns,
+    Explanations,
+    LogState,
+):
     """All questions that change nothing."""
 
 

@@ -77,10 +77,13 @@ class Reader:
         self._turns: asyncio.Semaphore | None = None
 
     @contextlib.asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[Reads]:
+    async def snapshot(self, *, inputs: bool = False) -> AsyncIterator[Reads]:
         """The log at one moment: its methods read in one transaction that can't write.
 
         If one of them fails, the next one uses a new transaction.
+
+        Args:
+            inputs: Whether the inputs of executions are read too.
 
         Raises:
             SchemaOutdated: The database is not migrated.
@@ -100,7 +103,8 @@ class Reader:
             try:
                 store = _Snapshot(connection, self._timeout, self._begin, self._end)
                 try:
-                    yield _Viewed(store, self._statements, rights=self._rights)
+                    rights = self._rights if inputs else Rights(inputs=False)
+                    yield _Viewed(store, self._statements, rights=rights)
                 finally:
                     await store.end()
             finally:
@@ -152,7 +156,7 @@ class Reader:
 
 
 class _Viewed(Reads):
-    """The log as viewers read it: no trace is parsed, which would hold the event loop."""
+    """The log as viewers read it: no JSON is parsed, which would hold the event loop."""
 
     _row = staticmethod(stored)
 

@@ -1,6 +1,6 @@
 -- What each filter of executions means: one condition a line, for a `where` of executions.
 -- $1 realm_ids text[]?
--- $2 strategy_versions integer[]?
+-- $2 strategy_versions text[]?
 -- $3 strategy_types text[]?
 -- $4 status text?
 -- $5 statuses text[]?
@@ -19,16 +19,17 @@
 -- $18 min_points double precision?
 -- $19 max_points double precision?
 -- $20 below_points double precision?
--- $21 trace_ids uuid[]?
+-- $21 trace_ids text[]?
 -- $22 attributes text?
 -- $23 attribute_texts text?
 -- switch failed | errors | other
 -- switch no_case
 --
 -- A single status is compared with "=", so that the index of failures by status has the order of a page.
+-- Versions and trace ids are sent as text: the driver would ask the catalogue about other arrays first.
 -- The method turns on `failed` beside statuses of which none is ok: then the planner may take that index.
 and realm_id = any($1::text[])  -- if realm_ids
-and strategy_version = any($2::integer[])  -- if strategy_versions
+and strategy_version = any($2::text[]::integer[])  -- if strategy_versions
 and strategy_type = any($3::text[])  -- if strategy_types
 and status <> 'ok'  -- if failed
 and :is_error  -- if errors
@@ -51,6 +52,6 @@ and nodes_executed <= $17::integer  -- if max_nodes
 and points >= $18::double precision  -- if min_points
 and points <= $19::double precision  -- if max_points
 and points < $20::double precision  -- if below_points
-and trace_id = any($21::uuid[])  -- if trace_ids
+and trace_id = any($21::text[]::uuid[])  -- if trace_ids
 and attributes @> $22::text::jsonb  -- if attributes
-and $23::text::jsonb <@ (select jsonb_object_agg(key, value) from pg_catalog.jsonb_each_text(attributes))  -- if attribute_texts
+and not exists (select 1 from pg_catalog.jsonb_each_text($23::text::jsonb) as wanted (key, value) where attributes ->> wanted.key is distinct from wanted.value)  -- if attribute_texts

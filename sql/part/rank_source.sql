@@ -1,5 +1,5 @@
 -- What a ranking is made of: which `part` of its window is read from where, and the rows, `execution`. A strategy that
--- a mark names is cut by itself.
+-- a mark names is cut by itself. With in_total all are one, whose name is empty.
 general as materialized (
     select
         grain,
@@ -56,7 +56,8 @@ execution as not materialized (
     from part
     cross join lateral (
         select
-            strategy_id,
+            strategy_id,  -- if not in_total
+            ''::text as strategy_id,  -- if in_total
             status,
             duration_ms,
             created_at,
@@ -85,7 +86,8 @@ execution as not materialized (
     from part
     cross join lateral (
         select
-            strategy_id,
+            strategy_id,  -- if not in_total
+            ''::text as strategy_id,  -- if in_total
             status,
             duration_ms,
             created_at,
@@ -103,7 +105,8 @@ execution as not materialized (
         and part.strategy_id is not null
     union all
     select
-        strategy_id,
+        strategy_id,  -- if not in_total
+        '',  -- if in_total
         status,
         duration_ms,
         created_at,

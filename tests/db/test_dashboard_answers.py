@@ -232,6 +232,7 @@ async def test_json_has_the_keys_of_the_contract(
         "runs": 4,
         "failures": 2,
         "errorRate": 0.2,
+        "failedRate": 0.4,
         "avgMs": 1404.2,
         "p50Ms": 6.0,
         "p95Ms": pytest.approx(5601.2),

@@ -116,6 +116,7 @@ async def test_a_plan_changes_nothing(pool: Pool, scattered: list[StrategyExecut
     ]
 
 
+@pytest.mark.long
 async def test_many_rows_in_default(pool: Pool) -> None:
     await pool.execute(
         f"insert into {DEFAULT} (id, created_at, strategy_id, strategy_version, strategy_type,"

@@ -157,6 +157,7 @@ async def test_indexes_that_others_have_marked_are_left_alone(pool: Pool) -> Non
     assert await rebuilt(pool) == []
 
 
+@pytest.mark.long
 async def test_a_backlog_is_done_by_several_runs(pool: Pool) -> None:
     """The newest partitions first, so that what is urgent need not wait for all of them."""
     for n in range(10):

@@ -50,6 +50,7 @@ PYTHON = {
     "mask={": "here",
     "RecorderCollector(": "here",
     "before=page[-1]": "here",
+    "after=page.place": "here",
     "both.delta": "here",
     "authorize=authorize": "here",
     "dump_migrations(": "test_alembic.py",
@@ -168,6 +169,8 @@ async def test_pages_of_failures_and_cards(scope: dict[str, Any]) -> None:
     scope["log"] = log = execlog.StrategyExecutionLogRepository(scope["pool"])
     await run(block("before=page[-1]"), scope)
     assert (len(scope["page"]), len(scope["next_page"])) == (15, 0)
+    await run(block("after=page.place"), scope)
+    assert (scope["page"].executions, scope["page"].has_more) == ([], False)
     await run(block("both.delta"), scope)
     assert scope["page"]["a"]["strategyId"] == "loyalty"
     assert sum(hour.total for hour in scope["hours"]) == 61
@@ -178,7 +181,7 @@ async def test_pages_of_failures_and_cards(scope: dict[str, Any]) -> None:
 async def test_the_pages_in_the_engines_own_service(scope: dict[str, Any]) -> None:
     async def user_of(request: Any) -> SimpleNamespace | None:
         tenant = request.headers.get("x-tenant")
-        return SimpleNamespace(tenants=[tenant]) if tenant else None
+        return SimpleNamespace(tenants=[tenant], is_analyst=False) if tenant else None
 
     service = Starlette()
     await run(block("authorize=authorize"), {**scope, "app": service, "user_of": user_of})
@@ -241,6 +244,8 @@ def test_each_command(
         "postgresql://coordinator/scoring": filled,
         "ID": str(SHOWN),
         "0192f0c1-7d3e-7bbb-9a4e-8d1f2c3b4a5e": str(SHOWN),
+        "0192f0c1-7d3e": str(SHOWN)[:13],
+        "01a20d72-d4d3": str(SHOWN)[:13],
         "FILE": "loyalty.jsonl",
         "acme_reader": f"{prefix}_acme",
     }

@@ -14,6 +14,7 @@ import execlog
 from execlog.cli import app
 
 PUBLIC = [
+    "Breakdown",
     "CaseNameCount",
     "Cause",
     "DurationAndNodesSummary",
@@ -33,6 +34,8 @@ PUBLIC = [
     "MaintenanceStep",
     "MetricsDelta",
     "MigrationError",
+    "NodeTime",
+    "NodeTimes",
     "QueryFileError",
     "QueryRejected",
     "RebuiltPart",

@@ -18,6 +18,7 @@ ORDER = (
     {"repository", "embedded"},
     {"admin"},
     {"recorder"},
+    {"moving"},
     {"execlog", "prometheus"},
     {"web", "demo"},
     {"cli"},

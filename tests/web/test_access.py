@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
+from collections import Counter
 from typing import Any
 
 import asyncpg
@@ -28,7 +30,14 @@ from tests.web.served import served
 from tests.web.test_api import client, executions
 
 TOKEN = "sésame:1, ouvre-toi"
-PAGES = ["/", "/strategy?id=loyalty", "/executions?id=loyalty", "/compare", "/storage"]
+PAGES = [
+    "/",
+    "/strategy?id=loyalty",
+    "/executions?id=loyalty",
+    "/breakdown?id=loyalty",
+    "/compare",
+    "/storage",
+]
 
 
 async def asked(
@@ -240,12 +249,83 @@ async def test_an_authorize_that_refuses_or_fails(shared_pool: Pool) -> None:
     assert "content-security-policy" in broken.headers
 
 
-@pytest.mark.parametrize("scope", [{"realms": "acme"}, {"strategies": [1]}, {"realms": 3}])
+@pytest.mark.parametrize("scope", [{"realms": "acme"}, {"strategies": [1]}, {"inputs": 1}])
 def test_a_bad_scope(scope: dict[str, Any]) -> None:
     with pytest.raises(InvalidArgument, match=next(iter(scope))):
         Scope(**scope)
 
 
+SECRET = "SECRET"
+HELD = {
+    "status": "error",
+    "input": {"user": SECRET},
+    "trace": [
+        {"node": "load", "ms": 2.0, "found": SECRET, "rows": [SECRET]},
+        {"name": "decide", "nodes": [{"id": "tier", "duration": "1.5ms", "why": {SECRET: 1}}, {}]},
+        SECRET,
+        [SECRET],
+    ],
+    "attributes": {"region": "north"},
+    "error_message": "out of coins",
+}
+LEFT = [
+    {"node": "load", "ms": 2.0},
+    {"node": "decide", "children": [{"node": "tier", "ms": 1.5}, {"node": "node"}]},
+    None,
+    None,
+]
+
+
+@pytest.mark.parametrize("kind", ["own", "own with inputs", "loopback", "token"])
+async def test_who_sees_inputs_and_values_of_traces(
+    pool: Pool, repository: StrategyExecutionLogRepository, kind: str
+) -> None:
+    """Names and times of nodes are for all; the owner of the machine or the token sees the rest."""
+    [one] = executions(1, **HELD)
+    await repository.insert_rows([one])
+    authorize = {
+        "own": lambda request: Scope(realms=["acme"]),
+        "own with inputs": lambda request: Scope(realms=["acme"], inputs=True),
+        "token": with_token(TOKEN),
+    }.get(kind)
+    sees = kind != "own"
+    auth = ("", TOKEN) if kind == "token" else None
+    async with client(create_app(pool, authorize=authorize), auth=auth) as api:
+        for page in ("/", "/strategy?id=loyalty", "/executions?id=loyalty", "/executions"):
+            found = await api.get(page)
+            assert (found.status_code, SECRET in found.text) == (200, False), page
+        page = (await api.get(f"/execution?id={one.id}")).text
+        assert ("SECRET" in page, "Names and times only" in page) == (sees, not sees)
+        for shown in ("load", "tier", "1.5 ms", "north", "out of coins"):
+            assert shown in page, shown
+        for path in (
+            "/api/failures",
+            "/api/strategies/loyalty/executions",
+            f"/api/executions/{one.id}",
+        ):
+            answer = (await api.get(path)).json()
+            dump = answer[0] if isinstance(answer, list) else answer
+            assert dump["input"] == (HELD["input"] if sees else None), path
+            assert dump["trace"] == (HELD["trace"] if sees else LEFT), path
+            assert dump["attributes"] == HELD["attributes"]
+            assert dump["errorMessage"] == "out of coins"
+
+
+async def test_a_large_trace_without_values(
+    pool: Pool, repository: StrategyExecutionLogRepository
+) -> None:
+    deep: dict[str, Any] = {"node": "n", "found": SECRET}
+    for _ in range(80):
+        deep = {"node": "n", "found": SECRET, "children": [deep]}
+    rows = [*executions(1, trace=[deep] * 15), *executions(1, trace=[]), *executions(1, trace=None)]
+    await repository.insert_rows(rows)
+    async with client(create_app(pool, authorize=lambda request: Scope())) as api:
+        texts = [(await api.get(f"/api/executions/{one.id}")).text for one in rows]
+    assert (texts[0].count('"node"'), SECRET in texts[0]) == (1000, False)
+    assert [json.loads(text)["trace"] for text in texts[1:]] == [[], None]
+
+
+@pytest.mark.long
 @needs("fastapi")
 async def test_mounted_anywhere(pool: Pool, repository: StrategyExecutionLogRepository) -> None:
     """Below FastAPI, below Starlette, below a prefix: every link of every page leads to a page."""
@@ -459,6 +539,7 @@ async def test_round_trips_of_a_strategys_page() -> None:
     assert any("statement_timeout" in query.lower() for query in calls)
 
 
+@pytest.mark.long
 def test_one_application_and_many_event_loops(dsn: str) -> None:
     """Each loop has connections and turns of its own: a test's application, a worker's."""
     app = create_app(dsn)
@@ -512,7 +593,7 @@ async def test_long_windows_and_short_ones_have_pages(shared_pool: Pool, since: 
 
 async def test_a_filter_of_zero_is_told(shared_pool: Pool) -> None:
     page = await asked(create_app(shared_pool), "/executions?id=loyalty&max_points=0")
-    assert re.search(r"max points <b><bdi>0</bdi></b>", page.text)
+    assert re.search(r"points at most <b><bdi>0</bdi></b>", page.text)
 
 
 async def test_it_can_not_write(shared_pool: Pool) -> None:
@@ -523,3 +604,31 @@ async def test_it_can_not_write(shared_pool: Pool) -> None:
         assert await connection.fetchval("show transaction_read_only") == "on"
         assert await connection.fetchval("show transaction_isolation") == "repeatable read"
         assert await connection.fetchval("show statement_timeout") == "5s"
+
+
+@pytest.mark.parametrize(
+    ("scope", "strategies", "realms"),
+    [
+        (Scope(realms=["acme"]), {"loyalty", "a/b c?", "old"}, {"acme"}),
+        (Scope(strategies=["old"]), {"old"}, {"acme", "globex", None}),
+        (Scope(realms=["globex", "x"], strategies=["loyalty", "x"]), {"loyalty"}, {"globex"}),
+        (Scope(realms=[]), set(), set()),
+        (Scope(strategies=[]), set(), set()),
+    ],
+)
+async def test_lists_and_breakdowns_stay_within_a_scope(
+    varied: Pool, scope: Scope, strategies: set[str], realms: set[str | None]
+) -> None:
+    """With and without filters; a breakdown counts nothing of others either."""
+    app = create_app(varied, authorize=lambda request: scope)
+    async with client(app) as api:
+        for asked in ("", "status=failed&", "external_user_id=u2&", "attr=plan=gold&"):
+            found = (await api.get(f"/api/executions?{asked}limit=200")).json()
+            assert {one["strategyId"] for one in found} == strategies, asked
+            assert {one["realmId"] for one in found} == realms, asked
+            for by, key in (("strategy_id", "strategyId"), ("realm_id", "realmId")):
+                groups = (await api.get(f"/api/breakdown?{asked}by={by}")).json()
+                counts = Counter(one[key] for one in found)
+                assert {one["value"]: one["runs"] for one in groups} == counts, (asked, by)
+            page = (await api.get(f"/executions?{asked}limit=200")).text
+            assert page.count('<a href="execution?id=') == len(found), asked
