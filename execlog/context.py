@@ -36,12 +36,27 @@ _TRACE_ID = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0
 _KEY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _LONGEST_INTEGER = 4096  # digits; in bits it is less
 _WORD = re.compile(r"\S+")
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_POSTGRES = re.compile(r"postgres(?:ql)?(?:\+\w+)?://", re.IGNORECASE)
-# libpq's form of a connection string; a quoted value may hold spaces.
-_PASSWORD = re.compile(
-    r"""(\b\w*passw(?:or)?d\w*["']?\s*[=:]\s*)(?!\[cut\])('[^']*'|"[^"]*"|\S+)""", re.IGNORECASE
+# The colon and slashes of a URL, as they are or percent-encoded. What may be a scheme is read once,
+# from its first character on.
+_URL = re.compile(
+    r"(?<![A-Za-z0-9+.%-])[0-9+.%-]*([A-Za-z][A-Za-z0-9+.%-]*)(?:://|%3a%2f%2f)", re.IGNORECASE
 )
+_POSTGRES = re.compile(
+    r"(postgres(?:ql)?(?:(?:\+|%2b)\w+)?)(?:://|%3a%2f%2f)",
+    re.IGNORECASE,
+)
+_ENCODED = re.compile("%3a%2f%2f", re.IGNORECASE)
+# What stands before a password: a part of libpq's form of a connection string, a key of JSON or of
+# a dict, within a text of JSON too.
+_BEFORE = r"""(\b(?>\w*?(?:passw(?:or)?d|pwd)\w*)[\\"']*(?>\s*(?:=>|[=:])\s*))"""
+# In quotes it may hold spaces. A quote may be escaped or doubled, and the end may be missing.
+_QUOTED = re.compile(
+    _BEFORE
+    + r"""\w?(?:\\+"[^"]*"?|\\+'[^']*'?|''[^'\s][^']*'{0,2}"""
+    + r"""|'(?:[^'\\]|\\[\s\S]?|'')*(?:'|\Z)|"(?:[^"\\]|\\[\s\S]?|"")*(?:"|\Z))""",
+    re.IGNORECASE,
+)
+_PASSWORD = re.compile(_BEFORE + r"(?!\[cut\](?!\w))\S+", re.IGNORECASE)
 _CUT = "[cut]"
 _to_json = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode
 
@@ -56,6 +71,8 @@ def trace_id(value: object) -> UUID:
         value = UUID(value)
     elif isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**128:
         value = UUID(int=value)
+    if isinstance(value, UUID) and value.__class__ is not UUID:
+        value = UUID(int=value.int)  # a subclass may be written as anything
     if not isinstance(value, UUID):
         raise ValueError("is no trace id: a UUID, 32 hexadecimal digits, or an integer of 128 bits")
     if not value.int:
@@ -70,14 +87,24 @@ def error_message(text: str) -> str:
     return without_secrets(text)[:LONGEST_MESSAGE]
 
 
-def without_secrets(text: str) -> str:
+def without_secrets(text: str, *, is_head: bool = False) -> str:
     """The text without connection strings, `user:password@` and passwords. Never raises.
 
     It reads word by word, in time that grows with the text's length and no faster.
+
+    Args:
+        text: The text.
+        is_head: Whether it is the head of a longer one: half of a secret at its end is cut, too.
     """
-    if "@" in text or "://" in text:
+    if is_head:
+        return without_secrets(text + "@").removesuffix("@")
+    lower = text.lower()
+    has_password = "passw" in lower or "pwd" in lower
+    if has_password:
+        text = _QUOTED.sub(rf"\1{_CUT}", text)
+    if "@" in text or "://" in text or "%3a%2f%2f" in lower:
         text = _WORD.sub(_harmless, text)
-    if "passw" in text.lower():
+    if has_password:
         text = _PASSWORD.sub(rf"\1{_CUT}", text)
     return text
 
@@ -119,9 +146,10 @@ def attributes_text(given: dict[str, Any]) -> str:
 def _harmless(found: re.Match[str]) -> str:
     """The word without what grants access."""
     word = found[0]
-    url = (_URL if "@" in word else _POSTGRES).search(word)
+    has_user = "@" in word or ("%40" in word and _ENCODED.search(word) is not None)
+    url = (_URL if has_user else _POSTGRES).search(word)
     if url is not None:
-        word = word[: url.start()] + _CUT
+        word = word[: url.start(1)] + _CUT
     name, at, rest = word.rpartition("@")
     colon = name.find(":")
     return f"{_CUT}@{rest}" if at and 0 < colon < len(name) - 1 else word

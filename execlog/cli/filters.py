@@ -158,7 +158,9 @@ async def nothing_found(
 def _filters(given: Mapping[str, Any]) -> Filters:
     """Those of the options that are given. Raises typer.BadParameter: an attribute is twice."""
     found: dict[str, Any] = {
-        name: value for name, value in given.items() if value not in (None, False, [])
+        name: value
+        for name, value in given.items()
+        if value is not None and value is not False and value != []  # 0 is a value
     }
     if pairs := found.get("attribute_texts"):
         found["attribute_texts"] = _attributes(pairs)

@@ -147,7 +147,7 @@ def validated(row: object) -> tuple[Any, ...]:
 
 def _model(kind: type[StrategyExecutionLog], fields: dict[str, Any]) -> StrategyExecutionLog:
     if fields["attributes"] is not None:
-        fields["attributes"] = traces.read_value(fields["attributes"])
+        fields["attributes"] = traces.read_object(fields["attributes"])
     fields["created_at"] = aware(fields["created_at"])
     fields["stored_at"] = aware(fields["stored_at"])
     model = kind.__new__(kind)

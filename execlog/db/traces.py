@@ -22,6 +22,7 @@ __all__ = [
     "mended",
     "mended_text",
     "read",
+    "read_object",
     "read_value",
     "shortened",
     "strict_text",
@@ -157,6 +158,15 @@ def read_value(text: str) -> Any:
         return from_json(text)
     except ValueError:
         return text
+
+
+def read_object(text: str) -> dict[str, Any]:
+    """The object of a stored text; an object with the text itself if no parser here reads it.
+
+    Never raises for an object.
+    """
+    found = read_value(text)
+    return {"attributes": found} if isinstance(found, str) else found
 
 
 def _null(found: re.Match[str]) -> str:

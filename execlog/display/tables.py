@@ -35,6 +35,7 @@ __all__ = [
 STYLES = {"ok": "green", "error": "red", "timeout": "yellow", "limit": "magenta", "other": "cyan"}
 BAR = 30  # characters of the longest bar
 _EIGHTHS = " ▏▎▍▌▋▊▉"
+_AT_ONCE = 100  # lines that are written at once
 
 
 Cell = str | Text | datetime | UUID | None
@@ -158,8 +159,9 @@ class Table:
         is_first = self._layout is None
         if self._layout is None:
             self._layout = self._print_header(rows, now)
-        for row in rows:
-            self._print_line(row, self._layout)
+        for begin in range(0, len(rows), _AT_ONCE):
+            some = rows[begin : begin + _AT_ONCE]
+            self._print_lines([self._line(row, self._layout) for row in some])
         if is_first and not self._more:
             self._print_note(self._layout)
 
@@ -177,24 +179,36 @@ class Table:
             layout = whole(columns, texts, more=self._more)
         if self._more:  # else it would stand between the rows
             self._print_note(layout)
-        self._print_line([Text(column.name, style="bold") for column in columns], layout)
         rule = "─" if takes_unicode() else "-"
-        self._console.print(Text(rule * layout.width, style="dim"))
+        names = [Text(column.name, style="bold") for column in columns]
+        self._print_lines([self._line(names, layout), Text(rule * layout.width, style="dim")])
         return layout
 
-    def _print_line(self, row: Sequence[Text], layout: Layout) -> None:
+    def _line(self, row: Sequence[Text], layout: Layout) -> Text:
         ellipsis = "…" if takes_unicode() else "..."
-        cells = []
+        line = Text()
+        spaces = 0  # that are written only if anything follows
         for place, width in zip(layout.shown, layout.widths, strict=True):
-            cell = row[place].copy()
-            if self._is_short:
+            cell = row[place]
+            length = cell.cell_len
+            if length > width and self._is_short:
+                cell = cell.copy()
                 cell.plain = cut(cell.plain, width, ellipsis)
-            padding = " " * (width - cell.cell_len)
-            parts = (padding, cell) if self._columns[place].right else (cell, padding)
-            cells.append(Text.assemble(*parts))
-        line = Text(" " * GAP).join(cells)
+                length = cell.cell_len
+            before, after = width - length, 0
+            if not self._columns[place].right:
+                before, after = after, before
+            if length:
+                line.append(" " * (spaces + before)).append_text(cell)
+                spaces = after + GAP
+            else:
+                spaces += width + GAP
         line.rstrip()
-        self._console.print(line)
+        return line
+
+    def _print_lines(self, lines: Sequence[Text]) -> None:
+        # At once: Rich asks the terminal for each print, which takes longer than to make a line.
+        self._console.print(Text("\n").join(lines))
 
     def _print_note(self, layout: Layout) -> None:
         """Says on standard error what is not shown."""

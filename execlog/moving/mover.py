@@ -82,7 +82,9 @@ class Mover:
         self._stores = stores
         self._after: str | None = None
         self._given = {
-            "constants": {one.ours: one.constant for one in match.sources if one.constant},
+            "constants": {
+                one.ours: one.constant for one in match.sources if one.constant is not None
+            },
             "schema_name": match.table.schema_name,
             "table_name": match.table.table_name,
             "zone": zone,

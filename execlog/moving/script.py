@@ -173,6 +173,7 @@ class Script:
             "parsed": self._piece(parsed, value=value),
             "time_pattern": self._piece("time pattern"),
             "uuid_pattern": self._piece("uuid pattern"),
+            "before_password": self._piece("before password"),
         }
         if name in ("list from jsonb", "list from json"):
             words["parsed_json"] = self._piece("parsed json", **words)

@@ -99,7 +99,10 @@ class Fitting:
         ):
             value = fields.pop(name, None)
             if value is not None:
-                fit(fitted, value)
+                try:
+                    fit(fitted, value)
+                except Exception:  # a type of the engine's own may raise anything
+                    fitted.leave_out(name)
         return fitted
 
     def _trace_id(self, fitted: Fitted, value: object) -> None:
@@ -110,14 +113,13 @@ class Fitting:
             fitted.leave_out("trace_id")
 
     def _error_message(self, fitted: Fitted, value: object) -> None:
-        try:
-            text = str(value) if isinstance(value, str | BaseException) else values.text(value)
-        except Exception:  # an error of the engine's own may have any text
-            text = None
-        if not isinstance(text, str):
+        given = str(value) if isinstance(value, BaseException) else values.text(value)
+        if not isinstance(given, str):
             fitted.leave_out("error_message")
             return
-        clean = context.without_secrets(traces.mended_text(text[:_READ]))
+        text = str.__str__(given)  # a subclass may have its own
+        head = traces.mended_text(text[:_READ])
+        clean = context.without_secrets(head, is_head=len(text) > _READ)
         if len(text) > context.LONGEST_MESSAGE:
             fitted.altered.append("error_message_cut")
         fitted.error_message = clean[: context.LONGEST_MESSAGE]
@@ -153,7 +155,7 @@ class Fitting:
                 continue
             size = len(context.attributes_text({key: found}).encode()) - 1  # with a comma
             if size <= room:
-                kept[str(key)], room = found, room - size
+                kept[str.__str__(key)], room = found, room - size
         if kept:
             fitted.attributes = context.attributes_text(kept)
         if len(kept) < len(pairs):
@@ -166,8 +168,11 @@ class Fitting:
 
 
 def _attribute(value: object) -> object:
-    """The value as one of Python's own types, if it can be converted."""
-    if isinstance(value, str):
-        return traces.mended_text(value)
+    """The value as one of Python's own types; None if it can't be converted."""
+    if issubclass(type(value), str):
+        return traces.mended_text(value)  # type: ignore[arg-type]
     found = values.scalar(value)
-    return values.text(value) if found is None else found
+    if found is not None:
+        return found
+    text = values.text(value)
+    return text if type(text) is str else None

@@ -314,7 +314,7 @@ class ExecutionRecorder:
             else:
                 self._buffer.sample_out()
                 return None
-            if trace_id is None:
+            if trace_id is None and "traceId" not in unknown:
                 trace_id = current_trace_id()
             if unknown or unexpected or self._mask is not None:
                 raise ValueError

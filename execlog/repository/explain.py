@@ -20,7 +20,7 @@ from execlog.repository.filters import Filters, conditions
 from execlog.repository.questions import Questions
 from execlog.statistics.causes import Screened, named, screened, strata_of, strongest
 
-__all__ = ["FEWER_RUNS", "MOST_RUNS", "Explanations"]
+__all__ = ["FEWER_RUNS", "MEASURES", "MOST_RUNS", "Explanations"]
 
 MOST_RUNS = 250_000
 """Of more runs, blocks are drawn."""
@@ -33,11 +33,12 @@ _DRAWN = 0.6  # of that many; so the answer is there in two seconds
 _LEAST_BLOCKS = 12  # of each window, however many runs they have
 _MOST_LOOKED_AT = 12  # values whose combinations are read
 _MOST_STRATA = 3  # attributes, and so many values of each
-_MEASURES: dict[str, tuple[str, ...]] = {
+MEASURES: dict[str, tuple[str, ...]] = {
     "error_rate": (),
     "duration": ("slower",),
     "points": ("awarded",),
 }
+"""The switches of each measure; the share of a case is another."""
 _CANCELLED = "57014"
 
 
@@ -198,10 +199,10 @@ def _measured(measure: object) -> tuple[tuple[str, ...], str | None]:
     found = validation.text("measure", measure)
     if found.startswith("case:"):
         return ("of_case",), found.removeprefix("case:")
-    if found not in _MEASURES:
-        known = ", ".join([*_MEASURES, "case:NAME"])
+    if found not in MEASURES:
+        known = ", ".join([*MEASURES, "case:NAME"])
         raise InvalidArgument("measure", f"must be one of {known}")
-    return _MEASURES[found], None
+    return MEASURES[found], None
 
 
 def _among(by: object) -> frozenset[str] | None:

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from execlog.admin.doctor import examined
 from execlog.db.slices import finished
-from execlog.db.traces import read_value
+from execlog.db.traces import read_object
 from execlog.display.columns import others
 from execlog.display.json_head import head
 from execlog.display.trace_tree import compact
@@ -187,4 +187,4 @@ def _attributes(text: str | None) -> list[tuple[str, str]]:
         return []
     if len(text) > _LONGEST_INPUT:
         return [("attributes", text)]
-    return [(name, compact(value)) for name, value in read_value(text).items()]
+    return [(name, compact(value)) for name, value in read_object(text).items()]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import multiprocessing
 import os
 import pty
 import random
@@ -20,9 +21,10 @@ import time
 import tty
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 
@@ -36,7 +38,8 @@ from tests.types import Pool
 
 WRITERS = 5
 BATCH = 200
-_PATIENCE_SECONDS = 20.0
+_PATIENCE_TURNS = 200  # of a tenth of a second
+_FORK = multiprocessing.get_context("fork")
 _WARM_UP_SECONDS = 3.0
 _ID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _OPEN = (
@@ -63,13 +66,8 @@ class Outcome:
     load: str = ""
 
 
-@dataclass
-class Log:
-    """What was committed and what was shown, each with its time."""
-
-    committed: dict[bytes, float] = field(default_factory=dict)
-    shown: dict[bytes, float] = field(default_factory=dict)
-    twice: int = 0
+Times = dict[bytes, float]
+"""The time of each id."""
 
 
 async def follow(seconds: float, rate: int, future: int, *, terminal: bool) -> Outcome:
@@ -79,7 +77,7 @@ async def follow(seconds: float, rate: int, future: int, *, terminal: bool) -> O
         await execlog.migrate(dsn)
         async with asyncpg.create_pool(dsn, min_size=WRITERS + 1, max_size=WRITERS + 1) as pool:
             ahead = datetime.now(UTC) + timedelta(hours=1)
-            await _stored(pool, _batch(random.Random(1), future, ahead), Log())
+            await _stored(pool, _batch(random.Random(1), future, ahead), {})
             async with pool.acquire() as connection:
                 held = connection.transaction()
                 await held.start()
@@ -92,64 +90,72 @@ async def follow(seconds: float, rate: int, future: int, *, terminal: bool) -> O
 async def _followed(
     dsn: str, pool: Pool, outcome: Outcome, seconds: float, rate: int, terminal: bool
 ) -> None:
-    log = Log()
+    committed: Times = {}
     ours, theirs = pty.openpty() if terminal else os.pipe()
     if terminal:
         tty.setraw(theirs)
     words = [str(COMMAND), "tail", "-f", "-n", "1", "--wide", "--dsn", dsn]
     process = await asyncio.create_subprocess_exec(*words, stdout=theirs)
     os.close(theirs)
-    reading = asyncio.create_task(asyncio.to_thread(_read, ours, log))
-    # Made before: the thread that reads would wait for the interpreter's lock.
+    # In a process of its own: a thread would wait for the lock of this interpreter, and so would
+    # the command, as soon as the pipe is full.
+    lines = _FORK.Value("l", 0)
+    result, told = _FORK.Pipe(duplex=False)
+    reader = _FORK.Process(target=_read, args=(ours, lines, told))
+    reader.start()
+    os.close(ours)
     pause = WRITERS * BATCH / rate
     batches = [_batches(n, int(seconds / pause)) for n in range(WRITERS)]
     try:
         await asyncio.sleep(_WARM_UP_SECONDS)
         begin = time.monotonic()
-        writers = [asyncio.create_task(_write(pool, log, one, pause)) for one in batches]
+        writers = [asyncio.create_task(_write(pool, committed, one, pause)) for one in batches]
         await asyncio.sleep(min(_WARM_UP_SECONDS, seconds / 2))
         outcome.memory_at_begin, cpu = _resident(process.pid), _cpu(process.pid)
         measured = time.monotonic()
         await asyncio.gather(*writers)
         taken = time.monotonic() - begin
         outcome.cpu_share = (_cpu(process.pid) - cpu) / (time.monotonic() - measured)
-        end = time.monotonic() + _PATIENCE_SECONDS
-        while len(log.shown.keys() & log.committed.keys()) < len(log.committed):
-            await asyncio.sleep(0.1)
-            if time.monotonic() > end:
+        for _ in range(_PATIENCE_TURNS):
+            if lines.value >= len(committed):
                 break
+            await asyncio.sleep(0.1)
         outcome.memory_at_end = _resident(process.pid)
     finally:
         process.kill()
         await process.wait()
-        await reading
-    latencies = sorted(
-        max(log.shown[one] - at, 0.0) for one, at in log.committed.items() if one in log.shown
-    )
-    outcome.stored, outcome.rate = len(log.committed), len(log.committed) / taken
-    outcome.missed, outcome.twice = len(log.committed) - len(latencies), log.twice
+    shown, outcome.twice = await asyncio.to_thread(result.recv)
+    reader.join()
+    latencies = sorted(max(shown[one] - at, 0.0) for one, at in committed.items() if one in shown)
+    outcome.stored, outcome.rate = len(committed), len(committed) / taken
+    outcome.missed = len(committed) - len(latencies)
     outcome.p50, outcome.p95 = (latencies[int(len(latencies) * one)] for one in (0.5, 0.95))
     outcome.longest = latencies[-1]
 
 
-def _read(file: int, log: Log) -> None:
-    """Notes the time of each id, until the command ends."""
-    rest = b""
+def _read(file: int, lines: Any, told: Any) -> None:
+    """Notes the time of each piece, until the command ends; then says that of each id."""
+    pieces: list[tuple[float, bytes]] = []
     with suppress(OSError):  # how a terminal ends
         while data := os.read(file, 1 << 16):
-            now = time.monotonic()
-            *lines, rest = (rest + data).split(b"\n")
-            for line in lines:
-                for found in _ID.findall(line):
-                    log.twice += found in log.shown
-                    log.shown.setdefault(found, now)
-    os.close(file)
+            pieces.append((time.monotonic(), data))
+            lines.value += data.count(b"\n")
+    shown: Times = {}
+    twice, rest = 0, b""
+    for at, data in pieces:
+        *whole, rest = (rest + data).split(b"\n")
+        for found in _ID.findall(b"\n".join(whole)):
+            twice += found in shown
+            shown.setdefault(found, at)
+    told.send((shown, twice))
 
 
-async def _write(pool: Pool, log: Log, batches: Sequence[Sequence[bytes]], pause: float) -> None:
+async def _write(
+    pool: Pool, times: Times, batches: Sequence[Sequence[bytes]], pause: float
+) -> None:
     due = time.monotonic()
     for one in batches:
-        await _stored(pool, one, log)
+        await _stored(pool, one, times)
         due += pause
         await asyncio.sleep(max(due - time.monotonic(), 0))
 
@@ -163,10 +169,10 @@ def _batch(dice: random.Random, rows: int, at: datetime) -> Sequence[bytes]:
     return [run(dice, at, n % 10) for n in range(rows)]
 
 
-async def _stored(pool: Pool, lines: Sequence[bytes], log: Log) -> None:
-    await Store(pool, 60.0).copy(statements()["insert_rows"], lines)
+async def _stored(pool: Pool, lines: Sequence[bytes], times: Times) -> None:
+    await Store(pool, 60.0).copy(statements()["insert_rows"], [b"".join(lines)])
     now = time.monotonic()
-    log.committed.update((_id(line), now) for line in lines)
+    times.update((_id(line), now) for line in lines)
 
 
 def _id(line: bytes) -> bytes:

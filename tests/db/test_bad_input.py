@@ -183,7 +183,6 @@ OF_REALMS = (
     "report",
     "breakdown",
     "node_times",
-    "explain",
 )
 OF_STRATEGIES = (
     "rank_strategies",

@@ -61,6 +61,7 @@ async def test_filters_of_a_list(server: str) -> None:
     assert found("tail", "--status", "ok", "--user", "u1", "--user", "u2", *at) == [5, 2, 1]
     assert found("tail", "--attr", "size=5", "--attr", "plan=gold", "--since", "4d", *at) == [5]
     assert found("failures", "--realm", "acme", *at) == [0, 3, 6]
+    assert found("failures", "--max-nodes", "0", "--max-ms", "0", *at) == [0]
 
 
 @pytest.mark.long

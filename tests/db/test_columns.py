@@ -135,3 +135,17 @@ async def test_each_way_out(pool: Pool, dsn: str) -> None:
     exported = json.loads(run("export", "--dsn", dsn).stdout)
     assert exported == one.model_dump(by_alias=True, mode="json")
     assert exported["traceId"] == "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+async def test_what_no_parser_reads_is_shown_as_text(pool: Pool, dsn: str) -> None:
+    """Another client stored it: an integer of more digits than Python reads."""
+    await StrategyExecutionLogRepository(pool).insert_row(EXECUTION)
+    await pool.execute(
+        "update execlog.strategy_execution_log set attributes = $1::text::jsonb",
+        f'{{"n": {"9" * 5000}}}',
+    )
+    done = run("show", "--dsn", dsn, str(EXECUTION.id))
+    assert (done.returncode, done.stderr) == (0, "")
+    done = run("export", "--dsn", dsn)
+    assert done.stderr == "execlog: 1 executions exported\n"
+    assert json.loads(done.stdout)["attributes"] == {"attributes": f'{{"n": {"9" * 5000}}}'}

@@ -24,6 +24,7 @@ from tests.extras import needs
 from tests.recording import until
 from tests.rows import T0
 from tests.types import Pool
+from tests.unit.test_context import SECRETS as IN_MESSAGES
 
 NAMESPACE = UUID("6b1f9a52-5f0d-5b7e-9c1e-3d6f0a7c2e41")
 NAME = "public.strategyexecutionlog"
@@ -262,6 +263,7 @@ SECRETS = [
     "u:p@h u:p@h@i",
     "password",
     "é:é@é",
+    *(text for text, _ in IN_MESSAGES),
 ]
 
 
@@ -491,6 +493,15 @@ async def test_what_a_table_lacks_may_be_said(dsn: str, pool: Pool) -> None:
     defaults["strategy_version"] = str(2**31)
     with pytest.raises(InvalidArgument, match="--default: strategy_version: "):
         await moved(pool, "few", Wishes(words, defaults))
+
+
+async def test_an_empty_text_is_a_value_too(dsn: str, pool: Pool) -> None:
+    await send(dsn, f"create table few (id serial primary key, {LEAST})")
+    await send(dsn, "alter table few drop strategy_type", "insert into few values (1, 's')")
+    wishes = Wishes(defaults={"strategy_type": "", "case_name": ""})
+    assert (await moved(pool, "few", wishes)).stored == 1
+    [found] = (await everything(dsn)).values()
+    assert (found.strategy_type, found.case_name) == ("", "")
 
 
 def test_the_other_server_is_not_named(dsn: str) -> None:

@@ -113,6 +113,7 @@ GIVEN: dict[str, Any] = {
     "trace_bytes": 10**6,
     "limit": 50,
     "by": "runs",
+    "min_runs": 1,
     "fractions": "{0,0.5,1}",
     "first_us": HOUR_US,
     "width_us": 600 * 24 * HOUR_US,
@@ -138,7 +139,8 @@ async def tenant(roles: dict[str, Pool], dsn: str, prefix: str) -> AsyncIterator
     only = StrategyExecutionLogRepository(admin, schema=ONLY)
     await only.insert_rows(one for one in ROWS if one.realm_id == TENANT)
     role = f"{prefix} tenant"
-    await admin.execute(execlog.dump_realm_reader(realm_id=TENANT, role=role, prefix=prefix))
+    sql = execlog.dump_realm_reader(realm_id=TENANT, role=role, prefix=prefix, inputs=True)
+    await admin.execute(sql)
     own = await login(admin, dsn, role)
     async with asyncpg.create_pool(own, min_size=0, max_size=1) as pool:
         yield pool

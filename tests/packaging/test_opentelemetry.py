@@ -24,6 +24,7 @@ async def test_the_current_span(dsn: str, repository: StrategyExecutionLogReposi
             wanted = span.get_span_context().trace_id
             inside = recorder.record(**fields())
             given = recorder.record(**fields(trace_id="ab" * 16))
+            alias = recorder.record(**fields(), traceId="cd" * 16)
             odd = recorder.record(**fields(duration_ms=1, case_name=7))  # by the careful way
         masked = ExecutionRecorder(dsn, mask=["trace_id"])
         with trace.use_span(span):
@@ -31,11 +32,18 @@ async def test_the_current_span(dsn: str, repository: StrategyExecutionLogReposi
         await masked.start()
         await masked.aclose()
     found = {}
-    for name, id_ in {"outside": outside, "inside": inside, "given": given, "odd": odd}.items():
+    ids = {"outside": outside, "inside": inside, "given": given, "alias": alias, "odd": odd}
+    for name, id_ in ids.items():
         one = await repository.get(id=str(id_))
         assert one is not None
         found[name] = one.trace_id and one.trace_id.int
-    assert found == {"outside": None, "inside": wanted, "given": int("ab" * 16, 16), "odd": wanted}
+    assert found == {
+        "outside": None,
+        "inside": wanted,
+        "given": int("ab" * 16, 16),
+        "alias": int("cd" * 16, 16),
+        "odd": wanted,
+    }
     one = await repository.get(id=str(hidden))
     assert one is not None
     assert one.trace_id is None

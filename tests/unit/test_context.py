@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from enum import Enum
 from typing import Any
 from uuid import UUID
 
@@ -60,6 +61,20 @@ SECRETS = [
     ("a:b@x=postgres://u@h", "[cut]@x=[cut]"),
     ("http://a,postgres://h", "http://a,[cut]"),
     ("1://u:p@h", "[cut]@h"),
+    (r"{\"password\": \"two words\", \"x\": 1}", r"{\"password\": [cut], \"x\": 1}"),
+    (r"password='it\'s two words' host=h", "password=[cut] host=h"),
+    (r'{"password": "a\"b c"}', '{"password": [cut]}'),
+    ("password='a:b@ two words' x", "password=[cut] x"),
+    ("dsn 'host=h password=''two words'''", "dsn 'host=h password=[cut]'"),
+    ("{'password': b'two words'}", "{'password': [cut]}"),
+    ("{:password => 'two words'}", "{:password => [cut]}"),
+    ("password='no end of it", "password=[cut]"),
+    ("password=[cut]p", "password=[cut]"),
+    ("Server=h;Uid=u;Pwd=p;", "Server=h;Uid=u;Pwd=[cut]"),
+    ("POSTGRESQL+asyncpg://U:p@h x", "[cut] x"),
+    ("dsn=postgresql%2Basyncpg%3A%2F%2Fu%3Ap%40h", "dsn=[cut]"),
+    ("to redis%3a%2f%2fu%3ap%40h%2f0 now", "to [cut] now"),
+    ("see https%3A%2F%2Fexample.org%2Fa", "see https%3A%2F%2Fexample.org%2Fa"),
 ]
 
 
@@ -73,7 +88,15 @@ def test_secrets_are_cut_from_a_message(text: str, clean: str) -> None:
 
 
 def test_cutting_takes_no_longer_than_the_text_is_long() -> None:
-    for text in (":" * 100_000 + "@", "a:b@" * 50_000, "a://" * 50_000, "password=" * 20_000):
+    for text in (
+        ":" * 100_000 + "@",
+        "a" * 200_000 + "@",
+        "a:b@" * 50_000,
+        "a://" * 50_000,
+        "password=" * 20_000,
+        "password" * 20_000,
+        "password='" * 20_000,
+    ):
         begin = time.perf_counter()
         without_secrets(text)
         assert time.perf_counter() - begin < 2
@@ -88,6 +111,10 @@ def test_a_message_that_is_too_long() -> None:
     # What stands at the end of it is no secret because half of it is gone.
     line, _ = recorded(error_message="x" * 1990 + " root:s3cret@host")
     assert line["error_message"] == "x" * 1990 + " [cut]@hos"
+    # Nor because what stands before it was cut.
+    for padding in range(0, 40, 4):
+        line, _ = recorded(error_message="x" * padding + " amqp://root:s3cret-s3cret@host" * 400)
+        assert "s3" not in str(line["error_message"])
 
 
 def test_an_error_is_its_own_message() -> None:
@@ -207,3 +234,69 @@ def test_masks_lead_into_them() -> None:
     # What a path can't enter is removed; a number holds nothing.
     assert mask({"input": "4111", "attributes": [1]}) == {"input": None, "attributes": None}
     assert mask({"input": 4111})["input"] == 4111
+
+
+class OddText(str):
+    """A text of which every method raises, or lies."""
+
+    __slots__ = ()
+
+    def _raise(self, *_: object) -> Any:
+        raise RuntimeError
+
+    __str__ = __len__ = __getitem__ = __contains__ = replace = _raise
+    lower = encode = _raise  # type: ignore[assignment]
+
+
+class OddClass:
+    """A value that raises if it is asked for its class."""
+
+    def _raise(self) -> Any:
+        raise RuntimeError
+
+    __class__ = property(_raise)
+
+
+class OddId(UUID):
+    """An id that is written as more than a column."""
+
+    @property
+    def hex(self) -> str:
+        return "\t\n"
+
+
+class OddError(Exception):
+    """An error whose text is no plain one."""
+
+    def __str__(self) -> str:
+        return OddText("at postgres://u:p@h")
+
+
+class Key(str, Enum):  # noqa: UP042 - str() of these is another text
+    """A key of attributes."""
+
+    plan = "plan"
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [
+        ({"trace_id": OddId(HEX)}, HEX),
+        ({"trace_id": OddText(HEX)}, None),
+        ({"trace_id": OddClass()}, None),
+        ({"error_message": OddText("at postgres://u:p@h")}, "at [cut]"),
+        ({"error_message": OddError()}, "at [cut]"),
+        ({"error_message": OddClass()}, None),
+        ({"input": OddClass()}, '"<OddClass>"'),
+        ({"attributes": {OddText("a"): 1}}, '{"a":1}'),
+        ({"attributes": {Key.plan: Key.plan}}, '{"plan":"plan"}'),
+        ({"attributes": {"a": 1, "b": OddClass()}}, '{"a":1}'),
+        ({"attributes": OddClass()}, None),
+    ],
+)
+def test_a_run_is_kept_whatever_type_surrounds_it(
+    given: dict[str, Any], stored: str | None
+) -> None:
+    line, _ = recorded(**given)
+    [name] = given
+    assert line[name] == stored

@@ -133,26 +133,34 @@
 (
     case
         when char_length(:value) > 2000 then null
-        when :value ~ '@|://' or :value ~* 'passw' then
+        when :value ~* '@|://|%3a%2f%2f|passw|pwd' then
             left(
                 regexp_replace(
                     regexp_replace(
                         regexp_replace(
                             regexp_replace(
-                                :value,
-                                '[A-Za-z][A-Za-z0-9+.-]*://\S*@\S*|postgres(ql)?([+]\w+)?://\S*',
+                                regexp_replace(
+                                    :value,
+                                    :before_password
+                                    || '\w?(?:\\+"[^"]*"?|\\+''[^'']*''?|''''[^''\s][^'']*''{0,2}'
+                                    || '|''(?:[^''\\]|\\.?|'''')*(?:''|$)|"(?:[^"\\]|\\.?|"")*(?:"|$))',
+                                    '\1[cut]',
+                                    'gi'
+                                ),
+                                '[a-z][a-z0-9+.%-]*(://|%3a%2f%2f)\S*@\S*|[a-z][a-z0-9+.%-]*%3a%2f%2f\S*%40\S*'
+                                || '|postgres(ql)?(([+]|%2b)\w+)?(://|%3a%2f%2f)\S*',
                                 '[cut]',
                                 'gi'
                             ),
-                            '(\S*@\S*)[A-Za-z][A-Za-z0-9+.-]*://\S*',
+                            '(\S*@\S*)[a-z][a-z0-9+.%-]*(://|%3a%2f%2f)\S*',
                             '\1[cut]',
-                            'g'
+                            'gi'
                         ),
                         '(^|\s)[^\s:]+:\S+@',
                         '\1[cut]@',
                         'g'
                     ),
-                    '(\m\w*passw(?:or)?d\w*["'']?\s*[=:]\s*)(?:''[^'']*''|"[^"]*"|\S+)',
+                    :before_password || '(?!\[cut\](?!\w))\S+',
                     '\1[cut]',
                     'gi'
                 ),
@@ -161,6 +169,9 @@
         else :value
     end
 )
+
+-- before password
+'(\m\w*(?:passw(?:or)?d|pwd)\w*[\\"'']*\s*(?:=>|:|=(?!>))\s*)'
 
 -- id from uuid: as it is
 (:value)
