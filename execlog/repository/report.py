@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 import asyncpg
@@ -20,6 +21,7 @@ from execlog.repository.verdicts import (
     of_rate,
     read_blocks,
 )
+from execlog.statistics.verdicts import Difference
 
 __all__ = ["ReportIntervals", "StrategyReport", "strategy_report"]
 
@@ -81,30 +83,28 @@ async def strategy_report(
     await pace.rest()
     timeseries = await sliced(buckets.filled(map(_row, series)))
     now, then = await sliced(map(read_blocks, (record["blocks"], record["blocks_before"])))
+    sure = intervals(await sliced(_changes(then, now, earlier, metrics)))
     return StrategyReport(
         metrics=metrics,
         before=earlier,
         timeseries=timeseries,
-        intervals=_intervals(then, now, earlier, metrics),
+        intervals=ReportIntervals(**dict(zip(ReportIntervals.model_fields, sure, strict=True))),
     )
 
 
-def _intervals(
+def _changes(
     then: Blocks, now: Blocks, earlier: TimeseriesBucket, metrics: StrategyMetrics
-) -> ReportIntervals:
+) -> Iterator[Difference | None]:
+    """The changes of `ReportIntervals`, in its order."""
     took = metrics.duration
     pairs = (
         (0.5, (earlier.duration_p50_ms, took.p50_ms)),
         (0.95, (earlier.duration_p95_ms, took.p95_ms)),
         (0.99, (earlier.duration_p99_ms, took.p99_ms)),
     )
-    found = intervals(
-        [
-            of_rate(then, now, "failed"),
-            *(of_percentile(then, now, fraction, values) for fraction, values in pairs),
-        ]
-    )
-    return ReportIntervals(**dict(zip(ReportIntervals.model_fields, found, strict=True)))
+    yield of_rate(then, now, "failed")
+    for fraction, values in pairs:
+        yield of_percentile(then, now, fraction, values)
 
 
 def _row(fields: dict[str, Any]) -> dict[str, Any]:

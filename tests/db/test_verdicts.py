@@ -22,6 +22,7 @@ from tests.explaining import BASE, WINDOW, runs
 from tests.oracle import close
 from tests.rolling import both, rolled_up
 from tests.rows import STRATEGY, T0, row
+from tests.samples import one_of
 from tests.types import Pool
 
 TICK = timedelta(microseconds=1)
@@ -77,7 +78,7 @@ def _windows() -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("kept", [1.0, 0.05])
+@pytest.mark.parametrize("kept", one_of([0.05, 1.0]))
 async def test_a_broken_strategy_is_worse(
     repository: StrategyExecutionLogRepository, dsn: str, kept: float
 ) -> None:

@@ -88,6 +88,7 @@ async def test_each_page_says_what_is_more_than_chance(api: httpx2.AsyncClient) 
     assert "not significant (1,800 runs in A)" in words(both)
 
 
+@pytest.mark.long
 async def test_a_scope_gets_verdicts_of_its_own_rows(api: httpx2.AsyncClient, pool: Pool) -> None:
     """A tenant's page is the same whether or not others have runs."""
     app = create_app(pool, authorize=lambda request: Scope(realms=["acme"]))
