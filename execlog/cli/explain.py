@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, NamedTuple
 
 import typer
@@ -37,6 +37,8 @@ __all__ = ["explain"]
 
 _BREACHED = 3
 _WORSE = ("error_rate", "duration")  # of which more is worse
+_TICK = timedelta(microseconds=1)
+_ONE_READING = timedelta(seconds=1)  # of the command line
 _NAMES = {"error_rate": "error rate", "duration": "slower than the baseline's p95"}
 # The words of the filters; what is written for "--by" too.
 _WORDS = {
@@ -137,6 +139,8 @@ def explain(
         )
     begin = moment("1h") if since is None and until is None else since
     first, last = baseline or (None, None)
+    if begin and last and begin <= last < begin + _ONE_READING:
+        last = begin - _TICK  # both were said as the same time ago
     arguments: dict[str, Any] = {
         "strategy_id": strategy,
         "since": begin,
