@@ -1,7 +1,8 @@
 """How often `explain` is right: `python -m tests.bench.explain`.
 
 The trials give the sums by blocks to the statistics directly, as the repository does with what the
-server answers. Seeds begin at 20,000: what was tuned was tuned on seeds below 1,000, and checked once from 10,000 on.
+server answers. Seeds begin at 20,000: what was tuned was tuned on seeds below 1,000, and two
+versions were checked on those from 10,000 on.
 """
 
 from __future__ import annotations
