@@ -28,7 +28,7 @@ LEAST_COUNTED = 10
 """With fewer outcomes among them in both windows, chance has no usual distribution."""
 
 _LEAST_BLOCKS = 5
-_PLAUSIBLE = 0.002
+_PLAUSIBLE = 0.01  # on the scale of ratios: a stricter one costs power, a weaker one names drifts
 _LEAST_SHARE = 0.2  # of the runs: fewer others in the same blocks are no comparison
 _MOST_ABSENT = 0.02  # of what its share of the other window would make
 
