@@ -5,7 +5,8 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlencode
 
 import asyncpg
 import httpx2
@@ -19,7 +20,13 @@ from tests.db.test_explain import planted
 from tests.explaining import WINDOW, WINDOWS, runs
 from tests.rows import STRATEGY, T0
 from tests.types import Pool
+from tests.web import browser as web
+from tests.web.served import served
 from tests.web.test_api import client
+from tests.web.test_pages_for_all import photograph
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
 
 ASKED = {"id": STRATEGY, "since": T0.isoformat(), "until": (T0 + WINDOW).isoformat()}
 EARLIER = {"since": "2026-11-20T11:00Z", "until": "2026-11-20T11:59Z"}
@@ -102,12 +109,12 @@ async def test_attributes_lead_to_their_rows_and_filters_are_kept(
     for run in found:
         assert run["strategyVersion"] == 3 and run["attributes"]["plan"] == "a&b=<i>"
         assert run["attributes"]["beta"] is True
-    added = await api.get("/explain", params={**ASKED, "add": "external_game_id", "value": "game-1"})
-    if added.status_code == 303:
-        added = await api.get("/" + added.headers["location"])
-    assert added.status_code == 200
-    assert added.url.path == "/explain"
-    assert dict(added.url.params) == {**ASKED, "external_game_id": "game-1"}
+    more = {"add": "external_game_id", "value": "game-1"}
+    added = await api.get("/explain", params={**ASKED, **more})
+    assert added.status_code == 303
+    path, _, kept = added.headers["location"].partition("?")
+    assert path == "explain"
+    assert dict(parse_qsl(kept)) == {**ASKED, "external_game_id": "game-1"}
 
 
 @pytest.mark.parametrize(
@@ -173,3 +180,19 @@ async def test_an_explanation_that_is_late_is_a_problem(explained: Pool) -> None
     async with client(create_app(explained, timeout=0.001)) as asking:
         for path in ("/explain", "/api/explain"):
             assert (await asking.get(path, params=ASKED)).status_code == 503
+
+
+@web.needed
+@pytest.mark.long
+async def test_causes_bar_nobody_and_fit_a_small_screen(chrome: Browser, explained: Pool) -> None:
+    async with served(create_app(explained)) as url:
+        page = await chrome.new_page(viewport={"width": 360, "height": 900})
+        try:
+            for strategy in (STRATEGY, "odd"):
+                await page.goto(f"{url}/explain?{urlencode({**ASKED, 'id': strategy})}")
+                assert await page.locator("#causes tbody tr").count() > 0
+                assert await page.evaluate("document.documentElement.scrollWidth") <= 360
+                assert await web.violations(page) == []
+                await photograph(page, f"explain-{strategy}")
+        finally:
+            await page.close()
