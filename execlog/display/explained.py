@@ -40,8 +40,6 @@ WORDS = {
 _MEASURES = {"error_rate": "error rate", "duration": "slower than the baseline's p95"}
 _OF_FILTERS = {name: word for word, name in WORDS.items()} | {
     "error_code": "code",
-    "min_nodes": "at least nodes",
-    "max_nodes": "at most nodes",
 }
 
 
@@ -79,7 +77,7 @@ def outcome_of(found: Explanation) -> str | None:
     if found.needs is not None:
         return f"Too few runs to tell: it takes {found.needs}."
     if not found.changed:
-        return "Chance explains this change."
+        return "Chance alone could explain this change."
     return None if found.causes else "None of the values that were tried explains it."
 
 
@@ -127,7 +125,12 @@ def probability_of(cause: Cause) -> str:
 def name_of(attributes: Mapping[str, Any]) -> str:
     """The values of a cause in words. Never raises."""
     parts = []
+    if "min_nodes" in attributes:
+        least, most = attributes["min_nodes"], attributes.get("max_nodes")
+        parts.append(f"{least} to {most} nodes" if most is not None else f"{least} nodes and more")
     for name, value in attributes.items():
+        if name in ("min_nodes", "max_nodes"):
+            continue
         if name == "attributes":
             parts += [f"{shown(key)} {shown(held)}" for key, held in value.items()]
         elif name == "no_case":

@@ -120,7 +120,7 @@ async def test_attributes_lead_to_their_rows_and_filters_are_kept(
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({"realm": "bolt"}, "Chance explains this change."),
+        ({"realm": "bolt"}, "Chance alone could explain this change."),
         (EARLIER, "Too few runs to tell: it takes at least"),
         ({"measure": "case:none<"}, "case none< 0.00 % -> 0.00 %"),
         ({"measure": "points"}, "points "),
