@@ -40,6 +40,7 @@ from execlog.recorder.flusher import RejectedExecution
 from execlog.recorder.recorder import ExecutionRecorder
 from execlog.repository import StrategyExecutionLogRepository
 from execlog.repository.activity import StrategyActivity
+from execlog.repository.groups import Breakdown
 from execlog.repository.health import Health, MaintenanceState, RollupState, StoredTable
 from execlog.repository.metrics import (
     DurationMetrics,
@@ -49,12 +50,14 @@ from execlog.repository.metrics import (
     StrategyComparison,
     StrategyMetrics,
 )
+from execlog.repository.node_times import NodeTime, NodeTimes
 from execlog.repository.report import StrategyReport
 from execlog.repository.timeseries import TimeseriesBucket
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Breakdown",
     "CaseNameCount",
     "DurationAndNodesSummary",
     "DurationMetrics",
@@ -72,6 +75,8 @@ __all__ = [
     "MaintenanceStep",
     "MetricsDelta",
     "MigrationError",
+    "NodeTime",
+    "NodeTimes",
     "QueryFileError",
     "QueryRejected",
     "RebuiltPart",

@@ -7,12 +7,22 @@ Every model takes snake_case or camelCase names and dumps to camelCase with
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+)
 from pydantic.alias_generators import to_camel
 
+from execlog.context import attributes, error_message, trace_id
 from execlog.errors import InvalidArgument
 from execlog.ids import uuid7
 
@@ -23,6 +33,7 @@ __all__ = [
     "ErasedPart",
     "ErrorCodeCount",
     "Model",
+    "Outlined",
     "RecorderStats",
     "StrategyExecutionLog",
     "StrategyRank",
@@ -79,6 +90,13 @@ def _in_calendar(time: datetime) -> datetime:
 
 
 _Time = Annotated[AwareDatetime, AfterValidator(_in_calendar)]
+_TraceId = Annotated[
+    UUID,
+    BeforeValidator(trace_id),
+    PlainSerializer(lambda one: one.hex, return_type=str, when_used="json"),
+]
+_Message = Annotated[_Text, AfterValidator(error_message)]
+_Attributes = Annotated[dict[str, Any], Field(strict=True), AfterValidator(attributes)]
 
 
 class Model(BaseModel):
@@ -100,12 +118,21 @@ class StrategyExecutionLog(Model):
 
     `id` and `created_at` are made if they are left out; `created_at=None` means that the time is
     unknown. `trace` is a list of JSON values, one for each rule node visited; Postgres keeps it as
-    jsonb, which orders the keys of an object and keeps one of each.
+    jsonb, which orders the keys of an object and keeps one of each. `trace_id` is the W3C id of the
+    surrounding distributed trace, given as a UUID, hexadecimal text, or OpenTelemetry's integer.
+    `error_message` is why it failed, at most 2,000 characters; connection strings and passwords in
+    it are cut. `input`, any JSON, is what the strategy was given. `attributes` are at most 32 keys
+    of the caller's own (letters, digits, `_`, `.`, `-`) to text, numbers or booleans, 4 kB in all.
+    `stored_at` is set by the store: it is not written, and executions that differ in nothing else
+    are equal. `payloads_left_out` is true for rows that were read without their payloads (trace and
+    input), which are None then.
 
     Raises:
         InvalidArgument: A field is missing, unknown, of another type or out of its range.
             (Pydantic's own `model_validate` raises pydantic's own `ValidationError`.)
     """
+
+    payloads_left_out: ClassVar[bool] = False
 
     id: UUID = Field(default_factory=uuid7)
     created_at: _Time | None = Field(default_factory=lambda: datetime.now(UTC))
@@ -127,6 +154,22 @@ class StrategyExecutionLog(Model):
     sample_rate: _Rate = 1.0
     parent_strategy_id: _Text | None = None
     notes: _Text | None = None
+    trace_id: _TraceId | None = None
+    error_message: _Message | None = None
+    stored_at: _Time | None = None
+    input: Any | None = None
+    attributes: _Attributes | None = None
+
+    def __eq__(self, other: object) -> bool:
+        """Whether all fields but `stored_at` are equal. Never raises."""
+        if not isinstance(other, StrategyExecutionLog):
+            return NotImplemented
+        ours, theirs = self.__dict__, other.__dict__
+        return ours == theirs or {**ours, "stored_at": None} == {**theirs, "stored_at": None}
+
+    def __hash__(self) -> int:
+        """Of the id, which equal executions share. Never raises."""
+        return hash(self.id)
 
     if not TYPE_CHECKING:  # the checker sees the fields, not **fields
 
@@ -139,6 +182,12 @@ class StrategyExecutionLog(Model):
 
         # Without this mark pydantic calls __init__ for each row that is read: twice the work.
         __init__.__pydantic_base_init__ = True
+
+
+class Outlined(StrategyExecutionLog):
+    """An execution that was read without its payloads; equal to one that has none."""
+
+    payloads_left_out: ClassVar[bool] = True
 
 
 class ErrorCodeCount(Model):
@@ -189,16 +238,18 @@ class StrategyRank(Model):
     """One strategy of a ranking: its stored executions in a window, durations in milliseconds.
 
     `failures` are the rows whose status is not ok. `error_rate` is the share of error, timeout and
-    limit among the executions that the rows stand for: each row weighs 1/sample_rate, and so it
-    does in the average and the percentiles. `last_run` is None if no row has a time. If `method` is
-    "sketch" (many rows), each percentile is at most `relative_error` of itself off; if that is
-    None, one may be further off: below a microsecond, or above thirty years.
+    limit among the executions that the rows stand for, `failed_rate` that of all whose status is
+    not ok: each row weighs 1/sample_rate, and so it does in the average and the percentiles.
+    `last_run` is None if no row has a time. If `method` is "sketch" (many rows), each percentile is
+    at most `relative_error` of itself off; if that is None, one may be further off: below a
+    microsecond, or above thirty years.
     """
 
     strategy_id: str
     runs: int
     failures: int
     error_rate: float
+    failed_rate: float
     avg_ms: float
     p50_ms: float
     p95_ms: float
@@ -233,7 +284,9 @@ class RecorderStats(Model):
         dropped: Accepted and then lost, by reason: "full", "stopped", "closed", and "unconfirmed"
             (sent, but the recorder closed before the commit was answered).
         altered: Accepted with changes, by reason: "text_repaired", "trace_cut",
-            "trace_repaired", "trace_left_out". These are counted among the others too.
+            "trace_repaired", "trace_left_out", "trace_id_left_out", "error_message_cut",
+            "error_message_left_out", "input_repaired", "input_left_out", "attributes_left_out" (all
+            or some of them). These are counted among the others too.
         written: Stored, each once.
         pending_rows: Waiting, or being stored now.
         pending_bytes: The memory that these take.

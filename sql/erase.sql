@@ -1,14 +1,14 @@
--- Erases the user, the trace and the notes from the user's runs in the next part of the log; newest first.
+-- Erases the user, and all that may tell of the user, from the user's runs in the next part of the log; newest first.
 -- $1 external_user_id text
 -- $2 before timestamptz? always
 -- $3 rows bigint
 -- $4 only_count boolean
 -- Columns: found bigint, reached timestamptz?
--- Index: strategy_execution_log_time
+-- Index: strategy_execution_log_time, strategy_execution_log_user
 --
 -- A part goes from the end of the last one down to the time of the row at the limit, with all rows of that
--- time; reached is that time, and NULL after the last part, which includes the rows without a time. No index
--- holds the user: all rows of the part are read.
+-- time; reached is that time, and NULL after the last part, which includes the rows without a time. The user's
+-- rows of a part are found by their index, or by reading all of it, whichever the planner takes for cheaper.
 -- "is distinct from" excludes the part's end, which the index condition has to include.
 with reached as materialized (
     select (
@@ -32,6 +32,10 @@ dated as (
     update execlog.strategy_execution_log
     set external_user_id = null,
         trace = null,
+        trace_id = null,
+        error_message = null,
+        input = null,
+        attributes = null,
         notes = 'erased'
     where strategy_id is distinct from ''
         and external_user_id = $1::text
@@ -45,6 +49,10 @@ undated as (
     update execlog.strategy_execution_log
     set external_user_id = null,
         trace = null,
+        trace_id = null,
+        error_message = null,
+        input = null,
+        attributes = null,
         notes = 'erased'
     where strategy_id is distinct from ''
         and external_user_id = $1::text

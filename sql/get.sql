@@ -1,6 +1,7 @@
 -- One execution whole, by its id.
 -- $1 id uuid
 -- $2 strategy_id text?
+-- switch no_input
 -- Columns: StrategyExecutionLog
 -- Index: strategy_execution_log_id
 --

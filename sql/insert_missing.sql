@@ -7,10 +7,10 @@
 -- as one text: for arrays of values asyncpg would have to query the arrays' types.
 with stored as (
     insert into execlog.strategy_execution_log (
-        :columns(stored)
+        :columns(stored, written)
     )
     select
-        :columns(stored)
+        :columns(stored, written)
     from json_populate_recordset(null::execlog.strategy_execution_log, $1::text::json)
     on conflict do nothing
     returning 1

@@ -5,5 +5,5 @@
 -- Columns: none
 -- Index: none
 copy execlog.strategy_execution_log (
-    :columns(stored)
+    :columns(stored, written)
 ) from stdin (format text, null e'\x01')

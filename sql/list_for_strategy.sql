@@ -1,12 +1,12 @@
--- The newest executions of one strategy, all or of one status, a page at a time.
+-- The newest executions of one strategy, all or of some statuses, a page at a time.
 -- $1 strategy_id text
--- $2 status text?
--- $3 limit bigint
--- $4 before_created_at timestamptz?
--- $5 before_id uuid?
--- $6 before_undated_id uuid?
--- switch failed
+-- $2 limit bigint
+-- $3 before_created_at timestamptz?
+-- $4 before_id uuid?
+-- $5 before_undated_id uuid?
+-- $6 and on: filters
 -- switch undated_follow
+-- switch no_input
 -- Columns: StrategyExecutionLog
 -- Index: strategy_execution_log_newest, strategy_execution_log_failures
 :newest

@@ -1,13 +1,18 @@
--- The newest executions of all strategies, or those of one status, a page at a time.
--- $1 status text?
+-- The newest executions of all strategies or of some, a page at a time.
+-- $1 strategy_ids text[]?
 -- $2 since timestamptz?
--- $3 limit bigint
--- $4 before_created_at timestamptz?
--- $5 before_id uuid?
--- $6 before_undated_id uuid?
+-- $3 until timestamptz?
+-- $4 limit bigint
+-- $5 before_created_at timestamptz?
+-- $6 before_id uuid?
+-- $7 before_undated_id uuid?
+-- $8 and on: filters
 -- switch failed_of_all
+-- switch of_one_realm
 -- switch undated_follow
 -- switch spread
+-- switch bare
+-- switch no_input
 -- Columns: StrategyExecutionLog
--- Index: strategy_execution_log_time, strategy_execution_log_newest_failures
+-- Index: strategy_execution_log_time, strategy_execution_log_newest_failures, strategy_execution_log_realm_failures, strategy_execution_log_user
 :newest(of_all)

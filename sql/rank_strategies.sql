@@ -6,7 +6,9 @@
 -- $5 by text
 -- $6 limit bigint
 -- $7 strategy_versions integer[]?
--- Columns: strategy_id text, runs bigint, failures bigint, error_rate double precision, avg_ms double precision, p50_ms double precision?, p95_ms double precision?, p99_ms double precision?, duration_min_ms double precision, duration_max_ms double precision, durations text?, last_run timestamptz?
+-- $8 min_runs bigint?
+-- switch in_total
+-- Columns: strategy_id text, runs bigint, failures bigint, error_rate double precision, failed_rate double precision, avg_ms double precision, p50_ms double precision?, p95_ms double precision?, p99_ms double precision?, duration_min_ms double precision, duration_max_ms double precision, durations text?, last_run timestamptz?
 -- Index: strategy_execution_log_time, strategy_execution_log_newest
 --
 -- Rollups for the whole days, hours and minutes of the window, rows for its ragged ends and for what is not summed
@@ -18,6 +20,13 @@
 -- by time is partial: its predicate (strategy_id is distinct from '') holds for every row. If there are few
 -- strategies, Postgres 18 may look for the time in the index that leads with the strategy.
 with
+general as materialized (
+    select
+        grain,
+        begins,
+        ends
+    from execlog.rollup_parts(null, $3::timestamptz, $4::timestamptz)
+),
 :rank_source,
 counted as (
     select
@@ -25,6 +34,7 @@ counted as (
         count(*) as runs,
         count(*) filter (where status <> 'ok') as failures,
         coalesce(sum(weight) filter (where :is_error), 0) as failed_weight,
+        coalesce(sum(weight) filter (where status <> 'ok'), 0) as not_ok_weight,
         sum(weight) as weight,
         sum(duration_ms * case when duration_ms < 1e290 then weight else 1 end) as duration_ms,
         min(duration_ms) as duration_min_ms,
@@ -37,10 +47,12 @@ counted as (
     group by strategy_id
     union all
     select
-        kept.strategy_id,
+        kept.strategy_id,  -- if not in_total
+        '',  -- if in_total
         kept.runs,
         kept.failures,
         kept.failed_weight,
+        kept.not_ok_weight,
         kept.failed_weight + kept.other_weight,
         kept.duration_ms,
         kept.duration_min_ms,
@@ -68,12 +80,13 @@ ragged as materialized (
     ) as duration
     group by strategy_id
 ),
-strategy as materialized (
+summed as (
     select
         strategy_id,
         sum(runs)::bigint as runs,
         sum(failures)::bigint as failures,
         sum(failed_weight) / sum(weight) as error_rate,
+        sum(not_ok_weight) / sum(weight) as failed_rate,
         case when sum(duration_ms) > 1e-290 then sum(duration_ms) / sum(weight) else 0 end as avg_ms,
         max(values_ms) as values_ms,
         bool_or(is_sampled) as is_sampled,
@@ -85,6 +98,12 @@ strategy as materialized (
     from counted
     left join ragged using (strategy_id)
     group by strategy_id
+),
+strategy as materialized (
+    select *
+    from summed
+    where true
+        and runs >= $8::bigint  -- if min_runs
 ),
 asked as (
     :asked
@@ -137,6 +156,7 @@ ranked as (
             )
             when 'failures' then failures
             when 'error_rate' then error_rate
+            when 'failed_rate' then failed_rate
             when 'runs' then runs
         end as measure
     from strategy
@@ -153,6 +173,7 @@ select
     runs,
     failures,
     error_rate,
+    failed_rate,
     avg_ms,
     percentiles_ms[1] as p50_ms,
     percentiles_ms[2] as p95_ms,

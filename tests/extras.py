@@ -16,6 +16,7 @@ EXTRAS = {
     "alembic": "test-recipes",
     "axe_playwright_python": "test-web",
     "fastapi": "test-recipes",
+    "opentelemetry": "test-recipes",
     "playwright": "test-web",
     "psycopg": "test-recipes",
     "schemathesis": "test-web",

@@ -17,6 +17,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,6 +25,8 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+
+from tests.types import Borrowed, Connection
 
 DUMP = Path(__file__).parent / "fixtures" / "first_wave.sql"
 PREFIX = "first"
@@ -33,6 +36,22 @@ ROWS = 157
 """How many executions it holds."""
 RUNS = 259
 """Of how many its rollups tell: retention has removed the others."""
+
+COLUMNS = tuple(
+    """
+    id created_at strategy_id strategy_version strategy_type realm_id external_game_id
+    external_task_id external_user_id status error_code points case_name duration_ms nodes_executed
+    trace sampled sample_rate parent_strategy_id notes
+    """.split()
+)
+"""What it writes."""
+_CLAIM = """
+    insert into execlog.recorder_progress as progress (recorder_id, batch)
+    values ($1, $2)
+    on conflict (recorder_id) do update set batch = excluded.batch, stored_at = excluded.stored_at
+    where progress.batch < excluded.batch
+    returning progress.batch
+"""
 
 _FAR_OFF = (
     datetime.min.replace(tzinfo=UTC),
@@ -55,6 +74,28 @@ async def restore(dsn: str) -> None:
         await connection.execute(text)
     finally:
         await connection.close()
+
+
+async def insert(
+    connection: Connection | Borrowed, rows: Sequence[Mapping[str, Any]], schema: str = "execlog"
+) -> None:
+    """Stores rows as the first wave did. Raises as the driver does."""
+    records = [tuple(one.get(name) for name in COLUMNS) for one in rows]
+    await connection.copy_records_to_table(
+        "strategy_execution_log", schema_name=schema, columns=COLUMNS, records=records
+    )
+
+
+async def record(
+    connection: Connection,
+    recorder: UUID,
+    batch: int,
+    rows: Sequence[Mapping[str, Any]],
+) -> None:
+    """Stores a batch as a recorder of the first wave did, once. Raises as the driver does."""
+    async with connection.transaction():
+        if await connection.fetchval(_CLAIM, recorder, batch) is not None:
+            await insert(connection, rows)
 
 
 def _row(n: int, time: datetime | None, **changes: Any) -> dict[str, Any]:

@@ -23,6 +23,7 @@ WINDOW = (START + timedelta(days=3), START + timedelta(days=5, hours=-1))
 STRATEGY = "strategy-1"
 REALM = "realm-1"
 REALMS = 4
+USERS = 997
 STEP = timedelta(days=1) / ROWS_A_DAY
 IN_WINDOW = sum(
     WINDOW[0] <= START + n * STEP <= WINDOW[1] for n in range(1, DAYS * ROWS_A_DAY, STRATEGIES)
@@ -50,6 +51,7 @@ async def seed(pool: Pool) -> None:
             points=None if n // STRATEGIES % 5 == 0 else float(n % 50),
             case_name=f"case-{n % 7}",
             duration_ms=float(n % 97),
+            external_user_id=f"user-{n % USERS}",
         )
         for n in range(DAYS * ROWS_A_DAY)
     )

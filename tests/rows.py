@@ -29,6 +29,8 @@ _json = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_text, inner, max_size=3),
     max_leaves=6,
 )
+_key = st.text("abcXYZ019_.-", min_size=1, max_size=8)
+_scalar = st.booleans() | st.integers(-(2**63), 2**63) | st.floats(-1e15, 1e15) | _text
 
 
 def fields(**changes: Any) -> dict[str, Any]:
@@ -75,5 +77,9 @@ def any_row(strategy_id: st.SearchStrategy[str]) -> st.SearchStrategy[StrategyEx
             "sample_rate": st.sampled_from([1.0, 0.05]) | st.floats(0, 1, exclude_min=True),
             "parent_strategy_id": st.none() | _text,
             "notes": st.none() | _text,
+            "trace_id": st.none() | st.uuids().filter(lambda one: one.int != 0),
+            "error_message": st.none() | _text,
+            "input": st.none() | _json,
+            "attributes": st.none() | st.dictionaries(_key, _scalar, min_size=1, max_size=3),
         }
     ).map(lambda fields: row(**fields))

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 import asyncpg
 
 from execlog.admin import citus
+from execlog.admin.expiry import expire, expiries
 from execlog.admin.lease import TAKEN_OVER, Lease, finished
 from execlog.admin.partitions import (
     DEFAULT,
@@ -37,7 +38,7 @@ __all__ = ["Caretaker", "Carried", "Plan", "Shape"]
 _BEGIN, _END = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _MAKING = ("attach", "replace")
 _REMOVING = ("drop", "purge", "thin")
-_LAST = ("vacuum", "rebuild")
+_LAST = ("vacuum", "expire", "rebuild")
 _REPLACING = ("drop", "replace", "thin")
 # Another session holds a lock, for a while.
 _IN_THE_WAY = (
@@ -126,8 +127,9 @@ class Caretaker:
             if moved:
                 # Rows that have left it slow down reads of the newest rows until VACUUM.
                 steps.append(Step("vacuum", DEFAULT, _BEGIN, _END))
+            going = {step.partition for step in steps if step.action in _REPLACING}
+            steps += await expiries(self._lease, partitions, wish.inputs_from(now), going)
             if not shape.is_cluster:  # whose indexes lie on other machines
-                going = {step.partition for step in steps if step.action in _REPLACING}
                 # Last: it takes longest, and nothing waits for it.
                 loose = await loose_indexes(self._lease, partitions)
                 steps += rebuilds(partitions, loose, going)
@@ -224,7 +226,7 @@ class Caretaker:
 
     async def _carry_out(self, step: Step, words: Mapping[str, str], *, alone: bool) -> None:
         lease = self._lease
-        if step.action not in ("vacuum", "rebuild"):
+        if step.action not in _LAST:
             parts = ["begin", "lift", "prove", step.action, "prove", "end"]
             await lease.send(parts, words, alone=alone)
             return
@@ -233,6 +235,8 @@ class Caretaker:
         async with self._lifted():
             if step.action == "vacuum":
                 await lease.send(["vacuum"], words)
+            elif step.action == "expire":
+                await expire(lease, words, spread=alone)
             else:
                 await rebuild(lease, step.partition)
 

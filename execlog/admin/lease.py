@@ -37,7 +37,9 @@ _STATEMENTS = frozenset(
         "expired",
         "forgettable",
         "index_bytes",
+        "late_inputs",
         "loose",
+        "old_inputs",
         "partitions",
         "release",
         "roll_up",
@@ -46,6 +48,7 @@ _STATEMENTS = frozenset(
         "shape",
         "standing",
         "strays",
+        "to_clear",
     }
 )
 _QUICK_SECONDS = 30.0

@@ -45,6 +45,8 @@ class Maintenance:
         retain_minutes: How long rollups of minutes are kept; None: as long as those of hours.
         retain_rollups: How long rollups of hours are kept, even after their rows are gone; None:
             for ever.
+        retain_inputs: How long inputs are kept, what strategies were given; None: as long as their
+            runs. They are cleared once all of a partition is older.
         lock_timeout: Seconds that a step may hold up others, half of them while it waits for its
             lock. A step that needs longer is postponed: raise this in a quiet hour.
 
@@ -58,6 +60,7 @@ class Maintenance:
     retain_failures: timedelta | None = None
     retain_minutes: timedelta | None = timedelta(days=30)
     retain_rollups: timedelta | None = None
+    retain_inputs: timedelta | None = None
     lock_timeout: float = 4.0
 
     def __post_init__(self) -> None:
@@ -75,6 +78,8 @@ class Maintenance:
             validation.length("retain_minutes", self.retain_minutes)
         if self.retain_rollups is not None:
             validation.length("retain_rollups", self.retain_rollups)
+        if self.retain_inputs is not None:
+            validation.length("retain_inputs", self.retain_inputs)
         validation.seconds("lock_timeout", self.lock_timeout)
 
     def wish(self) -> Wish:
@@ -82,8 +87,15 @@ class Maintenance:
         failures = self.retain
         if self.retain is not None and self.retain_failures is not None:
             failures = max(self.retain, self.retain_failures)
-        minutes, hours = self.retain_minutes, self.retain_rollups
-        return Wish(self.interval, self.ahead, self.retain, failures, minutes, hours)
+        return Wish(
+            self.interval,
+            self.ahead,
+            self.retain,
+            failures,
+            self.retain_minutes,
+            self.retain_rollups,
+            self.retain_inputs,
+        )
 
 
 class MaintenanceStep(Model):
@@ -93,7 +105,8 @@ class MaintenanceStep(Model):
         action: "replace" an unused partition of another width, "attach" a new one (with the rows
             of its time in DEFAULT), "tune" its autovacuum, "thin" it to its failures, "drop" it,
             "purge" old rows from DEFAULT, "forget" old rollups, "vacuum" a closed partition, or
-            DEFAULT after rows have left it, "rebuild" the indexes of a closed partition.
+            DEFAULT after rows have left it, "expire" the inputs of a closed partition, or of old
+            rows in DEFAULT, "rebuild" the indexes of a closed partition.
         partition: The partition.
         begins: Its first instant; of a purge the time before which failures go, of "forget" the
             time before which rollups of hours go.
@@ -162,6 +175,7 @@ async def maintain(
     retain_failures: timedelta | None = None,
     retain_minutes: timedelta | None = Maintenance.retain_minutes,
     retain_rollups: timedelta | None = None,
+    retain_inputs: timedelta | None = None,
     lock_timeout: float = 4.0,
     only_plan: bool = False,
     schema: str = SCHEMA,
@@ -180,12 +194,13 @@ async def maintain(
     Args:
         target: A DSN, a Connection outside of a transaction, or a Pool; of the server itself: a
             pooler such as PgBouncer shares sessions, and would share the limits that are lifted.
-        interval: See `Maintenance`, as for the next six.
+        interval: See `Maintenance`, as for the next seven.
         ahead: How many partitions after the present one.
         retain: How long runs are kept.
         retain_failures: How long failures are kept.
         retain_minutes: How long rollups of minutes are kept.
         retain_rollups: How long rollups of hours are kept.
+        retain_inputs: How long inputs are kept.
         lock_timeout: Seconds that a step may hold up others.
         only_plan: Only return the steps; change nothing, even if another process maintains.
         schema: The schema of the log.
@@ -204,6 +219,7 @@ async def maintain(
         retain_failures=retain_failures,
         retain_minutes=retain_minutes,
         retain_rollups=retain_rollups,
+        retain_inputs=retain_inputs,
         lock_timeout=lock_timeout,
     )
     where = validation.schema(schema)

@@ -23,7 +23,7 @@ __all__ = [
 
 Interval = Literal["hour", "day", "week", "month"]
 Action = Literal[
-    "replace", "attach", "tune", "thin", "drop", "purge", "forget", "vacuum", "rebuild"
+    "replace", "attach", "tune", "thin", "drop", "purge", "forget", "vacuum", "expire", "rebuild"
 ]
 
 DEFAULT = "strategy_execution_log_default"
@@ -49,6 +49,7 @@ class Partition:
         tuned: Whether its autovacuum settings are set.
         thinned: Whether only its failures are left.
         vacuumed_at: When it was last vacuumed; None if it was not, or if that is unknown.
+        cleared_before: The transaction before which all its rows have no inputs; None: none.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Partition:
     tuned: bool = True
     thinned: bool = False
     vacuumed_at: datetime | None = None
+    cleared_before: int | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ class Wish:
         retain_failures: How long failures are kept, at least as long as other runs.
         retain_minutes: How long rollups of minutes are kept; None: as long as those of hours.
         retain_rollups: How long rollups of hours are kept; None: for ever.
+        retain_inputs: How long inputs are kept; None: as long as their runs.
     """
 
     interval: Interval
@@ -93,6 +96,7 @@ class Wish:
     retain_failures: timedelta | None = None
     retain_minutes: timedelta | None = None
     retain_rollups: timedelta | None = None
+    retain_inputs: timedelta | None = None
 
     def kept_from(self, now: datetime) -> tuple[datetime | None, datetime | None]:
         """The hours from which runs, and failures, are kept; None: all are. Never raises."""
@@ -102,6 +106,10 @@ class Wish:
         """The hours from which rollups of minutes, and of hours, are kept. Never raises."""
         minutes = self.retain_minutes or self.retain_rollups
         return _hour(now, minutes), _hour(now, self.retain_rollups)
+
+    def inputs_from(self, now: datetime) -> datetime | None:
+        """The hour from which inputs are kept; None: all are. Never raises."""
+        return _hour(now, self.retain_inputs)
 
 
 def _hour(now: datetime, ago: timedelta | None) -> datetime | None:

@@ -10,7 +10,7 @@ from execlog.errors import InvalidArgument
 __all__ = ["dump_realm_reader", "dump_roles"]
 
 
-def dump_roles(*, schema: str = SCHEMA, prefix: str | None = None) -> str:
+def dump_roles(*, schema: str = SCHEMA, prefix: str | None = None, inputs: bool = False) -> str:
     """The SQL for three roles, `<prefix>_owner`, `<prefix>_writer` and `<prefix>_reader`.
 
     The owner changes tables and partitions, the writer stores executions and can't read, the reader
@@ -19,18 +19,24 @@ def dump_roles(*, schema: str = SCHEMA, prefix: str | None = None) -> str:
     Args:
         schema: The schema of the log.
         prefix: The beginning of the roles' names; the schema's name if it is left out.
+        inputs: Whether the reader may read what strategies were given. If not, answers say None.
 
     Raises:
         InvalidArgument: A name is invalid or too long; or the log is in the
-            schema `public`, where any role may have objects.
+            schema `public`, where any role may have objects; or `inputs` is no boolean.
         QueryFileError: The install lacks the file.
     """
     where = _schema(schema)
-    return filled(_file("roles"), where, _names(where, prefix))
+    return filled(_file("roles"), where, {**_names(where, prefix), "inputs": _flag(inputs)})
 
 
 def dump_realm_reader(
-    *, realm_id: str, role: str, schema: str = SCHEMA, prefix: str | None = None
+    *,
+    realm_id: str,
+    role: str,
+    schema: str = SCHEMA,
+    prefix: str | None = None,
+    inputs: bool = False,
 ) -> str:
     """The SQL for a role that reads the executions of one realm and sees no others.
 
@@ -39,6 +45,7 @@ def dump_realm_reader(
         role: The role's name; it is made if it is missing.
         schema: The schema of the log.
         prefix: The same as for `dump_roles`.
+        inputs: Whether the role may read what strategies were given.
 
     Raises:
         InvalidArgument: As for `dump_roles`; or `realm_id` is empty, or holds a
@@ -56,7 +63,8 @@ def dump_realm_reader(
         raise InvalidArgument("realm_id", "holds a backslash")
     if "$$" in realm:
         raise InvalidArgument("realm_id", "holds $$, which ends a function in SQL")
-    return filled(_file("realm_reader"), where, {**names, "role": tenant, "realm_id": realm})
+    words = {"role": tenant, "realm_id": realm, "inputs": _flag(inputs)}
+    return filled(_file("realm_reader"), where, {**names, **words})
 
 
 def _schema(given: object) -> str:
@@ -71,6 +79,10 @@ def _names(schema: str, prefix: str | None) -> dict[str, str]:
     argument = "schema" if prefix is None else "prefix"
     kinds = ("owner", "writer", "reader")
     return {kind: validation.object_name(argument, f"{begin}_{kind}") for kind in kinds}
+
+
+def _flag(inputs: object) -> str:
+    return "true" if validation.flag("inputs", inputs) else "false"
 
 
 def _file(name: str) -> str:

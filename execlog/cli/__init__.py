@@ -22,6 +22,7 @@ except ImportError:  # the core works without them
     sys.exit("execlog: the command line needs its extra: pip install 'execlog[cli]'")
 
 from execlog.cli import (
+    breakdown,
     check,
     compare,
     demo,
@@ -70,6 +71,7 @@ for command in (
     summary,
     timeline,
     top,
+    breakdown,
     compare,
     check,
     export,

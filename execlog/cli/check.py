@@ -1,66 +1,115 @@
-"""The command that fails if a strategy fails too often or is too slow; for cron and alerts."""
+"""The command that fails if strategies fail too often, are too slow or are silent."""
 
 from __future__ import annotations
 
-import math
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
 
-from execlog.cli.no_runs import hint_if_no_runs
-from execlog.cli.options import Dsn, Schema, Since, Strategy, Until, length_option, moment, share
+from execlog.cli.forms import print_models
+from execlog.cli.options import (
+    AnyStrategy,
+    Dsn,
+    Json,
+    Output,
+    OutputOption,
+    Realm,
+    Schema,
+    Since,
+    Spreadsheet,
+    Until,
+    Version,
+    form,
+    length_option,
+    share,
+)
 from execlog.cli.server import ask
+from execlog.cli.verdicts import Limits, Scope, Verdict, line, verdicts
 from execlog.db.sqltext import SCHEMA
-from execlog.display.format import milliseconds, number, percent, shown
+from execlog.display.format import number, shown
 
 __all__ = ["check"]
 
 _BREACHED = 3
+_WINDOW = timedelta(minutes=15)
 
 
 def check(
-    strategy: Strategy,
+    strategy: AnyStrategy = None,
+    realm: Realm = None,
+    version: Version = None,
+    each: Annotated[bool, typer.Option("--each", help="Each strategy by itself.")] = False,
     max_error_rate: Annotated[
         float | None,
-        typer.Option("--max-error-rate", parser=share, metavar="SHARE", help="Such as 1%."),
+        typer.Option(
+            "--max-error-rate",
+            parser=share,
+            metavar="SHARE",
+            help="The most errors, timeouts and limits, such as 1%.",
+        ),
+    ] = None,
+    max_failed: Annotated[
+        float | None,
+        typer.Option(
+            "--max-failed",
+            parser=share,
+            metavar="SHARE",
+            help="The most that may have a status other than ok, such as 2%.",
+        ),
     ] = None,
     max_p99: Annotated[timedelta | None, length_option("--max-p99", "Such as 250ms.")] = None,
-    min_runs: Annotated[int, typer.Option("--min-runs", min=0, help="Fewer are a breach too.")] = 0,
+    max_silence: Annotated[
+        timedelta | None,
+        length_option("--max-silence", "The longest time without a run, such as 5m."),
+    ] = None,
+    min_runs: Annotated[
+        int,
+        typer.Option("--min-runs", min=1, help="Of fewer runs, only silence is judged."),
+    ] = 1,
     since: Since = None,
     until: Until = None,
+    output: OutputOption = Output.table,
+    as_json: Json = False,
+    spreadsheet: Spreadsheet = False,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
 ) -> None:
-    """Exit 3 if a strategy fails too often or is too slow; for cron and alerts.
+    """Exit 3 if a strategy fails too often, is too slow or is silent; for cron and alerts.
 
-    Without a window, the last 15 minutes are checked.
+    Without --since, the last 15 minutes are checked. Without a strategy, all are checked as if they
+    were one; with --each, a line each, the worst first: then those that ran in the window before,
+    and not in this one, are silent.
 
     Example: execlog check loyalty --max-error-rate 1% --max-p99 250ms --since 15m
     """
-    if max_error_rate is None and max_p99 is None and not min_runs:
-        raise typer.BadParameter("nothing to check: give --max-error-rate, --max-p99 or --min-runs")
-    begin = moment("15m") if since is None and until is None else since
-    card = ask(dsn, schema, lambda log: log.metrics(strategy_id=strategy, since=begin, until=until))
-    runs, p99 = card.status_breakdown.total, card.duration.p99_ms
-    hint_if_no_runs(card)
-    failed = 1 - card.success_rate if runs else 0.0  # every status but ok
-    breaches = []
-    if max_error_rate is not None and _above(failed, max_error_rate):
-        most = percent(max_error_rate, ".6g")
-        breaches.append(f"{percent(failed, '.6g')} failed, more than {most}")
-    limit = max_p99 / timedelta(milliseconds=1) if max_p99 is not None else math.inf
-    if _above(p99, limit):
-        breaches.append(f"p99 {p99:.6g} ms above {limit:.6g} ms ({card.duration.method})")
-    if runs < min_runs:
-        breaches.append(f"fewer than {number(min_runs)} runs")
-    fine = f"ok: {percent(failed)} failed, p99 {milliseconds(p99)}" if runs else "no runs"
-    said = ", ".join(breaches) or fine
-    print(f"{shown(strategy)}: {said}; {number(runs)} runs")
-    if breaches:
+    output = form(output, as_json, spreadsheet)
+    limits = Limits(max_error_rate, max_failed, max_p99, max_silence, min_runs)
+    if limits.are_none:
+        raise typer.BadParameter(
+            "nothing to check: give --max-error-rate, --max-failed, --max-p99 or --max-silence"
+        )
+    if each and strategy is not None:
+        raise typer.BadParameter("is for all strategies", param_hint="--each")
+    end = datetime.now(UTC) if until is None else until
+    scope = Scope(strategy, realm, version, end - _WINDOW if since is None else since, until, end)
+    if scope.since >= end:
+        raise typer.BadParameter("is not before the end", param_hint="--since")
+    found = ask(dsn, schema, lambda log: verdicts(log, scope, limits, each=each))
+    if output is Output.table:
+        _print(found.verdicts, found.others, limits)
+    else:
+        print_models(Verdict, found.verdicts, output, spreadsheet=spreadsheet)
+    if any(one.breaches for one in found.verdicts):
         raise typer.Exit(_BREACHED)
 
 
-def _above(value: float, limit: float) -> bool:
-    """Whether the value is above the limit by more than the noise of a division."""
-    return value > limit and not math.isclose(value, limit, rel_tol=1e-9)
+def _print(found: list[Verdict], others: int, limits: Limits) -> None:
+    names = [shown(one.name) for one in found]
+    width = min(max(map(len, names), default=0), 40)
+    for name, one in zip(names, found, strict=True):
+        print(f"{name:<{width}}  {line(one, limits)}")
+    if others:
+        print(f"{number(others)} more are within the limits, or have fewer runs")
+    if not found:
+        print("nothing ran")

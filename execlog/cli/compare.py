@@ -23,6 +23,7 @@ from execlog.cli.options import (
     Since,
     Spreadsheet,
     Until,
+    Wide,
     form,
 )
 from execlog.cli.server import ask
@@ -41,6 +42,7 @@ def compare(
     output: OutputOption = Output.table,
     as_json: Json = False,
     spreadsheet: Spreadsheet = False,
+    wide: Wide = False,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
 ) -> None:
@@ -55,10 +57,10 @@ def compare(
     if output is not Output.table:
         print_model(both, output, spreadsheet=spreadsheet)
     else:
-        _print(both)
+        _print(both, wide)
 
 
-def _print(both: StrategyComparison) -> None:
+def _print(both: StrategyComparison, wide: bool) -> None:
     one, two = both.a, both.b
     runs = (one.status_breakdown.total, two.status_breakdown.total)
     durations = (one.duration, two.duration)
@@ -75,9 +77,14 @@ def _print(both: StrategyComparison) -> None:
         rows = [rows[0], *((*row[:3], "", "") for row in rows[1:])]
     else:
         rows.append(_points(both.delta.points_avg))
-    numbers = (shown(one.strategy_id), shown(two.strategy_id), "B - A")
-    columns = [Column(""), *(Column(name, right=True) for name in numbers), Column("Verdict")]
-    print_table(columns, rows)
+    columns = [
+        Column(""),
+        Column(shown(one.strategy_id), right=True, rank=1, least=14),
+        Column(shown(two.strategy_id), right=True, rank=1, least=14),
+        Column("B - A", right=True, rank=3),
+        Column("Verdict", rank=2),
+    ]
+    print_table(columns, rows, wide=wide)
     methods = {one.duration.method, two.duration.method}
     if "sample" in methods:
         print("execlog: percentiles are of a sample of the newest runs", file=sys.stderr)

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from execlog.cli.options import Wide
 from execlog.cli.progress import progress
 from execlog.cli.serve import PORT, Port, serve_pages
 from execlog.cli.server import dsn_of
@@ -34,6 +35,7 @@ def demo(
         bool, typer.Option("--serve", help="Then serve its dashboard, until Ctrl-C.")
     ] = False,
     port: Port = PORT,
+    wide: Wide = False,
 ) -> None:
     """Score the standard library with a real rules engine, and show its log.
 
@@ -54,10 +56,11 @@ def demo(
     with _server(dsn) as server:
         with progress("scoring modules", len(paths)) as advance:
             recorded, answers = asyncio.run(run.run(server, paths, advance))
-        report.print_report(recorded, answers)
-        for command in (summary, timeline):
-            print(f"\n$ execlog {command.__name__} {STRATEGY}\n")
-            command(STRATEGY, since=recorded.since, dsn=server)
+        report.print_report(recorded, answers, wide=wide)
+        print(f"\n$ execlog summary {STRATEGY}\n")
+        summary(STRATEGY, since=recorded.since, dsn=server)
+        print(f"\n$ execlog timeline {STRATEGY}\n")
+        timeline(STRATEGY, since=recorded.since, wide=wide, dsn=server)
         if serve:
             began = recorded.since.replace(microsecond=0)
             ended = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)

@@ -16,6 +16,7 @@ from execlog import (
     StrategyExecutionLog,
     StrategyExecutionLogRepository,
 )
+from execlog.cli.filters import filtered
 from execlog.cli.forms import csv_writer, jsonl_writer
 from execlog.cli.options import (
     AnyStrategy,
@@ -31,6 +32,7 @@ from execlog.cli.progress import is_seen, progress
 from execlog.cli.server import ask
 from execlog.db.sqltext import SCHEMA
 from execlog.display.format import number, shown
+from execlog.repository.filters import Filters
 
 __all__ = ["export"]
 
@@ -42,7 +44,9 @@ class Form(str, Enum):  # noqa: UP042 - typer shows the values of this kind
     csv = "csv"
 
 
+@filtered
 def export(
+    filters: Filters,
     strategy: AnyStrategy = None,
     since: Since = None,
     until: Until = None,
@@ -51,7 +55,7 @@ def export(
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
 ) -> None:
-    r"""Write all executions, or those of a strategy, to standard output, newest first.
+    r"""Write all executions that pass the filters to standard output, newest first.
 
     It writes those that exist when it begins. `execlog import` reads jsonl back, which keeps
     every value. In csv, characters that control a terminal are written as \uXXXX.
@@ -62,10 +66,10 @@ def export(
 
     async def written(log: StrategyExecutionLogRepository) -> int:
         total = None
-        if is_seen():
+        if is_seen() and not filters:
             with contextlib.suppress(ExeclogError):  # then the bar has no end
                 total = await _expected(log, strategy, since, until)
-        stream = log.stream(strategy_id=strategy, since=since, until=until)
+        stream = log.stream(strategy_id=strategy, since=since, until=until, **filters)
         async with contextlib.aclosing(stream) as rows:
             return await _write(rows, output, spreadsheet, total)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from execlog.cli.options import Output
-from execlog.display.format import is_harmless
+from execlog.display.format import is_formula, is_harmless
 from execlog.models import Model
 
 __all__ = ["csv_writer", "jsonl_writer", "print_model", "print_models", "print_text"]
@@ -24,8 +24,6 @@ Writer = Callable[[Model], object]
 _STEERING = re.compile(
     "[\0-\x08\x0b\x0c\x0e-\x1f\x80-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 )
-# Beginnings of a formula, also full width; spreadsheets may skip white space before it.
-_RUNS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
 
 def print_models(
@@ -128,7 +126,7 @@ def _cell(value: object) -> object:
 
 def _safe_cell(value: object) -> object:
     """The same for a spreadsheet; a negative number is no formula, and stays."""
-    runs = isinstance(value, str) and value.startswith(_RUNS)
+    runs = isinstance(value, str) and is_formula(value)
     return f"'{value}" if runs else _cell(value)
 
 

@@ -21,6 +21,16 @@ from execlog import (
     StrategyExecutionLogRepository,
 )
 from execlog.cli.lines import Reader, lines
+from execlog.cli.moving_in import (
+    Default,
+    FromDsn,
+    FromTable,
+    Map,
+    Moving,
+    PlanOnly,
+    TimeZone,
+    move_in,
+)
 from execlog.cli.options import Dsn, Schema, share
 from execlog.cli.progress import progress
 from execlog.cli.server import ask
@@ -48,11 +58,22 @@ class OnError(str, Enum):  # noqa: UP042 - typer shows the values of this kind
 
 def import_(
     file: Annotated[
-        typer.FileBinaryRead,
-        typer.Argument(metavar="FILE", help="JSON lines, as exported; - is standard input."),
-    ],
+        typer.FileBinaryRead | None,
+        typer.Argument(
+            metavar="FILE",
+            help="JSON lines, as exported; - is standard input.",
+            show_default=False,
+        ),
+    ] = None,
+    from_table: FromTable = None,
+    from_dsn: FromDsn = None,
+    maps: Map = None,
+    defaults: Default = None,
+    time_zone: TimeZone = None,
+    plan: PlanOnly = False,
     on_error: Annotated[
-        OnError, typer.Option("--on-error", help="What to do at a line that can't be stored.")
+        OnError,
+        typer.Option("--on-error", help="What to do at a line or row that can't be stored."),
     ] = OnError.stop,
     sample_rate: Annotated[
         float | None,
@@ -61,27 +82,65 @@ def import_(
             parser=share,
             metavar="SHARE",
             help="The share that was kept, such as 5%, for executions that are marked as sampled"
-            " and have no rate.",
+            " and have no rate; for ok runs of a table that marks none.",
         ),
     ] = None,
     ignore_unknown: Annotated[
-        bool, typer.Option("--ignore-unknown", help="Leave out fields that no execution has.")
+        bool,
+        typer.Option(
+            "--ignore-unknown", help="Leave out fields, or columns, that no execution has."
+        ),
     ] = False,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
 ) -> None:
-    """Store the executions of a file, each once however often the file is imported.
+    """Store the executions of a file or of another program's table, each once.
+
+    It may be called again, after an interruption too: what is stored is not stored again.
 
     An execution with the id, strategy and time of a stored one is not stored again, even if
     other fields differ. A line without createdAt is stored without a time. A line without an id
-    gets one made of its number and text, so that the same file gives the same.
+    gets one made of its number and text, so that the same file gives the same. Each gets a storedAt
+    of its own, which is now.
 
-    Exit 1 if a line stopped it, or if it skips bad lines and could store none.
+    Columns of a table are matched by name, without case and underscores. Its ids stay if they are
+    UUIDs; else each execution gets one made of the table's name and the id.
+
+    Exit 1 if a line or row stopped it, or if it skips bad ones and could store none.
 
     Example: execlog import loyalty.jsonl --on-error skip
+
+    Example: execlog import --from-table public.runs --time-zone Europe/Berlin --plan
     """
     if sample_rate == 0:
         raise typer.BadParameter("must be above 0", param_hint="--sample-rate")
+    if from_table is not None:
+        if file is not None:
+            raise typer.BadParameter("FILE and --from-table exclude each other")
+        stops = on_error is OnError.stop
+        zone = "UTC" if time_zone is None else time_zone
+        lists = maps or [], defaults or []
+        asked = Moving(from_table, from_dsn, *lists, ignore_unknown, zone, sample_rate, stops, plan)
+        move_in(asked, dsn, schema)
+        return
+    if file is None:
+        raise typer.BadParameter("give FILE or --from-table")
+    if plan or any(one is not None for one in (from_dsn, time_zone)) or maps or defaults:
+        raise typer.BadParameter(
+            "--from-dsn, --map, --default, --time-zone and --plan are for --from-table"
+        )
+    _import_file(file, on_error, sample_rate, ignore_unknown, dsn, schema)
+
+
+def _import_file(
+    file: typer.FileBinaryRead,
+    on_error: OnError,
+    sample_rate: float | None,
+    ignore_unknown: bool,
+    dsn: str | None,
+    schema: str,
+) -> None:
+    """Stores the executions of a file. Raises typer.Exit: a line stopped it, or all were bad."""
 
     def report(line: int, problem: str) -> None:
         print(f"execlog: line {line}: {shown(problem)}", file=sys.stderr)

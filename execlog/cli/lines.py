@@ -25,6 +25,7 @@ _COLUMNS = {
     for column, field in StrategyExecutionLog.model_fields.items()
     for name in (column, field.alias)
 }
+_OF_THE_STORE = ("stored_at", "stored_xid")  # it sets them anew
 _INTEGERS = ("strategy_version", "nodes_executed")
 # Postgres' ISO format of a time, of any year.
 _TIME = re.compile(
@@ -86,8 +87,8 @@ class Reader:
         if fields.get("sample_rate") is None:
             fields["sample_rate"] = (self._sample_rate or 1.0) if unrated else 1.0
         found = StrategyExecutionLog(**fields)
-        if found.trace is not None:
-            checked_values(found, "")  # the model does not check what is within it
+        if found.trace is not None or found.input is not None:
+            checked_values(found, "")  # the model does not check what is within them
         self.unrated += unrated and self._sample_rate is None
         self.cut += bool(unknown)
         return found
@@ -122,6 +123,8 @@ def _columns(given: dict[str, Any]) -> dict[str, Any]:
 def _translate(fields: dict[str, Any]) -> None:
     """Replaces other programs' spellings of values by the model's. Raises InvalidArgument."""
     fields["created_at"] = _time(fields.get("created_at"))
+    for name in _OF_THE_STORE:
+        fields.pop(name, None)
     for name in _INTEGERS:
         value = fields.get(name)
         if isinstance(value, float) and value.is_integer():

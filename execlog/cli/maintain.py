@@ -23,6 +23,7 @@ from execlog.cli.options import (
     Schema,
     Spreadsheet,
     Utc,
+    Wide,
     form,
     length_option,
 )
@@ -72,6 +73,10 @@ def maintain(
         timedelta | None,
         length_option("--retain-rollups", "How long rollups of hours are kept; else for ever."),
     ] = None,
+    retain_inputs: Annotated[
+        timedelta | None,
+        length_option("--retain-inputs", "How long inputs are kept; else as long as their runs."),
+    ] = None,
     lock_timeout: Annotated[
         timedelta | None,
         length_option("--lock-timeout", "How long a step may hold up others; else 4s."),
@@ -87,6 +92,7 @@ def maintain(
     as_json: Json = False,
     spreadsheet: Spreadsheet = False,
     utc: Utc = False,
+    wide: Wide = False,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
 ) -> None:
@@ -110,6 +116,7 @@ def maintain(
             retain_failures=retain_failures,
             retain_minutes=Maintenance.retain_minutes if retain_minutes is None else retain_minutes,
             retain_rollups=retain_rollups,
+            retain_inputs=retain_inputs,
             lock_timeout=wait,
             only_plan=plan,
             schema=schema,
@@ -118,7 +125,7 @@ def maintain(
     if output is not Output.table:
         print_models(MaintenanceStep, run, output, spreadsheet=spreadsheet)
     elif run:
-        _print(run, utc)
+        _print(run, utc, wide)
     overdue = not plan and run.is_overdue(timedelta(days=1) if stale is None else stale)
     for line in _messages(run, overdue, utc):
         print(f"execlog: {line}", file=sys.stderr)
@@ -146,26 +153,26 @@ def _messages(run: MaintenanceRun, overdue: bool, utc: bool) -> Iterator[str]:
         yield f"{postponed} steps were put off; the next run tries again; {late}"
 
 
-def _print(steps: Sequence[MaintenanceStep], utc: bool) -> None:
+def _print(steps: Sequence[MaintenanceStep], utc: bool, wide: bool) -> None:
     columns = [
         Column("step"),
-        Column("partition"),
-        Column("from"),
-        Column("to"),
-        Column("outcome"),
-        Column("took", right=True),
-        Column("problem"),
+        Column("partition", rank=1, least=20),
+        Column("from", is_time=True, rank=4),
+        Column("to", is_time=True, rank=5),
+        Column("outcome", rank=2),
+        Column("took", right=True, rank=6),
+        Column("problem", rank=3, least=20),
     ]
     rows = [
         (
             step.action,
             step.partition,
-            local(step.begins, utc),
-            local(step.ends, utc),
+            step.begins,
+            step.ends,
             Text(step.outcome, style=_STYLES[step.outcome]),
             milliseconds(step.seconds * 1000) if step.seconds else "",
             step.problem or "",
         )
         for step in steps
     ]
-    print_table(columns, rows)
+    print_table(columns, rows, utc=utc, wide=wide)

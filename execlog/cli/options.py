@@ -27,6 +27,7 @@ __all__ = [
     "Strategy",
     "Until",
     "Utc",
+    "Wide",
     "form",
     "length_option",
     "moment",
@@ -68,7 +69,7 @@ def share(text: str) -> float:
     try:
         # In decimals: 0.7 % is 0.007 and not a little less.
         value = float(Decimal(text.removesuffix("%")) / (100 if text.endswith("%") else 1))
-    except ArithmeticError:
+    except (ArithmeticError, ValueError):
         value = -1.0
     if not 0 <= value <= 1:
         raise typer.BadParameter(f"{text!r} is no share such as 1% or 0.01")
@@ -134,3 +135,9 @@ Spreadsheet = Annotated[
     ),
 ]
 Utc = Annotated[bool, typer.Option("--utc", help="Show times in UTC, not in the local zone.")]
+Wide = Annotated[
+    bool,
+    typer.Option(
+        "--wide", help="Show all columns, whole ids and texts, even beyond the terminal's width."
+    ),
+]

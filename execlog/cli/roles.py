@@ -25,6 +25,9 @@ def roles(
         str | None,
         typer.Option("--prefix", help="The beginning of their names; else the schema."),
     ] = None,
+    inputs: Annotated[
+        bool, typer.Option("--inputs", help="Readers may read what strategies were given.")
+    ] = False,
     schema: Schema = SCHEMA,
 ) -> None:
     """Print the SQL that makes the roles: owner, writer, reader, or the reader of one realm.
@@ -34,6 +37,10 @@ def roles(
     if (realm is None) != (role is None):
         raise typer.BadParameter("--realm and --role go together", param_hint="--realm")
     if realm is None or role is None:
-        print_text(dump_roles(schema=schema, prefix=prefix))
+        print_text(dump_roles(schema=schema, prefix=prefix, inputs=inputs))
     else:
-        print_text(dump_realm_reader(realm_id=realm, role=role, schema=schema, prefix=prefix))
+        print_text(
+            dump_realm_reader(
+                realm_id=realm, role=role, schema=schema, prefix=prefix, inputs=inputs
+            )
+        )

@@ -19,12 +19,13 @@ from execlog.cli.options import (
     Spreadsheet,
     Until,
     Utc,
+    Wide,
     form,
 )
 from execlog.cli.progress import progress
 from execlog.cli.server import dsn_of
 from execlog.db.sqltext import SCHEMA
-from execlog.display.format import local, number
+from execlog.display.format import number, shown
 from execlog.display.tables import Column, print_table
 
 __all__ = ["rollup"]
@@ -70,6 +71,7 @@ def verify(
     as_json: Json = False,
     spreadsheet: Spreadsheet = False,
     utc: Utc = False,
+    wide: Wide = False,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
 ) -> None:
@@ -87,32 +89,32 @@ def verify(
     if output is not Output.table:
         print_models(RollupDifference, differences, output, spreadsheet=spreadsheet)
     elif differences:
-        _print(differences, utc)
+        _print(differences, utc, wide)
     print(f"execlog: {number(len(differences))} rollups differ from the rows", file=sys.stderr)
     if differences:
         raise typer.Exit(3)
 
 
-def _print(differences: list[RollupDifference], utc: bool) -> None:
+def _print(differences: list[RollupDifference], utc: bool, wide: bool) -> None:
     columns = [
-        Column("strategy"),
-        Column("realm"),
-        Column("version", right=True),
-        Column("of"),
-        Column("begins"),
-        Column("rollup", right=True),
-        Column("rows", right=True),
+        Column("strategy", least=14),
+        Column("realm", rank=5, least=8),
+        Column("version", rank=6),
+        Column("of", rank=4),
+        Column("begins", is_time=True, rank=1),
+        Column("rollup", right=True, rank=2),
+        Column("rows", right=True, rank=3),
     ]
     rows = [
         (
-            one.strategy_id,
-            one.realm_id or "",
-            "" if one.strategy_version is None else str(one.strategy_version),
+            shown(one.strategy_id),
+            shown(one.realm_id),
+            "" if one.strategy_version is None else f"v{one.strategy_version}",
             _GRAINS[one.grain],
-            local(one.begins, utc),
+            one.begins,
             number(one.kept),
             number(one.counted),
         )
         for one in differences
     ]
-    print_table(columns, rows)
+    print_table(columns, rows, utc=utc, wide=wide)

@@ -22,7 +22,7 @@ from execlog.repository.repository import patient
 if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
 
-__all__ = ["SECONDS", "ask", "connected", "dsn_of"]
+__all__ = ["SECONDS", "ask", "connected", "dsn_of", "work"]
 
 SECONDS = 60.0
 """The time limit of one statement of a command."""
@@ -48,14 +48,32 @@ def ask(
     Raises:
         ExeclogError: The server can't be reached or refuses.
     """
+    kind = patient if writes else StrategyExecutionLogRepository
+    return work(
+        dsn, lambda pool: question(kind(pool, timeout=SECONDS, schema=schema)), writes=writes
+    )
 
-    async def asked() -> Answer:
+
+def work(
+    dsn: str | None, done: Callable[[Pool], Awaitable[Answer]], *, writes: bool = False
+) -> Answer:
+    """The answer of what is done on a connection to this server.
+
+    Args:
+        dsn: The server, as it was given.
+        done: Does it, on a pool of one connection.
+        writes: Whether the connection will write: see `Connector`.
+
+    Raises:
+        ExeclogError: The server can't be reached or refuses.
+    """
+
+    async def doing() -> Answer:
         async with connected(dsn, writes=writes) as pool:
             with _interruptible():
-                kind = patient if writes else StrategyExecutionLogRepository
-                return await question(kind(pool, timeout=SECONDS, schema=schema))
+                return await done(pool)
 
-    return asyncio.run(asked())
+    return asyncio.run(doing())
 
 
 @contextlib.contextmanager
@@ -88,18 +106,21 @@ def _interruptible() -> Iterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def connected(dsn: str | None, *, writes: bool = False) -> AsyncIterator[Pool]:
+async def connected(
+    dsn: str | None, *, writes: bool = False, argument: str = "dsn"
+) -> AsyncIterator[Pool]:
     """A pool of one connection to this server.
 
     Args:
         dsn: The server, as it was given.
         writes: Whether the connection will write: see `Connector`.
+        argument: The name of the argument, for errors.
 
     Raises:
         ExeclogError: The server can't be reached or refuses.
     """
-    connect = Connector(dsn_of(dsn), "dsn", writes=writes, seconds=SECONDS)
-    with driver_errors("connect"):
+    connect = Connector(dsn_of(dsn), argument, writes=writes, seconds=SECONDS)
+    with driver_errors("connect" if argument == "dsn" else f"connect to {argument}"):
         # One statement does not repay a cache, and a pooler may be in between.
         pool = await asyncpg.create_pool(
             connect=connect, min_size=1, max_size=1, statement_cache_size=0

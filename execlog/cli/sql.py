@@ -10,7 +10,7 @@ from uuid import UUID
 import typer
 
 from execlog.cli.forms import print_text
-from execlog.cli.options import Dsn, Schema, moment
+from execlog.cli.options import Dsn, Schema, Wide, moment
 from execlog.cli.server import SECONDS, connected
 from execlog.db import validation
 from execlog.db.executor import Store
@@ -29,6 +29,7 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "bigint": int,
     "double precision": float,
     "text[]": lambda text: text.split(","),
+    "integer[]": lambda text: [int(one) for one in text.split(",")],
     "boolean": lambda text: {"true": True, "false": False}[text],
 }
 
@@ -48,6 +49,7 @@ def sql(
     analyze: Annotated[
         bool, typer.Option("--analyze", help="Run it too: the plan with what was read.")
     ] = False,
+    wide: Wide = False,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
 ) -> None:
@@ -60,7 +62,7 @@ def sql(
     known = statements(validation.schema(schema))
     if name is None:
         rows = [(found.name, found.question) for found in known.values()]
-        print_table([Column("name"), Column("question")], rows)
+        print_table([Column("name"), Column("question", rank=1, least=20)], rows, wide=wide)
         return
     if name not in known:
         raise typer.BadParameter(f"{name!r} is none of {', '.join(known)}", param_hint="NAME")

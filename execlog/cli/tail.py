@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Annotated
-from uuid import UUID
+import time
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.text import Text
 
 from execlog import (
     StoreUnavailable,
     StrategyExecutionLog,
     StrategyExecutionLogRepository,
 )
+from execlog.cli.executions import COLUMNS, cells
+from execlog.cli.filters import filtered, nothing_found, window_of
+from execlog.cli.following import Follower, following
 from execlog.cli.forms import print_models
 from execlog.cli.options import (
     AnyStrategy,
@@ -25,175 +27,109 @@ from execlog.cli.options import (
     Output,
     OutputOption,
     Schema,
+    Since,
     Spreadsheet,
+    Until,
     Utc,
+    Wide,
     form,
     length_option,
 )
 from execlog.cli.server import ask
 from execlog.db.sqltext import SCHEMA
-from execlog.display.format import local, milliseconds, number, shown
-from execlog.display.tables import status_text, stdout
+from execlog.display.format import shown
+from execlog.display.tables import Table
+from execlog.repository.filters import Filters
 
-__all__ = ["Follower", "tail"]
+__all__ = ["tail"]
 
 _PAGE = 200
-_EVERY_SECONDS = 1.0
-_CALENDAR_BEGINS = datetime.min.replace(tzinfo=UTC)
-# A recorder keeps a batch for a fifth of a second, and longer if storing fails.
-_LATE = timedelta(seconds=10)
-_HEADER = ("time", "strategy", "status", "took", "points", "code", "case", "id")
+_EVERY_SECONDS = 0.5
+_REST_SECONDS = 0.1  # if a poll takes longer than that
+
+Write = Callable[[Sequence[StrategyExecutionLog]], None]
 
 
+@filtered
 def tail(
+    filters: Filters,
     strategy: AnyStrategy = None,
-    status: Annotated[str | None, typer.Option("--status", help="Only this status.")] = None,
+    since: Since = None,
+    until: Until = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=_PAGE)] = 50,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Continue with new ones.")] = False,
     late: Annotated[
         timedelta | None,
         length_option(
             "--late",
-            "With -f: how long after its run an execution may be stored and be shown; else 10s.",
+            "With -f on a cluster: how long after its run an execution may be stored; else 10s.",
         ),
     ] = None,
     output: OutputOption = Output.table,
     as_json: Json = False,
     spreadsheet: Spreadsheet = False,
     utc: Utc = False,
+    wide: Wide = False,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
 ) -> None:
     """Show the newest executions, of all strategies or of one, the newest last.
 
-    With -f, new executions are shown within a second or two, each once, except those without a
-    time. Each poll reads the last ten seconds, or the length that --late says.
+    With -f, executions are shown within a second after they are stored, each once, whatever their
+    times are; --since is for those before. On a cluster they are found by their times: each poll
+    reads the last ten seconds, or the length that --late says; those without a time are not shown.
 
     Example: execlog tail loyalty --status error -f
     """
     output = form(output, as_json, spreadsheet)
     if follow and output in (Output.json, Output.csv):
         raise typer.BadParameter("-f needs a table or jsonl: the other forms have an end")
+    if follow and until is not None:
+        raise typer.BadParameter("-f has no end", param_hint="--until")
+    since, until = window_of(filters, strategy, since, until)
+
+    table = Table(COLUMNS, utc=utc, wide=wide, more=follow)
 
     def write(rows: Sequence[StrategyExecutionLog]) -> None:
         if output is Output.table:
-            _print(rows, utc)
+            table.print([cells(one) for one in rows])
         else:
             print_models(StrategyExecutionLog, rows, output, spreadsheet=spreadsheet)
 
     async def shown_rows(log: StrategyExecutionLogRepository) -> None:
-        follower = Follower(log, strategy, status, _LATE if late is None else late)
-        newest = await (follower.begin(limit) if follow else follower.newest(limit))
-        if output is Output.table and not stdout().is_terminal:
-            print("\t".join(_HEADER))
-        write(newest)
-        if not newest and not follow:
+        scope: dict[str, Any] = {
+            "strategy_id": strategy,
+            "payloads": output is not Output.table,
+            **filters,
+        }
+        if follow:
+            follower = await following(log, scope, since, late)
+            write(await follower.begin(limit))
+            await _followed(follower, write)
+        newest = await log.list_executions(**scope, since=since, until=until, limit=limit)
+        write(newest[::-1])
+        if not newest:
             of = "" if strategy is None else f" of {shown(strategy)}"
-            which = "" if status is None else f" with status {shown(status)}"
-            print(f"execlog: no execution{of}{which}", file=sys.stderr)
-        while follow:
-            sys.stdout.flush()
-            await asyncio.sleep(_EVERY_SECONDS)
-            try:
-                write(await follower.new())
-            except StoreUnavailable as error:
-                print(f"execlog: {error}; trying again", file=sys.stderr)
+            what = f"no execution{of}{' passes these filters' if filters else ''}"
+            await nothing_found(log, what, filters, strategy, since, until)
 
     ask(dsn, schema, shown_rows)
 
 
-class Follower:
-    """Finds the executions that were stored since the last poll, each once.
-
-    They are not stored in the order in which they ended: recorders keep batches, and each process
-    has its own. So each poll reads back by `late`, and leaves out what was returned before.
-    """
-
-    def __init__(
-        self,
-        log: StrategyExecutionLogRepository,
-        strategy_id: str | None,
-        status: str | None,
-        late: timedelta,
-    ) -> None:
-        """Takes the filters. Never raises."""
-        self._log = log
-        self._strategy_id = strategy_id
-        self._status = status
-        self._late = late
-        self._seen: dict[UUID, datetime] = {}
-        self._last = _CALENDAR_BEGINS  # the newest time that was read
-
-    async def newest(self, limit: int) -> list[StrategyExecutionLog]:
-        """The newest executions, the newest last. Raises ExeclogError."""
-        return (await self._page(limit))[::-1]
-
-    async def begin(self, limit: int) -> list[StrategyExecutionLog]:
-        """The same, as the start for `new`. Raises ExeclogError."""
-        first = await self._page(1)
-        self._see(first)
-        # In this order: what is stored in between is on the page, or comes with the next poll.
-        if first:
-            self._see(await self._recent())
-        newest = await self.newest(limit)
-        self._see(newest)
-        return newest
-
-    async def new(self) -> list[StrategyExecutionLog]:
-        """The executions stored since the last poll, the newest last. Raises ExeclogError."""
-        found = [one for one in await self._recent() if one.id not in self._seen]
-        self._see(found)
-        horizon = self._horizon()
-        self._seen = {id: time for id, time in self._seen.items() if time >= horizon}
-        return found[::-1]
-
-    async def _recent(self) -> list[StrategyExecutionLog]:
-        """All executions down to the horizon, newest first."""
-        horizon = self._horizon()
-        found: list[StrategyExecutionLog] = []
-        page: list[StrategyExecutionLog] = []
-        while True:
-            page = await self._page(_PAGE, before=page[-1] if page else None)
-            recent = [one for one in page if one.created_at and one.created_at >= horizon]
-            found += recent
-            if len(recent) < _PAGE:
-                return found
-
-    async def _page(
-        self, limit: int, before: StrategyExecutionLog | None = None
-    ) -> list[StrategyExecutionLog]:
-        if self._strategy_id is None:
-            return await self._log.list_newest(status=self._status, limit=limit, before=before)
-        return await self._log.list_for_strategy(
-            strategy_id=self._strategy_id, status=self._status, limit=limit, before=before
-        )
-
-    def _horizon(self) -> datetime:
-        # One clock that is ahead must not hide the rows of others.
-        newest = min(self._last, datetime.now(UTC))
-        return newest - min(self._late, newest - _CALENDAR_BEGINS)
-
-    def _see(self, rows: Sequence[StrategyExecutionLog]) -> None:
-        times = {one.id: one.created_at for one in rows if one.created_at}
-        self._seen |= times
-        self._last = max([self._last, *times.values()])
-
-
-def _print(rows: Sequence[StrategyExecutionLog], utc: bool) -> None:
-    console = stdout()
-    for one in rows:
-        cells = (
-            local(one.created_at, utc),
-            shown(one.strategy_id),
-            status_text(one.status),
-            milliseconds(one.duration_ms),
-            number(one.points),
-            shown(one.error_code),
-            shown(one.case_name),
-            str(one.id),
-        )
-        if console.is_terminal:
-            # No table: its widths would have to be known before the rows are.
-            console.print(Text("  ").join(Text.assemble(cell or "-") for cell in cells))
-        else:
-            print("\t".join(str(cell) for cell in cells))
+async def _followed(follower: Follower, write: Write) -> NoReturn:
+    """Shows what is new for ever, through failures of the server too."""
+    is_away = False
+    sys.stdout.flush()
+    due = time.monotonic()
+    while True:
+        due = max(due + _EVERY_SECONDS, time.monotonic() + _REST_SECONDS)
+        await asyncio.sleep(due - time.monotonic())
+        try:
+            async for rows in follower.new():
+                write(rows)
+                sys.stdout.flush()
+            is_away = False
+        except StoreUnavailable as error:
+            if not is_away:
+                print(f"execlog: {error}; trying again", file=sys.stderr)
+            is_away = True

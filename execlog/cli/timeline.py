@@ -21,11 +21,12 @@ from execlog.cli.options import (
     Strategy,
     Until,
     Utc,
+    Wide,
     form,
 )
 from execlog.cli.server import ask
 from execlog.db.sqltext import SCHEMA
-from execlog.display.format import local, milliseconds, number, shown
+from execlog.display.format import milliseconds, number, shown
 from execlog.display.tables import Column, bar, print_table
 
 __all__ = ["timeline"]
@@ -40,6 +41,7 @@ def timeline(
     as_json: Json = False,
     spreadsheet: Spreadsheet = False,
     utc: Utc = False,
+    wide: Wide = False,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
 ) -> None:
@@ -58,17 +60,17 @@ def timeline(
     if output is not Output.table:
         print_models(TimeseriesBucket, found, output, spreadsheet=spreadsheet)
     else:
-        _print(found, utc)
+        _print(found, utc, wide)
 
 
-def _print(found: Sequence[TimeseriesBucket], utc: bool) -> None:
+def _print(found: Sequence[TimeseriesBucket], utc: bool, wide: bool) -> None:
     most = max(one.total for one in found)
     columns = [
-        Column("from"),
-        Column("runs", right=True),
-        Column("not ok", right=True),
-        Column("p95", right=True),
-        Column(""),
+        Column("from", is_time=True),
+        Column("runs", right=True, rank=1),
+        Column("not ok", right=True, rank=2),
+        Column("p95", right=True, rank=3),
+        Column("", rank=4),
     ]
     rows = []
     for one in found:
@@ -81,11 +83,11 @@ def _print(found: Sequence[TimeseriesBucket], utc: bool) -> None:
             drawn.stylize("red", len(volume) - red)
         rows.append(
             (
-                local(one.start, utc),
+                one.start,
                 number(one.total),
                 number(failed),
                 milliseconds(one.duration_p95_ms) if one.total else "",
                 drawn,
             )
         )
-    print_table(columns, rows)
+    print_table(columns, rows, utc=utc, wide=wide)

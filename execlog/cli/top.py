@@ -23,11 +23,12 @@ from execlog.cli.options import (
     Until,
     Utc,
     Version,
+    Wide,
     form,
 )
 from execlog.cli.server import ask
 from execlog.db.sqltext import SCHEMA
-from execlog.display.format import local, milliseconds, number, percent, shown
+from execlog.display.format import milliseconds, number, percent, shown
 from execlog.display.tables import Column, print_table
 
 __all__ = ["top"]
@@ -53,6 +54,7 @@ def top(
     as_json: Json = False,
     spreadsheet: Spreadsheet = False,
     utc: Utc = False,
+    wide: Wide = False,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
 ) -> None:
@@ -78,12 +80,21 @@ def top(
     if output is not Output.table:
         print_models(StrategyRank, found, output, spreadsheet=spreadsheet)
     elif found:
-        _print(found, utc)
+        _print(found, utc, wide)
 
 
-def _print(found: Sequence[StrategyRank], utc: bool) -> None:
-    names = ("runs", "not ok", "error rate", "avg", "p50", "p95", "p99")
-    columns = [Column("strategy"), *(Column(name, right=True) for name in names), Column("last")]
+def _print(found: Sequence[StrategyRank], utc: bool, wide: bool) -> None:
+    columns = [
+        Column("strategy", least=14),
+        Column("runs", right=True, rank=1),
+        Column("not ok", right=True, rank=5),
+        Column("error rate", right=True, rank=2),
+        Column("avg", right=True, rank=8),
+        Column("p50", right=True, rank=7),
+        Column("p95", right=True, rank=4),
+        Column("p99", right=True, rank=3),
+        Column("last", is_time=True, rank=6),
+    ]
     rows = [
         (
             shown(one.strategy_id),
@@ -91,8 +102,8 @@ def _print(found: Sequence[StrategyRank], utc: bool) -> None:
             number(one.failures),
             percent(one.error_rate),
             *map(milliseconds, (one.avg_ms, one.p50_ms, one.p95_ms, one.p99_ms)),
-            local(one.last_run, utc),
+            one.last_run,
         )
         for one in found
     ]
-    print_table(columns, rows)
+    print_table(columns, rows, utc=utc, wide=wide)

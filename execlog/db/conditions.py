@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from execlog.db.sqlfile import Line, Parameter
+from execlog.db.sqlfile import Line
+from execlog.db.sqlheader import Parameter
 
 __all__ = ["check"]
 

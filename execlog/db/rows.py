@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from operator import itemgetter
+from functools import partial
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import asyncpg
 from pydantic import ValidationError
 
+from execlog import context
 from execlog.db import traces, validation
 from execlog.db.copy_format import COLUMNS, checked_line, line, timestamp
 from execlog.errors import InvalidArgument
-from execlog.models import StrategyExecutionLog, invalid_argument
+from execlog.models import Outlined, StrategyExecutionLog, invalid_argument
 
 __all__ = [
     "Row",
@@ -25,14 +27,16 @@ __all__ = [
     "from_record",
     "json_object",
     "json_objects",
+    "outlined",
     "validated",
 ]
 
 Row = asyncpg.Record | Mapping[str, Any]
 """A row that was read, or the same as JSON."""
 
-_COLUMN_SET = set(COLUMNS)
-_TRACE = COLUMNS.index("trace")
+_FIELDS = set(StrategyExecutionLog.model_fields)
+_JSON = ("trace", "input", "attributes")
+_PLACES = tuple((COLUMNS.index(name), name) for name in _JSON)
 _ROWS_AT_ONCE = 500
 _BYTES_AT_ONCE = 256 * 1024
 
@@ -67,49 +71,45 @@ def json_object(row: object, where: str) -> str:
         InvalidArgument: It can't be stored; names `where` and the field.
     """
     fields = dict(zip(COLUMNS, checked_values(row, where), strict=True))
-    trace = fields.pop("trace")
+    ready = {name: fields.pop(name) for name in _JSON}  # these are JSON already
     # Not escaped: a server with another encoding could not read the escapes.
     text = json.dumps(fields, default=_text, ensure_ascii=False)
-    return text if trace is None else f'{text[:-1]}, "trace": {trace}}}'  # it is JSON already
+    more = "".join(f', "{name}": {held}' for name, held in ready.items() if held is not None)
+    return f"{text[:-1]}{more}}}"
 
 
 def checked_values(row: object, where: str) -> tuple[Any, ...]:
-    """The values of a row in the order of the columns, the trace as JSON text.
+    """The values of a row in the order of the columns; trace, input and attributes as JSON text.
 
     Raises:
         InvalidArgument: It can't be stored; names `where` and the field.
     """
     try:
-        values = validated(row)
-        trace = values[_TRACE]
-        if trace is None:
-            return values
-        text = traces.strict_text(trace)
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            problem = "holds half of a surrogate pair, which is not text"
-            raise InvalidArgument("trace", problem) from None
+        values = list(validated(row))
+        for place, name in _PLACES:
+            if values[place] is not None:
+                values[place] = _checked_json(name, values[place])
     except InvalidArgument as error:
         raise _at(where, error) from error.__cause__
-    return (*values[:_TRACE], text, *values[_TRACE + 1 :])
+    return tuple(values)
 
 
-def from_record(record: asyncpg.Record) -> StrategyExecutionLog:
-    """The model of a row that was read, its trace as text. Never raises for a row of the table.
+def outlined(record: Row) -> StrategyExecutionLog:
+    """The model of a row that was read without payloads. Never raises for a row of the table."""
+    return _model(Outlined, dict(record))
+
+
+def from_record(record: Row) -> StrategyExecutionLog:
+    """The model of a row that was read, its JSON as text. Never raises for a row of the table.
 
     It is not validated again, which takes a sixth of the time: the table has the same checks.
     """
     fields = dict(record)
     if fields["trace"] is not None:
         fields["trace"] = traces.read(fields["trace"])
-    fields["created_at"] = aware(fields["created_at"])
-    model = StrategyExecutionLog.__new__(StrategyExecutionLog)
-    _set(model, "__dict__", fields)
-    _set(model, "__pydantic_fields_set__", _COLUMN_SET)
-    _set(model, "__pydantic_extra__", None)
-    _set(model, "__pydantic_private__", None)
-    return model
+    if fields["input"] is not None:
+        fields["input"] = traces.read_value(fields["input"])
+    return _model(StrategyExecutionLog, fields)
 
 
 def aware(time: datetime | None) -> datetime | None:
@@ -145,9 +145,32 @@ def validated(row: object) -> tuple[Any, ...]:
     return values
 
 
+def _model(kind: type[StrategyExecutionLog], fields: dict[str, Any]) -> StrategyExecutionLog:
+    if fields["attributes"] is not None:
+        fields["attributes"] = traces.read_object(fields["attributes"])
+    fields["created_at"] = aware(fields["created_at"])
+    fields["stored_at"] = aware(fields["stored_at"])
+    model = kind.__new__(kind)
+    _set(model, "__dict__", fields)
+    _set(model, "__pydantic_fields_set__", _FIELDS)
+    _set(model, "__pydantic_extra__", None)
+    _set(model, "__pydantic_private__", None)
+    return model
+
+
 def _text(value: object) -> str:
     """The text of a value that JSON has no form for."""
     return timestamp(value) if isinstance(value, datetime) else str(value)
+
+
+def _checked_json(name: str, value: Any) -> str | None:
+    """The JSON text of a column. Raises InvalidArgument: Postgres can't store it."""
+    text = traces.strict_text(value, name)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidArgument(name, "holds half of a surrogate pair, which is not text") from None
+    return text
 
 
 def _copy_line(row: object, place: int) -> bytes:
@@ -176,15 +199,35 @@ def _at(where: str, error: InvalidArgument) -> InvalidArgument:
 
 def _usual_line(row: object) -> bytes:
     """The fast path: the line of a model. Raises anything if a value needs a second look."""
-    if not isinstance(row, StrategyExecutionLog) or len(row.__dict__) != len(COLUMNS):
+    if not isinstance(row, StrategyExecutionLog) or len(row.__dict__) != len(_FIELDS):
         raise TypeError
     id_, created_at, *others = _values(row.__dict__)
     if created_at is not None and created_at.utcoffset() is None:
         raise ValueError
-    place = _TRACE - 2
-    if others[place] is not None:
-        if not isinstance(others[place], list):
-            raise TypeError
-        others[place] = traces.strict_text(others[place])
+    for place, usual in _USUAL:
+        if others[place] is not None:
+            others[place] = usual(others[place])
     time = None if created_at is None else timestamp(created_at)
     return line(id_.hex, time, *others)
+
+
+def _trace(value: object) -> str:
+    if not isinstance(value, list):
+        raise TypeError
+    return traces.strict_text(value, "trace")
+
+
+def _attributes(value: dict[str, Any]) -> str:
+    return context.attributes_text(context.attributes(value))
+
+
+_USUAL: tuple[tuple[int, Callable[[Any], str]], ...] = tuple(
+    (COLUMNS.index(name) - 2, usual)
+    for name, usual in (
+        ("trace", _trace),
+        ("trace_id", attrgetter("hex")),
+        ("error_message", context.error_message),
+        ("input", partial(traces.strict_text, argument="input")),
+        ("attributes", _attributes),
+    )
+)

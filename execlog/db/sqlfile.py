@@ -8,42 +8,24 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["NUMBER", "File", "Header", "Line", "Parameter", "columns_of", "numbers", "read_file"]
+from execlog.db.sqlheader import Header, completed, read_header
+
+__all__ = ["NUMBER", "File", "Line", "numbers", "read_file"]
 
 NUMBER = re.compile(r"\$([0-9]+)")
 """How a line uses a parameter."""
 
-_PARAMETER = re.compile(r"-- \$(\d+) (\w+) ([a-z ]+?(?:\[\])?)(\?(?: always)?)?")
-_SWITCH = re.compile(r"-- switch ([a-z_]+)")
-_FIELD = re.compile(r"-- (Columns|Index): (.+)")
 _MARK = re.compile(r" +-- if ((?:not )?\w+(?:, (?:not )?\w+)*)$")
 _ODD_MARK = re.compile(r"--\s*if\b")
 _INCLUDE = re.compile(r"( *):([a-z_]+)(?:\((.*)\))?(,?)")
 _ARGUMENT = re.compile(r"\$(\d+)|((?:not )?)([a-z_]+)")
 _PIECE = re.compile(r"""'(?:[^']|'')*'|--.*|(?<![:\w]):(\w+)""")
 _TEXT = re.compile(r"'(?:[^']|'')*'")
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One `$n` of a statement.
-
-    Attributes:
-        name: Its name.
-        type: Its type in SQL.
-        nullable: Whether it may be NULL although it is no filter.
-        is_filter: Whether the lines that use it are left out if it is not given.
-    """
-
-    name: str
-    type: str
-    nullable: bool
-    is_filter: bool = False
 
 
 class Line(NamedTuple):
@@ -62,20 +44,6 @@ class Line(NamedTuple):
     def is_sent(self, chosen: frozenset[str]) -> bool:
         """Whether the line is sent for these filters and switches. Never raises."""
         return self.wanted <= chosen and not self.unwanted & chosen
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """The contract of a file; `lines` is its text."""
-
-    lines: tuple[str, ...]
-    parameters: tuple[Parameter, ...]
-    switches: frozenset[str]
-    fields: Mapping[str, str]
-
-    def place(self, name: str) -> int | None:
-        """The number of a parameter. Never raises."""
-        return next((n for n, one in enumerate(self.parameters, 1) if one.name == name), None)
 
 
 class File:
@@ -105,7 +73,7 @@ class File:
         lines = data.decode().rstrip("\n").split("\n")
         end = next((i for i, line in enumerate(lines) if line[:2] != "--"), len(lines))
         body = lines[end:]
-        return _header(lines[:end]), [*map(_marked, body)] if any(map(str.strip, body)) else []
+        return read_header(lines[:end]), [*map(_marked, body)] if any(map(str.strip, body)) else []
 
 
 def numbers(lines: Iterable[Line]) -> set[int]:
@@ -139,6 +107,7 @@ def read_file(
         raise ValueError("has no statement")
     if not own.lines:
         raise ValueError("has no header")
+    own = completed(own, lambda name: _found(name, files).content[0])
     header = own
     if around is not None and not own.parameters:
         switches = own.switches | around.switches
@@ -160,43 +129,6 @@ def read_file(
     if own.parameters:  # else its text is another one in each file around it
         file.whole = header, lines
     return header, lines
-
-
-def _header(lines: Sequence[str]) -> Header:
-    found = [match for line in lines if (match := _PARAMETER.fullmatch(line))]
-    numbers = [int(match[1]) for match in found]
-    if numbers != list(range(1, len(numbers) + 1)):
-        raise ValueError("has a gap in the parameters of its header")
-    parameters = tuple(
-        Parameter(match[2], match[3], match[4] is not None, match[4] == "?") for match in found
-    )
-    switches = [match[1] for line in lines if (match := _SWITCH.fullmatch(line))]
-    names = [*(one.name for one in parameters), *switches]
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise ValueError(f"names {', '.join(sorted(twice))} twice")
-    fields = {match[1]: match[2] for line in lines if (match := _FIELD.fullmatch(line))}
-    return Header(tuple(lines), parameters, frozenset(switches), fields)
-
-
-def columns_of(header: Header, files: Mapping[str, File]) -> str:
-    """The result columns, with those of other files filled in.
-
-    Args:
-        header: The header of a statement.
-        files: All files by name.
-
-    Raises:
-        ValueError: Another file is missing, or names no columns.
-    """
-
-    def columns(found: re.Match[str]) -> str:
-        name = found[1]
-        inner = files[name].content[0].fields.get("Columns") if name in files else None
-        if inner is None or ":" in inner:
-            raise ValueError(f"has the columns of {name}.sql, which names none")
-        return inner
-
-    return re.sub(r":([a-z_]+)", columns, header.fields["Columns"])
 
 
 def _marked(text: str) -> Line:

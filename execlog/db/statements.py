@@ -7,7 +7,9 @@ result columns and the index that it must use.
     -- $1 strategy_id text
     -- $2 since timestamptz?            (a filter: it may be left out)
     -- $3 top integer? always           (is always sent, and may be NULL)
+    -- $4 and on: filters               (the parameters and switches of `part/filters.sql`)
     -- switch sampled                   (set by the method, never by a value of a user)
+    -- switch failed | errors | other   (at most one of these may be on)
     -- Columns: status text, count bigint      (`:metrics` stands for those of that file)
     -- Index: strategy_execution_log_newest
 
@@ -39,7 +41,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from execlog.db.conditions import check
-from execlog.db.sqlfile import NUMBER, File, Header, Line, Parameter, columns_of, numbers, read_file
+from execlog.db.sqlfile import NUMBER, File, Line, numbers, read_file
+from execlog.db.sqlheader import Header, Parameter, columns_of
 from execlog.db.sqltext import SCHEMA, filled
 from execlog.errors import QueryFileError
 
@@ -95,6 +98,11 @@ class Statement:
     def switches(self) -> frozenset[str]:
         """The header's switches. Never raises."""
         return self._header.switches
+
+    @property
+    def alternatives(self) -> tuple[frozenset[str], ...]:
+        """Switches of which at most one may be on, for each such choice. Never raises."""
+        return self._header.alternatives
 
     @property
     def indexes(self) -> tuple[str, ...]:
@@ -178,7 +186,8 @@ class Statement:
         """The text for these filters and switches.
 
         Raises:
-            TypeError: One of the filters is in no line that is sent.
+            TypeError: One of the filters is in no line that is sent, or two switches are on of
+                which only one may be.
         """
         return self._shapes(chosen)
 
@@ -187,6 +196,10 @@ class Statement:
         return functools.lru_cache(_MOST_SHAPES)(self._shape)
 
     def _shape(self, chosen: frozenset[str]) -> Shape:
+        for choice in self.alternatives:
+            if len(choice & chosen) > 1:
+                both = ", ".join(sorted(choice & chosen))
+                raise TypeError(f"{self.name} takes one at most of {both}")
         given = self.filters & chosen
         lines = [line for line in self._lines if line.is_sent(chosen)]
         used = sorted(numbers(lines))
@@ -246,7 +259,8 @@ def _load(name: str, files: Mapping[str, File], schema: str) -> Statement:
     if missing := {"Columns", "Index"} - header.fields.keys():
         raise ValueError(f"has no line {' and no line '.join(sorted(missing))} in its header")
     check(lines, header.parameters)
-    return Statement(name, schema, columns_of(header, files), header, tuple(lines))
+    columns = columns_of(header, lambda one: files[one].content[0] if one in files else None)
+    return Statement(name, schema, columns, header, tuple(lines))
 
 
 def _numbered(header: Iterable[str], renamed: Mapping[str, str]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The trace of an execution as JSON text that Postgres stores and that can be read back.
+"""Trace and input of an execution as JSON text that Postgres stores and that can be read back.
 
 Two ways in: `strict_text`, for the repository, refuses what JSON lacks; `lenient_text`, for the
 recorder, which must not raise, replaces it.
@@ -17,7 +17,16 @@ from pydantic_core import from_json, to_json
 from execlog.db import values
 from execlog.errors import InvalidArgument
 
-__all__ = ["lenient_text", "mended", "mended_text", "read", "shortened", "strict_text"]
+__all__ = [
+    "lenient_text",
+    "mended",
+    "mended_text",
+    "read",
+    "read_object",
+    "read_value",
+    "shortened",
+    "strict_text",
+]
 
 _to_json = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode
 # Quoted texts are matched first and skipped: they may hold such words.
@@ -28,25 +37,29 @@ _MENDED_DEPTH, _MENDED_VALUES = 100, 20_000  # a graph with cycles has infinitel
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
-def strict_text(trace: list[Any]) -> str:
-    """The trace as JSON, unchanged.
+def strict_text(value: Any, argument: str) -> str:
+    """The value as JSON, unchanged.
+
+    Args:
+        value: A trace, an input or attributes.
+        argument: Which of them.
 
     Raises:
         InvalidArgument: It holds something that JSON or Postgres lacks, or could not be read back.
     """
     try:
-        text = _to_json(trace)
+        text = _to_json(value)
     except (ValueError, TypeError, RecursionError) as error:
         problem = "is not JSON: it holds NaN, an infinity, itself, or a type that JSON lacks"
-        raise InvalidArgument("trace", problem) from error
+        raise InvalidArgument(argument, problem) from error
     if _holds_nul(text):
-        raise InvalidArgument("trace", "holds a NUL character")
+        raise InvalidArgument(argument, "holds a NUL character")
     if not _is_readable(text):
-        raise InvalidArgument("trace", "is nested too deeply")
+        raise InvalidArgument(argument, "is nested too deeply")
     return text
 
 
-def lenient_text(trace: list[Any], room: int) -> tuple[str | None, bool]:
+def lenient_text(trace: Any, room: int) -> tuple[str | None, bool]:
     """The trace, NaN and infinities as null, and whether anything in it was replaced.
 
     Numbers of any library are written as numbers, arrays as lists; times, decimals, sets and the
@@ -54,7 +67,7 @@ def lenient_text(trace: list[Any], room: int) -> tuple[str | None, bool]:
     must be `mended` first. Never raises.
 
     Args:
-        trace: The trace.
+        trace: The trace, or another value.
         room: The most elements of all arrays together; an array beyond that is replaced.
     """
     foreign = None
@@ -137,6 +150,23 @@ def read(text: str) -> list[Any]:
         # Another client stored it: too deep, or with too many digits.
         return [text]
     return trace
+
+
+def read_value(text: str) -> Any:
+    """The value of a stored text; the text itself if no parser here reads it. Never raises."""
+    try:
+        return from_json(text)
+    except ValueError:
+        return text
+
+
+def read_object(text: str) -> dict[str, Any]:
+    """The object of a stored text; an object with the text itself if no parser here reads it.
+
+    Never raises for an object.
+    """
+    found = read_value(text)
+    return {"attributes": found} if isinstance(found, str) else found
 
 
 def _null(found: re.Match[str]) -> str:

@@ -18,6 +18,7 @@ __all__ = [
     "count",
     "flag",
     "fractions",
+    "id_range",
     "identifier",
     "length",
     "limit",
@@ -31,13 +32,13 @@ __all__ = [
     "scope",
     "seconds",
     "server_timeout",
+    "strategies",
     "text",
     "texts",
     "time",
     "versions",
     "window",
 ]
-
 
 _NAMES = [vars(type)[part] for part in ("__name__", "__module__")]
 _LONGEST_LENGTH = timedelta(days=365 * 1000)
@@ -119,6 +120,15 @@ def name(argument: str, value: object) -> str:
     return found
 
 
+def strategies(argument: str, value: object) -> list[str] | None:
+    """Distinct strategies, also a single one, whose name is not empty; None stays None.
+
+    Raises:
+        InvalidArgument: See `texts`; or the single one is empty.
+    """
+    return texts(argument, name(argument, value) if isinstance(value, str) else value)
+
+
 def schema(value: object) -> str:
     """The name of a schema, of any characters: it is always quoted.
 
@@ -160,6 +170,16 @@ def identifier(argument: str, value: object) -> UUID:
         return UUID(text(argument, value))
     except ValueError:
         raise InvalidArgument(argument, "is not a UUID") from None
+
+
+def id_range(argument: str, value: object) -> tuple[UUID, UUID]:
+    """The ends of the ids that begin like this. Raises InvalidArgument: it has under 8 digits."""
+    digits = text(argument, value).strip("{}").replace("-", "").lower()
+    if not re.fullmatch("[0-9a-f]{1,32}", digits):
+        raise InvalidArgument(argument, "is not a UUID")
+    if len(digits) < 8:  # these are the digits of 65 seconds
+        raise InvalidArgument(argument, "has fewer than 8 digits of a UUID")
+    return UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
 
 
 def flag(argument: str, value: object) -> bool:

@@ -31,7 +31,6 @@ REALM = "standard-library"
 _GRAPHS = ("module_quality", "package_depth")
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _UNITS_MS = {"ns": 1e-6, "µs": 1e-3, "us": 1e-3, "ms": 1.0, "s": 1e3}
-_NOTE_LENGTH = 200
 
 
 def modules(limit: int | None = None) -> list[str]:
@@ -55,6 +54,7 @@ def score(paths: Iterable[str]) -> list[dict[str, Any]]:
 
 def _run(path: str) -> dict[str, Any]:
     begin = time.perf_counter()
+    features = None
     try:
         with warnings.catch_warnings(action="ignore"):  # odd escapes in the library's own tests
             features = _features(path)
@@ -75,6 +75,8 @@ def _run(path: str) -> dict[str, Any]:
         "external_task_id": path.partition("/")[0].removesuffix(".py"),
         "external_user_id": path,
         "duration_ms": (time.perf_counter() - begin) * 1000,
+        "input": features,  # there is none if the module could not be parsed
+        "attributes": {"folder": path.rpartition("/")[0], "is_test": "test" in path},
         **outcome,
     }
 
@@ -110,14 +112,13 @@ def _engine_failure(error: dict[str, Any]) -> dict[str, Any]:
 
 
 def _failure(status: str, code: str, node: str, text: str) -> dict[str, Any]:
-    """The engine gives no trace of a failed run: the trace is the failed node and its error."""
-    text = text.strip()
+    """The engine gives no trace of a failed run: the trace is the failed node alone."""
     return {
         "status": status,
         "error_code": code,
         "nodes_executed": 1,
-        "trace": [{"node": node, "error": text}],
-        "notes": text[:_NOTE_LENGTH],
+        "trace": [{"node": node}],
+        "error_message": text.strip(),
     }
 
 

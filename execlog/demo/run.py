@@ -60,7 +60,7 @@ class Answers:
     cases: list[tuple[str, int]]
     percentiles: list[tuple[str, str]]
     method: str
-    failures: list[tuple[str, ...]]
+    failures: list[tuple[datetime | str | None, ...]]
 
 
 async def run(dsn: str, paths: Sequence[str], progress: Progress) -> tuple[Recorded, Answers]:
@@ -168,11 +168,10 @@ async def _newest_failures(
     return [row for rows in lists for row in rows if row.created_at and row.created_at >= since]
 
 
-def _failure(row: StrategyExecutionLog) -> tuple[str, ...]:
-    when = row.created_at.astimezone().strftime("%H:%M:%S.%f")[:-3] if row.created_at else ""
-    first_line = (row.notes or "").partition("\n")[0]
+def _failure(row: StrategyExecutionLog) -> tuple[datetime | str | None, ...]:
+    first_line = (row.error_message or "").partition("\n")[0]
     return (
-        when,
+        row.created_at,
         row.status,
         row.error_code or "",
         f"{row.duration_ms:.1f} ms",

@@ -10,7 +10,8 @@ _PLACED = frozenset(
     """
     id created_at strategy_id strategy_version strategy_type realm_id external_game_id
     external_task_id external_user_id status error_code points case_name duration_ms
-    nodes_executed trace sampled sample_rate parent_strategy_id notes
+    nodes_executed trace sampled sample_rate parent_strategy_id notes trace_id error_message input
+    attributes stored_at
     """.split()
 )
 

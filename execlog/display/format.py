@@ -6,8 +6,22 @@ import math
 import unicodedata
 from datetime import UTC, datetime
 
-__all__ = ["is_harmless", "local", "milliseconds", "number", "percent", "points", "shown", "size"]
+__all__ = [
+    "is_formula",
+    "is_harmless",
+    "local",
+    "milliseconds",
+    "number",
+    "percent",
+    "points",
+    "short",
+    "shown",
+    "size",
+    "zone",
+]
 
+# Beginnings of a formula, also full width; spreadsheets may skip white space before it.
+_FORMULAS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 _PLAIN = 1e-8  # percent; less is written with an exponent
 
 
@@ -69,11 +83,45 @@ def local(time: datetime | None, utc: bool) -> str:
     """A time with its offset, in the local zone or in UTC. Never raises."""
     if time is None:
         return "-"
+    day, clock, offset = _parts(time, utc)
+    return f"{day} {clock}{offset}"
+
+
+def short(time: datetime | None, utc: bool, now: datetime) -> str:
+    """A time below a header that names the zone of `now`. Never raises.
+
+    Of today to the millisecond, without the date; of this year without the year. The rare time
+    with another offset, beyond a change of the clocks, has its own.
+
+    Args:
+        time: The time.
+        utc: Whether it is shown in UTC, not in the local zone.
+        now: The present.
+    """
+    if time is None:
+        return "-"
+    day, clock, offset = _parts(time, utc)
+    today, _, usual = _parts(now, utc)
+    own = "" if offset == usual else offset
+    if day == today:
+        return clock + own
+    return f"{day[5:] if day[:4] == today[:4] else day} {clock[:8]}{own}"
+
+
+def zone(now: datetime, utc: bool) -> str:
+    """The zone of a header: `UTC` or the local offset of this time. Never raises."""
+    offset = _parts(now, utc)[2]
+    return "UTC" if offset == "+00:00" else offset
+
+
+def _parts(time: datetime, utc: bool) -> tuple[str, str, str]:
+    """Date, clock and offset in the local zone or in UTC."""
     try:
         zoned = time.astimezone(UTC if utc else None)
     except (OverflowError, ValueError, OSError):  # an end of the calendar
         zoned = time
-    return zoned.isoformat(sep=" ", timespec="milliseconds")
+    text = zoned.isoformat(sep=" ", timespec="milliseconds")
+    return text[:10], text[11:23], text[23:]
 
 
 def shown(value: object) -> str:
@@ -88,6 +136,11 @@ def shown(value: object) -> str:
         character if is_harmless(character) else character.encode("unicode_escape").decode()
         for character in text
     )
+
+
+def is_formula(text: str) -> bool:
+    """Whether a spreadsheet would take a text for a formula, and execute it. Never raises."""
+    return text.startswith(_FORMULAS)
 
 
 def is_harmless(character: str) -> bool:

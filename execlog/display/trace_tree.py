@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["BELOW", "NAMES", "TIMES", "Node", "compact", "nodes", "taken"]
+__all__ = ["BELOW", "NAMES", "TIMES", "Node", "compact", "nodes", "own_times", "taken"]
 
 NAMES = ("node", "name", "nodeName", "nodeId", "node_id", "id")
 TIMES = ("ms", "durationMs", "duration_ms", "performance", "duration")
@@ -40,6 +40,26 @@ def nodes(trace: Sequence[Any]) -> list[Node]:
     return [_node(entry) for entry in trace]
 
 
+def own_times(trace: Sequence[Any]) -> Iterator[tuple[str, float | None]]:
+    """The name of each node of a trace, and the milliseconds that it took itself.
+
+    These are its time less those of the nodes below it, 0 at least, since they may run at once;
+    None if it does not say its time. Entries that are no objects are left out. Never raises for a
+    trace that was read.
+    """
+    for entry in trace:
+        if not isinstance(entry, dict):
+            continue
+        name, timed, below = _keys(entry)
+        children = entry[below] if below else ()
+        took = taken(entry[timed]) if timed else None
+        if took is not None:
+            inner = (_time(child) for child in children)
+            took = max(took - sum(time for time in inner if time is not None), 0.0)
+        yield str(entry[name]) if name else "node", took
+        yield from own_times(children)
+
+
 def compact(value: Any) -> str:
     """A value as JSON on one line; a text as it is. Never raises for JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -48,15 +68,27 @@ def compact(value: Any) -> str:
 def _node(entry: Any) -> Node:
     if not isinstance(entry, dict):
         return Node(None, facts=[("", compact(entry))])
-    name = next((key for key in NAMES if _is_name(entry.get(key))), None)
-    timed = next((key for key in TIMES if taken(entry.get(key)) is not None), None)
-    below = next((key for key in BELOW if _is_list_of_objects(entry.get(key))), None)
+    name, timed, below = _keys(entry)
     return Node(
         str(entry[name]) if name else "node",
         taken(entry[timed]) if timed else None,
         list(_facts(entry, {name, timed, below})),
         nodes(entry[below]) if below else (),
     )
+
+
+def _keys(entry: dict[str, Any]) -> tuple[str | None, str | None, str | None]:
+    """Under which keys an entry has its name, its time and its child nodes."""
+    return (
+        next((key for key in NAMES if _is_name(entry.get(key))), None),
+        next((key for key in TIMES if taken(entry.get(key)) is not None), None),
+        next((key for key in BELOW if _is_list_of_objects(entry.get(key))), None),
+    )
+
+
+def _time(entry: dict[str, Any]) -> float | None:
+    timed = _keys(entry)[1]
+    return taken(entry[timed]) if timed else None
 
 
 def _facts(entry: dict[str, Any], told: set[str | None]) -> Iterator[tuple[str, str]]:

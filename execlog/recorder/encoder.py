@@ -12,15 +12,18 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from execlog import context
 from execlog.db import traces, values
 from execlog.db.copy_format import COLUMNS, checked_line, line, timestamp, timestamp_of
 from execlog.db.rows import validated
 from execlog.ids import FastUUID, uuid7, uuid7_bytes
 from execlog.models import StrategyExecutionLog
+from execlog.recorder.fitting import Fitting
 
 __all__ = ["Encoded", "Encoder", "with_texts"]
 
 _TRACE = COLUMNS.index("trace")
+_INPUT = COLUMNS.index("input")
 
 Encoded = tuple[UUID, bytes, tuple[str, ...]]
 """The execution's id, its line with its end, and the changes made, each as a word to count by."""
@@ -66,13 +69,15 @@ class Encoder:
     Args:
         trace_limit: The most entries of a trace that are kept, from its head.
         trace_bytes: The most bytes of its JSON text that are kept, in whole entries from its head.
+        input_bytes: The most bytes of an input's JSON text; a longer one is left out.
     """
 
-    def __init__(self, *, trace_limit: int, trace_bytes: int) -> None:
+    def __init__(self, *, trace_limit: int, trace_bytes: int, input_bytes: int = 65_536) -> None:
         """Takes the limits. Never raises."""
         self._trace_limit = trace_limit
         self._trace_bytes = trace_bytes
         self._array_room = trace_bytes // 2  # a digit and a comma for each element
+        self._fitting = Fitting(input_bytes)
 
     def encode(self, now: int, fields: dict[str, Any]) -> Encoded:
         """The line of an execution.
@@ -112,6 +117,10 @@ class Encoder:
         created_at: datetime | None = None,
         sampled: bool = False,
         sample_rate: float = 1.0,
+        trace_id: UUID | str | int | None = None,
+        error_message: Any = None,
+        input: Any = None,
+        attributes: dict[str, Any] | None = None,
     ) -> Encoded:
         """The line of an execution with usual values.
 
@@ -146,6 +155,10 @@ class Encoder:
                 external_game_id, external_task_id, external_user_id, status, error_code, points,
                 case_name, duration_ms, nodes_executed, text, sampled, sample_rate,
                 parent_strategy_id, notes,
+                None if trace_id is None else context.trace_id(trace_id).hex,
+                None if error_message is None else context.error_message(error_message),
+                None if input is None else self._fitting.usual_input(input),
+                None if attributes is None else self._fitting.usual_attributes(attributes),
             )
             # fmt: on
             return FastUUID(raw), encoded, altered
@@ -168,6 +181,8 @@ class Encoder:
             InvalidArgument: It can't be stored, nor repaired; names the field.
         """
         altered = []
+        fields = dict(fields)
+        fitted = self._fitting.fit(fields)
         given = {name: _plain(name, value) for name, value in fields.items()}
         for name, value in fields.items():
             if issubclass(type(value), str) and str.__ne__(value, given[name]):
@@ -182,9 +197,14 @@ class Encoder:
             if note and isinstance(given.get("notes"), str | None):
                 given["notes"] = _joined(given.get("notes"), note)
             altered += change
-        row = validated(given | {"trace": None})
-        encoded = checked_line((*row[:_TRACE], trace_text, *row[_TRACE + 1 :]))
-        return row[0], encoded, tuple(dict.fromkeys(altered))
+        for note in fitted.notes:
+            if isinstance(given.get("notes"), str | None):
+                given["notes"] = _joined(given.get("notes"), note)
+        altered += fitted.altered
+        given |= {"trace": None, "trace_id": fitted.trace_id, "error_message": fitted.error_message}
+        row = list(validated(given))
+        row[_TRACE], row[_INPUT:] = trace_text, (fitted.input, fitted.attributes)
+        return row[0], checked_line(tuple(row)), tuple(dict.fromkeys(altered))
 
     def _repaired_trace(self, trace: object) -> tuple[str | None, str, list[str]]:
         """The trace as JSON text, a note on what is missing from it, and the changes made."""

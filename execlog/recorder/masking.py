@@ -34,8 +34,9 @@ _FIELDS = StrategyExecutionLog.model_fields
 _MASKABLE = {
     column
     for column, field in _FIELDS.items()
-    if NoneType in get_args(field.annotation) and column != "created_at"
+    if NoneType in get_args(field.annotation) and column not in ("created_at", "stored_at")
 }
+_NESTED = {"trace": list, "input": object, "attributes": dict}
 _REMOVED: Final = object()
 _TEXT = frozenset({str})
 _PLAIN = frozenset({bool, int, float, NoneType})  # a subclass may be encoded as anything
@@ -48,9 +49,10 @@ _to_json = json.JSONEncoder(allow_nan=False, ensure_ascii=False).encode
 
 
 class Mask:
-    """Removes or replaces columns and parts of the trace. Threads can share one.
+    """Removes or replaces columns and parts of trace, input and attributes. Threads can share one.
 
-    A path is a column's name (`notes`) or continues into the trace (`trace/*/input/card`): a step
+    A path is a column's name (`notes`) or continues into trace, input or attributes
+    (`trace/*/input/card`, `input/email`): a step
     is a key, the decimal index of an element, or `*` for every element or key; `~1` and `~0` stand
     for / and ~ in a key; a leading slash is allowed. A shorter path has priority over longer ones,
     a step by name over `*`. An object loses the key of a removed value; elsewhere it becomes None.
@@ -72,7 +74,7 @@ class Mask:
         for column, below in tree.items():
             change = _compiled(below)
             if isinstance(below, dict):
-                change = partial(_in_trace, change)
+                change = partial(_within, change, _NESTED[column])
             # The model takes both names, so both must be masked.
             changes += [(name, change) for name in {column, _FIELDS[column].alias or column}]
         self._changes = tuple(changes)
@@ -112,8 +114,8 @@ def _steps(path: object) -> list[str]:
         problem = f"{path} can't be masked: no column has this name"
     elif column not in _MASKABLE:
         problem = f"{path} can't be masked: every execution has this column"
-    elif below and column != "trace":
-        problem = f"{path} can't be masked: only the trace has something below it"
+    elif below and column not in _NESTED:
+        problem = f"{path} can't be masked: only trace, input and attributes have something below"
     elif re.search(r"~(?![01])", path):
         problem = f"{path} has a ~ that is neither ~0 nor ~1"
     elif len(below) > _DEEPEST:
@@ -241,8 +243,8 @@ def _is_text(text: str) -> bool:
     return "\0" not in text  # which is replaced when it is written
 
 
-def _in_trace(change: _Change, trace: Any) -> Any:
-    return change(trace) if isinstance(trace, list) else None
+def _within(change: _Change, kind: type, value: Any) -> Any:
+    return change(value) if isinstance(value, kind) else None
 
 
 def _below(steps: _Steps, value: Any) -> Any:

@@ -35,6 +35,7 @@ from execlog.recorder.lifecycle import Background
 from execlog.recorder.log_reporter import Reporter
 from execlog.recorder.maintenance_task import Upkeep
 from execlog.recorder.masking import Mask, Rules
+from execlog.recorder.span import current_trace_id
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -84,6 +85,7 @@ class ExecutionRecorder:
         trace_limit: The most entries that are kept of a trace, from its head; a note says what was
             cut.
         trace_bytes: The most bytes of JSON that are kept of a trace, likewise.
+        input_bytes: The most bytes of JSON of an input; a longer one is left out, with a note.
         max_rows: Executions that may be pending; None: as many as `max_bytes` holds (64 MiB hold
             about 300,000 without a trace, or 70,000 with one of ten entries).
         max_bytes: Bytes of memory that pending executions may take.
@@ -113,6 +115,7 @@ class ExecutionRecorder:
         sample_rate: float = 1.0,
         trace_limit: int = 200,
         trace_bytes: int = 1024 * 1024,
+        input_bytes: int = 64 * 1024,
         max_rows: int | None = None,
         max_bytes: int = 64 * 1024 * 1024,
         batch_rows: int = 2000,
@@ -137,6 +140,7 @@ class ExecutionRecorder:
         self._encoder = Encoder(
             trace_limit=validation.count("trace_limit", trace_limit, least=0),
             trace_bytes=validation.count("trace_bytes", trace_bytes, least=2),
+            input_bytes=validation.count("input_bytes", input_bytes, least=0),
         )
         self._encode = self._encoder.fast_path
         if not isinstance(policy, str) or policy not in POLICIES:
@@ -239,6 +243,11 @@ class ExecutionRecorder:
         created_at: datetime | None = None,
         sampled: bool | None = None,
         sample_rate: float | None = None,
+        trace_id: UUID | str | int | None = None,
+        error_message: str | BaseException | None = None,
+        input: Any = None,
+        attributes: dict[str, Any] | None = None,
+        stored_at: datetime | None = None,
         **unknown: object,
     ) -> UUID | None:
         """Records an execution, to be stored soon. No I/O, no waiting; from any thread.
@@ -272,6 +281,15 @@ class ExecutionRecorder:
             sampled: If this or `sample_rate` is given, the caller has sampled, and the run is kept.
             sample_rate: The share of such runs that the caller keeps; if it is left out, the
                 recorder's own if `sampled` is true, else 1.
+            trace_id: The W3C id of the distributed trace; if it is not given, that of
+                OpenTelemetry's current span. A malformed one is left out.
+            error_message: Why it failed, in words, or the error itself, for its text: the first
+                2,000 characters, without connection strings and passwords.
+            input: What the strategy was given, as JSON; a longer one than `input_bytes` is left
+                out, and a note says so.
+            attributes: The caller's own keys to text, numbers or booleans; what does not fit is
+                left out, and a note says so.
+            stored_at: Ignored: the store sets it, also for an execution that was read.
             unknown: Nothing; refused.
 
         Returns:
@@ -296,13 +314,15 @@ class ExecutionRecorder:
             else:
                 self._buffer.sample_out()
                 return None
+            if trace_id is None and "traceId" not in unknown:
+                trace_id = current_trace_id()
             if unknown or unexpected or self._mask is not None:
                 raise ValueError
             id_, line, altered = self._encode(
                 now, strategy_id, strategy_version, strategy_type, status, duration_ms,
                 nodes_executed, realm_id, external_game_id, external_task_id, external_user_id,
                 error_code, points, case_name, trace, parent_strategy_id, notes, id, created_at,
-                sampled, sample_rate,
+                sampled, sample_rate, trace_id, error_message, input, attributes,
             )
             waits, wake = self._add(line, failed, altered)
             if wake:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import asyncpg
 
 from execlog.db.executor import Store
-from execlog.db.rows import from_record
+from execlog.db.rows import from_record, outlined
 from execlog.db.statements import Query, Statement
 from execlog.errors import QueryRejected, SchemaOutdated, StoreUnavailable
 from execlog.models import DurationPercentiles
@@ -23,6 +23,24 @@ LARGEST_SAMPLE = 5000
 _NO_PERCENTILES = frozenset({"42883", "0A000", "53100", "53200", "53400", "57014"})
 
 
+MAY_NOT = "42501"
+"""The SQLSTATE of a missing right."""
+
+
+class Rights:
+    """What the role may read, and what the server can, as far as it is known.
+
+    Attributes:
+        inputs: Whether it may read the column of inputs.
+        grouped_rollups: Whether the server can group rollups; a cluster can't.
+    """
+
+    def __init__(self, *, inputs: bool = True) -> None:
+        """Everything, until the server has refused something; or no inputs. Never raises."""
+        self.inputs = inputs
+        self.grouped_rollups = True
+
+
 class Questions:
     """Sends the statement of a method.
 
@@ -30,20 +48,42 @@ class Questions:
         store: Where statements are sent.
         statements: The statement of each method, by name.
         spread: Whether the log is spread over a cluster: then the shapes for a cluster are used.
+        rights: What the role may read; several may share them.
     """
 
     _row = staticmethod(from_record)  # makes a model of a row
+    _outlined = staticmethod(outlined)  # of one that was read without its payloads
 
     def __init__(
-        self, store: Store, statements: Mapping[str, Statement], *, spread: bool = False
+        self,
+        store: Store,
+        statements: Mapping[str, Statement],
+        *,
+        spread: bool = False,
+        rights: Rights | None = None,
     ) -> None:
         """Takes the parts. Never raises."""
         self._spread = ["spread"] if spread else []
         self._store = store
         self._statements = statements
+        self._rights = Rights() if rights is None else rights
 
     async def _fetch(self, name: str, *switches: str, **values: object) -> list[asyncpg.Record]:
         return await self._store.fetch(self._statements[name].query(*switches, **values))
+
+    async def _fetch_whole(
+        self, name: str, *switches: str, **values: object
+    ) -> list[asyncpg.Record]:
+        """As `_fetch`, for executions: without their inputs if the role may not read them."""
+        if self._rights.inputs:
+            try:
+                return await self._fetch(name, *switches, **values)
+            except QueryRejected as error:
+                if error.sqlstate != MAY_NOT:
+                    raise
+        found = await self._fetch(name, *switches, "no_input", **values)
+        self._rights.inputs = False
+        return found
 
     async def _fetch_timely(
         self, query: Query, *, budget: float, deadline: float

@@ -20,7 +20,7 @@ from execlog.repository.questions import Questions
 
 __all__ = ["RankBy", "Rankings"]
 
-RankBy = Literal["p99", "failures", "error_rate", "runs"]
+RankBy = Literal["p99", "failures", "error_rate", "failed_rate", "runs"]
 _MOST_BUCKETS = 200
 _MOST_STRATEGIES = 50
 
@@ -37,6 +37,7 @@ class Rankings(Questions):
         since: datetime | None = None,
         until: datetime | None = None,
         by: RankBy = "p99",
+        min_runs: int = 0,
         limit: int = 10,
     ) -> list[StrategyRank]:
         """The strategies of some realms, the slowest or the most failing first, ties by name.
@@ -50,13 +51,14 @@ class Rankings(Questions):
             strategy_version: Only runs of this version, or of these; None: of all.
             since: The window's begin.
             until: The window's end.
-            by: "p99", "failures", "error_rate" or "runs", the largest first.
+            by: "p99", "failures", "error_rate", "failed_rate" or "runs", the largest first.
+            min_runs: Only strategies with so many stored runs.
             limit: 1 to 50 strategies.
 
         Raises:
             InvalidArgument: As for `count_by_status`, `realm_id` or `strategy_id` is no text and no
                 list of texts, `strategy_version` no integer and no list of integers, `by` is
-                none of these, or `limit` is no integer.
+                none of these, `min_runs` no integer from 0 on, or `limit` no integer.
             SchemaOutdated: The database is not migrated.
             StoreUnavailable: The server is away or out of time.
             QueryRejected: The server refuses.
@@ -71,9 +73,50 @@ class Rankings(Questions):
             since=begin,
             until=end,
             by=validation.one_of("by", by, get_args(RankBy)),
+            min_runs=validation.count("min_runs", min_runs, least=0) or None,
             limit=most,
         )
         return await sliced(map(_rank, found))
+
+    async def rank_together(
+        self,
+        *,
+        realm_id: str | Collection[str] | None = None,
+        strategy_id: str | Collection[str] | None = None,
+        strategy_version: int | Collection[int] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> StrategyRank | None:
+        """All strategies of some realms as if they were one, whose name is empty.
+
+        Args:
+            realm_id: Only runs of this tenant, or of these; None: of all.
+            strategy_id: Only this strategy, or these; None: all.
+            strategy_version: Only runs of this version, or of these; None: of all.
+            since: The window's begin.
+            until: The window's end.
+
+        Returns:
+            None if nothing ran.
+
+        Raises:
+            InvalidArgument: As for `rank_strategies`.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        begin, end = validation.window(since, until)
+        found = await self._fetch(
+            "rank_together",
+            realm_ids=validation.texts("realm_id", realm_id),
+            strategy_ids=validation.texts("strategy_id", strategy_id),
+            strategy_versions=validation.versions("strategy_version", strategy_version),
+            since=begin,
+            until=end,
+            by="runs",
+            limit=1,
+        )
+        return _rank(found[0]) if found else None
 
     async def activity(
         self,

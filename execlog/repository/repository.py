@@ -23,8 +23,11 @@ from execlog.db.files import folder
 from execlog.db.sqltext import SCHEMA
 from execlog.db.statements import Statement, load_statements
 from execlog.repository.aggregates import Aggregates
+from execlog.repository.breakdown import OF_ROLLUPS, Breakdowns
 from execlog.repository.cards import Cards
 from execlog.repository.executions import Executions
+from execlog.repository.following import Following
+from execlog.repository.listings import Listings
 from execlog.repository.log_state import LogState
 from execlog.repository.ranking import Rankings
 from execlog.repository.writes import Writes
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["Reads", "StrategyExecutionLogRepository", "patient", "statements"]
 
 
-class Reads(Executions, Aggregates, Cards, Rankings, LogState):
+class Reads(Executions, Listings, Following, Aggregates, Cards, Rankings, Breakdowns, LogState):
     """All questions that change nothing."""
 
 
@@ -108,4 +111,4 @@ def statements(schema: str = SCHEMA) -> Mapping[str, Statement]:
         if inspect.iscoroutinefunction(member) or inspect.isasyncgenfunction(member)
         if not name.startswith("_")
     }
-    return load_statements(folder("sql"), methods, schema)
+    return load_statements(folder("sql"), methods | {OF_ROLLUPS}, schema)

@@ -80,10 +80,11 @@ class Writes(Questions):
     async def erase(
         self, *, external_user_id: str, only_count: bool = False
     ) -> AsyncGenerator[ErasedPart]:
-        """Erases an external user from all executions: the user's id, the trace and the notes.
+        """Erases an external user from all executions: the user's id, and all that may tell of it.
 
-        No count changes. It reads the whole log, since no index holds the user: part by part,
-        newest first, each part in a transaction, and yields after each. After an interruption it
+        Trace, input, attributes, error message, trace id and notes go with it; no count changes. It
+        goes through the whole log, part by part, newest first, each part in a transaction, and
+        yields after each. After an interruption it
         may be called again: erased rows are not found any more.
 
         Args:

@@ -1,4 +1,4 @@
-"""Which executions a request may see: its scope, and the headers that keep a page private.
+"""What a request may see: its scope, and the headers that keep a page private.
 
 Without `authorize` an application uses the one of `execlog.web.loopback`.
 """
@@ -53,19 +53,24 @@ _KEY = "execlog.scope"
 class Scope:
     """What a request may see: executions of these realms, and of these strategies; None: of all.
 
+    Without `inputs` what strategies were given is left out, and of a trace everything but names
+    and times of its nodes: pages and answers of the API lack them.
+
     If either is limited, the log itself (sizes, partitions) is not shown. One fact about others
     shows through: percentiles are exact if all tenants together have few runs in a window, and
     sketched if they have many.
 
     Raises:
-        InvalidArgument: One of them is not a collection of texts.
+        InvalidArgument: One of them is not a collection of texts, or `inputs` is no boolean.
     """
 
     realms: Collection[str] | None = None
     strategies: Collection[str] | None = None
+    inputs: bool = False
 
     def __post_init__(self) -> None:
         """Checks and sorts them. Raises: see the class."""
+        validation.flag("inputs", self.inputs)
         for name in ("realms", "strategies"):
             value = getattr(self, name)
             if value is None:
@@ -118,6 +123,8 @@ def scope_of(request: Request) -> Scope:
 def with_token(token: str) -> Authorize:
     """Everything, to a bearer of the token, and to a browser that sends it as its password.
 
+    Inputs are included.
+
     Raises:
         InvalidArgument: It is no text, or shorter than 16 characters, which can be guessed.
     """
@@ -130,7 +137,7 @@ def with_token(token: str) -> Authorize:
         if given is None or not secrets.compare_digest(given, known):
             challenge = {"WWW-Authenticate": 'Basic realm="execlog", charset="UTF-8"'}
             raise HTTPException(401, "The token is missing or wrong.", challenge)
-        return Scope()
+        return Scope(inputs=True)
 
     return authorize
 

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-import functools
-import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlencode
 
-from pydantic import TypeAdapter
 from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from execlog.db import validation
-from execlog.db.slices import Pace
-from execlog.models import Model, StrategyExecutionLog, StrategyRank
+from execlog.models import StrategyExecutionLog, StrategyRank
+from execlog.repository.breakdown import MOST_GROUPS
+from execlog.repository.filters import needs_window
+from execlog.repository.groups import Breakdown
 from execlog.repository.health import Health
 from execlog.repository.metrics import StrategyComparison, StrategyMetrics
 from execlog.repository.timeseries import TimeseriesBucket
 from execlog.web import queries
 from execlog.web.access import scope_of
-from execlog.web.queries import Cursor, query
+from execlog.web.answers import csv_of, json_answer, page_of, streamed
+from execlog.web.filters import filters_of
+from execlog.web.hiding import seen
+from execlog.web.queries import query
 from execlog.web.reading import Reader
-from execlog.web.stored import json_list, json_of
+from execlog.web.stored import json_of
+from execlog.web.view import last_day
 
 __all__ = ["ENDPOINTS", "Endpoint"]
 
@@ -41,22 +44,20 @@ register_url_convertor("execlog_text", _Text())
 
 Read = Callable[[Reader, Request], Awaitable[Response]]
 
-_JSON = "application/json"
-_MESSAGE = 128 * 1024  # bytes
-
 
 @dataclass(frozen=True)
 class Endpoint:
     """One path of the API.
 
     Attributes:
-        path: As Starlette matches it, below `/api`.
         path: Its path in Starlette's form, below `/api`.
         question: What it answers, in a sentence.
         query: The model of its parameters; None: it has none.
         answer: The type of its answer.
         read: Answers a request.
         is_paged: Whether a Link header points to the next page.
+        is_filtered: Whether it takes the filters of executions too.
+        has_csv: Whether it has the answer as CSV too.
     """
 
     path: str
@@ -65,6 +66,8 @@ class Endpoint:
     answer: Any
     read: Read
     is_paged: bool = False
+    is_filtered: bool = False
+    has_csv: bool = False
 
 
 async def _strategies(reader: Reader, request: Request) -> Response:
@@ -78,7 +81,7 @@ async def _strategies(reader: Reader, request: Request) -> Response:
             by=asked.by,
             limit=asked.limit,
         )
-    return _json(list[StrategyRank], found)
+    return json_answer(list[StrategyRank], found)
 
 
 async def _metrics(reader: Reader, request: Request) -> Response:
@@ -90,7 +93,7 @@ async def _metrics(reader: Reader, request: Request) -> Response:
             since=asked.since,
             until=asked.until,
         )
-    return _json(StrategyMetrics, found)
+    return json_answer(StrategyMetrics, found)
 
 
 async def _timeseries(reader: Reader, request: Request) -> Response:
@@ -103,36 +106,76 @@ async def _timeseries(reader: Reader, request: Request) -> Response:
             until=asked.until,
             bucket=asked.bucket,
         )
-    return _json(list[TimeseriesBucket], found)
+    return json_answer(list[TimeseriesBucket], found)
 
 
 async def _executions(reader: Reader, request: Request) -> Response:
-    asked, scope = query(queries.Executions, request), scope_of(request)
-    async with reader.snapshot() as log:
+    asked = query(queries.Executions, request)
+    return await _listed(reader, request, asked, _strategy(request), asked.since)
+
+
+async def _all_executions(reader: Reader, request: Request) -> Response:
+    asked, scope = query(queries.AllExecutions, request), scope_of(request)
+    strategies = scope.strategies if asked.id is None else scope.strategy(asked.id)
+    since = asked.since
+    filters = filters_of(request, scope, asked.realm)
+    if since is None and needs_window(filters, strategy_id=strategies):
+        since, _ = last_day(None, asked.until, datetime.now(UTC))
+    return await _listed(reader, request, asked, strategies, since)
+
+
+async def _listed(
+    reader: Reader,
+    request: Request,
+    asked: queries.Paged,
+    strategies: str | Collection[str] | None,
+    since: datetime | None,
+) -> Response:
+    scope = scope_of(request)
+    async with reader.snapshot(inputs=scope.inputs) as log:
         found = await log.list_executions(
-            strategy_id=_strategy(request),
-            realm_id=scope.realm(asked.realm),
-            since=asked.since,
+            strategy_id=strategies,
+            since=since,
             until=asked.until,
-            **asked.filters(),
+            **filters_of(request, scope, asked.realm),
             before=asked.after(),
             limit=asked.limit,
         )
-    return _page(request, found, validation.limit(asked.limit, 200))
+    return await page_of(request, scope, found, validation.limit(asked.limit, 200), since)
 
 
 async def _failures(reader: Reader, request: Request) -> Response:
     asked, scope = query(queries.Failures, request), scope_of(request)
-    async with reader.snapshot() as log:
+    async with reader.snapshot(inputs=scope.inputs) as log:
         found = await log.list_failures(
-            realm_id=scope.realm(asked.realm),
             strategy_id=scope.strategies,
             since=asked.since,
             until=asked.until,
+            **filters_of(request, scope, asked.realm),
             before=asked.after(),
             limit=asked.limit,
         )
-    return _page(request, found, validation.limit(asked.limit, 200))
+    return await page_of(request, scope, found, validation.limit(asked.limit, 200))
+
+
+async def _breakdown(reader: Reader, request: Request) -> Response:
+    asked, scope = query(queries.Breakdown, request), scope_of(request)
+    since, until = last_day(asked.since, asked.until, datetime.now(UTC))
+    is_csv = asked.format == "csv"
+    async with reader.snapshot() as log:
+        found = await log.breakdown(
+            by=asked.column,
+            strategy_id=scope.strategies if asked.id is None else scope.strategy(asked.id),
+            since=since,
+            until=until,
+            order=asked.ranked,
+            limit=(MOST_GROUPS if is_csv else 50) if asked.limit is None else asked.limit,
+            details=asked.details,
+            **filters_of(request, scope, asked.realm),
+        )
+    if is_csv:
+        return await csv_of(Breakdown, found, "breakdown.csv", spreadsheet=asked.spreadsheet)
+    return json_answer(list[Breakdown], found)
 
 
 async def _compare(reader: Reader, request: Request) -> Response:
@@ -145,16 +188,17 @@ async def _compare(reader: Reader, request: Request) -> Response:
             since=asked.since,
             until=asked.until,
         )
-    return _json(StrategyComparison, found)
+    return json_answer(StrategyComparison, found)
 
 
 async def _execution(reader: Reader, request: Request) -> Response:
-    async with reader.snapshot() as log:
+    scope = scope_of(request)
+    async with reader.snapshot(inputs=scope.inputs) as log:
         found = await log.get(id=request.path_params["id"])
     # An execution out of scope is reported as missing.
-    if found is None or not scope_of(request).sees(found.strategy_id, found.realm_id):
+    if found is None or not scope.sees(found.strategy_id, found.realm_id):
         raise HTTPException(404, "No execution has this id.")
-    return _streamed(json_of(found))
+    return streamed(json_of(await seen(scope, found)))
 
 
 async def _health(reader: Reader, request: Request) -> Response:
@@ -162,7 +206,7 @@ async def _health(reader: Reader, request: Request) -> Response:
         raise HTTPException(403, "The log itself is not yours to see.")
     async with reader.snapshot() as log:
         found = await log.health()
-    return _json(Health, found)
+    return json_answer(Health, found)
 
 
 ENDPOINTS: Sequence[Endpoint] = (
@@ -194,6 +238,25 @@ ENDPOINTS: Sequence[Endpoint] = (
         list[StrategyExecutionLog],
         _executions,
         is_paged=True,
+        is_filtered=True,
+    ),
+    Endpoint(
+        "/executions",
+        "The newest executions of all strategies; of the last day if no index finds them.",
+        queries.AllExecutions,
+        list[StrategyExecutionLog],
+        _all_executions,
+        is_paged=True,
+        is_filtered=True,
+    ),
+    Endpoint(
+        "/breakdown",
+        "How executions do by the values of a column; without a window, those of the last day.",
+        queries.Breakdown,
+        list[Breakdown],
+        _breakdown,
+        is_filtered=True,
+        has_csv=True,
     ),
     Endpoint(
         "/compare",
@@ -209,10 +272,11 @@ ENDPOINTS: Sequence[Endpoint] = (
         list[StrategyExecutionLog],
         _failures,
         is_paged=True,
+        is_filtered=True,
     ),
     Endpoint(
         "/executions/{id}",
-        "One execution whole, with its trace.",
+        "One execution whole, with its input and its trace.",
         None,
         StrategyExecutionLog,
         _execution,
@@ -223,50 +287,3 @@ ENDPOINTS: Sequence[Endpoint] = (
 
 def _strategy(request: Request) -> str:
     return scope_of(request).strategy(request.path_params["id"])
-
-
-def _page(request: Request, rows: list[StrategyExecutionLog], size: int) -> Response:
-    """Rows, with a link to the next page: relative, since an outer application has the path."""
-    answer = _streamed(json_list(rows))
-    if len(rows) == size:
-        following = {**request.query_params, "before": Cursor.after(rows[-1])}
-        answer.headers["Link"] = f'<?{urlencode(following)}>; rel="next"'
-    return answer
-
-
-def _json(kind: Any, found: Model | Sequence[Model]) -> Response:
-    return Response(_adapter(kind).dump_json(found, by_alias=True), media_type=_JSON)
-
-
-@functools.cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
-
-
-def _streamed(pieces: Iterable[bytes]) -> Response:
-    """JSON of any size; if it fits one message, it is sent as one."""
-    messages = _messages(pieces)
-    first = next(messages)
-    if (second := next(messages, None)) is None:
-        return Response(first, media_type=_JSON)
-
-    async def body() -> AsyncIterator[bytes]:
-        pace = Pace()
-        for message in itertools.chain((first, second), messages):
-            await pace.rest()
-            yield message
-
-    return StreamingResponse(body(), media_type=_JSON)
-
-
-def _messages(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    some: list[bytes] = []
-    size = 0
-    for piece in pieces:
-        some.append(piece)
-        size += len(piece)
-        if size >= _MESSAGE:
-            yield b"".join(some)
-            some, size = [], 0
-    if some:
-        yield b"".join(some)

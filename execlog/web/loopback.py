@@ -46,7 +46,7 @@ _HOST = re.compile(r"(?P<name>[a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d+)?")
 
 
 class LoopbackOnly:
-    """An `Authorize`: everything to this machine, nothing to others."""
+    """An `Authorize`: everything, inputs too, to this machine, nothing to others."""
 
     def __init__(self) -> None:
         """Starts without refusals. Never raises."""
@@ -60,7 +60,7 @@ class LoopbackOnly:
         """
         reason = _reason_against(request)
         if reason is None:
-            return Scope()
+            return Scope(inputs=True)
         if not self._has_told:
             self._has_told = True
             _log.warning("refused a request that %s; %s", reason, _REMEDY)

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from importlib import metadata
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
 from execlog.web.api import ENDPOINTS, Endpoint
+from execlog.web.filters import MODEL
 from execlog.web.problems import Problem
 
 __all__ = ["document", "prepared"]
@@ -56,6 +57,8 @@ def prepared() -> dict[str, Any]:
 
 def _operation(endpoint: Endpoint, answer: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {"description": endpoint.question, **_body("application/json", answer)}
+    if endpoint.has_csv:
+        found["content"].update(_body("text/csv", {"type": "string"})["content"])
     if endpoint.is_paged:
         found["headers"] = {
             "Link": {"description": 'rel="next": the next page.', "schema": {"type": "string"}}
@@ -78,9 +81,13 @@ def _parameters(endpoint: Endpoint) -> Iterator[dict[str, Any]]:
         is_execution = endpoint.path.startswith("/executions")
         form = {"type": "string", "format": "uuid"} if is_execution else _ANY_TEXT
         yield {"name": "id", "in": "path", "required": True, "schema": form}
-    if endpoint.query is None:
-        return
-    schema = endpoint.query.model_json_schema()
+    models = [] if endpoint.query is None else [endpoint.query]
+    for model in [*models, *([MODEL] if endpoint.is_filtered else [])]:
+        yield from _of_model(model)
+
+
+def _of_model(model: type[BaseModel]) -> Iterator[dict[str, Any]]:
+    schema = model.model_json_schema()
     required: Sequence[str] = schema.get("required", ())
     for name, form in schema["properties"].items():
         yield {

@@ -1,77 +1,48 @@
 """The pages: what each reads from the log, and passes to its template.
 
-A page reads its parts one after the other in one snapshot. A part that is late, or that the server
-refuses, is left out, and the page says so.
+A page reads its parts one after the other in one snapshot; it says which of them are missing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from execlog.admin.doctor import examined
-from execlog.db import validation
 from execlog.db.slices import finished
+from execlog.db.traces import read_object
 from execlog.display.columns import others
-from execlog.errors import ExeclogError, InvalidArgument
-from execlog.models import StrategyExecutionLog
+from execlog.display.json_head import head
+from execlog.display.trace_tree import compact
 from execlog.web import charts, queries
-from execlog.web.problems import problem_of
-from execlog.web.queries import Cursor, query
+from execlog.web.filtered import breakdown, executions
+from execlog.web.parts import Parts
+from execlog.web.queries import query
 from execlog.web.reading import Reader
 from execlog.web.rendering import render
-from execlog.web.stored import trace_of
+from execlog.web.stored import text_of, trace_of
 from execlog.web.view import View
 from execlog.web.waterfall import waterfall
 
 __all__ = ["PAGES", "Page"]
 
 Page = Callable[[Reader, Request], Awaitable[Response]]
-Answer = TypeVar("Answer")
 
 _STRATEGIES = 50
 _NEWEST = 10
+_LONGEST_INPUT = 20_000  # characters that are shown
 _LINES = (("p50", "duration_p50_ms"), ("p95", "duration_p95_ms"), ("p99", "duration_p99_ms"))
-
-
-@dataclass
-class _Parts:
-    """The parts of a page that are missing, with the reason of each."""
-
-    missing: list[str] = field(default_factory=list)
-    errors: list[ExeclogError] = field(default_factory=list)
-    got: int = 0
-
-    async def take(self, name: str, answer: Awaitable[Answer]) -> Answer | None:
-        """The answer; None if it does not come in time. Raises InvalidArgument."""
-        try:
-            found = await answer
-        except InvalidArgument:
-            raise
-        except ExeclogError as error:
-            self.missing.append(f"{name}: {problem_of(error).detail}")
-            self.errors.append(error)
-            return None
-        self.got += 1
-        return found
-
-    async def page(self, template: str, view: View, **given: Any) -> Response:
-        """The page of the parts that are there. Raises the first error if there are none."""
-        if self.errors and not self.got:
-            raise self.errors[0]
-        return await render(template, view, missing=self.missing, **given)
 
 
 async def overview(reader: Reader, request: Request) -> Response:
     """The strategies of the realm, ranked, and what failed last."""
     asked = query(queries.Ranking, request)
     view = View.of(request, "", asked.since, asked.until)
-    parts = _Parts()
+    parts = Parts()
     window = view.narrowed()
     strategies = view.scope.strategies
     async with reader.snapshot() as log:
@@ -103,7 +74,7 @@ async def strategy(reader: Reader, request: Request) -> Response:
     """The card of a strategy, its time series and its newest failures."""
     asked = query(queries.Page, request)
     view = View.of(request, "strategy", asked.since, asked.until)
-    parts = _Parts()
+    parts = Parts()
     window = {"strategy_id": view.scope.strategy(asked.id), **view.narrowed()}
     async with reader.snapshot() as log:
         failures = await parts.take(
@@ -122,51 +93,11 @@ async def strategy(reader: Reader, request: Request) -> Response:
     )
 
 
-async def executions(reader: Reader, request: Request) -> Response:
-    """The executions behind a number."""
-    asked = query(queries.ExecutionsPage, request)
-    view = View.of(request, "executions", asked.since, asked.until, all_times=asked.all_times)
-    filters = asked.given()
-    if asked.id is None and filters:
-        raise InvalidArgument("id", "is missing: the other filters apply to one strategy")
-    parts = _Parts()
-    window = view.narrowed()
-    size = validation.limit(asked.limit, 200)
-    async with reader.snapshot() as log:
-        if asked.id is None:
-            found = log.list_failures(
-                **window,
-                strategy_id=view.scope.strategies,
-                before=asked.after(),
-                limit=size,
-                payloads=False,
-            )
-        else:
-            found = log.list_executions(
-                **window,
-                strategy_id=view.scope.strategy(asked.id),
-                **asked.filters(),
-                before=asked.after(),
-                limit=size,
-                payloads=False,
-            )
-        rows = await parts.take("executions", found)
-    return await parts.page(
-        "executions.html",
-        view,
-        id=asked.id,
-        asked=asked,
-        filters=filters,
-        rows=rows,
-        following=_following(view, rows, size),
-    )
-
-
 async def compare(reader: Reader, request: Request) -> Response:
     """Two strategies side by side."""
     asked = query(queries.ComparePage, request)
     view = View.of(request, "compare", asked.since, asked.until)
-    parts = _Parts()
+    parts = Parts()
     window = view.narrowed()
     given: dict[str, Any] = {"a": asked.a, "b": asked.b, "both": None, "known": None}
     if asked.a is None or asked.b is None:
@@ -200,14 +131,26 @@ async def execution(reader: Reader, request: Request) -> Response:
     """One execution, with the waterfall of its trace."""
     asked = query(queries.ExecutionPage, request)
     view = View.of(request, "execution", asked.since, asked.until)
-    async with reader.snapshot() as log:
+    scope = view.scope
+    async with reader.snapshot(inputs=scope.inputs) as log:
         found = await log.get(id=asked.id)
     # An execution out of scope is reported as missing.
-    if found is None or not view.scope.sees(found.strategy_id, found.realm_id):
+    if found is None or not scope.sees(found.strategy_id, found.realm_id):
         raise HTTPException(404, "No execution has this id.")
-    trace = await finished(waterfall(trace_of(found), found.duration_ms))
-    shown = {"one": found, "others": others(found), "trace": trace}
-    return await render("execution.html", view, missing=[], **shown)
+    trace = await finished(
+        waterfall(trace_of(found), found.duration_ms, values=scope.inputs),
+    )
+    given = text_of(found, "input") if scope.inputs else None
+    return await render(
+        "execution.html",
+        view,
+        missing=[],
+        one=found,
+        others=others(found),
+        trace=trace,
+        attributes=_attributes(text_of(found, "attributes")),
+        given=None if given is None else head(given, _LONGEST_INPUT),
+    )
 
 
 async def storage(reader: Reader, request: Request) -> Response:
@@ -216,7 +159,7 @@ async def storage(reader: Reader, request: Request) -> Response:
     view = View.of(request, "storage", asked.since, asked.until)
     if not view.scope.is_whole:
         raise HTTPException(403, "The log itself is not yours to see.")
-    parts = _Parts()
+    parts = Parts()
     async with reader.snapshot() as log:
         health = await parts.take("health", log.health())
         rollups = await parts.take("rollups", log.rollup_state())
@@ -231,14 +174,17 @@ PAGES: Sequence[tuple[str, Page]] = (
     ("/", overview),
     ("/strategy", strategy),
     ("/executions", executions),
+    ("/breakdown", breakdown),
     ("/compare", compare),
     ("/execution", execution),
     ("/storage", storage),
 )
 
 
-def _following(view: View, rows: Sequence[StrategyExecutionLog] | None, size: int) -> str | None:
-    """The link to the next page, if this one is full."""
-    if not rows or len(rows) < size:
-        return None
-    return view.same(before=Cursor.after(rows[-1]))
+def _attributes(text: str | None) -> list[tuple[str, str]]:
+    """Names and values; as a whole if another client stored more than the recorder lets through."""
+    if text is None:
+        return []
+    if len(text) > _LONGEST_INPUT:
+        return [("attributes", text)]
+    return [(name, compact(value)) for name, value in read_object(text).items()]

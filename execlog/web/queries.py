@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Literal, TypeVar
 from uuid import UUID
 
 from pydantic import (
@@ -20,9 +20,13 @@ from starlette.requests import Request
 from execlog.display import timeparse
 from execlog.errors import InvalidArgument
 from execlog.models import StrategyExecutionLog, invalid_argument
+from execlog.repository.groups import BreakdownOrder
 from execlog.repository.ranking import RankBy
 
 __all__ = [
+    "AllExecutions",
+    "Breakdown",
+    "BreakdownPage",
     "ComparePage",
     "Comparison",
     "Cursor",
@@ -32,6 +36,7 @@ __all__ = [
     "Failures",
     "Metrics",
     "Page",
+    "Paged",
     "Ranking",
     "Series",
     "StoragePage",
@@ -78,7 +83,6 @@ _Length = Annotated[
     BeforeValidator(_length),
     WithJsonSchema({"type": "string", "pattern": f"^{_LENGTH}$", "examples": ["5m", "1h"]}),
 ]
-_Number = Annotated[float, Field(allow_inf_nan=False)]
 _Name = Annotated[str, Field(min_length=1)]
 _Limit = Annotated[int, Field(description="Clamped to its range, never refused.")]
 
@@ -157,7 +161,9 @@ class Series(_Realm):
     bucket: _Length | None = Field(None, description="The width; at most 1,000 buckets.")
 
 
-class _Paged(_Realm):
+class Paged(_Realm):
+    """The parameters of a list, a page at a time."""
+
     before: _Before | None = None
     limit: _Limit = 50
 
@@ -166,43 +172,54 @@ class _Paged(_Realm):
         return None if self.before is None else self.before.row()
 
 
-class Executions(_Paged):
-    """The parameters of `GET /api/strategies/{id}/executions`."""
+class Executions(Paged):
+    """The parameters of `GET /api/strategies/{id}/executions`, beside the filters."""
 
-    status: str | None = Field(
-        None,
-        description=(
-            'A status; "failed": any but ok; "errors": error, timeout and limit;'
-            ' "other": none of these and not ok.'
-        ),
+
+class AllExecutions(Paged):
+    """The parameters of `GET /api/executions`, beside the filters."""
+
+    id: _Name | None = Field(None, description="Only this strategy's executions.")
+
+
+class Failures(Paged):
+    """The parameters of `GET /api/failures`, beside the filters."""
+
+
+class BreakdownPage(_Realm):
+    """The parameters of the page of a breakdown, beside the filters."""
+
+    id: _Name | None = Field(None, description="Only this strategy's executions.")
+    by: _Name | None = Field(
+        None, description="A column, attributes.KEY, or node; else the strategy, or its version."
     )
-    error_code: str | None = None
-    case_name: str | None = None
-    no_case: bool = Field(False, description="Only those for which no rule matched.")
-    min_duration_ms: _Number | None = None
-    above_duration_ms: _Number | None = None
-    max_duration_ms: _Number | None = None
-    min_points: _Number | None = None
-    max_points: _Number | None = None
-    below_points: _Number | None = None
+    order: BreakdownOrder | None = Field(
+        None, description="The largest first; else failures, for nodes p99."
+    )
 
-    def filters(self) -> dict[str, Any]:
-        """The filters of the repository's `list_executions`. Never raises."""
-        return {
-            "status": self.status,
-            "error_code": self.error_code,
-            "case_name": "" if self.no_case else self.case_name,
-            "min_duration_ms": self.min_duration_ms,
-            "above_duration_ms": self.above_duration_ms,
-            "max_duration_ms": self.max_duration_ms,
-            "min_points": self.min_points,
-            "max_points": self.max_points,
-            "below_points": self.below_points,
-        }
+    @property
+    def ranked(self) -> BreakdownOrder:
+        """The order of the groups. Never raises."""
+        return self.order or ("p99" if self.column == "node" else "failures")
+
+    @property
+    def column(self) -> str:
+        """What the breakdown is by. Never raises."""
+        return self.by or ("strategy_id" if self.id is None else "strategy_version")
 
 
-class Failures(_Paged):
-    """The parameters of `GET /api/failures`."""
+class Breakdown(BreakdownPage):
+    """The parameters of `GET /api/breakdown`, beside the filters."""
+
+    limit: int | None = Field(
+        None, description="Clamped to its range; without one 50 groups, as CSV all."
+    )
+    details: bool = Field(True, description="Without percentiles and users it takes a fourth.")
+    format: Literal["json", "csv"] = "json"
+    spreadsheet: bool = Field(
+        False,
+        description="As CSV: an apostrophe before texts that a spreadsheet would execute.",
+    )
 
 
 class Comparison(_Realm):
@@ -218,16 +235,10 @@ class Page(_Realm):
     id: _Name
 
 
-class ExecutionsPage(Executions):
-    """The parameters of the page of executions; without `id`, failures of all strategies."""
+class ExecutionsPage(AllExecutions):
+    """The parameters of the page of executions, beside the filters."""
 
-    id: _Name | None = None
     all_times: bool = False
-
-    def given(self) -> dict[str, Any]:
-        """The filters that are given, `no_case` included. Never raises."""
-        found = {**self.filters(), "no_case": self.no_case or None}
-        return {name: value for name, value in found.items() if value not in (None, "")}
 
 
 class ComparePage(_Realm):

@@ -24,6 +24,7 @@ from execlog.errors import (
     StoreUnavailable,
     driver_errors,
 )
+from execlog.repository.questions import Rights
 from execlog.repository.repository import Reads, statements
 from execlog.web.stored import stored
 
@@ -68,6 +69,7 @@ class Reader:
         self._pool = None if isinstance(source, str) else source
         self.schema = where = validation.schema(schema)
         self._statements = statements(where)
+        self._rights = Rights()
         words = {"timeout": validation.server_timeout("timeout", timeout)}
         self._begin = filled((folder("sql") / "reading" / "begin.sql").read_text(), where, words)
         self._end = (folder("sql") / "reading" / "end.sql").read_text()
@@ -75,10 +77,13 @@ class Reader:
         self._turns: asyncio.Semaphore | None = None
 
     @contextlib.asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[Reads]:
+    async def snapshot(self, *, inputs: bool = False) -> AsyncIterator[Reads]:
         """The log at one moment: its methods read in one transaction that can't write.
 
         If one of them fails, the next one uses a new transaction.
+
+        Args:
+            inputs: Whether the inputs of executions are read too.
 
         Raises:
             SchemaOutdated: The database is not migrated.
@@ -98,7 +103,8 @@ class Reader:
             try:
                 store = _Snapshot(connection, self._timeout, self._begin, self._end)
                 try:
-                    yield _Viewed(store, self._statements)
+                    rights = self._rights if inputs else Rights(inputs=False)
+                    yield _Viewed(store, self._statements, rights=rights)
                 finally:
                     await store.end()
             finally:
@@ -150,7 +156,7 @@ class Reader:
 
 
 class _Viewed(Reads):
-    """The log as viewers read it: no trace is parsed, which would hold the event loop."""
+    """The log as viewers read it: no JSON is parsed, which would hold the event loop."""
 
     _row = staticmethod(stored)
 

@@ -1,4 +1,4 @@
-"""An execution as it was read, its trace still text: for answers that need no values of it."""
+"""An execution as it was read, its JSON still text: for answers that need no values of it."""
 
 from __future__ import annotations
 
@@ -10,44 +10,60 @@ from pydantic_core import to_json
 from execlog.db.rows import Row, aware
 from execlog.models import StrategyExecutionLog
 
-__all__ = ["Stored", "json_list", "json_of", "stored", "trace_of"]
+__all__ = ["Stored", "json_list", "json_of", "stored", "text_of", "trace_of"]
 
 _PIECE = 64 * 1024  # characters that are escaped or encoded at once
-_FIELDS = tuple(StrategyExecutionLog.model_fields)
+_JSON = ("trace", "input", "attributes")
+_OTHERS = tuple(name for name in StrategyExecutionLog.model_fields if name not in _JSON)
 
 
 class Stored(StrategyExecutionLog):
-    """An execution whose `trace` is None, because its text is not parsed; dumps lack the text."""
+    """An execution whose JSON is None, because its texts are not parsed; dumps lack the texts."""
 
     trace_text: str | None = Field(None, exclude=True)
+    input_text: str | None = Field(None, exclude=True)
+    attributes_text: str | None = Field(None, exclude=True)
 
 
 def stored(record: Row) -> Stored:
     """The model of a row that was read. Never raises for a row of the table."""
     fields = dict(record)
-    fields["trace_text"] = fields.pop("trace")
+    for name in _JSON:
+        fields[f"{name}_text"] = fields.pop(name)
     fields["created_at"] = aware(fields["created_at"])
+    fields["stored_at"] = aware(fields["stored_at"])
     return Stored.model_construct(**fields)
 
 
 def trace_of(one: StrategyExecutionLog) -> str | None:
     """The text of its trace; None if it has none, or it was not read. Never raises."""
-    return one.trace_text if isinstance(one, Stored) else None
+    return text_of(one, "trace")
+
+
+def text_of(one: StrategyExecutionLog, name: str) -> str | None:
+    """The JSON text of a column; None if it has none, or it was not read. Never raises.
+
+    Args:
+        one: The execution.
+        name: "trace", "input" or "attributes".
+    """
+    return getattr(one, f"{name}_text") if isinstance(one, Stored) else None
 
 
 def json_of(one: StrategyExecutionLog) -> Iterator[bytes]:
-    """The execution as its model dumps it, the trace as Postgres wrote it, in pieces.
+    """The execution as its model dumps it, its JSON as Postgres wrote it, in pieces.
 
     A piece is small, however large the row is. Never raises.
     """
-    long = [name for name in _FIELDS if _is_long(getattr(one, name))]
-    yield one.model_dump_json(by_alias=True, exclude={"trace", *long}).removesuffix("}").encode()
+    long = [name for name in _OTHERS if _is_long(getattr(one, name))]
+    yield one.model_dump_json(by_alias=True, exclude={*_JSON, *long}).removesuffix("}").encode()
     for name in long:
         yield f',"{StrategyExecutionLog.model_fields[name].alias}":"'.encode()
         yield from (to_json(piece)[1:-1] for piece in _pieces(getattr(one, name)))
         yield b'"'
-    yield b',"trace":'
-    yield from (piece.encode() for piece in _pieces(trace_of(one) or "null"))
+    for name in _JSON:
+        yield f',"{name}":'.encode()
+        yield from (piece.encode() for piece in _pieces(text_of(one, name) or "null"))
     yield b"}"
 
 

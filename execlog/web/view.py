@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,7 +15,7 @@ from execlog.display.timeparse import compact, is_length
 from execlog.errors import InvalidArgument
 from execlog.web.access import Scope, scope_of
 
-__all__ = ["PRESETS", "View"]
+__all__ = ["PRESETS", "View", "last_day"]
 
 PRESETS: Sequence[tuple[str, str]] = (
     ("15m", "15 min"),
@@ -26,6 +26,7 @@ PRESETS: Sequence[tuple[str, str]] = (
     ("30d", "30 days"),
 )
 _ENDS: Sequence[str] = ("since", "until")
+_OF_ONE_PAGE = ("before", "limit", "all_times", "by", "order")
 _USUAL = "24h"
 _USUAL_LENGTH = timedelta(hours=24)
 _SHORT, _LONG = timedelta(minutes=15), timedelta(days=2)
@@ -38,7 +39,7 @@ class View:
 
     Attributes:
         page: The page's name, which is its path too; empty for the overview.
-        own: The page's own parameters, as they were given.
+        own: The values of the page's own parameters, as they were given.
         window: The window's parameters, as they were given: a link keeps "24h".
         realm: The tenant; None: all of the scope.
         scope: What may be seen.
@@ -48,7 +49,7 @@ class View:
     """
 
     page: str
-    own: Mapping[str, str]
+    own: Mapping[str, Sequence[str]]
     window: Mapping[str, str]
     realm: str | None
     scope: Scope
@@ -74,15 +75,14 @@ class View:
             InvalidArgument: The window ends where the calendar begins.
         """
         now = datetime.now(UTC)
-        given = {name: text for name, text in request.query_params.items() if text}
-        window = {name: given.pop(name) for name in _ENDS if name in given}
-        realm = given.pop("realm", None)
+        given: dict[str, list[str]] = {}
+        for name, text in request.query_params.multi_items():
+            if text:
+                given.setdefault(name, []).append(text)
+        window = {name: given.pop(name)[-1] for name in _ENDS if name in given}
+        realm = given.pop("realm", [None])[-1]
         if not all_times:
-            until = now if until is None else until
-            try:
-                since = until - _USUAL_LENGTH if since is None else since
-            except OverflowError:
-                raise InvalidArgument("until", "has no day before it") from None
+            since, until = last_day(since, until, now)
             if is_length(window.get("since", _USUAL)) and until - since >= _SHORT:
                 # At a whole minute or hour, so that the rollups hold all buckets whole.
                 since = since.replace(second=0, microsecond=0)
@@ -113,6 +113,19 @@ class View:
         days = (self.until - self.since) / _DAY
         return None if days <= _BUCKETS else math.ceil(days / _BUCKETS) * _DAY
 
+    @property
+    def kept(self) -> dict[str, Sequence[str]]:
+        """The page's own parameters, for a link or a form to another page of rows. Never raises."""
+        return {name: values for name, values in self.own.items() if name not in _OF_ONE_PAGE}
+
+    def strategies(self, wanted: str | None) -> str | Collection[str] | None:
+        """The strategies to query: the wanted one, or those of the scope.
+
+        Raises:
+            HTTPException: 403, the strategy is not in the scope.
+        """
+        return self.scope.strategies if wanted is None else self.scope.strategy(wanted)
+
     def narrowed(self) -> dict[str, Any]:
         """Realms and window, as the methods of the log take them.
 
@@ -122,20 +135,39 @@ class View:
         realms = self.scope.realm(self.realm)
         return {"realm_id": realms, "since": self.since, "until": self.until}
 
-    def link(self, page: str, **own: Any) -> str:
-        """Another page, over the same window and realm. Never raises."""
-        return _url(page, {**own, **self.window, "realm": self.realm})
+    def link(self, page: str, /, **own: Any) -> str:
+        """Another page, over the same window and realm, unless another is given. Never raises."""
+        return _url(page, {**own, **self.window, "realm": own.get("realm", self.realm)})
 
-    def same(self, **changed: Any) -> str:
+    def same(self, /, **changed: Any) -> str:
         """This page with other parameters; None removes one. Never raises."""
         kept = {**self.own, **self.window, "realm": self.realm}
         kept.pop("before", None)  # a cursor belongs to one question
         return _url(self.page, {**kept, **changed})
 
-    def within(self, page: str, since: datetime, until: datetime, **own: Any) -> str:
+    def without(self, name: str, value: str) -> str:
+        """This page without one of the values of a parameter. Never raises."""
+        return self.same(**{name: [one for one in self.own.get(name, ()) if one != value]})
+
+    def within(self, page: str, since: datetime, until: datetime, /, **own: Any) -> str:
         """A page over another window. Never raises."""
         ends = {"since": compact(since), "until": compact(until)}
         return _url(page, {**own, **ends, "realm": self.realm})
+
+
+def last_day(
+    since: datetime | None, until: datetime | None, now: datetime
+) -> tuple[datetime, datetime]:
+    """The window; an end that is missing is now, and a begin a day before the end.
+
+    Raises:
+        InvalidArgument: The window ends where the calendar begins.
+    """
+    end = now if until is None else until
+    try:
+        return (end - _USUAL_LENGTH if since is None else since), end
+    except OverflowError:
+        raise InvalidArgument("until", "has no day before it") from None
 
 
 def _url(page: str, parameters: Mapping[str, Any]) -> str:
@@ -145,4 +177,5 @@ def _url(page: str, parameters: Mapping[str, Any]) -> str:
         for name, value in parameters.items()
         if value is not None and value is not False
     }
-    return f"{page or './'}?{urlencode(given)}" if given else page or "./"
+    asked = urlencode(given, doseq=True)
+    return f"{page or './'}?{asked}" if asked else page or "./"

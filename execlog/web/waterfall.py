@@ -41,7 +41,9 @@ class Waterfall:
     more: int
 
 
-def waterfall(trace: str | None, duration_ms: float) -> Generator[None, None, Waterfall]:
+def waterfall(
+    trace: str | None, duration_ms: float, *, values: bool = True
+) -> Generator[None, None, Waterfall]:
     """The waterfall of a trace, in steps. Never raises for JSON.
 
     A trace tells how long its nodes took, not when they began: each is drawn from the end of the
@@ -51,6 +53,7 @@ def waterfall(trace: str | None, duration_ms: float) -> Generator[None, None, Wa
     Args:
         trace: Its text; None: the execution has none.
         duration_ms: The run's own duration.
+        values: Whether nodes have their facts; if not, names and times alone.
     """
     outline = Outline(trace or "[]")
     top = yield from outline.read()
@@ -60,6 +63,8 @@ def waterfall(trace: str | None, duration_ms: float) -> Generator[None, None, Wa
     for depth, one, begin in _in_order(top):
         is_timed = one.took_ms is not None and 0 < whole < math.inf
         node = Node(one.name, one.took_ms, facts.of(one))
+        if not values:
+            node = Node(one.name or "entry", one.took_ms)
         rows.append(
             Row(
                 depth,

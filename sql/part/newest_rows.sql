@@ -4,18 +4,16 @@ select
     :columns(stored)
 from execlog.strategy_execution_log
 where true
-    and strategy_id = $2::text  -- if strategy_id
-    and strategy_id is distinct from ''  -- if of_all, not failed_of_all
-    and strategy_id = any($3::text[])  -- if strategy_ids
-    and realm_id = any($1::text[])  -- if realm_ids
-    and status <> 'ok'  -- if failed
+    and strategy_id = $1::text  -- if strategy_id
+    and strategy_id is distinct from ''  -- if of_all, not failed_of_all, not external_user_ids
+    and strategy_id = any($2::text[])  -- if strategy_ids
     and status is distinct from 'ok'  -- if failed_of_all
-    and status = $4::text  -- if status
-    and created_at >= $5::timestamptz  -- if since
-    and created_at <= $6::timestamptz  -- if until
-    and created_at <= $7::timestamptz and (created_at, id) < ($7::timestamptz, $8::uuid)  -- if before_created_at, before_id, not undated
-    and created_at is null and id < $9::uuid  -- if before_undated_id
+    and created_at >= $3::timestamptz  -- if since
+    and created_at <= $4::timestamptz  -- if until
+    and created_at <= $5::timestamptz and (created_at, id) < ($5::timestamptz, $6::uuid)  -- if before_created_at, before_id, not undated
+    and created_at is null and id < $7::uuid  -- if before_undated_id
     and created_at is null  -- if undated
+    :filters
 order by realm_id, created_at desc nulls last, id desc  -- if of_one_realm
 order by created_at desc nulls last, id desc  -- if not of_one_realm
 limit 200  -- if not spread

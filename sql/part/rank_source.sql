@@ -1,12 +1,10 @@
 -- What a ranking is made of: which `part` of its window is read from where, and the rows, `execution`. A strategy that
--- a mark names is cut by itself.
-general as materialized (
-    select
-        grain,
-        begins,
-        ends
-    from execlog.rollup_parts(null, $3::timestamptz, $4::timestamptz)
-),
+-- a mark names is cut by itself. With in_total all are one, whose name is empty. With grouped each row has the value
+-- and what else a breakdown needs. With of_one, `general` is of one strategy, its marks included.
+-- switch in_total
+-- switch grouped
+-- switch of_one
+-- switch by_realm_id | by_strategy_version
 whole as materialized (
     select
         count(grain) = 0 as is_exact,
@@ -17,6 +15,7 @@ marked as materialized (
     select distinct strategy_id
     from execlog.rollup_mark
     where not (select is_exact from whole)
+        and false  -- if of_one
 ),
 part as materialized (
     select
@@ -56,13 +55,20 @@ execution as not materialized (
     from part
     cross join lateral (
         select
-            strategy_id,
+            strategy_id,  -- if not in_total
+            ''::text as strategy_id,  -- if in_total
             status,
             duration_ms,
             created_at,
+            strategy_id as value,  -- if grouped, not by_realm_id, not by_strategy_version
+            realm_id as value,  -- if by_realm_id
+            strategy_version as value,  -- if by_strategy_version
+            external_user_id as user_id,  -- if grouped
+            points,  -- if grouped
             :weight as weight
         from execlog.strategy_execution_log
-        where strategy_id is distinct from ''
+        where true
+            and strategy_id is distinct from ''  -- if not of_one
             and realm_id = any($1::text[])  -- if realm_ids
             and strategy_id = any($2::text[])  -- if strategy_ids
             and strategy_version = any($7::integer[])  -- if strategy_versions
@@ -74,39 +80,19 @@ execution as not materialized (
     ) as stored
     where part.grain is null
         and part.strategy_id is null
-    union all
-    -- The window function keeps this a loop over the parts: rows are found by name and time, never hashed.
-    select
-        stored.strategy_id,
-        stored.status,
-        stored.duration_ms,
-        stored.created_at,
-        stored.weight
-    from part
-    cross join lateral (
-        select
-            strategy_id,
-            status,
-            duration_ms,
-            created_at,
-            :weight as weight,
-            row_number() over (partition by strategy_id)
-        from execlog.strategy_execution_log
-        where strategy_id = part.strategy_id
-            and realm_id = any($1::text[])  -- if realm_ids
-            and strategy_id = any($2::text[])  -- if strategy_ids
-            and strategy_version = any($7::integer[])  -- if strategy_versions
-            and created_at >= part.begins
-            and created_at <= part.ends
-    ) as stored
-    where part.grain is null
-        and part.strategy_id is not null
+    :rank_marked  -- if not of_one
     union all
     select
-        strategy_id,
+        strategy_id,  -- if not in_total
+        '',  -- if in_total
         status,
         duration_ms,
         created_at,
+        strategy_id as value,  -- if grouped, not by_realm_id, not by_strategy_version
+        realm_id as value,  -- if by_realm_id
+        strategy_version as value,  -- if by_strategy_version
+        external_user_id as user_id,  -- if grouped
+        points,  -- if grouped
         :weight
     from execlog.strategy_execution_log
     where created_at is null

@@ -2,6 +2,7 @@
 sum(ok + error + timeout + "limit" + other) as runs,
 sum(error + timeout + "limit" + other) as failures,
 sum(failed_weight) as failed_weight,
+sum(failed_weight + other_weight) as not_ok_weight,
 sum(ok_weight + other_weight) as other_weight,
 sum(duration_weighed_ms) as duration_ms,
 min(duration_min_ms) as duration_min_ms,

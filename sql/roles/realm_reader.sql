@@ -30,7 +30,7 @@ begin
         or exists (
             select from pg_catalog.pg_partition_tree('execlog.strategy_execution_log')
             where parentrelid is not null
-                and has_table_privilege(:'role', relid, 'select')
+                and has_any_column_privilege(:'role', relid, 'select')
         )
     then
         raise insufficient_privilege using message = 'this role may see all realms already';
@@ -63,17 +63,32 @@ $$;
 alter role :"writer" bypassrls;
 
 -- The log, its rollups and marks, through the log only: a partition that is read by its own name has no policy.
+-- Inputs only if that is asked for.
 do $$
 declare
+    columns text;
     relation text;
 begin
+    select string_agg(quote_ident(attname), ', ' order by attnum)
+    into columns
+    from pg_catalog.pg_attribute
+    where attrelid = 'execlog.strategy_execution_log'::regclass
+        and attnum > 0
+        and not attisdropped
+        and attname <> 'input';
     foreach relation in array array['strategy_execution_log', 'rollup', 'rollup_mark'] loop
         execute format('alter table execlog.%I enable row level security', relation);
         execute format('drop policy if exists %I on execlog.%I', :'reader', relation);
         execute format('create policy %I on execlog.%I for select to %I using (true)', :'reader', relation, :'reader');
         execute format('drop policy if exists %I on execlog.%I', :'role', relation);
         execute format('create policy %I on execlog.%I for select to %I using (realm_id = %L)', :'role', relation, :'role', :'realm_id');
-        execute format('grant select on execlog.%I to %I', relation, :'role');
+        -- Rights to single columns go with it.
+        execute format('revoke select on execlog.%I from %I', relation, :'role');
+        if relation = 'strategy_execution_log' and not :'inputs' then
+            execute format('grant select (%s) on execlog.%I to %I', columns, relation, :'role');
+        else
+            execute format('grant select on execlog.%I to %I', relation, :'role');
+        end if;
     end loop;
 end
 $$;

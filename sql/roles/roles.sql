@@ -89,8 +89,6 @@ alter role :"writer" set idle_in_transaction_session_timeout = '60s';
 
 -- The reader: all questions, each with a time limit, so that none blocks the removal of a partition.
 grant select on
-    execlog.strategy_execution_log,
-    execlog.strategy_execution_log_default,
     execlog.maintenance,
     execlog.recorder_progress,
     execlog.rollup,
@@ -111,6 +109,32 @@ grant execute on function
     execlog.rollup_watched(),
     execlog.rollup_weight_from(numeric, integer)
 to :"reader";
+
+-- Of the log every column; inputs only if that is asked for. (A column that a later migration adds is the
+-- reader's once this has run again.)
+do $$
+declare
+    columns text;
+    relation text;
+begin
+    select string_agg(quote_ident(attname), ', ' order by attnum)
+    into columns
+    from pg_catalog.pg_attribute
+    where attrelid = 'execlog.strategy_execution_log'::regclass
+        and attnum > 0
+        and not attisdropped
+        and attname <> 'input';
+    foreach relation in array array['strategy_execution_log', 'strategy_execution_log_default'] loop
+        -- Rights to single columns go with it.
+        execute format('revoke select on execlog.%I from %I', relation, :'reader');
+        if :'inputs' then
+            execute format('grant select on execlog.%I to %I', relation, :'reader');
+        else
+            execute format('grant select (%s) on execlog.%I to %I', columns, relation, :'reader');
+        end if;
+    end loop;
+end
+$$;
 
 alter role :"reader" set default_transaction_read_only = on;
 alter role :"reader" set statement_timeout = '30s';

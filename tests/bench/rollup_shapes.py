@@ -65,8 +65,7 @@ def run(dice: random.Random, at: datetime, strategy: int, version: int = 3) -> b
         _trace(dice) if failed else None,
         False,
         1.0,
-        None,
-        None,
+        *[None] * 6,
     )
 
 
@@ -184,6 +183,7 @@ class Log:
         *,
         strategy: str,
         realm: str | None = None,
+        version: str = "3",
         ok_rate: float = 1.0,
     ) -> None:
         """Runs made by the server, evenly over a time.
@@ -194,6 +194,7 @@ class Log:
             length: The time from the first one to the last.
             strategy: SQL: the strategy of run n.
             realm: SQL: the realm of run n; None: one of three.
+            version: SQL: the version of run n.
             ok_rate: The share of ok runs that is kept.
         """
         chosen = realm or (
@@ -208,7 +209,8 @@ class Log:
                 " status, error_code, points, case_name, duration_ms, nodes_executed, sampled,"
                 " sample_rate) select (lpad(to_hex((extract(epoch from at) * 1000)::bigint), 12,"
                 " '0') || '7' || left(md5(n::text), 3) || '8' || left(md5(luck::text), 15))::uuid,"
-                f" at, {strategy}, 3, 'DSL_FULL', {chosen}, 'game-' || n % 30, 'task-' || n % 500,"
+                f" at, {strategy}, {version}, 'DSL_FULL', {chosen},"
+                " 'game-' || n % 30, 'task-' || n % 500,"
                 " 'user-' || n % 50000, case when failed then 'error' else 'ok' end,"
                 " case when failed then 'E' || n % 6 end, case when failed then null else n % 50"
                 " end, 'case-' || floor(luck * 7)::integer, exp(ln(4) + random_normal()), 1 + n %"
@@ -252,6 +254,7 @@ class Bench:
     pool: Pool
     rounds: int
     scale: float
+    dsn: str = ""
 
     def scaled(self, number: int) -> int:
         return max(int(number * self.scale), 1)

@@ -8,15 +8,12 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 from enum import Enum
 from typing import Any
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 
-from execlog import (
-    InvalidArgument,
-    StrategyExecutionLog,
-    StrategyExecutionLogRepository,
-)
+from execlog import InvalidArgument, StrategyExecutionLog, StrategyExecutionLogRepository
 from tests.rows import STRATEGY, T0, fields, row
 from tests.types import Pool
 
@@ -165,6 +162,7 @@ LIMITED = (
     "sample_durations",
     "sample_points",
     "list_newest",
+    "list_by_prefix",
     "list_failures",
     "rank_strategies",
     "list_executions",
@@ -176,20 +174,44 @@ OF_REALMS = (
     "timeseries",
     "sample_durations",
     "rank_strategies",
+    "rank_together",
     "list_failures",
+    "list_stored",
     "list_executions",
     "activity",
     "report",
+    "breakdown",
+    "node_times",
 )
-OF_STRATEGIES = ("rank_strategies", "list_failures", "activity")
+OF_STRATEGIES = (
+    "rank_strategies",
+    "rank_together",
+    "list_failures",
+    "list_stored",
+    "list_executions",
+    "activity",
+    "breakdown",
+    "node_times",
+)
+ALIKE = "0192f0c1"
 # What the others call for.
 REQUIRED: dict[str, dict[str, Any]] = {
     "compare": {"a": STRATEGY, "b": STRATEGY},
     "list_newest": {},
+    "list_by_prefix": {"prefix": ALIKE},
     "list_failures": {},
+    "list_stored": {"after": None},
     "rank_strategies": {},
+    "rank_together": {},
     "activity": {},
+    "breakdown": {"by": "status"},
+    "node_times": {},
 }
+
+
+def alike() -> UUID:
+    """An id that begins like the others."""
+    return UUID(ALIKE + uuid4().hex[len(ALIKE) :])
 
 
 def required(method: str) -> dict[str, Any]:
@@ -201,13 +223,15 @@ def required(method: str) -> dict[str, Any]:
 async def test_strategy_id(
     unreachable: StrategyExecutionLogRepository, method: str, bad: Any
 ) -> None:
+    if method == "list_executions" and bad is None:
+        return  # it may be asked about all
     with pytest.raises(InvalidArgument) as caught:
         await getattr(unreachable, method)(strategy_id=bad)
     assert caught.value.argument == "strategy_id"
 
 
 @pytest.mark.parametrize(
-    "method", [*SCOPED, "compare", "list_failures", "rank_strategies", "activity"]
+    "method", [*SCOPED, "compare", "list_failures", "rank_strategies", "rank_together", "activity"]
 )
 @pytest.mark.parametrize(
     ("argument", "window"),
@@ -247,7 +271,7 @@ async def test_texts(
     assert caught.value.argument == argument
 
 
-@pytest.mark.parametrize("method", LIMITED)
+@pytest.mark.parametrize("method", [*LIMITED, "list_stored"])
 @pytest.mark.parametrize("bad", ["5", True, 5.0, None, b"bytes"])
 async def test_limit_that_is_no_integer(
     unreachable: StrategyExecutionLogRepository, method: str, bad: Any
@@ -381,6 +405,12 @@ async def test_other_arguments(unreachable: StrategyExecutionLogRepository) -> N
         ("id", unreachable.get(id="7")),
         ("id", unreachable.get(id=7)),  # type: ignore[arg-type]
         ("strategy_id", unreachable.get(id=row().id, strategy_id="")),
+        ("prefix", unreachable.list_by_prefix(prefix="0192f0c")),
+        ("prefix", unreachable.list_by_prefix(prefix="0192f0c1-zz")),
+        ("prefix", unreachable.list_by_prefix(prefix="0" * 33)),
+        ("prefix", unreachable.list_by_prefix(prefix=row().id)),  # type: ignore[arg-type]
+        ("strategy_id", unreachable.list_by_prefix(prefix="0192f0c1", strategy_id="")),
+        ("payloads", unreachable.list_by_prefix(prefix="0192f0c1", payloads=1)),  # type: ignore[arg-type]
         ("a", unreachable.compare(a="", b=STRATEGY)),
         ("b", unreachable.compare(a=STRATEGY, b=7)),  # type: ignore[arg-type]
         ("before", unreachable.list_failures(before="row")),  # type: ignore[arg-type]
@@ -445,7 +475,14 @@ async def test_limits_are_clamped(
     repository: StrategyExecutionLogRepository, method: str, limit: int, found: int
 ) -> None:
     await repository.insert_rows(
-        row(strategy_id=strategy, status="error", error_code=name, case_name=name, points=1.0)
+        row(
+            id=alike(),
+            strategy_id=strategy,
+            status="error",
+            error_code=name,
+            case_name=name,
+            points=1.0,
+        )
         for strategy in ("a", "b", STRATEGY)
         for name in ("a", "b", "c")
         if strategy == STRATEGY or (name == "a" and method == "rank_strategies")
@@ -462,6 +499,7 @@ async def test_limits_are_clamped(
         ("sample_durations", 5000),
         ("sample_points", 5000),
         ("list_newest", 200),
+        ("list_by_prefix", 200),
         ("list_failures", 200),
         ("rank_strategies", 50),
     ],
@@ -471,6 +509,7 @@ async def test_the_largest_limit(
 ) -> None:
     await repository.insert_rows(
         row(
+            id=alike(),
             strategy_id=str(i) if method == "rank_strategies" else STRATEGY,
             status="error",
             error_code=str(i),

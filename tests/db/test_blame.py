@@ -13,6 +13,7 @@ from execlog import ExecutionRecorder, RejectedExecution, StoreUnavailable
 from tests.databases import TABLE
 from tests.outage import Outage
 from tests.recording import assert_sum, record, until
+from tests.samples import one_of
 from tests.types import Pool
 
 CONDITIONS = ["40001", "53100", "53200", "54000", "54001", "55000", "57014", "58030", "XX000"]
@@ -49,7 +50,7 @@ ALL = "true"
 POISON = "exists (select from stored where notes = 'poison')"
 
 
-@pytest.mark.parametrize("by", ["row", "statement", "commit"])
+@pytest.mark.parametrize("by", one_of(["row", "statement", "commit"]))
 @pytest.mark.parametrize("sqlstate", CONDITIONS)
 async def test_a_condition_of_the_server_blames_no_row(
     dsn: str, pool: Pool, sqlstate: str, by: str
@@ -117,7 +118,7 @@ async def test_a_batch_of_poison_waits_for_a_row_that_is_stored(dsn: str, pool: 
     await assert_sum(dsn, stats)
 
 
-@pytest.mark.parametrize("sqlstate", ["MY001", "2F003", "38001", "20000", "27000", "23514"])
+@pytest.mark.parametrize("sqlstate", one_of(["MY001", "2F003", "38001", "20000", "27000", "23514"]))
 async def test_a_row_that_is_named_is_to_blame(dsn: str, pool: Pool, sqlstate: str) -> None:
     """Whatever its trigger calls it."""
     await refuse(pool, sqlstate, "new.notes = 'poison'", by="row")

@@ -28,7 +28,7 @@ from execlog.db.migration_files import migration_names
 from execlog.embedded import EmbeddedPostgres
 from tests.command import COMMAND, run
 from tests.databases import CLIENTS, TABLE, in_database
-from tests.db.test_cli_reading import NASTY, in_shell, on_terminal
+from tests.db.test_cli_reading import NASTY, arrived, dumped, in_shell, on_terminal
 from tests.oracle import newest_first
 from tests.recording import until
 from tests.rows import STRATEGY, T0, fields, row
@@ -36,12 +36,23 @@ from tests.types import Pool
 
 pytestmark = pytest.mark.long
 LAST = migration_names()[-1]
+DAY = timedelta(days=1)
+_STORED = re.compile('"storedAt": ?"[^"]*"')
 LONG_AGO = datetime(1999, 1, 1, tzinfo=UTC)
 ODD = [
     row(created_at=None, notes=NASTY, trace=[NASTY, {"é": [1.5, -0.5, None, True]}]),
     row(created_at=datetime.max.replace(tzinfo=UTC), points=-1e300, sample_rate=5e-324),
     row(created_at=datetime.min.replace(tzinfo=UTC), status="", case_name=""),
     row(strategy_id="other", created_at=T0, status="error", error_code="E1", duration_ms=0.1),
+    row(
+        created_at=T0 - DAY,
+        status="error",
+        trace_id="4bf92f3577b34da6a3ce929d0e0e4736",
+        error_message=NASTY,
+        input={"é": [NASTY, 1.5, -0.5, None, True], "none": {}},
+        attributes={"region": NASTY, "tries": 3, "share": 0.25, "again": False},
+    ),
+    row(created_at=T0 - DAY, input="a text", attributes={}),
 ]
 
 
@@ -67,19 +78,22 @@ async def test_what_is_exported_can_be_imported(
     rows = [*ODD, *(row(created_at=T0 + timedelta(seconds=n), points=n / 7) for n in range(400))]
     await repository.insert_rows(rows)
     done = run("export", EXECLOG_DSN=dsn)
-    assert (done.returncode, done.stderr) == (0, "execlog: 404 executions exported\n")
+    assert (done.returncode, done.stderr) == (0, "execlog: 406 executions exported\n")
     ordered = newest_first(rows)
-    dumps = [one.model_dump(by_alias=True, mode="json") for one in ordered]
-    assert [json.loads(line) for line in done.stdout.split("\n")[:-1]] == dumps
+    exported = [json.loads(line) for line in done.stdout.split("\n")[:-1]]
+    assert [arrived(one) for one in exported] == [dumped(one) for one in ordered]
     await execlog.migrate(empty_dsn)
     file = tmp_path / "all.jsonl"
     file.write_text(done.stdout)
-    for stored in ("404 executions stored", "0 executions stored, 404 were there already"):
+    for stored in ("406 executions stored", "0 executions stored, 406 were there already"):
         again = run("import", str(file), EXECLOG_DSN=empty_dsn)
         assert (again.returncode, again.stdout) == (0, "")
         assert again.stderr == f"execlog: {stored}\n"
         assert await everything(empty_dsn) == ordered
-    assert run("export", EXECLOG_DSN=empty_dsn).stdout == done.stdout
+    again = run("export", EXECLOG_DSN=empty_dsn)
+    before, after = (_STORED.findall(one.stdout) for one in (done, again))
+    assert max(before) < min(after)  # as text, to the microsecond
+    assert _STORED.sub("", again.stdout) == _STORED.sub("", done.stdout)
 
 
 async def test_export_of_a_strategy_and_a_time(
@@ -95,6 +109,13 @@ async def test_export_of_a_strategy_and_a_time(
     nobody = run("export", "nobody", "-o", "csv", EXECLOG_DSN=dsn)
     assert (nobody.returncode, nobody.stderr) == (0, "execlog: 0 executions of nobody exported\n")
     assert nobody.stdout.startswith("id,createdAt,strategyId,")
+    assert nobody.stdout.endswith(",traceId,errorMessage,storedAt,input,attributes\n")
+    held = [
+        json.loads(line["input"])
+        for line in csv.DictReader(io.StringIO(run("export", "-o", "csv", EXECLOG_DSN=dsn).stdout))
+        if line["errorMessage"]
+    ]
+    assert held == [ODD[4].input]
     text = run("export", EXECLOG_DSN=dsn, PYTHONIOENCODING="ascii").stdout
     assert text == run("export", EXECLOG_DSN=dsn).stdout
     assert json.loads(text.split("\n")[-2])["notes"] == NASTY
@@ -106,7 +127,7 @@ async def test_export_on_a_terminal(
     """Nothing stored steers it; where the data goes elsewhere, it shows how far that has come."""
     await repository.insert_rows(ODD)
     said = on_terminal("export", dsn=dsn, columns=100)
-    assert said.count('{"id"') == 4
+    assert said.count('{"id"') == len(ODD)
     assert not re.search("[\x1b\x7f\x9b\u202e]", said)
     for words in (["export"], ["export", STRATEGY, "-o", "csv"]):
         with (tmp_path / "data").open("w+b") as file:
@@ -400,7 +421,7 @@ async def test_doctor_where_something_is_missing(dsn: str, pool: Pool) -> None:
         # The bar of an export asks for more than the export may need.
         await StrategyExecutionLogRepository(pool).insert_rows(ODD)
         said = on_terminal("export", dsn=guest, columns=80)
-        assert said.count('{"id"') == 4
+        assert said.count('{"id"') == len(ODD)
     finally:
         await pool.execute(f"drop owned by {name}")
         await pool.execute(f"drop role {name}")

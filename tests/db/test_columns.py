@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -36,7 +36,14 @@ WHOLE: dict[str, Any] = {
     "sample_rate": 0.125,
     "parent_strategy_id": "a parent",
     "notes": "a note",
+    "trace_id": UUID("4bf92f3577b34da6a3ce929d0e0e4736"),
+    "error_message": "a reason",
+    "stored_at": None,
+    "input": {"amount": 15},
+    "attributes": {"channel": "web", "retry": 2, "beta": False, "share": 0.75},
 }
+JSON = ("trace", "input", "attributes")
+WRITTEN = {name: value for name, value in WHOLE.items() if name != "stored_at"}
 EXECUTION = StrategyExecutionLog(**WHOLE)
 WayIn = Callable[[Pool, str, Path], Awaitable[object]]
 
@@ -62,7 +69,7 @@ class Text(str):
 
 async def by_slow_path(pool: Pool, dsn: str, folder: Path) -> None:
     texts = {name: Text(value) for name, value in WHOLE.items() if isinstance(value, str)}
-    await record(pool, **{**WHOLE, **texts, "nodes_executed": 14.0})
+    await record(pool, **{**WRITTEN, **texts, "nodes_executed": 14.0})
 
 
 async def by_import(pool: Pool, dsn: str, folder: Path) -> None:
@@ -72,7 +79,7 @@ async def by_import(pool: Pool, dsn: str, folder: Path) -> None:
 
 
 WAYS_IN: dict[str, WayIn] = {
-    "record": lambda pool, dsn, folder: record(pool, **WHOLE),
+    "record": lambda pool, dsn, folder: record(pool, **WRITTEN),
     "record, slow path": by_slow_path,
     "insert_row": lambda pool, dsn, folder: StrategyExecutionLogRepository(pool).insert_row(
         EXECUTION
@@ -93,10 +100,12 @@ WAYS_IN: dict[str, WayIn] = {
 @pytest.mark.parametrize("way", WAYS_IN)
 async def test_each_way_in(way: str, pool: Pool, dsn: str, tmp_path: Path) -> None:
     await WAYS_IN[way](pool, dsn, tmp_path)
-    names = ", ".join("trace::text" if name == "trace" else name for name in WHOLE)
+    before = datetime.now(UTC) - timedelta(minutes=1)
+    names = ", ".join(f"{name}::text" if name in JSON else name for name in WHOLE)
     [found] = await pool.fetch(f"select {names} from execlog.strategy_execution_log")
-    stored = {**found, "trace": json.loads(found["trace"])}
-    assert stored == WHOLE
+    stored = {**found, **{name: json.loads(found[name]) for name in JSON}}
+    assert before < stored["stored_at"] <= datetime.now(UTC) + timedelta(minutes=1)
+    assert stored == {**WHOLE, "stored_at": stored["stored_at"]}
 
 
 async def test_each_way_out(pool: Pool, dsn: str) -> None:
@@ -107,15 +116,36 @@ async def test_each_way_out(pool: Pool, dsn: str) -> None:
     found = {
         "get": [one],
         "list_newest": await log.list_newest(),
+        "list_by_prefix": await log.list_by_prefix(prefix=str(EXECUTION.id)[:13]),
         "list_for_strategy": await log.list_for_strategy(strategy_id="a strategy"),
         "list_executions": await log.list_executions(strategy_id="a strategy"),
         "list_failures": await log.list_failures(),
         "stream": [one async for one in log.stream()],
     }
     for way, rows in found.items():
-        assert [row.model_dump() for row in rows] == [WHOLE], way
+        assert [row.model_dump(exclude={"stored_at"}) for row in rows] == [WRITTEN], way
+        assert [row.stored_at for row in rows] == [one.stored_at], way
+    assert one.stored_at is not None
+    assert one == EXECUTION
+    assert hash(one) == hash(EXECUTION)
     bare = await log.list_failures(payloads=False)
     bare += await log.list_executions(strategy_id="a strategy", payloads=False)
-    assert [row.model_dump() for row in bare] == [{**WHOLE, "trace": None}] * 2
+    for row in bare:
+        assert row.model_dump() == {**one.model_dump(), "trace": None, "input": None}
     exported = json.loads(run("export", "--dsn", dsn).stdout)
-    assert exported == EXECUTION.model_dump(by_alias=True, mode="json")
+    assert exported == one.model_dump(by_alias=True, mode="json")
+    assert exported["traceId"] == "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+async def test_what_no_parser_reads_is_shown_as_text(pool: Pool, dsn: str) -> None:
+    """Another client stored it: an integer of more digits than Python reads."""
+    await StrategyExecutionLogRepository(pool).insert_row(EXECUTION)
+    await pool.execute(
+        "update execlog.strategy_execution_log set attributes = $1::text::jsonb",
+        f'{{"n": {"9" * 5000}}}',
+    )
+    done = run("show", "--dsn", dsn, str(EXECUTION.id))
+    assert (done.returncode, done.stderr) == (0, "")
+    done = run("export", "--dsn", dsn)
+    assert done.stderr == "execlog: 1 executions exported\n"
+    assert json.loads(done.stdout)["attributes"] == {"attributes": f'{{"n": {"9" * 5000}}}'}

@@ -32,6 +32,8 @@ WORDS = {
     "compare": [STRATEGY, "b"],
     "export": [],
     "maintain": ["--plan"],
+    "breakdown": ["--by", "version"],
+    "check": ["--max-error-rate", "1%"],
     "doctor": [],
     "rollup verify": [],
 }
@@ -103,12 +105,13 @@ def test_nothing_colours_a_pipe(dsn: str, stored: StrategyExecutionLog) -> None:
     for variable in ("FORCE_COLOR", "TTY_COMPATIBLE"):
         tabs = answer("failures", dsn=dsn, **{variable: "1"})
         assert tabs.output == answer("failures", dsn=dsn).output
-        assert tabs.output.count("\t") == 14
+        assert tabs.output.count("\t") == 20
     for command in (*WORDS, f"show {stored.id}", "sql"):
         forced = answer(command, dsn=dsn, FORCE_COLOR="1", TTY_COMPATIBLE="1")
         assert forced.output and "\x1b" not in forced.output, command
 
 
+@pytest.mark.long
 def test_help_into_a_pipe(dsn: str, tmp_path: Path) -> None:
     """Messages go to a terminal."""
     with (tmp_path / "help").open("w+b") as file:
@@ -146,7 +149,7 @@ def test_one_failure_of_many(dsn: str, stored: StrategyExecutionLog) -> None:
     assert "\nok\t99.9975 %\t" in compared
     assert "\nerror rate\t0.0025 %\t" in compared
     fine = answer("check", STRATEGY, "--max-error-rate", "1%", dsn=dsn)
-    assert "ok: 0.0025 % failed" in fine.stdout
+    assert "  ok: error rate 0.0025 %, failed 0.0025 %, p99 " in fine.stdout
 
 
 @pytest.fixture
@@ -157,4 +160,4 @@ async def nearly_all_failed(repository: StrategyExecutionLogRepository) -> None:
 def test_nearly_all_failed(dsn: str, nearly_all_failed: None) -> None:
     breach = answer("check", STRATEGY, "--max-error-rate", "1%", "--since", "1h", dsn=dsn)
     assert breach.exit_code == 3
-    assert breach.stdout.startswith(f"{STRATEGY}: 99.9999999")
+    assert breach.stdout.startswith(f"{STRATEGY}  error rate 99.9999999")

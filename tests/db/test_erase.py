@@ -39,6 +39,10 @@ async def rows(repository: StrategyExecutionLogRepository) -> list[StrategyExecu
             external_task_id="task",
             trace=[{"node": n, "user": USER}],
             notes="a note",
+            trace_id=n + 1,
+            error_message=f"{USER} failed",
+            input={"user": USER},
+            attributes={"user": USER},
             status="error" if n % 5 == 0 else "ok",
             points=float(n),
         )
@@ -65,7 +69,8 @@ async def test_a_user_is_forgotten(
     assert erased == counted
     assert (erased[-1].executions, erased[-1].reached) == (len(TIMES), None)
     assert all(part.reached is not None for part in erased[:-1])
-    blank: dict[str, Any] = {"external_user_id": None, "trace": None, "notes": "erased"}
+    erased_columns = "external_user_id trace trace_id error_message input attributes".split()
+    blank: dict[str, Any] = {**dict.fromkeys(erased_columns), "notes": "erased"}
     expected = [
         one.model_copy(update=blank) if one.external_user_id == USER else one for one in rows
     ]

@@ -17,6 +17,7 @@ from execlog import ExecutionRecorder
 from tests.databases import TABLE, WAITING
 from tests.outage import Outage
 from tests.recording import assert_sum, record, until
+from tests.samples import one_of
 from tests.types import Pool
 
 ROOT = Path(__file__).parents[2]
@@ -74,7 +75,7 @@ async def clones(
     return sorted(map(json.loads, said.splitlines()), reverse=True, key=lambda one: one[:2])
 
 
-@pytest.mark.parametrize("image", IMAGES.values(), ids=IMAGES)
+@pytest.mark.parametrize("image", one_of(IMAGES.values()), ids=IMAGES)
 async def test_two_processes_of_one_memory_image(dsn: str, pool: Pool, image: str) -> None:
     first = 10 if image else 0
     found = await clones(dsn, image)
@@ -129,6 +130,7 @@ async def test_a_progress_that_somebody_changed(
     await assert_sum(dsn, stats)
 
 
+@pytest.mark.long
 async def test_a_commit_in_doubt_whose_progress_somebody_changed() -> None:
     """The answer is lost, and so is the proof: that the rows are there is seen by their ids."""
     waiting = "from pg_stat_activity where wait_event = 'SyncRep'"

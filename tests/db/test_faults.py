@@ -32,6 +32,7 @@ from tests import databases
 from tests.databases import WAITING
 from tests.recording import until
 from tests.rows import STRATEGY, T0, row
+from tests.samples import one_of
 from tests.types import Connection, Pool
 
 SECRET = "not-to-be-printed"
@@ -47,6 +48,7 @@ CALLS: dict[str, Call] = {
     "insert_row": lambda repo: repo.insert_row(row()),
     "insert_rows": lambda repo: repo.insert_rows([row()]),
     "get": lambda repo: repo.get(id=row().id),
+    "list_by_prefix": lambda repo: repo.list_by_prefix(prefix="0192f0c1"),
     "list_for_strategy": lambda repo: repo.list_for_strategy(strategy_id=STRATEGY),
     "count_by_status": lambda repo: repo.count_by_status(strategy_id=STRATEGY),
     "count_by_error_code": lambda repo: repo.count_by_error_code(strategy_id=STRATEGY),
@@ -70,7 +72,15 @@ CALLS: dict[str, Call] = {
     "maintenance_state": lambda repo: repo.maintenance_state(),
     "erase": lambda repo: all_of(repo.erase(external_user_id="u")),
     "rank_strategies": lambda repo: repo.rank_strategies(),
-    "list_executions": lambda repo: repo.list_executions(strategy_id=STRATEGY),
+    "rank_together": lambda repo: repo.rank_together(),
+    "breakdown": lambda repo: repo.breakdown(by="status"),
+    "breakdown_of_rollups": lambda repo: repo.breakdown(by="realm_id"),
+    "node_times": lambda repo: repo.node_times(),
+    "list_executions": lambda repo: repo.list_executions(
+        strategy_id=STRATEGY, strategy_version=[1, 2], trace_id=[1, 2], attributes={"a": 1}
+    ),
+    "list_stored": lambda repo: repo.list_stored(after=None),
+    "list_absent": lambda repo: repo.list_absent(realm_id="acme", strategy_version=[1, 2]),
     "activity": lambda repo: repo.activity(),
     "report": lambda repo: repo.report(strategy_id=STRATEGY),
 }
@@ -265,7 +275,7 @@ async def test_percentiles_out_of_time_are_a_sample_and_say_so(dsn: str, limit: 
 
 
 @pytest.mark.session
-@pytest.mark.parametrize("limit", ["statement", "client"])
+@pytest.mark.parametrize("limit", one_of(["statement", "client"]))
 async def test_cards_out_of_time_are_exact_but_for_the_percentiles(dsn: str, limit: str) -> None:
     async with out_of_time(dsn, limit) as (ask, pool):
         async with asyncpg.create_pool(dsn, min_size=1, max_size=1) as patient:

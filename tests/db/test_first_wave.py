@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import pytest
 
 import execlog
-from execlog import MigrationError, SchemaOutdated, StrategyExecutionLogRepository
+from execlog import (
+    ExecutionRecorder,
+    MigrationError,
+    SchemaOutdated,
+    StrategyExecutionLogRepository,
+)
 from execlog.db.migration_files import migration_names
 from tests import first_wave
 from tests.databases import TABLE
-from tests.rows import row
+from tests.recording import until
+from tests.rows import fields, row
 
 STRATEGIES = ("loyalty", "referral", "all of it\t\\ 'quoted' \N{SNOWMAN}")
 
@@ -76,10 +85,11 @@ async def test_an_upgrade_leaves_it_as_it_was(old_dsn: str) -> None:
     before = await connection.fetch(rows)
     async with asyncpg.create_pool(old_dsn, min_size=1, max_size=1) as pool:
         log = StrategyExecutionLogRepository(pool)
-        # An engine may be deployed before its migrations: it reads its rows, and no card.
-        first = await read(log)
-        with pytest.raises(SchemaOutdated):
-            await summed(log)
+        # An engine that is deployed before its migrations counts its rows, and is told what to do.
+        counts = await log.count_by_status(strategy_id="loyalty")
+        for ask in (read, summed):
+            with pytest.raises(SchemaOutdated):
+                await ask(log)
     behind = (await execlog.health(old_dsn)).missing_migrations
     assert behind == [name for name in migration_names() if name > "0004"]
     assert await execlog.migrate(old_dsn) == behind
@@ -88,8 +98,10 @@ async def test_an_upgrade_leaves_it_as_it_was(old_dsn: str) -> None:
     await connection.close()
     async with asyncpg.create_pool(old_dsn, min_size=1, max_size=1) as pool:
         log = StrategyExecutionLogRepository(pool)
-        assert await read(log) == first
+        first = await read(log)
+        assert first["loyalty"][0] == counts
         assert len(first["rows"]) == first_wave.ROWS
+        assert {one.stored_at for one in first["rows"]} == {datetime.min.replace(tzinfo=UTC)}
         upgraded = await summed(log)
         assert sum(one.runs for one in upgraded["ranking"]) == first_wave.RUNS
         state = await log.rollup_state()
@@ -104,6 +116,44 @@ async def test_an_upgrade_leaves_it_as_it_was(old_dsn: str) -> None:
         assert [(one.strategy_id, one.runs, one.failures) for one in made["ranking"]] == [
             (one.strategy_id, one.runs, one.failures) for one in upgraded["ranking"]
         ]
+
+
+@pytest.mark.long
+async def test_recorders_of_both_waves_store_while_it_is_upgraded(old_dsn: str) -> None:
+    """One that is newer than the schema waits for it; what is older goes on; nothing is lost."""
+    connection = await asyncpg.connect(old_dsn)
+    recorder_id, batches, stop = uuid4(), 0, asyncio.Event()
+
+    async def first_recorder() -> None:
+        nonlocal batches
+        while not stop.is_set():
+            given = [row(strategy_id="old").model_dump() for _ in range(20)]
+            await first_wave.record(connection, recorder_id, batches + 1, given)
+            batches += 1
+            await asyncio.sleep(0.002)
+
+    storing = asyncio.create_task(first_recorder())
+    async with ExecutionRecorder(old_dsn, linger=0.01) as recorder:
+        for _ in range(100):
+            recorder.record(**fields(strategy_id="new", input={"n": 1}, trace_id="ab" * 16))
+        await until(lambda: "migrate" in (recorder.stats().last_error or "") and batches > 5)
+        await execlog.migrate(old_dsn)
+        after = batches
+        await until(lambda: batches > after + 20 and recorder.stats().written == 100)
+        stop.set()
+        await storing
+        stats = await recorder.aclose()
+    assert (stats.written, stats.dropped, stats.rejected) == (100, {}, {})
+    stored = (
+        "select count(*), count(distinct id), count(input), count(stored_xid)"
+        f" from {TABLE} where strategy_id = $1"
+    )
+    old = await connection.fetchrow(stored, "old")
+    assert old is not None
+    assert tuple(old)[:3] == (20 * batches, 20 * batches, 0)
+    assert 0 < old[3] < 20 * batches
+    assert tuple(await connection.fetchrow(stored, "new") or ()) == (100, 100, 100, 100)
+    await connection.close()
 
 
 async def test_all_of_it_stays_its_owners(old_dsn: str) -> None:

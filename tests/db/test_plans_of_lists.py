@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from execlog.db import validation
 from tests.plans import (
     DAYS,
     IN_WINDOW,
@@ -20,6 +21,7 @@ from tests.plans import (
     STRATEGIES,
     STRATEGY,
     UNDATED,
+    USERS,
     WINDOW,
     executed,
     explained,
@@ -34,6 +36,7 @@ from tests.types import Pool
 pytestmark = pytest.mark.long
 
 PAGE = 50
+FAILURES = DAYS * ROWS_A_DAY / STRATEGIES / 5
 MAX_UUID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
 # Where a page begins: its switches, and its cursor.
@@ -52,8 +55,15 @@ EXECUTIONS: dict[str, tuple[tuple[str, ...], dict[str, object], float]] = {
     "ok": ((), {"status": "ok"}, 5 / 4),
     "failed": (("failed",), {}, 5),
     "error": (("failed",), {"status": "error"}, 5),
-    "code": ((), {"error_code": "E1"}, 5),
-    "case": ((), {"case_name": "case-3"}, 7),
+    "code": ((), {"error_codes": ["E1"]}, 5),
+    "codes": ((), {"error_codes": ["E1", "E2"]}, 5),
+    # These may be all looked at and sorted: they are in an index, in the order of their statuses.
+    "statuses": (("failed",), {"statuses": ["error", "limit"]}, FAILURES / PAGE),
+    "left out": (("failed",), {"statuses_left_out": ["ok", "timeout"]}, FAILURES / PAGE),
+    "errors": (("errors",), {}, 5),
+    "no case": (("no_case",), {}, DAYS * ROWS_A_DAY / STRATEGIES / PAGE),
+    "nodes": ((), {"min_nodes": 1, "max_nodes": 4}, 1),
+    "case": ((), {"case_names": ["case-3"]}, 7),
     "duration": ((), {"min_duration_ms": 48.0}, 2),
     "points": ((), {"min_points": 10.0, "max_points": 40.0}, 2),
 }
@@ -128,6 +138,7 @@ async def test_the_newest_of_all_are_a_page_of_an_index(
         mode,
         *(["failed_of_all"] if status not in (None, "ok") else []),
         *CURSORS[page][0],
+        realm_ids=None,
         status=status,
         limit=PAGE,
         **CURSORS[page][1],
@@ -139,13 +150,36 @@ async def test_the_newest_of_all_are_a_page_of_an_index(
         assert touched(plan) <= PAGE * 5 / 4 + len(read) + 2 * UNDATED
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("users", [["user-7"], ["user-7", "user-8"], ["no such"], []])
+@pytest.mark.parametrize("what", ["all", "failed", "of strategies", "of a realm"])
+async def test_the_runs_of_a_user_are_found_by_an_index(
+    seeded: Pool, what: str, users: list[str], mode: str
+) -> None:
+    """Whatever the planner expects of them: other rows are not passed over."""
+    async with explained(
+        seeded,
+        "list_newest",
+        mode,
+        statuses_left_out=["ok"] if what == "failed" else None,
+        external_user_ids=users,
+        strategy_ids=[STRATEGY, "strategy-2"] if what == "of strategies" else None,
+        realm_ids=[REALM] if what == "of a realm" else None,
+        limit=PAGE,
+    ) as plan:
+        assert await foreign_indexes(seeded, "list_newest", plan, default=True) == set()
+        assert touched(plan) <= 2 * (DAYS * ROWS_A_DAY // USERS + 1) + UNDATED
+
+
 @pytest.mark.parametrize("strategy_id", [None, STRATEGY])
 @pytest.mark.parametrize("window", [(None, None), WINDOW], ids=["unbounded", "window"])
 async def test_a_stream_walks_along_an_index(
     seeded: Pool, strategy_id: str | None, window: tuple[datetime | None, ...]
 ) -> None:
     """Each row is read once, and nothing is sorted on disk before the first of them comes."""
-    async with explained(seeded, "stream", "custom", **scope(window, strategy_id)) as plan:
+    async with explained(
+        seeded, "stream", "custom", **scope(window, strategy_id), realm_ids=None
+    ) as plan:
         assert await foreign_indexes(seeded, "stream", plan, default=True) == set()
         if window == WINDOW:
             assert {node["Relation Name"] for node in reading(plan)} == {"day_3", "day_4"}
@@ -190,6 +224,7 @@ async def test_a_page_reads_hardly_more_than_a_page(
         *(["failed"] if status not in (None, "ok") else []),
         *CURSORS[page][0],
         strategy_id=STRATEGY,
+        realm_ids=None,
         status=status,
         limit=PAGE,
         **CURSORS[page][1],
@@ -217,6 +252,29 @@ async def test_one_row_is_found_by_its_id(seeded: Pool, strategy_id: str | None,
         assert touched(plan) == 1
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("strategy_id", [None, STRATEGY])
+@pytest.mark.parametrize("digits", [8, 13])
+async def test_ids_that_begin_alike_are_a_page_of_an_index(
+    seeded: Pool, digits: int, strategy_id: str | None, mode: str
+) -> None:
+    """All of the seeded ones were made within a minute or two."""
+    one = await seeded.fetchval("select id from execlog.day_7 where strategy_id = $1", STRATEGY)
+    lowest, highest = validation.id_range("prefix", str(one)[:digits])
+    async with explained(
+        seeded,
+        "list_by_prefix",
+        mode,
+        lowest=str(lowest),
+        highest=str(highest),
+        strategy_id=strategy_id,
+        limit=PAGE,
+    ) as plan:
+        assert await foreign_indexes(seeded, "list_by_prefix", plan) == set()
+        # The page, and one row ahead in each partition.
+        assert touched(plan) <= PAGE + len(reading(plan)) + 1
+
+
 async def test_what_fails_over_a_plan_says_the_plan(seeded: Pool) -> None:
     with pytest.raises(AssertionError) as caught:
         async with explained(seeded, "get", "generic", id=MAX_UUID, strategy_id=STRATEGY) as plan:
@@ -224,3 +282,48 @@ async def test_what_fails_over_a_plan_says_the_plan(seeded: Pool) -> None:
     [said] = caught.value.__notes__
     assert said.startswith("get, generic plan, shape: strategy_id\n")
     assert "Index Cond: ((id = $1) AND (strategy_id = $2))" in said
+
+
+NEW = {
+    # The snapshot that was seen, of the transaction that stored the rows without a time.
+    "began since": "{xid}:{xid}:",
+    "was unfinished": "{xid}:{next}:{xid}",
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "about",
+    [
+        ((), {}),
+        (("failed",), {"strategy_ids": [STRATEGY]}),
+        ((), {"external_user_ids": ["u"], "error_codes": ["E1"]}),
+    ],
+    ids=["all", "failures", "a user"],
+)
+@pytest.mark.parametrize("when", NEW)
+async def test_what_was_stored_last_is_all_that_is_read(
+    seeded: Pool, when: str, about: tuple[tuple[str, ...], dict[str, object]], mode: str
+) -> None:
+    switches, filters = about
+    xid = await seeded.fetchval(
+        "select stored_xid::text::bigint from execlog.strategy_execution_log"
+        " where created_at is null limit 1"
+    )
+    async with explained(
+        seeded,
+        "list_stored",
+        mode,
+        *switches,
+        seen=NEW[when].format(xid=xid, next=xid + 1),
+        upto=None,
+        after_xid="0",
+        after_id="00000000-0000-0000-0000-000000000000",
+        limit=PAGE,
+        realm_ids=None,
+        **filters,
+    ) as plan:
+        foreign = await foreign_indexes(seeded, "list_stored", plan)
+        assert foreign == {"pg_attribute_relid_attnam_index"}
+        # Of one transaction all rows are read, since they are not in the order of their ids.
+        assert touched(plan) == UNDATED + 1

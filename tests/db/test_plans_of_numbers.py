@@ -225,6 +225,80 @@ async def test_health_reads_the_ends_of_an_index(seeded: Pool) -> None:
         assert sum(map(rows_read, log)) <= 2 * (DAYS + 5) + UNDATED
 
 
+BROKEN_DOWN: dict[str, object] = {
+    "realm_ids": None,
+    "attribute": None,
+    "order": "failures",
+    "limit": 50,
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("switches", [("by_status",), ("by_case_name",)])
+async def test_a_breakdown_without_details_reads_the_index_alone(
+    seeded: Pool, switches: tuple[str, ...], mode: str
+) -> None:
+    asked = explained(seeded, "breakdown", mode, *switches, **scope(WINDOW), **BROKEN_DOWN)
+    async with asked as plan:
+        read = reading(plan)
+        assert await foreign_indexes(seeded, "breakdown", plan) == set()
+        assert {node["Node Type"] for node in read} == {"Index Only Scan"}
+        assert {node["Relation Name"] for node in read} == {"day_3", "day_4"}
+        assert touched(plan) == IN_WINDOW
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("order", [(), ("slowest_first",)])
+@pytest.mark.parametrize("by", [(), ("by_realm_id",), ("by_external_user_id",)])
+async def test_a_breakdown_reads_the_rows_of_its_window_once(
+    seeded: Pool, by: tuple[str, ...], order: tuple[str, ...], mode: str
+) -> None:
+    switches = (*by, *order, "details")
+    asked = explained(seeded, "breakdown", mode, *switches, **scope(WINDOW), **BROKEN_DOWN)
+    async with asked as plan:
+        assert await foreign_indexes(seeded, "breakdown", plan) == set()
+        assert {node["Relation Name"] for node in reading(plan)} == {"day_3", "day_4"}
+        assert touched(plan) == IN_WINDOW
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("of_one", [True, False])
+async def test_a_breakdown_of_failures_reads_failures(
+    seeded: Pool, of_one: bool, mode: str
+) -> None:
+    failed = ("failed",) if of_one else ("of_all", "failed_of_all")
+    asked = explained(
+        seeded,
+        "breakdown",
+        mode,
+        *failed,
+        "by_strategy_version",
+        "details",
+        **scope(WINDOW, STRATEGY if of_one else None),
+        **BROKEN_DOWN,
+    )
+    async with asked as plan:
+        assert await foreign_indexes(seeded, "breakdown", plan) == set()
+        assert {node["Relation Name"] for node in reading(plan)} == {"day_3", "day_4"}
+        failures = IN_WINDOW / 5 * (1 if of_one else STRATEGIES)
+        if of_one and mode == "generic":
+            # It can't know that a day holds more than one run, of which either index has as many.
+            assert touched(plan) <= IN_WINDOW
+        else:
+            assert touched(plan) == pytest.approx(failures, rel=0.05)
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_nodes_are_those_of_few_rows(seeded: Pool, mode: str) -> None:
+    """The durations of the window are read, then its failures, then what is slow in it."""
+    bounds = {"newest": 2000, "most_bytes": 10**7, "trace_bytes": 10**5}
+    asked = explained(seeded, "node_times", mode, **scope(WINDOW), realm_ids=None, **bounds)
+    async with asked as plan:
+        assert await foreign_indexes(seeded, "node_times", plan) == set()
+        assert {node["Relation Name"] for node in reading(plan)} == {"day_3", "day_4"}
+        assert touched(plan) <= IN_WINDOW * (1 + 1 + 1)
+
+
 async def test_a_ranking_reads_the_pages_of_its_time(dsn: str) -> None:
     hour, rows = timedelta(hours=1), 72_000
     window = (START + 77 * hour, START + 78 * hour)

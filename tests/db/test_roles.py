@@ -9,6 +9,7 @@ import os
 import subprocess
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
@@ -24,11 +25,13 @@ from execlog import (
 )
 from execlog.db.sqltext import quoted
 from execlog.embedded.server import _find_binaries
+from execlog.web import create_app
 from tests.command import run
 from tests.databases import TABLE
 from tests.db.test_faults import CALLS
 from tests.rows import fields, row
 from tests.types import Connection, Pool
+from tests.web.test_api import client
 
 DAY = timedelta(days=1)
 _numbers = itertools.count()
@@ -114,6 +117,8 @@ REFUSED = {
         f"insert into {TABLE} select from pg_class returning points",
     ],
     "reader": [
+        f"select input from {TABLE}",
+        f"copy {TABLE} to stdout",
         f"insert into {TABLE} select from pg_class",
         f"update {TABLE} set points = 0",
         f"delete from {TABLE}",
@@ -187,6 +192,77 @@ async def test_the_reader_reads(roles: dict[str, Pool]) -> None:
         "default_transaction_read_only": "on",
         "jit": "off",
     }
+
+
+GIVEN = {"orders": 3}
+COMMANDS = (
+    ("show", "{id}"),
+    ("tail", "loyalty"),
+    ("failures",),
+    ("summary", "loyalty"),
+    ("timeline", "loyalty"),
+    ("top",),
+    ("compare", "loyalty", "loyalty"),
+    ("export", "loyalty"),
+    ("check", "loyalty", "--max-error-rate", "1"),
+)
+
+
+async def test_the_reader_has_no_inputs_unless_they_are_granted(
+    roles: dict[str, Pool], prefix: str
+) -> None:
+    """A reader of before could read the whole table: the right to inputs is taken back."""
+    one = row(input=GIVEN, attributes={"k": 1}, error_message="out of coins", status="error")
+    await StrategyExecutionLogRepository(roles["admin"]).insert_row(one)
+    reader = quoted(f"{prefix}_reader")
+    for table in (TABLE, f"{TABLE}_default"):
+        await roles["admin"].execute(f"grant select on {table} to {reader}")
+    for inputs in (False, True, False, True):
+        await roles["admin"].execute(execlog.dump_roles(prefix=prefix, inputs=inputs))
+        log = StrategyExecutionLogRepository(roles["reader"])
+        expected = one if inputs else one.model_copy(update={"input": None})
+        assert [found async for found in log.stream()] == [expected]
+        log = StrategyExecutionLogRepository(roles["reader"])
+        assert await log.list_failures() == [expected]
+        assert await log.get(id=one.id) == expected
+        for call in (log.list_newest(), log.list_for_strategy(strategy_id="loyalty")):
+            assert await call == [expected]
+        assert await log.list_executions(strategy_id="loyalty") == [expected]
+        for table in (TABLE, f"{TABLE}_default"):
+            for column in ("input", "to_jsonb(log)"):
+                reads = roles["reader"].fetch(f"select {column} from {table} as log")
+                if inputs:
+                    await reads
+                else:
+                    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                        await reads
+
+
+async def test_commands_of_a_reader_without_inputs(
+    roles: dict[str, Pool], dsn: str, prefix: str
+) -> None:
+    one = row(input=GIVEN, trace=[{"node": "tier"}], status="error")
+    await StrategyExecutionLogRepository(roles["admin"]).insert_row(one)
+    own = as_role(dsn, f"{prefix}_reader")
+    for words in COMMANDS:
+        asked = [word.format(id=one.id) for word in words]
+        done = await asyncio.to_thread(run, *asked, "--dsn", own)
+        assert done.returncode in (0, 3), done.stderr
+        assert ("42501" in done.stderr, "orders" in done.stdout) == (False, False), words
+    assert "tier" in (await asyncio.to_thread(run, "show", str(one.id), "--dsn", own)).stdout
+
+
+async def test_pages_of_a_reader_without_inputs(roles: dict[str, Pool]) -> None:
+    one = row(input=GIVEN, trace=[{"node": "tier"}], status="error")
+    await StrategyExecutionLogRepository(roles["admin"]).insert_row(one)
+    pages = ("", "strategy?id=loyalty", "executions?id=loyalty", f"execution?id={one.id}")
+    lists = ("failures", "strategies/loyalty/executions", f"executions/{one.id}")
+    async with client(create_app(roles["reader"])) as web:
+        for path in (*pages, *(f"api/{name}" for name in lists)):
+            found = await web.get(f"/{path}")
+            assert (found.status_code, "orders" in found.text) == (200, False), path
+        assert (await web.get(f"/api/executions/{one.id}")).json()["input"] is None
+        assert "tier" in (await web.get(f"/execution?id={one.id}")).text
 
 
 async def test_the_owner_migrates_maintains_and_erases(
@@ -278,9 +354,25 @@ async def test_a_tenant_sees_its_realm_and_no_other(roles: dict[str, Pool], tena
             await call(own)
 
 
+async def test_a_tenant_has_no_inputs_unless_they_are_granted(
+    roles: dict[str, Pool], tenant: Pool, prefix: str
+) -> None:
+    one = row(input=GIVEN, realm_id=TENANT)
+    await StrategyExecutionLogRepository(roles["admin"]).insert_row(one)
+    for inputs in (False, True, False):
+        sql = execlog.dump_realm_reader(
+            realm_id=TENANT, role=f"{prefix} tenant", prefix=prefix, inputs=inputs
+        )
+        await roles["admin"].execute(sql)
+        found = await StrategyExecutionLogRepository(tenant).get(id=one.id)
+        assert found is not None
+        assert found.input == (GIVEN if inputs else None)
+
+
 @pytest.mark.parametrize(
     "sql",
     [
+        "select input from {0}",
         "set row_security = off; select from {0}",
         "select from {0}_default",
         "copy {0}_default to stdout",
@@ -407,15 +499,17 @@ async def test_whoever_could_not_store_any_more_is_named(
         ({"schema": "public"}, "schema"),
         ({"schema": "x" * 60}, "schema"),
         ({"prefix": "x" * 60}, "prefix"),
+        ({"inputs": "yes"}, "inputs"),
     ],
 )
-def test_bad_input(given: dict[str, str], argument: str) -> None:
+def test_bad_input(given: dict[str, Any], argument: str) -> None:
     with pytest.raises(InvalidArgument, match=rf"^{argument}: "):
         execlog.dump_realm_reader(**{"realm_id": "r", "role": "t", **given})
 
 
 def test_from_a_terminal() -> None:
     assert run("roles").stdout == execlog.dump_roles()
+    assert run("roles", "--inputs").stdout == execlog.dump_roles(inputs=True)
     tenant = run("roles", "--realm", "acme", "--role", "acme_reader", "--schema", "audit")
     assert tenant.stdout == execlog.dump_realm_reader(
         realm_id="acme", role="acme_reader", schema="audit"

@@ -15,6 +15,7 @@ import execlog
 from tests.databases import TABLE
 from tests.history import History
 from tests.rolling import rolled_up
+from tests.samples import one_of
 from tests.types import Connection
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -49,7 +50,7 @@ async def history(dsn: str, request: pytest.FixtureRequest) -> AsyncIterator[His
         yield History(main, others, random.Random(seed))
 
 
-@pytest.mark.parametrize("history", range(4), indirect=True)
+@pytest.mark.parametrize("history", one_of(range(4)), indirect=True)
 async def test_a_random_history(history: History) -> None:
     for _ in range(60):
         await history.step()

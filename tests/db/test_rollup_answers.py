@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from execlog import StrategyExecutionLog, TimeseriesBucket
+from execlog import StrategyExecutionLog, StrategyRank, TimeseriesBucket
 from execlog.db.statements import Query
 from execlog.ids import uuid7
 from execlog.repository import statements
@@ -147,7 +147,7 @@ async def test_a_card(
 @given(
     rows=_rows,
     window=_windows(),
-    by=st.sampled_from(["p99", "failures", "error_rate", "runs"]),
+    by=st.sampled_from(["p99", "failures", "error_rate", "failed_rate", "runs"]),
     realms=_realms.filter(lambda realms: realms is not None),
     some=st.booleans(),
 )
@@ -173,10 +173,54 @@ async def test_a_ranking(
         [other] = [found for found in exact if found.strategy_id == one.strategy_id]
         same = ("runs", "failures", "last_run")
         assert [getattr(one, name) for name in same] == [getattr(other, name) for name in same]
-        assert close(one.error_rate, other.error_rate)
-        assert close(one.avg_ms, other.avg_ms)
-        for name in ("p50_ms", "p95_ms", "p99_ms"):
-            assert_bounded(getattr(one, name), getattr(other, name))
+        assert_ranked(one, other)
+    least = max((one.runs for one in exact), default=1)
+    rolled = await Log(shared).rank_strategies(**scope, min_runs=least)
+    assert {one.strategy_id for one in rolled} == {
+        one.strategy_id for one in exact if one.runs >= least
+    }
+
+
+@many
+@given(
+    rows=_rows,
+    window=_windows(),
+    realms=_realms.filter(lambda realms: realms is not None),
+    some=st.booleans(),
+)
+async def test_all_strategies_as_one(
+    shared: Pool, rows: list[StrategyExecutionLog], window: Window, realms: Realms, some: bool
+) -> None:
+    prefix = await stored(shared, rows)
+    scope: dict[str, Any] = {"since": window[0], "until": window[1]}
+    scope |= {"realm_id": own_realms(realms, prefix), "strategy_id": prefix + "A" if some else None}
+    rolled, exact = await both(shared, lambda log: log.rank_together(**scope))
+    if rolled is None:
+        assert exact is None
+        assert await Log(shared).rank_strategies(**scope) == []
+        return
+    assert (rolled.strategy_id, rolled.runs, rolled.last_run) == ("", exact.runs, exact.last_run)
+    assert_ranked(rolled, exact)
+    each = await Log(shared).rank_strategies(**scope)
+    assert (rolled.runs, rolled.failures) == (
+        sum(one.runs for one in each),
+        sum(one.failures for one in each),
+    )
+    if some:  # one that is alone has its own numbers
+        card = await Log(shared).metrics(
+            strategy_id=prefix + "A", **{one: scope[one] for one in ("since", "until", "realm_id")}
+        )
+        assert close(rolled.failed_rate, 1 - card.success_rate)
+        assert close(rolled.error_rate, card.error_rate)
+        assert close(exact.p99_ms, each[0].p99_ms) or each[0].method == "sketch"
+
+
+def assert_ranked(one: StrategyRank, other: StrategyRank) -> None:
+    assert close(one.error_rate, other.error_rate)
+    assert close(one.failed_rate, other.failed_rate)
+    assert close(one.avg_ms, other.avg_ms)
+    for name in ("p50_ms", "p95_ms", "p99_ms"):
+        assert_bounded(getattr(one, name), getattr(other, name))
 
 
 @many
@@ -412,6 +456,9 @@ async def plan_of(pool: Pool, query: Query) -> list[tuple[str, float]]:
     return found
 
 
+GROUPED: dict[str, Any] = {"strategy_id": "a", "order": "runs", "limit": 9}
+
+
 async def test_only_rollups_and_ragged_ends_are_read(pool: Pool) -> None:
     log = Log(pool)
     begin = START.replace(minute=0, second=0)
@@ -434,10 +481,14 @@ async def test_only_rollups_and_ragged_ends_are_read(pool: Pool) -> None:
         "timeseries": (one | hours, 5 * 31, 2),
         "rank_strategies": ({"by": "p99", "limit": 10}, 2 * 2 * 31, 2),
         "activity": (first | hours, 2 * 2 * 31, 2),
+        "breakdown_of_rollups": (GROUPED | {"strategy_ids": ["a"]}, 2 * 31, 1),
+        "breakdown_of_rollups, all": (GROUPED | {"strategy_id": None}, 2 * 2 * 31, 2),
     }
     for name, (values, ends, strategies) in given.items():
         window = {"since": since, "until": until, "realm_ids": None}
-        query = statements()[name].query(**values, **window)
+        file, *_ = name.split(",")
+        switches = ["of_one"] if "strategy_ids" in values else []
+        query = statements()[file].query(*switches, **values, **window)
         read = await plan_of(pool, query)
         rows = sum(number for table, number in read if table.startswith("strategy_"))
         rolled = sum(number for table, number in read if table == "rollup")

@@ -19,6 +19,7 @@ from tests.command import run
 from tests.db.test_cli import ALL
 from tests.db.test_faults import CALLS
 from tests.rows import fields, row
+from tests.samples import one_of
 from tests.types import Pool
 
 NAMES = [
@@ -42,7 +43,7 @@ NAMES = [
 DAY = timedelta(days=1)
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(params=one_of(NAMES))
 def schema(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

@@ -41,6 +41,13 @@ ROWS = [
         case_name=f"of {realm}",
         error_code=f"of {realm}",
         points=points,
+        external_user_id="u",
+        external_game_id="g",
+        external_task_id="t",
+        parent_strategy_id="p",
+        trace_id=UUID(int=7),
+        attributes={"n": 1},
+        trace=[{"node": f"of {realm}", "ms": points}],
     )
     for strategy in ("loyalty", "second")
     for realm, points in ((TENANT, 1.0), ("other", 2.0), (None, 4.0))
@@ -53,15 +60,27 @@ GIVEN: dict[str, Any] = {
     "a": "loyalty",
     "b": "second",
     "realm_ids": [TENANT],
-    "strategy_versions": [1],
+    "strategy_versions": [3],
     "since": NOW - 500 * DAY,
     "until": NOW + DAY,
     "before": NOW - 1100 * DAY,
     "since_before": NOW - 1100 * DAY,
     "until_before": NOW - 501 * DAY,
+    "strategy_types": ["DSL_FULL"],
     "status": "error",
-    "error_code": f"of {TENANT}",
-    "case_name": f"of {TENANT}",
+    "statuses": ["error", "odd"],
+    "statuses_left_out": ["ok"],
+    "error_codes": [f"of {TENANT}"],
+    "case_names": [f"of {TENANT}"],
+    "external_user_ids": ["u"],
+    "external_game_ids": ["g"],
+    "external_task_ids": ["t"],
+    "parent_strategy_ids": ["p"],
+    "trace_ids": [UUID(int=7).hex],
+    "attributes": '{"n": 1}',
+    "attribute_texts": '{"n": "1"}',
+    "min_nodes": 0,
+    "max_nodes": 100,
     "min_duration_ms": 0.0,
     "max_duration_ms": 1e9,
     "above_duration_ms": 0.0,
@@ -71,8 +90,26 @@ GIVEN: dict[str, Any] = {
     "before_created_at": NOW + DAY,
     "before_id": LAST,
     "before_undated_id": LAST,
+    "lowest": UUID(int=0),
+    "highest": LAST,
+    "seen": "3:3:",
+    "upto": None,
+    "after_xid": "0",
+    "after_id": UUID(int=0),
+    "strategies": ["loyalty", "absent"],
+    "realms": [TENANT],
+    "versions": ["3", "4"],
+    "codes": [f"of {TENANT}", "absent"],
+    "cases": [f"of {TENANT}", "absent"],
+    "words": ["failed", "limit"],
+    "attribute": "n",
+    "order": "runs",
+    "newest": 2000,
+    "most_bytes": 10**6,
+    "trace_bytes": 10**6,
     "limit": 50,
     "by": "runs",
+    "min_runs": 1,
     "fractions": "{0,0.5,1}",
     "first_us": HOUR_US,
     "width_us": 600 * 24 * HOUR_US,
@@ -98,7 +135,8 @@ async def tenant(roles: dict[str, Pool], dsn: str, prefix: str) -> AsyncIterator
     only = StrategyExecutionLogRepository(admin, schema=ONLY)
     await only.insert_rows(one for one in ROWS if one.realm_id == TENANT)
     role = f"{prefix} tenant"
-    await admin.execute(execlog.dump_realm_reader(realm_id=TENANT, role=role, prefix=prefix))
+    sql = execlog.dump_realm_reader(realm_id=TENANT, role=role, prefix=prefix, inputs=True)
+    await admin.execute(sql)
     own = await login(admin, dsn, role)
     async with asyncpg.create_pool(own, min_size=0, max_size=1) as pool:
         yield pool
@@ -106,8 +144,14 @@ async def tenant(roles: dict[str, Pool], dsn: str, prefix: str) -> AsyncIterator
 
 async def told(pool: Pool, statement: Statement, chosen: frozenset[str]) -> list[dict[str, Any]]:
     sql, parameters = statement.shape(chosen)
-    found = await pool.fetch(sql, *(GIVEN[one.name] for one in parameters))
-    return [dict(record) for record in found]
+    values = [GIVEN[one.name] for one in parameters]
+    for place, one in enumerate(parameters):
+        if one.type == "text[]":  # versions are sent as text by some
+            values[place] = [*map(str, values[place])]
+    found = await pool.fetch(sql, *values)
+    # The two logs took the same rows at different times.
+    of_time = ("stored_at", "last_xid")
+    return [{name: held for name, held in one.items() if name not in of_time} for one in found]
 
 
 @pytest.mark.parametrize("name", READING)
@@ -131,6 +175,8 @@ async def test_what_is_asked_finds_something(roles: dict[str, Pool], tenant: Poo
         everything = await told(roles["admin"], statement, frozenset())
         own = await told(tenant, statement, frozenset())
         assert own, name
+        if name == "list_absent":
+            continue  # it is told what is asked for and not there
         assert own != everything, name
     for one in ROWS:
         found = await tenant.fetch(statements()["get"].shape(frozenset()).sql, one.id)

@@ -17,7 +17,7 @@ from execlog import (
     StrategyExecutionLogRepository,
 )
 from execlog.db.migration_files import migration_names
-from tests import databases
+from tests import databases, first_wave
 from tests.databases import TABLE
 from tests.db.test_faults import CALLS
 from tests.recording import assert_sum, load, until
@@ -123,8 +123,10 @@ async def test_step_by_step_is_the_same_as_at_once(
     for name, data in files.items():
         (migrations / name).write_bytes(data)
         applied += await execlog.migrate(another_dsn)
-        async with asyncpg.create_pool(another_dsn, min_size=1, max_size=1) as pool:
-            await StrategyExecutionLogRepository(pool).insert_rows([row(), row(created_at=None)])
+        connection = await asyncpg.connect(another_dsn)
+        given = [row().model_dump(), row(created_at=None).model_dump()]
+        await first_wave.insert(connection, given)
+        await connection.close()
     assert [f"{name}.sql" for name in applied] == list(files)
     stepwise, at_once = await what_is_there(another_dsn), await what_is_there(dsn)
     assert stepwise == at_once

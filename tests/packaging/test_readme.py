@@ -50,6 +50,7 @@ PYTHON = {
     "mask={": "here",
     "RecorderCollector(": "here",
     "before=page[-1]": "here",
+    "after=page.place": "here",
     "both.delta": "here",
     "authorize=authorize": "here",
     "dump_migrations(": "test_alembic.py",
@@ -168,6 +169,8 @@ async def test_pages_of_failures_and_cards(scope: dict[str, Any]) -> None:
     scope["log"] = log = execlog.StrategyExecutionLogRepository(scope["pool"])
     await run(block("before=page[-1]"), scope)
     assert (len(scope["page"]), len(scope["next_page"])) == (15, 0)
+    await run(block("after=page.place"), scope)
+    assert (scope["page"].executions, scope["page"].has_more) == ([], False)
     await run(block("both.delta"), scope)
     assert scope["page"]["a"]["strategyId"] == "loyalty"
     assert sum(hour.total for hour in scope["hours"]) == 61
@@ -178,7 +181,7 @@ async def test_pages_of_failures_and_cards(scope: dict[str, Any]) -> None:
 async def test_the_pages_in_the_engines_own_service(scope: dict[str, Any]) -> None:
     async def user_of(request: Any) -> SimpleNamespace | None:
         tenant = request.headers.get("x-tenant")
-        return SimpleNamespace(tenants=[tenant]) if tenant else None
+        return SimpleNamespace(tenants=[tenant], is_analyst=False) if tenant else None
 
     service = Starlette()
     await run(block("authorize=authorize"), {**scope, "app": service, "user_of": user_of})
@@ -222,9 +225,28 @@ def examples() -> list[str]:
     return [line for text in helps for line in re.findall(r"Example: (.+)", text)]
 
 
+OTHERS = """
+    create table public.strategyexecutionlog (
+        id bigint primary key, "createdAt" timestamp, "strategyId" text, "strategyVersion" integer,
+        "strategyType" text, status text, "durationMs" double precision, "nodesExecuted" integer,
+        oauth_user_id text
+    );
+    insert into public.strategyexecutionlog values (1, now(), 'old', 1, 'DSL', 'ok', 1.5, 2, 'u');
+    create table public.runs as select * from public.strategyexecutionlog;
+    alter table public.runs add primary key (id), drop column oauth_user_id;
+"""
+"""The tables of other programs that the documents name."""
+
+
+@pytest.fixture
+async def beside_others(filled: str, pool: Pool) -> str:
+    await pool.execute(OTHERS)
+    return filled
+
+
 @pytest.mark.long
 def test_each_command(
-    filled: str,
+    beside_others: str,
     empty_dsn: str,
     prefix: str,
     tmp_path: Path,
@@ -233,14 +255,17 @@ def test_each_command(
 ) -> None:
     """Of the README and of the help, in their order, on one log."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("EXECLOG_DSN", filled)
+    monkeypatch.setenv("EXECLOG_DSN", beside_others)
     command = get_command(app)  # once: to make it takes longer than most answers
     psql = str(_find_binaries() / "psql")
     said = {
-        "postgresql://...": filled,
-        "postgresql://coordinator/scoring": filled,
+        "postgresql://...": beside_others,
+        "postgresql://coordinator/scoring": beside_others,
+        "postgresql://other/db": beside_others,
         "ID": str(SHOWN),
         "0192f0c1-7d3e-7bbb-9a4e-8d1f2c3b4a5e": str(SHOWN),
+        "0192f0c1-7d3e": str(SHOWN)[:13],
+        "01a20d72-d4d3": str(SHOWN)[:13],
         "FILE": "loyalty.jsonl",
         "acme_reader": f"{prefix}_acme",
     }
@@ -262,7 +287,7 @@ def test_each_command(
         if file:
             Path(file).write_text(out)
         if sink:
-            whose = empty_dsn if name == "migrate" else filled
+            whose = empty_dsn if name == "migrate" else beside_others
             program = [psql, "-X", *shlex.split(sink.removeprefix("psql ")), whose]
             sent = subprocess.run(program, input=out, capture_output=True, text=True)
             assert (sent.returncode, sent.stderr) == (0, ""), line

@@ -14,6 +14,7 @@ import execlog
 from execlog.cli import app
 
 PUBLIC = [
+    "Breakdown",
     "CaseNameCount",
     "DurationAndNodesSummary",
     "DurationMetrics",
@@ -31,6 +32,8 @@ PUBLIC = [
     "MaintenanceStep",
     "MetricsDelta",
     "MigrationError",
+    "NodeTime",
+    "NodeTimes",
     "QueryFileError",
     "QueryRejected",
     "RebuiltPart",

@@ -56,7 +56,7 @@ def test_all_ways_write_the_same(row: StrategyExecutionLog) -> None:
     assert id_ == row.id
     assert altered == ()
     for name, value in careful.items():
-        if name == "trace" and value is not None:
+        if name in ("trace", "input") and value is not None:
             continue  # the one writes floats as JSON text otherwise than the other
         if name != "created_at" or row.created_at is not None:
             assert recorded[name] == value, name

@@ -20,7 +20,7 @@ OPTIONAL: dict[str, list[str]] = PROJECT["optional-dependencies"]
 def modules(extra: str) -> set[str]:
     """What an extra brings by itself, as modules."""
     named = (re.split(r"[^\w-]", one)[0] for one in OPTIONAL[extra])
-    return {name.replace("-", "_") for name in named} - {"execlog"}
+    return {name.removesuffix("-sdk").replace("-", "_") for name in named} - {"execlog"}
 
 
 @pytest.mark.parametrize("extra", ["test-recipes", "test-web"])

@@ -124,7 +124,7 @@ REFUSED: list[tuple[Any, str]] = [
     (["strategy_id"], "strategy_id can't be masked: every execution has this column"),
     (["status"], "status can't be masked"),
     (["created_at"], "created_at can't be masked"),
-    (["notes/a"], "only the trace has something below it"),
+    (["notes/a"], "only trace, input and attributes have something below"),
     (["trace/*/~2"], "has a ~ that is neither"),
     ({"notes": object()}, "can't be masked: a object can't replace anything"),
     ({"notes": 7}, "notes can't hold its replacement"),

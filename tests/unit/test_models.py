@@ -39,6 +39,11 @@ CAMEL: dict[str, Any] = {
     "sampleRate": 0.05,
     "parentStrategyId": "base",
     "notes": "n",
+    "traceId": "4bf92f3577b34da6a3ce929d0e0e4736",
+    "errorMessage": "no such account",
+    "storedAt": "2026-11-20T12:00:01Z",
+    "input": {"amount": 15},
+    "attributes": {"channel": "web"},
 }
 
 

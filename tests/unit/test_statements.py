@@ -11,7 +11,9 @@ from execlog import QueryFileError
 from execlog.db.files import folder
 from execlog.db.statements import Parameter, Statement, load_statements
 from execlog.repository import StrategyExecutionLogRepository, statements
-from execlog.repository.executions import LARGEST_PAGE
+from execlog.repository.breakdown import OF_ROLLUPS
+from execlog.repository.following import MOST_AT_ONCE
+from execlog.repository.listings import LARGEST_PAGE
 from execlog.repository.metrics import _DURATION_EDGES
 from execlog.repository.questions import LARGEST_SAMPLE
 
@@ -81,7 +83,7 @@ def test_every_fault_is_in_one_error(tmp_path: Path) -> None:
 
 def test_a_method_has_a_statement_and_a_statement_is_of_a_method() -> None:
     methods = {name for name in dir(StrategyExecutionLogRepository) if not name.startswith("_")}
-    assert statements().keys() == methods
+    assert statements().keys() == methods | {OF_ROLLUPS}
 
 
 # What may be left out.
@@ -405,6 +407,77 @@ def test_a_file_of_one_line_stands_within_a_line(tmp_path: Path) -> None:
     assert "-- and :weight" in statement.sql
 
 
+CHOICE = """\
+-- What each filter means.
+-- $1 name text?
+-- $2 realm_ids text[]?
+-- switch first | last
+and name = $1::text  -- if name
+and realm = any($2::text[])  -- if realm_ids
+and place = 1  -- if first
+and place = 9  -- if last
+"""
+CHOOSING = """\
+-- Is it there?
+-- $1 id uuid
+-- $2 limit bigint
+-- $3 and on: choice
+-- Columns: n bigint
+-- Index: none
+select n
+from execlog.t
+where id = $1::uuid
+    :choice
+limit $2::bigint
+"""
+
+
+def load_choice(tmp_path: Path, text: str = CHOOSING, part: str = CHOICE) -> Statement:
+    (tmp_path / "part").mkdir()
+    (tmp_path / "part" / "choice.sql").write_text(part)
+    load(tmp_path, text)
+    return load_statements(tmp_path, {"found"}, "audit")["found"]
+
+
+def test_the_parameters_of_a_part_may_follow_those_of_a_file(tmp_path: Path) -> None:
+    statement = load_choice(tmp_path)
+    assert [one.name for one in statement.parameters] == ["id", "limit", "name", "realm_ids"]
+    assert statement.switches == {"first", "last"}
+    query = statement.query("last", id=1, limit=2, realm_ids=["a"])
+    assert query.values == (1, 2, ["a"])
+    assert "-- $3 realm_ids text[]?\n" in query.sql
+    assert body_of(query.sql) == (
+        'select n\nfrom "audit".t\nwhere id = $1::uuid\n'
+        "    and realm = any($3::text[])\n    and place = 9\nlimit $2::bigint\n"
+    )
+
+
+def test_one_at_most_of_some_switches_may_be_on(tmp_path: Path) -> None:
+    statement = load_choice(tmp_path)
+    assert statement.alternatives == (frozenset({"first", "last"}),)
+    with pytest.raises(TypeError, match="one at most of first, last"):
+        statement.query("first", "last", id=1, limit=2, realm_ids=None)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("-- $3 and on", "-- $4 and on", "has a gap"),
+        ("-- $3 and on: choice\n", "-- $3 and on: choice\n-- $5 other text\n", "has a gap"),
+        (": choice", ": choices", "includes choices.sql, which is missing"),
+        ("-- $1 id uuid", "-- $1 name uuid", "names name twice"),
+        ("-- $3 and on: choice\n", "-- $3 and on: choice\n-- switch last\n", "last twice"),
+        ("    :choice\n", "", "uses other parameters"),
+    ],
+)
+def test_a_part_whose_parameters_do_not_follow(
+    tmp_path: Path, old: str, new: str, fault: str
+) -> None:
+    assert CHOOSING.count(old) == 1
+    with pytest.raises(QueryFileError, match=fault):
+        load_choice(tmp_path, CHOOSING.replace(old, new))
+
+
 @pytest.mark.parametrize(
     ("outer", "inner", "fault"),
     [
@@ -473,12 +546,13 @@ def test_the_edges_of_the_histogram() -> None:
     [
         ("list_newest", LARGEST_PAGE),
         ("list_executions", LARGEST_PAGE),
+        ("list_stored", MOST_AT_ONCE),
         ("sample_durations", LARGEST_SAMPLE),
         ("sample_points", LARGEST_SAMPLE),
     ],
 )
 def test_the_limit_within_is_the_largest_that_may_be_asked_for(name: str, largest: int) -> None:
-    assert set(numbers(name, r"limit (\d+)")) == {largest}
+    assert set(numbers(name, r"limit (\d+)")) - {1} == {largest}
 
 
 def test_a_status_is_classified_in_one_place() -> None:

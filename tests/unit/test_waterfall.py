@@ -167,8 +167,14 @@ def chain(length: int, node: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("trace", "more"),
     [
-        ([{"node": "all", "children": [NODE] * 90_000}], 89_001),
-        ([{"node": "n", "children": [chain(20, NODE)] * 15}] * 200, 59_200),
+        pytest.param(
+            [{"node": "all", "children": [NODE] * 90_000}], 89_001, marks=pytest.mark.long
+        ),
+        pytest.param(
+            [{"node": "n", "children": [chain(20, NODE)] * 15}] * 200,
+            59_200,
+            marks=pytest.mark.long,
+        ),
         ([NODE] * 1000, 0),
         ([NODE] * 1001, 1),
         (["text"] * 5000, 4000),
@@ -240,6 +246,7 @@ def test_a_page_has_room_for_so_much() -> None:
     assert found[-1].node.facts[-1][1] == "and 1 more, in the JSON"
 
 
+@pytest.mark.long
 def test_a_large_trace_is_read_in_many_steps() -> None:
     """Between two of them others have their turn."""
     for trace in ([{"children": [NODE] * 90_000}], ["x" * 20] * 200_000, [{"x": [NODE] * 90_000}]):

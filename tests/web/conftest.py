@@ -10,11 +10,14 @@ import asyncpg
 import httpx2
 import pytest
 
+from execlog import StrategyExecutionLogRepository
 from execlog.web import create_app
 from tests import databases
+from tests.types import Pool
 from tests.web import browser as web
 from tests.web.served import served
 from tests.web.site import Site, opened, seeds
+from tests.web.varied import executions
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
@@ -32,6 +35,17 @@ async def site(template: str) -> AsyncIterator[Site]:
         found = Site(url, pool, now, rows)
         await found.store(*rows)
         yield found
+
+
+@pytest.fixture(scope="module")
+async def varied(template: str) -> AsyncIterator[Pool]:
+    """A log of executions that differ in all that a filter may be by."""
+    async with (
+        databases.clone(template) as dsn,
+        asyncpg.create_pool(dsn, min_size=1, max_size=4) as pool,
+    ):
+        await StrategyExecutionLogRepository(pool).insert_rows(executions())
+        yield pool
 
 
 @pytest.fixture(scope="module")

@@ -102,6 +102,10 @@ def seeds(now: datetime) -> Iterator[StrategyExecutionLog]:
                 nodes_executed=3 + n % 4,
                 trace=[{"name": EVIL, "ms": 1, EVIL: EVIL}] if name == EVIL else trace(n),
                 notes=EVIL if name == EVIL else f"note {n}",
+                error_message=EVIL if name == EVIL else None,
+                attributes={"region": EVIL if name == EVIL else "north", "tries": n},
+                input={EVIL: [EVIL, {}]} if name == EVIL else {"orders": n, "lines": [{}]},
+                trace_id=n + 1,
             )
 
 
@@ -138,10 +142,11 @@ def all_pages(site: Site, strategy_id: str = "loyalty") -> dict[str, str]:
     return {
         "overview": site.page(),
         "strategy": site.page("strategy", id=strategy_id, since="6h"),
-        "failures": site.page("executions", limit=15),
+        "failures": site.page("executions", status="failed", limit=15),
         "executions": site.page(
             "executions", id=strategy_id, status="failed", min_duration_ms=1, limit=15
         ),
+        "breakdown": site.page("breakdown", id=strategy_id, by="error_code", status="failed"),
         "compare": site.page("compare"),
         "compared": site.page("compare", a=strategy_id, b="loyalty-2", since="6h"),
         "execution": site.page("execution", id=run.id),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import Counter
 from typing import Any
 
 import asyncpg
@@ -28,7 +29,14 @@ from tests.web.served import served
 from tests.web.test_api import client, executions
 
 TOKEN = "sésame:1, ouvre-toi"
-PAGES = ["/", "/strategy?id=loyalty", "/executions?id=loyalty", "/compare", "/storage"]
+PAGES = [
+    "/",
+    "/strategy?id=loyalty",
+    "/executions?id=loyalty",
+    "/breakdown?id=loyalty",
+    "/compare",
+    "/storage",
+]
 
 
 async def asked(
@@ -240,12 +248,13 @@ async def test_an_authorize_that_refuses_or_fails(shared_pool: Pool) -> None:
     assert "content-security-policy" in broken.headers
 
 
-@pytest.mark.parametrize("scope", [{"realms": "acme"}, {"strategies": [1]}, {"realms": 3}])
+@pytest.mark.parametrize("scope", [{"realms": "acme"}, {"strategies": [1]}, {"inputs": 1}])
 def test_a_bad_scope(scope: dict[str, Any]) -> None:
     with pytest.raises(InvalidArgument, match=next(iter(scope))):
         Scope(**scope)
 
 
+@pytest.mark.long
 @needs("fastapi")
 async def test_mounted_anywhere(pool: Pool, repository: StrategyExecutionLogRepository) -> None:
     """Below FastAPI, below Starlette, below a prefix: every link of every page leads to a page."""
@@ -459,6 +468,7 @@ async def test_round_trips_of_a_strategys_page() -> None:
     assert any("statement_timeout" in query.lower() for query in calls)
 
 
+@pytest.mark.long
 def test_one_application_and_many_event_loops(dsn: str) -> None:
     """Each loop has connections and turns of its own: a test's application, a worker's."""
     app = create_app(dsn)
@@ -512,7 +522,7 @@ async def test_long_windows_and_short_ones_have_pages(shared_pool: Pool, since: 
 
 async def test_a_filter_of_zero_is_told(shared_pool: Pool) -> None:
     page = await asked(create_app(shared_pool), "/executions?id=loyalty&max_points=0")
-    assert re.search(r"max points <b><bdi>0</bdi></b>", page.text)
+    assert re.search(r"points at most <b><bdi>0</bdi></b>", page.text)
 
 
 async def test_it_can_not_write(shared_pool: Pool) -> None:
@@ -523,3 +533,31 @@ async def test_it_can_not_write(shared_pool: Pool) -> None:
         assert await connection.fetchval("show transaction_read_only") == "on"
         assert await connection.fetchval("show transaction_isolation") == "repeatable read"
         assert await connection.fetchval("show statement_timeout") == "5s"
+
+
+@pytest.mark.parametrize(
+    ("scope", "strategies", "realms"),
+    [
+        (Scope(realms=["acme"]), {"loyalty", "a/b c?", "old"}, {"acme"}),
+        (Scope(strategies=["old"]), {"old"}, {"acme", "globex", None}),
+        (Scope(realms=["globex", "x"], strategies=["loyalty", "x"]), {"loyalty"}, {"globex"}),
+        (Scope(realms=[]), set(), set()),
+        (Scope(strategies=[]), set(), set()),
+    ],
+)
+async def test_lists_and_breakdowns_stay_within_a_scope(
+    varied: Pool, scope: Scope, strategies: set[str], realms: set[str | None]
+) -> None:
+    """With and without filters; a breakdown counts nothing of others either."""
+    app = create_app(varied, authorize=lambda request: scope)
+    async with client(app) as api:
+        for asked in ("", "status=failed&", "external_user_id=u2&", "attr=plan=gold&"):
+            found = (await api.get(f"/api/executions?{asked}limit=200")).json()
+            assert {one["strategyId"] for one in found} == strategies, asked
+            assert {one["realmId"] for one in found} == realms, asked
+            for by, key in (("strategy_id", "strategyId"), ("realm_id", "realmId")):
+                groups = (await api.get(f"/api/breakdown?{asked}by={by}")).json()
+                counts = Counter(one[key] for one in found)
+                assert {one["value"]: one["runs"] for one in groups} == counts, (asked, by)
+            page = (await api.get(f"/executions?{asked}limit=200")).text
+            assert page.count('<a href="execution?id=') == len(found), asked

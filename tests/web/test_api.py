@@ -111,7 +111,7 @@ async def test_the_answers_are_the_repositorys(
         (
             "strategies/loyalty/executions",
             {"no_case": "true", "below_points": 7},
-            log.list_executions(strategy_id="loyalty", case_name="", below_points=7),
+            log.list_executions(strategy_id="loyalty", no_case=True, below_points=7),
         ),
         ("strategies/old/executions", {}, log.list_executions(strategy_id="old")),
         (
@@ -272,7 +272,15 @@ async def test_a_scope(pool: Pool, log: StrategyExecutionLogRepository) -> None:
             "strategies/a%2Fb%20c%3F/metrics",
             "strategies/a%2Fb%20c%3F/timeseries",
             "strategies/a%2Fb%20c%3F/executions",
+            "strategies/loyalty/executions?realm_id=globex",
             "failures?realm=globex",
+            "failures?realm_id=acme&realm_id=globex",
+            "executions?realm_id=globex",
+            "executions?realm=globex&realm_id=acme",
+            "executions?id=a%2Fb%20c%3F",
+            "breakdown?by=status&realm_id=globex",
+            "breakdown?by=status&id=a%2Fb%20c%3F",
+            "breakdown?by=status&format=csv&realm=globex",
             "compare?a=loyalty&b=a%2Fb%20c%3F",
             "health",
         ):
@@ -289,6 +297,10 @@ async def test_a_scope(pool: Pool, log: StrategyExecutionLogRepository) -> None:
             ("/strategy?id=a%2Fb%20c%3F", 403),
             ("/strategy?id=loyalty&realm=globex", 403),
             ("/executions?id=a%2Fb%20c%3F", 403),
+            ("/executions?realm_id=globex", 403),
+            ("/breakdown?id=a%2Fb%20c%3F", 403),
+            ("/breakdown?realm=globex", 403),
+            ("/breakdown?by=realm_id&realm_id=acme&realm_id=globex", 403),
             ("/compare?a=loyalty&b=a%2Fb%20c%3F", 403),
             (f"/execution?id={foreign.id}", 404),
             ("/storage", 403),
@@ -305,7 +317,9 @@ async def test_the_document_describes_each_path(api: httpx2.AsyncClient) -> None
     document = (await api.get("/api/openapi.json")).json()
     assert document["openapi"].startswith("3.1")
     assert sorted(document["paths"]) == [
+        "/api/breakdown",
         "/api/compare",
+        "/api/executions",
         "/api/executions/{id}",
         "/api/failures",
         "/api/health",

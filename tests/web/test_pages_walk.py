@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -85,8 +86,16 @@ async def assert_shows(page: Page, one: StrategyExecutionLog) -> None:
         "Game": one.external_game_id,
         "Task": one.external_task_id,
         "User": one.external_user_id,
+        "Trace id": one.trace_id.hex if one.trace_id else None,
     }
+    stored_at = datetime.fromisoformat(facts.pop("Stored") + "+00:00")
+    assert abs(datetime.now(UTC) - stored_at) < HOUR
     assert facts == {name: value for name, value in expected.items() if value is not None}
+    assert one.attributes is not None
+    assert await page.locator("#attributes dd").all_inner_texts() == [
+        str(value) for _, value in sorted(one.attributes.items(), key=lambda pair: len(pair[0]))
+    ]
+    assert json.loads(await page.locator("#input pre").inner_text()) == one.input
     names = await page.locator(".waterfall th summary, .waterfall th > bdi").all_inner_texts()
     assert names == ["load", "decide", "tier", "points above a hundred", "bonus", "award"]
     first = page.locator(".waterfall details").first
@@ -159,4 +168,6 @@ async def test_an_execution_is_copied_as_json(
         copied = await page.evaluate("navigator.clipboard.readText()")
     answer = await client.get(f"/api/executions/{quote(str(run.id))}")
     assert copied == answer.text
-    assert json.loads(copied) == run.model_dump(by_alias=True, mode="json")
+    told = json.loads(copied)
+    assert told.pop("storedAt") is not None
+    assert told == run.model_dump(by_alias=True, mode="json", exclude={"stored_at"})

@@ -23,6 +23,11 @@ begin
 end
 $$;
 
+-- Each machine has transaction numbers of its own, which say nothing about the order of commits elsewhere.
+alter table execlog.strategy_execution_log alter column stored_xid drop default;
+
+drop index if exists execlog.strategy_execution_log_stored;
+
 select pg_catalog.create_reference_table('execlog.rollup_state')
 where not exists (
     select 1

@@ -1,0 +1,219 @@
+"""How executions do by the values of one column or attribute, or by the nodes of their traces."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any, Unpack, get_args
+
+import asyncpg
+
+from execlog import context
+from execlog.db import validation
+from execlog.db.slices import sliced
+from execlog.errors import InvalidArgument, QueryRejected
+from execlog.repository.filters import Filters, conditions
+from execlog.repository.groups import Breakdown, BreakdownOrder, of_nodes, of_record
+from execlog.repository.node_times import (
+    MOST_BYTES,
+    NEWEST,
+    TRACE_BYTES,
+    NodeTimes,
+    node_times,
+)
+from execlog.repository.questions import Questions
+
+__all__ = ["BY", "MOST_GROUPS", "OF_ROLLUPS", "Breakdowns"]
+
+MOST_GROUPS = 10_000
+"""The most groups of a breakdown."""
+
+BY = (
+    "strategy_id",
+    "realm_id",
+    "strategy_version",
+    "strategy_type",
+    "status",
+    "error_code",
+    "case_name",
+    "external_user_id",
+    "external_game_id",
+    "external_task_id",
+    "parent_strategy_id",
+    "trace_id",
+)
+"""The columns that a breakdown may be by."""
+
+OF_ROLLUPS = "breakdown_of_rollups"
+"""The second statement of `breakdown`, for what rollups tell apart."""
+
+_ROLLED_UP = frozenset({"strategy_id", "realm_id", "strategy_version"})
+
+_ATTRIBUTE = "attributes."
+_NOT_SUPPORTED = "0A000"
+
+
+class Breakdowns(Questions):
+    """Splits the executions of a window by what they have in common."""
+
+    async def breakdown(
+        self,
+        *,
+        by: str,
+        strategy_id: str | Collection[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        order: BreakdownOrder = "failures",
+        limit: int = 50,
+        details: bool = True,
+        **filters: Unpack[Filters],
+    ) -> list[Breakdown]:
+        """How executions do by the values of a column or attribute, or by nodes of their traces.
+
+        All numbers are exact, of every row of the window, but for those of rollups. These answer by
+        strategy, realm and version, if no other filter is given and the window has more than
+        50,000 runs (`exact_runs`; of all strategies, unless one is asked for): counts, rates,
+        averages and times of the last are the same, percentiles are sketched, users are not known,
+        and the interval takes runs of a status in an hour, or a day, to weigh the same. Runs that
+        were summed up before versions were told apart have none. Any other filter reads rows
+        (`min_nodes=0` leaves none out), and so does a log that is spread over a cluster.
+
+        By node the numbers are those of `node_times`: runs are those that visited the node, and
+        times the ones that it took itself.
+
+        Args:
+            by: One of `BY` (the filters that compare a column), `attributes.KEY` for the text of an
+                attribute, or `node`.
+            strategy_id: The strategy, or several; None: all.
+            since: The window's begin.
+            until: The window's end.
+            order: "failures", "runs", "error_rate" or "p99", the largest first, ties by value, no
+                value last.
+            limit: 1 to 10,000 groups.
+            details: False: without percentiles and users, which takes a fourth of the time.
+            filters: See `Filters`.
+
+        Raises:
+            InvalidArgument: As for `list_executions`, `by` or `order` is none of these, `limit` is
+                no integer, or `details` no bool.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        column, attribute = _by(by)
+        wanted: Any = validation.one_of("order", order, get_args(BreakdownOrder))
+        most = validation.limit(limit, MOST_GROUPS)
+        has_details = validation.flag("details", details)
+        switches, values = _asked("breakdown", filters, strategy_id, since, until)
+        if column == "node":
+            times = await self._nodes(switches, values)
+            return of_nodes(times, wanted, most, details=has_details)
+        more = [f"by_{column}"] if column != "strategy_id" else []  # which is that of no switch
+        if wanted == "p99":
+            more += ["slowest_first", "details"]
+        elif has_details:
+            more.append("details")
+        found = None
+        if not self._spread and self._rights.grouped_rollups and _is_rolled_up(column, filters):
+            given, its = _rolled_up(filters, values)
+            found = await self._of_rollups(*given, *more, **its, order=wanted, limit=most)
+        if found is None:
+            asked = {**values, "attribute": attribute, "order": wanted, "limit": most}
+            found = await self._fetch("breakdown", *switches, *more, **asked)
+        return await sliced(of_record(one, column, details=has_details) for one in found)
+
+    async def _of_rollups(self, *switches: str, **values: Any) -> list[asyncpg.Record] | None:
+        """The groups; None if the server can't group rollups, as a cluster can't."""
+        try:
+            return await self._fetch(OF_ROLLUPS, *switches, **values)
+        except QueryRejected as error:
+            if error.sqlstate != _NOT_SUPPORTED:
+                raise
+            self._rights.grouped_rollups = False
+            return None
+
+    async def node_times(
+        self,
+        *,
+        strategy_id: str | Collection[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        **filters: Unpack[Filters],
+    ) -> NodeTimes:
+        """Which nodes take the time, and which are in runs that fail.
+
+        Read are the traces of the newest 2,000 failed runs, and of the newest 2,000 ok runs that
+        took longer than the 95th percentile of the window. Runs without a trace are passed over.
+
+        Args:
+            strategy_id: The strategy, or several; None: all.
+            since: The window's begin.
+            until: The window's end.
+            filters: See `Filters`.
+
+        Raises:
+            InvalidArgument: As for `list_executions`.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        return await self._nodes(*_asked("node_times", filters, strategy_id, since, until))
+
+    async def _nodes(self, switches: Sequence[str], values: dict[str, Any]) -> NodeTimes:
+        found = await self._fetch(
+            "node_times",
+            *switches,
+            **values,
+            newest=NEWEST,
+            most_bytes=MOST_BYTES,
+            trace_bytes=TRACE_BYTES,
+        )
+        return await node_times(found)
+
+
+def _by(value: object) -> tuple[str, str | None]:
+    """The column, or "attribute" and its key. Raises InvalidArgument: it is neither."""
+    text = validation.text("by", value)
+    key = text.removeprefix(_ATTRIBUTE)
+    if key != text:
+        if not context.is_attribute(key, ""):
+            raise InvalidArgument("by", "has a key that is not 1 to 64 letters, digits, _ . or -")
+        return "attribute", key
+    if text not in BY and text != "node":
+        raise InvalidArgument("by", f"must be one of {', '.join(BY)}, attributes.KEY or node")
+    return text, None
+
+
+def _asked(
+    method: str, filters: Filters, strategy_id: object, since: object, until: object
+) -> tuple[list[str], dict[str, Any]]:
+    """The switches and values of a statement that includes `sql/part/filtered.sql`."""
+    wanted = conditions(method, filters)
+    names = validation.strategies("strategy_id", strategy_id)
+    begin, end = validation.window(since, until)
+    scope = {"since": begin, "until": end}
+    if names is not None and len(names) == 1:
+        return list(wanted.switches), {**wanted.values, **scope, "strategy_id": names[0]}
+    return ["of_all", *wanted.across], {**wanted.values, **scope, "strategy_ids": names}
+
+
+def _is_rolled_up(column: str, filters: Filters) -> bool:
+    """Whether rollups tell apart all that is asked for."""
+    given = {name for name, value in filters.items() if value is not None and value is not False}
+    return {column, *given} <= _ROLLED_UP
+
+
+def _rolled_up(filters: Filters, asked: dict[str, Any]) -> tuple[list[str], dict[str, Any]]:
+    """The switches and values of the statement that reads rollups, for those of the other one."""
+    one = asked.get("strategy_id")
+    values = {
+        "strategy_id": one,
+        "strategy_ids": asked.get("strategy_ids") if one is None else [one],
+        "since": asked["since"],
+        "until": asked["until"],
+        "realm_ids": asked["realm_ids"],
+        "strategy_versions": validation.versions(
+            "strategy_version", filters.get("strategy_version")
+        ),
+    }
+    return [] if one is None else ["of_one"], values

@@ -1,0 +1,11 @@
+-- How all strategies of some realms did, as if they were one.
+-- $1 realm_ids text[]?
+-- $2 strategy_ids text[]?
+-- $3 since timestamptz? always
+-- $4 until timestamptz? always
+-- $5 by text
+-- $6 limit bigint
+-- $7 strategy_versions integer[]?
+-- Columns: :rank_strategies
+-- Index: strategy_execution_log_time, strategy_execution_log_newest
+:rank_strategies(in_total)
