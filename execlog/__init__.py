@@ -40,25 +40,33 @@ from execlog.recorder.flusher import RejectedExecution
 from execlog.recorder.recorder import ExecutionRecorder
 from execlog.repository import StrategyExecutionLogRepository
 from execlog.repository.activity import StrategyActivity
+from execlog.repository.comparison import (
+    ComparisonIntervals,
+    MetricsDelta,
+    StrategyComparison,
+)
+from execlog.repository.explanation import Cause, Explanation
 from execlog.repository.groups import Breakdown
 from execlog.repository.health import Health, MaintenanceState, RollupState, StoredTable
 from execlog.repository.metrics import (
     DurationMetrics,
     HistogramBucket,
-    MetricsDelta,
     StatusBreakdown,
-    StrategyComparison,
     StrategyMetrics,
 )
 from execlog.repository.node_times import NodeTime, NodeTimes
-from execlog.repository.report import StrategyReport
+from execlog.repository.report import ReportIntervals, StrategyReport
+from execlog.repository.slice import Slice
 from execlog.repository.timeseries import TimeseriesBucket
+from execlog.repository.verdicts import Interval
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Breakdown",
     "CaseNameCount",
+    "Cause",
+    "ComparisonIntervals",
     "DurationAndNodesSummary",
     "DurationMetrics",
     "DurationPercentiles",
@@ -66,8 +74,10 @@ __all__ = [
     "ErrorCodeCount",
     "ExeclogError",
     "ExecutionRecorder",
+    "Explanation",
     "Health",
     "HistogramBucket",
+    "Interval",
     "InvalidArgument",
     "Maintenance",
     "MaintenanceRun",
@@ -82,9 +92,11 @@ __all__ = [
     "RebuiltPart",
     "RecorderStats",
     "RejectedExecution",
+    "ReportIntervals",
     "RollupDifference",
     "RollupState",
     "SchemaOutdated",
+    "Slice",
     "StatusBreakdown",
     "StoreUnavailable",
     "StoredTable",

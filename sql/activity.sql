@@ -8,10 +8,12 @@
 -- $7 width_us bigint
 -- $8 buckets integer
 -- $9 strategy_versions integer[]?
--- Columns: strategy_id text, buckets text?, runs_before bigint, error_rate_before double precision
+-- $10 buckets_before integer
+-- Columns: strategy_id text, buckets text, runs_before bigint, error_rate_before double precision
 -- Index: strategy_execution_log_time, strategy_execution_log_newest
 --
--- Buckets that hold anything, as JSON: number, runs, failures. The window before is bucket -1.
+-- Buckets that hold anything, as JSON: number, runs, failures, the weight of those that an error rate counts, that of all.
+-- Those of the window before count down from -1, so that both windows are cut at the same multiples of width_us.
 -- Rollups for the whole hours and minutes of each bucket, rows for its ragged ends: counts are exact either
 -- way. Buckets that begin and end with an hour are a few rollups each, so all but the
 -- first, of first_us, and the last are width_us wide from a multiple of it on.
@@ -19,9 +21,27 @@
 -- A row stands for 1/sample_rate executions, and for a thousand million at most.
 with bucket as materialized (
     select
-        -1 as number,
-        $3::timestamptz as start,
-        $4::timestamptz - interval '1 microsecond' as last
+        number,
+        start,
+        last
+    from (
+        select
+            -number as number,
+            greatest(
+                $3::timestamptz,
+                $4::timestamptz
+                    + ($6::bigint - number * $7::bigint) / 1000000 * interval '1 second'
+                    + ($6::bigint - number * $7::bigint) % 1000000 * interval '1 microsecond'
+            ) as start,
+            least(
+                $4::timestamptz,
+                $4::timestamptz
+                    + ($6::bigint - (number - 1) * $7::bigint) / 1000000 * interval '1 second'
+                    + ($6::bigint - (number - 1) * $7::bigint) % 1000000 * interval '1 microsecond'
+            ) - interval '1 microsecond' as last
+        from generate_series(1, $10::integer) as series (number)
+    ) as earlier
+    where start <= last
     union all
     select
         number,
@@ -65,7 +85,7 @@ cut as materialized (
         cut.ends
     from bucket
     cross join dirty
-    cross join lateral execlog.rollup_cut(dirty.strategy_id, bucket.start, bucket.last, bucket.number >= 0, dirty.dirty) as cut
+    cross join lateral execlog.rollup_cut(dirty.strategy_id, bucket.start, bucket.last, bucket.start > $3::timestamptz, dirty.dirty) as cut
 ),
 part as materialized (
     select
@@ -113,11 +133,12 @@ execution as not materialized (
             and realm_id = any($1::text[])  -- if realm_ids
             and strategy_version = any($9::integer[])  -- if strategy_versions
             and strategy_id not in (select strategy_id from marked)
+        offset 0
     ) as stored
     where part.grain is null
         and part.strategy_id is null
     union all
-    -- The window function keeps this a loop over the parts: rows are found by name and time, never hashed.
+    -- The window function, as OFFSET 0 above, keeps this a loop over the parts: rows are found by name and time, never hashed.
     select
         part.number,
         stored.strategy_id,
@@ -178,7 +199,7 @@ run as (
 )
 select
     strategy_id,
-    (json_agg(json_build_array(number, runs, failures) order by number) filter (where number >= 0))::text as buckets,
+    json_agg(json_build_array(number, runs, failures, failed_weight, failed_weight + other_weight) order by number)::text as buckets,
     coalesce(sum(runs) filter (where number < 0), 0)::bigint as runs_before,
     coalesce(sum(failed_weight) filter (where number < 0) / (sum(failed_weight + other_weight) filter (where number < 0)), 0) as error_rate_before
 from run

@@ -10,11 +10,12 @@
 -- $9 width_us_before bigint
 -- $10 buckets_before integer
 -- $11 strategy_versions integer[]?
--- Columns: :metrics, timeseries text, before text
+-- Columns: :metrics, timeseries text, before text, blocks text?, blocks_before text?
 -- Index: strategy_execution_log_newest
 --
 -- The window before is a time series of one bucket. A bucket goes as JSON, its doubles as the hexadecimal
 -- digits of their bytes: as numbers they would have as many digits as the session's extra_float_digits says.
+-- Both windows by whole blocks of time tell which changes are more than chance.
 with card as (
     :metrics($1, $2, $3, $4, $11)
 ),
@@ -55,5 +56,13 @@ bucket as (
 select
     card.*,
     (select json_agg(bucket order by number) from bucket where not is_before)::text as timeseries,
-    (select bucket from bucket where is_before)::text as before
+    (select bucket from bucket where is_before)::text as before,
+    block.blocks,
+    block_before.blocks as blocks_before
 from card
+cross join (
+    :block_sums($1, $2, $3, $4, $11)
+) as block
+cross join (
+    :block_sums($1, $7, $8, $4, $11)
+) as block_before

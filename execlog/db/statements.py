@@ -48,7 +48,7 @@ from execlog.errors import QueryFileError
 
 __all__ = ["Parameter", "Query", "Shape", "Statement", "load_statements"]
 
-_REALMS = "realm_ids"
+_REALMS = frozenset({"realm_ids", "realm_ids_b"})
 _MOST_SHAPES = 256
 _COPY = re.compile(r'copy (?:\w+|"(?:[^"]|"")+")\.(\w+) \(([\w\s,]+)\) from stdin\b')
 _PARAMETER_LINE = re.compile(r"-- \$(\d+) (.+)")
@@ -173,7 +173,7 @@ class Statement:
             raise TypeError(f"{self.name} has no {', '.join(odd)}")
         missing = {one.name for one in self.parameters if not one.nullable}
         missing -= {name for name, value in values.items() if value is not None}
-        missing |= (known - filters | known & {_REALMS}) - values.keys()
+        missing |= (known - filters | known & _REALMS) - values.keys()
         if missing:
             raise TypeError(f"{self.name} lacks {', '.join(sorted(missing))}")
         given = {name for name in filters if values.get(name) is not None}

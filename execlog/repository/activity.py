@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import asyncpg
 
+from execlog.db.slices import sliced
 from execlog.models import Model
 from execlog.repository.timeseries import before, bounded
+from execlog.repository.verdicts import Interval, intervals
+from execlog.statistics.verdicts import Difference, Place, Sums, difference, is_enough
 
-__all__ = ["ActivityBuckets", "StrategyActivity", "activity_buckets"]
+__all__ = ["ActivityBuckets", "StrategyActivity", "activities", "activity_buckets"]
 
 _MICROSECOND = timedelta(microseconds=1)
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+_EPOCH = datetime.min.replace(tzinfo=UTC)
 # Each divides the day, so that edges are whole minutes from a minute on and whole hours from an
 # hour on, as those of rollups are. Wider buckets are whole days.
 _WIDTHS = (
@@ -36,6 +42,8 @@ class StrategyActivity(Model):
         failures: How many of them failed.
         runs_before: The executions of the window of the same length that ends just before.
         error_rate_before: The error rate of that window, 0 if nothing ran.
+        error_rate_change: How sure the change of the error rate is; those of all strategies of an
+            answer are judged together. Blocks of time are buckets, of a minute at least.
     """
 
     strategy_id: str
@@ -44,6 +52,16 @@ class StrategyActivity(Model):
     failures: list[int]
     runs_before: int
     error_rate_before: float
+    error_rate_change: Interval
+
+
+class _Counted(NamedTuple):
+    """Sums of a bucket: stored runs and failures, the weight of errors, and that of all runs."""
+
+    runs: int
+    failures: int
+    failed_weight: float
+    weight: float
 
 
 @dataclass(frozen=True)
@@ -62,21 +80,24 @@ class ActivityBuckets:
 
     def arguments(self) -> dict[str, object]:
         """The parameters of sql/activity.sql beside realms and strategies. Never raises."""
+        earlier = before(self.since, self.until)
         return {
-            "before": before(self.since, self.until),
+            "before": earlier,
             "since": self.since,
             "until": self.until,
             "first_us": self._first() // _MICROSECOND,
             "width_us": self.width // _MICROSECOND,
             "buckets": len(self.starts()),
+            "buckets_before": -((earlier - self.since - self._first()) // self.width),
         }
 
-    def filled(self, record: asyncpg.Record) -> StrategyActivity:
+    def filled(self, record: asyncpg.Record, change: Interval) -> StrategyActivity:
         """The model of a row of sql/activity.sql. Never raises for such a row."""
         starts = self.starts()
         runs, failures = [0] * len(starts), [0] * len(starts)
-        for number, ran, failed in json.loads(record["buckets"] or "[]"):
-            runs[number], failures[number] = ran, failed
+        for number, counted in _counted(record).items():
+            if number >= 0:
+                runs[number], failures[number] = counted.runs, counted.failures
         return StrategyActivity(
             strategy_id=record["strategy_id"],
             starts=starts,
@@ -84,11 +105,42 @@ class ActivityBuckets:
             failures=failures,
             runs_before=record["runs_before"],
             error_rate_before=record["error_rate_before"],
+            error_rate_change=change,
+        )
+
+    def change(self, record: asyncpg.Record) -> Difference | None:
+        """The change of the error rate; None: no verdict. Never raises for such a row."""
+        numbers: tuple[list[int], list[int]] = ([], [])
+        counted = _counted(record)
+        for number in counted:
+            numbers[number >= 0].append(number)
+        sides = [[counted[number] for number in side] for side in numbers]
+        then, now = (self._sums(side, counted) for side in numbers)
+        runs = [sum(one.runs for one in side) for side in sides]
+        # Rows with errors are failures, and each weighs 1 at least.
+        errors = sum(min(one.failures, one.failed_weight) for side in sides for one in side)
+        rarer = min(int(errors), sum(runs) - int(errors))
+        if not is_enough((runs[0], runs[1]), (len(then.places), len(now.places)), rarer):
+            return None
+        return difference(then, now)
+
+    def _sums(self, numbers: list[int], counted: dict[int, _Counted]) -> Sums:
+        """Some buckets as blocks of a minute at least."""
+        joined = max(_MINUTE // self.width, 1)
+        sums: dict[Place, list[float]] = {}
+        shift = (self.since + self._first() - _EPOCH) // self.width
+        for number in sorted(numbers):
+            place = ((number + shift) // joined, number >= 0)
+            one = sums.setdefault(place, [0.0, 0.0])
+            one[0] += counted[number].weight
+            one[1] += counted[number].failed_weight
+        return Sums(
+            list(sums), [one[0] for one in sums.values()], [one[1] for one in sums.values()]
         )
 
     def _first(self) -> timedelta:
         """From the window's start to the next multiple of the width."""
-        return self.width - (self.since - datetime.min.replace(tzinfo=UTC)) % self.width
+        return self.width - (self.since - _EPOCH) % self.width
 
 
 def activity_buckets(since: datetime | None, until: datetime | None, most: int) -> ActivityBuckets:
@@ -107,3 +159,21 @@ def activity_buckets(since: datetime | None, until: datetime | None, most: int) 
     needed = (end - begin) / most
     days = -(-(end - begin) // (most * _DAY)) * _DAY
     return ActivityBuckets(begin, end, next((one for one in _WIDTHS if one >= needed), days))
+
+
+async def activities(
+    records: Sequence[asyncpg.Record], buckets: ActivityBuckets
+) -> list[StrategyActivity]:
+    """The models of the rows of sql/activity.sql. Never raises for such rows.
+
+    Args:
+        records: The rows.
+        buckets: The window.
+    """
+    changes = intervals(await sliced(map(buckets.change, records)))
+    return await sliced(map(buckets.filled, records, changes))
+
+
+def _counted(record: asyncpg.Record) -> dict[int, _Counted]:
+    """The sums of each bucket that holds anything; those of the window before are below 0."""
+    return {number: _Counted(*sums) for number, *sums in json.loads(record["buckets"])}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,16 +11,13 @@ import asyncpg
 from execlog.db import validation
 from execlog.db.slices import sliced
 from execlog.models import DurationPercentiles
-from execlog.repository.metrics import (
-    FRACTIONS,
-    StrategyComparison,
-    StrategyMetrics,
-    comparison,
-    strategy_metrics,
-)
+from execlog.repository.comparison import StrategyComparison, comparison
+from execlog.repository.metrics import FRACTIONS, StrategyMetrics, strategy_metrics
 from execlog.repository.questions import Questions
 from execlog.repository.report import StrategyReport, strategy_report
+from execlog.repository.slice import Slice, scope_of
 from execlog.repository.timeseries import TimeseriesBucket, cut
+from execlog.repository.verdicts import Blocks, read_blocks
 
 __all__ = ["Cards"]
 
@@ -63,44 +60,54 @@ class Cards(Questions):
         """
         scope = validation.scope(strategy_id, since, until)
         scope |= _filters(realm_id, strategy_version)
-        names = {"strategy_id": scope.pop("strategy_id")}
-        [(_, card)] = await self._cards("metrics", names, scope, timeout)
+        [(_, card)] = await self._cards("metrics", [scope], timeout)
         return card
 
     async def compare(
         self,
+        a: str | Slice,
+        b: str | Slice,
         *,
-        a: str,
-        b: str,
         realm_id: str | Collection[str] | None = None,
         strategy_version: int | Collection[int] | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
         timeout: float = 5.0,  # noqa: ASYNC109 - as above
     ) -> StrategyComparison:
-        """The cards of two strategies over the same window, and B - A.
+        """The cards of two slices of the log, B - A, and which differences are more than chance.
+
+        A slice is a strategy, or some of its runs: versions, tenants or windows are compared by
+        slices of the same strategy. If percentiles are of a sample, or the log is spread over a
+        cluster, there are no intervals and no verdicts.
 
         Args:
-            a: The first strategy.
-            b: The second strategy.
+            a: The first strategy or slice.
+            b: The second.
             realm_id: Only runs of this tenant, or of these; None: of all.
             strategy_version: Only runs of this version, or of these; None: of all.
-            since: The window's begin.
-            until: The window's end.
+            since: The window's begin, if no slice has times of its own.
+            until: The window's end, likewise.
             timeout: Seconds for both cards with exact percentiles. What follows then is as for
                 `metrics`, for one card after the other.
 
         Raises:
-            InvalidArgument: As for `metrics`; `a` or `b` is empty or no text.
+            InvalidArgument: As for `metrics`; `a` or `b` is empty, no text and no slice; or what a
+                slice has is given in the call too.
             SchemaOutdated: The database is not migrated.
             StoreUnavailable: The server is away, or out of time for the rest of the cards too.
             QueryRejected: The server refuses.
         """
-        names = {"a": validation.name("a", a), "b": validation.name("b", b)}
-        begin, end = validation.window(since, until)
-        scope = {"since": begin, "until": end, **_filters(realm_id, strategy_version)}
-        (row_a, card_a), (row_b, card_b) = await self._cards("compare", names, scope, timeout)
-        return comparison(card_a, card_b, (row_a, row_b))
+        common = {
+            "realm_id": realm_id,
+            "strategy_version": strategy_version,
+            "since": since,
+            "until": until,
+        }
+        scopes = [scope_of("a", a, common), scope_of("b", b, common)]
+        found = await self._cards("compare", scopes, timeout)
+        records = [record for record, _ in found]
+        blocks = await sliced(map(_blocks, records))
+        return comparison(found[0][1], found[1][1], records, blocks)
 
     async def timeseries(
         self,
@@ -185,42 +192,52 @@ class Cards(Questions):
         )
 
     async def _cards(
-        self, name: str, strategies: Mapping[str, str], scope: Mapping[str, Any], given: object
+        self, name: str, scopes: Sequence[Mapping[str, Any]], given: object
     ) -> list[tuple[asyncpg.Record, StrategyMetrics]]:
-        """The card of each strategy, and the row that it was made of."""
+        """The card of each slice, and the row that it was made of."""
         budget = validation.seconds("timeout", given)
         deadline = self._store.deadline()
-        if self._spread and len(strategies) > 1:
+        if self._spread and len(scopes) > 1:
             # A statement about two strategies would bring the rows of both to one machine.
             return [
-                card
-                for strategy in strategies.values()
-                for card in await self._cards("metrics", {"strategy_id": strategy}, scope, given)
+                card for scope in scopes for card in await self._cards("metrics", [scope], given)
             ]
-        query = self._statements[name].query(**strategies, **scope)
+        query = self._statements[name].query(**_parameters(scopes))
         found = await self._fetch_timely(query, budget=budget, deadline=deadline)
-        samples: list[DurationPercentiles | None] = [None] * len(strategies)
+        samples: list[DurationPercentiles | None] = [None] * len(scopes)
         if found is None:
             found, samples = [], []
-            for strategy in strategies.values():
-                own = {"strategy_id": strategy, **scope}
-                card = self._statements["metrics"].query("sampled", **own)
+            for scope in scopes:
+                card = self._statements["metrics"].query("sampled", **scope)
                 found += await self._store.fetch(card, deadline=deadline)
-                samples.append(await self._sample_percentiles(FRACTIONS, deadline, **own))
-        window = scope["since"], scope["until"]
+                samples.append(await self._sample_percentiles(FRACTIONS, deadline, **scope))
         return await sliced(
             (
                 row,
                 strategy_metrics(
                     row,
-                    strategy_id=strategy,
-                    window=window,
+                    strategy_id=scope["strategy_id"],
+                    window=(scope["since"], scope["until"]),
                     percentiles=sample,
                     versions=scope["strategy_versions"] is not None,
                 ),
             )
-            for strategy, row, sample in zip(strategies.values(), found, samples, strict=True)
+            for scope, row, sample in zip(scopes, found, samples, strict=True)
         )
+
+
+def _parameters(scopes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The parameters of a statement about one slice, or about two."""
+    if len(scopes) == 1:
+        return dict(scopes[0])
+    one, two = map(dict, scopes)
+    names = {"a": one.pop("strategy_id"), "b": two.pop("strategy_id")}
+    return {**names, **one, **{f"{name}_b": value for name, value in two.items()}}
+
+
+def _blocks(record: asyncpg.Record) -> Blocks:
+    """The blocks of a card; without any if the card was asked for by itself."""
+    return read_blocks(record.get("blocks"))
 
 
 def _filters(realm_id: object, strategy_version: object) -> dict[str, Any]:

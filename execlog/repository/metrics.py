@@ -1,4 +1,4 @@
-"""The dashboard's card of a strategy, and two of them side by side, as pydantic models."""
+"""The dashboard's card of a strategy, as pydantic models."""
 
 from __future__ import annotations
 
@@ -23,12 +23,10 @@ __all__ = [
     "FRACTIONS",
     "DurationMetrics",
     "HistogramBucket",
-    "MetricsDelta",
     "StatusBreakdown",
-    "StrategyComparison",
     "StrategyMetrics",
-    "comparison",
     "strategy_metrics",
+    "weight_of",
 ]
 
 FRACTIONS = (0.5, 0.95, 0.99)
@@ -120,24 +118,6 @@ class StrategyMetrics(Model):
     versions_from: datetime | None = None
 
 
-class MetricsDelta(Model):
-    """By how much B is above A; `points_avg` is points per run, with the weights of the rates."""
-
-    success_rate: float
-    error_rate: float
-    p95_ms: float
-    avg_ms: float
-    points_avg: float
-
-
-class StrategyComparison(Model):
-    """Two strategies over the same window, and B - A."""
-
-    a: StrategyMetrics
-    b: StrategyMetrics
-    delta: MetricsDelta
-
-
 def strategy_metrics(
     record: Row,
     *,
@@ -162,8 +142,8 @@ def strategy_metrics(
         window_from=window[0],
         window_until=window[1],
         status_breakdown=StatusBreakdown(**statuses, total=total),
-        success_rate=record["ok_weight"] / _weight(record),
-        error_rate=record["failed_weight"] / _weight(record),
+        success_rate=record["ok_weight"] / weight_of(record),
+        error_rate=record["failed_weight"] / weight_of(record),
         duration=_duration(record, total, percentiles),
         duration_histogram=_duration_histogram(record),
         top_errors=[
@@ -186,25 +166,8 @@ def strategy_metrics(
     )
 
 
-def comparison(
-    a: StrategyMetrics, b: StrategyMetrics, records: Sequence[Row]
-) -> StrategyComparison:
-    """Both cards and B - A, of the two rows of the cards. Never raises for such rows."""
-    points_a, points_b = (record["points_weighed"] / _weight(record) for record in records)
-    return StrategyComparison(
-        a=a,
-        b=b,
-        delta=MetricsDelta(
-            success_rate=b.success_rate - a.success_rate,
-            error_rate=b.error_rate - a.error_rate,
-            p95_ms=b.duration.p95_ms - a.duration.p95_ms,
-            avg_ms=b.duration.avg_ms - a.duration.avg_ms,
-            points_avg=points_b - points_a,
-        ),
-    )
-
-
-def _weight(record: Row) -> float:
+def weight_of(record: Row) -> float:
+    """What the rates of a card are shares of; 1 if nothing ran. Never raises."""
     weight: float = record["weight"]
     return weight or 1.0  # nothing ran: every rate is 0
 

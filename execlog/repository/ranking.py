@@ -14,7 +14,7 @@ from execlog.db.slices import sliced
 from execlog.errors import InvalidArgument
 from execlog.models import StrategyRank
 from execlog.repository import histogram
-from execlog.repository.activity import StrategyActivity, activity_buckets
+from execlog.repository.activity import StrategyActivity, activities, activity_buckets
 from execlog.repository.metrics import FRACTIONS
 from execlog.repository.questions import Questions
 
@@ -164,7 +164,7 @@ class Rankings(Questions):
             strategy_versions=versions,
             **cuts.arguments(),
         )
-        return await sliced(map(cuts.filled, found))
+        return await activities(found, cuts)
 
 
 def _rank(record: asyncpg.Record) -> StrategyRank:

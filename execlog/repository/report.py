@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 import asyncpg
@@ -12,8 +13,17 @@ from execlog.db.slices import Pace, sliced
 from execlog.models import Model
 from execlog.repository.metrics import StrategyMetrics, strategy_metrics
 from execlog.repository.timeseries import Buckets, TimeseriesBucket, bucket_of
+from execlog.repository.verdicts import (
+    Blocks,
+    Interval,
+    intervals,
+    of_percentile,
+    of_rate,
+    read_blocks,
+)
+from execlog.statistics.verdicts import Difference
 
-__all__ = ["StrategyReport", "strategy_report"]
+__all__ = ["ReportIntervals", "StrategyReport", "strategy_report"]
 
 # The doubles in a row of sql/timeseries.sql.
 _DOUBLES = (
@@ -28,6 +38,15 @@ _DOUBLES = (
 )
 
 
+class ReportIntervals(Model):
+    """How sure each change since the window before is; the four are judged together."""
+
+    error_rate: Interval
+    p50_ms: Interval
+    p95_ms: Interval
+    p99_ms: Interval
+
+
 class StrategyReport(Model):
     """A strategy over a window, at one moment.
 
@@ -35,11 +54,13 @@ class StrategyReport(Model):
         metrics: Its card.
         before: The window of the same length that ends just before, as one bucket.
         timeseries: The window in buckets.
+        intervals: How sure the changes since the window before are.
     """
 
     metrics: StrategyMetrics
     before: TimeseriesBucket
     timeseries: list[TimeseriesBucket]
+    intervals: ReportIntervals
 
 
 async def strategy_report(
@@ -61,7 +82,29 @@ async def strategy_report(
     series = json.loads(record["timeseries"])
     await pace.rest()
     timeseries = await sliced(buckets.filled(map(_row, series)))
-    return StrategyReport(metrics=metrics, before=earlier, timeseries=timeseries)
+    now, then = await sliced(map(read_blocks, (record["blocks"], record["blocks_before"])))
+    sure = intervals(await sliced(_changes(then, now, earlier, metrics)))
+    return StrategyReport(
+        metrics=metrics,
+        before=earlier,
+        timeseries=timeseries,
+        intervals=ReportIntervals(**dict(zip(ReportIntervals.model_fields, sure, strict=True))),
+    )
+
+
+def _changes(
+    then: Blocks, now: Blocks, earlier: TimeseriesBucket, metrics: StrategyMetrics
+) -> Iterator[Difference | None]:
+    """The changes of `ReportIntervals`, in its order."""
+    took = metrics.duration
+    pairs = (
+        (0.5, (earlier.duration_p50_ms, took.p50_ms)),
+        (0.95, (earlier.duration_p95_ms, took.p95_ms)),
+        (0.99, (earlier.duration_p99_ms, took.p99_ms)),
+    )
+    yield of_rate(then, now, "failed")
+    for fraction, values in pairs:
+        yield of_percentile(then, now, fraction, values)
 
 
 def _row(fields: dict[str, Any]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from execlog.repository.aggregates import Aggregates
 from execlog.repository.breakdown import OF_ROLLUPS, Breakdowns
 from execlog.repository.cards import Cards
 from execlog.repository.executions import Executions
+from execlog.repository.explain import Explanations
 from execlog.repository.following import Following
 from execlog.repository.listings import Listings
 from execlog.repository.log_state import LogState
@@ -38,7 +39,17 @@ if TYPE_CHECKING:
 __all__ = ["Reads", "StrategyExecutionLogRepository", "patient", "statements"]
 
 
-class Reads(Executions, Listings, Following, Aggregates, Cards, Rankings, Breakdowns, LogState):
+class Reads(
+    Executions,
+    Listings,
+    Following,
+    Aggregates,
+    Cards,
+    Rankings,
+    Breakdowns,
+    Explanations,
+    LogState,
+):
     """All questions that change nothing."""
 
 

@@ -15,10 +15,11 @@ from starlette.responses import Response
 from execlog.db import validation
 from execlog.models import StrategyExecutionLog, StrategyRank
 from execlog.repository.breakdown import MOST_GROUPS
+from execlog.repository.comparison import StrategyComparison
 from execlog.repository.filters import needs_window
 from execlog.repository.groups import Breakdown
 from execlog.repository.health import Health
-from execlog.repository.metrics import StrategyComparison, StrategyMetrics
+from execlog.repository.metrics import StrategyMetrics
 from execlog.repository.timeseries import TimeseriesBucket
 from execlog.web import queries
 from execlog.web.access import scope_of

@@ -6,10 +6,10 @@ from part
 cross join lateral (
     select
         sum(runs),
-        sum(runs) filter (where status = 'ok'),
-        sum(runs) filter (where status = 'error'),
-        sum(runs) filter (where status = 'timeout'),
-        sum(runs) filter (where status = 'limit'),
+        coalesce(sum(runs) filter (where status = 'ok'), 0),
+        coalesce(sum(runs) filter (where status = 'error'), 0),
+        coalesce(sum(runs) filter (where status = 'timeout'), 0),
+        coalesce(sum(runs) filter (where status = 'limit'), 0),
         sum(weight) filter (where :is_error),
         sum(weight),
         sum(duration_ms),

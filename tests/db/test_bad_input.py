@@ -154,6 +154,7 @@ SCOPED = (
     "timeseries",
     "list_executions",
     "report",
+    "explain",
 )
 LIMITED = (
     "list_for_strategy",

@@ -321,15 +321,34 @@ async def test_compare(
     assert verdicts == {
         "": "Verdict",
         "runs": "",
-        "ok": "better",
-        "error rate": "better",
+        "ok": "too few runs (1 run in B)",
+        "error rate": "too few runs (1 run in B)",
         "other": "the same",
-        "p95": "better",
-        "average": "better",
-        "points per run": "less",
+        "p50": "",
+        "p95": "too few runs (1 run in B)",
+        "p99": "",
+        "average": "too few runs (1 run in B)",
+        "points per run": "too few runs (1 run in B)",
     }
-    back = {fact[0]: fact[-1] for fact in lines("compare", "b", STRATEGY, dsn=dsn)}
-    assert (back["p95"], back["points per run"]) == ("worse", "more")
+    back = {fact[0]: fact for fact in lines("compare", "b", STRATEGY, dsn=dsn)}
+    assert back["p95"][3].startswith("+")
+    assert back["p95"][4] == "too few runs (1 run in A)"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ((), "--versions, --realms or --window"),
+        (("--window", "1d..now"), "is given twice or not at all"),
+        (("--window", "2d..1d", "--window", "1d..now", "--since", "1d"), "is not for --since"),
+        (("--window", "yesterday", "--window", "1d..now"), "is no window such as 7d..1d"),
+        (("--versions", "3", "four"), "unable to parse string as an integer"),
+    ],
+)
+def test_what_a_comparison_needs(words: tuple[str, ...], says: str, dsn: str) -> None:
+    found = run("compare", STRATEGY, *words, EXECLOG_DSN=dsn)
+    assert found.returncode == 2
+    assert says in " ".join(found.stderr.replace("\u2502", " ").split())
 
 
 async def test_what_can_not_be_compared(
@@ -349,7 +368,7 @@ async def test_what_can_not_be_compared(
         ]
     )
     crash = {fact[0]: fact[-1] for fact in lines("compare", STRATEGY, "crash", dsn=dsn)}
-    assert (crash["ok"], crash["other"]) == ("worse", "worse")
+    assert (crash["ok"], crash["other"]) == ("too few runs (5 runs in B)", "")
     noise = {fact[0]: fact[-1] for fact in lines("compare", "c", "d", dsn=dsn)}
     assert (noise["ok"], noise["error rate"]) == ("the same", "the same")
 

@@ -35,7 +35,12 @@ async def test_a_report_and_what_it_is_as_json(
     assert sum(bucket.total for bucket in found.timeseries) == 2
     assert found.metrics.window_until is not None
     assert found.metrics.window_from == found.timeseries[0].start
-    assert list(found.model_dump(by_alias=True)) == ["metrics", "before", "timeseries"]
+    assert list(found.model_dump(by_alias=True)) == [
+        "metrics",
+        "before",
+        "timeseries",
+        "intervals",
+    ]
     assert type(found).model_validate(found.model_dump(by_alias=True, mode="json")) == found
     [one] = await repository.activity(strategy_id="page")
     assert (sum(one.runs), sum(one.failures)) == (2, 1)
@@ -49,6 +54,7 @@ async def test_a_report_and_what_it_is_as_json(
         "failures",
         "runsBefore",
         "errorRateBefore",
+        "errorRateChange",
     ]
 
 
@@ -204,10 +210,14 @@ async def test_json_has_the_keys_of_the_contract(
         "versionsFrom": None,
     }
     assert StrategyMetrics.model_validate(card) == both.a
-    assert list(both.model_dump(by_alias=True)) == ["a", "b", "delta"]
+    assert list(both.model_dump(by_alias=True)) == ["a", "b", "delta", "intervals"]
     assert both.delta.model_dump(by_alias=True) == dict.fromkeys(
         ["successRate", "errorRate", "p95Ms", "avgMs", "pointsAvg"], 0.0
     )
+    assert both.intervals.model_dump(by_alias=True) == {
+        measure: {"low": None, "high": None, "significant": None}
+        for measure in ("successRate", "errorRate", "p95Ms", "avgMs", "pointsAvg")
+    }
     [bucket] = await repository.timeseries(strategy_id="json", since=at, until=at, bucket=0.5)
     assert bucket.model_dump(by_alias=True, mode="json") == {
         "start": "2026-11-20T12:00:00Z",

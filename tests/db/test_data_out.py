@@ -30,6 +30,7 @@ WORDS = {
     "timeline": [STRATEGY],
     "top": [],
     "compare": [STRATEGY, "b"],
+    "explain": [STRATEGY],
     "export": [],
     "maintain": ["--plan"],
     "breakdown": ["--by", "version"],

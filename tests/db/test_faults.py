@@ -83,6 +83,7 @@ CALLS: dict[str, Call] = {
     "list_absent": lambda repo: repo.list_absent(realm_id="acme", strategy_version=[1, 2]),
     "activity": lambda repo: repo.activity(),
     "report": lambda repo: repo.report(strategy_id=STRATEGY),
+    "explain": lambda repo: repo.explain(strategy_id=STRATEGY),
 }
 every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 

@@ -473,7 +473,7 @@ async def test_only_rollups_and_ragged_ends_are_read(pool: Pool) -> None:
     one = {"strategy_id": "a"}
     hours = {"width_us": 3600 * 10**6, "buckets": 5}
     # The window before is the hour before these runs, and a bucket begins with each hour.
-    first = {"before": since - HOUR, "first_us": 1770 * 10**6}
+    first = {"before": since - HOUR, "buckets_before": 2, "first_us": 1770 * 10**6}
     given: dict[str, tuple[dict[str, Any], int, int]] = {
         # Half a minute at each end, once for each of the card's four passes over rows.
         "metrics": (one, 4 * 31, 1),

@@ -15,7 +15,7 @@ from execlog.db.copy_format import COLUMNS
 from execlog.db.files import folder
 from execlog.db.statements import Shape, Statement, load_statements
 from execlog.models import DurationAndNodesSummary, StrategyExecutionLog
-from execlog.repository import statements
+from execlog.repository import explain, statements
 from tests.rows import row
 from tests.types import Borrowed, Pool
 
@@ -38,7 +38,15 @@ ROLLUP = load_statements(
     folder("sql") / "rollup", {"difference", "hour_before", "mark", "now", "reached", "roll_up"}
 )
 SCHEMA = migrations._statements("execlog")
-ALL = {**statements(), **RECORDER, **MAINTENANCE, **ROLLUP, **SESSION, **SCHEMA}
+ALL = {
+    **statements(),
+    "combinations": explain._combinations("execlog"),
+    **RECORDER,
+    **MAINTENANCE,
+    **ROLLUP,
+    **SESSION,
+    **SCHEMA,
+}
 NAMES = sorted(ALL)
 
 

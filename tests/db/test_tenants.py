@@ -60,7 +60,11 @@ GIVEN: dict[str, Any] = {
     "a": "loyalty",
     "b": "second",
     "realm_ids": [TENANT],
+    "realm_ids_b": [TENANT],
     "strategy_versions": [3],
+    "strategy_versions_b": [3],
+    "since_b": NOW - 500 * DAY,
+    "until_b": NOW + DAY,
     "since": NOW - 500 * DAY,
     "until": NOW + DAY,
     "before": NOW - 1100 * DAY,
@@ -110,6 +114,15 @@ GIVEN: dict[str, Any] = {
     "limit": 50,
     "by": "runs",
     "min_runs": 1,
+    "baseline_since": NOW - 800 * DAY,
+    "baseline_until": NOW - 300 * DAY,
+    "measured_case": f"of {TENANT}",
+    "step_us": 24 * HOUR_US,
+    "steps": 1000,
+    "narrow_steps": 1000,
+    "most_runs": 10**6,
+    "drawn_runs": 10**6,
+    "least_blocks": 1,
     "fractions": "{0,0.5,1}",
     "first_us": HOUR_US,
     "width_us": 600 * 24 * HOUR_US,
@@ -162,8 +175,8 @@ async def test_every_shape_shows_its_own_rows(
     for chosen in shapes(statement):
         expected = await told(roles["admin"], only, chosen)
         assert await told(tenant, statement, chosen) == expected, sorted(chosen)
-        if "realm_ids" in statement.filters:
-            asked = chosen | {"realm_ids"}
+        if realms := statement.filters & {"realm_ids", "realm_ids_b"}:
+            asked = chosen | realms
             expected = await told(roles["admin"], only, asked)
             assert await told(roles["admin"], statement, asked) == expected, sorted(asked)
             assert await told(tenant, statement, asked) == expected, sorted(asked)

@@ -12,7 +12,7 @@ from execlog.cli import app
 PACKAGE = Path(execlog.__file__).parent
 # Each may import those before it, and itself; `execlog` is what the package itself gives.
 ORDER = (
-    {"context", "errors", "ids", "display"},
+    {"context", "errors", "ids", "display", "statistics"},
     {"models"},
     {"db"},
     {"repository", "embedded"},
