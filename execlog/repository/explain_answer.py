@@ -145,9 +145,9 @@ def _needs(read: Read) -> str | None:
         return f"runs in at least {LEAST_BLOCKS} blocks of a minute or more in each window"
     if not read.candidates:
         return None
-    if sum(read.total.counted) < 2 * LEAST_COUNTED:
+    if sum(read.total.counted) < LEAST_COUNTED:
         return (
-            f"at least {LEAST_RUNS} runs of a value, and {LEAST_COUNTED} of them and of the"
-            " others that count, before it can be named"
+            f"at least {LEAST_RUNS} runs of a value, and {LEAST_COUNTED} of them that count,"
+            " before it can be named"
         )
     return None
