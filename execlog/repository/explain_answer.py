@@ -146,9 +146,9 @@ def _needs(read: Read) -> str | None:
     if not read.candidates:
         return None
     counted = sum(read.total.counted)
-    if counted < 2 * LEAST_COUNTED:
+    if counted < LEAST_COUNTED:
         return (
-            f"at least {2 * LEAST_COUNTED} runs that count in the measure, such as failures; there"
+            f"at least {LEAST_COUNTED} runs that count in the measure, such as failures; there"
             f" are {counted:.0f}"
         )
     return None
