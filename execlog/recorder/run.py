@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import time
@@ -16,11 +17,12 @@ if TYPE_CHECKING:
     from typing import Self
     from uuid import UUID
 
+    from execlog.recorder.buffer import Buffer
+
 __all__ = ["Run", "recorded"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Record = Callable[[tuple[object, ...], dict[str, Any]], None]
 
 
 class Run:
@@ -59,11 +61,12 @@ class Run:
     """
 
     # What is set on it, and no more, is the instance's `__dict__`: the fields of the execution.
-    __slots__ = ("__dict__", "_began", "_is_recorded", "_record", "_unexpected")
+    __slots__ = ("__dict__", "_began", "_buffer", "_is_recorded", "_record", "_unexpected")
 
     _began: float
+    _buffer: Buffer
     _is_recorded: bool
-    _record: Record
+    _record: Callable[..., object]
     _unexpected: tuple[object, ...]
 
     id: UUID
@@ -83,12 +86,18 @@ class Run:
     notes: str | None = None
 
     def __init__(
-        self, record: Record, unexpected: tuple[object, ...], fields: dict[str, Any]
+        self,
+        record: Callable[..., object],
+        buffer: Buffer,
+        unexpected: tuple[object, ...],
+        fields: dict[str, Any],
     ) -> None:
         """Takes what is known before it begins, and keeps that dict. Never raises."""
         self._record = record
+        self._buffer = buffer
         self._unexpected = unexpected
         self._is_recorded = False
+        self._began = time.perf_counter()
         if "status" not in fields:
             fields["status"] = "ok"
         if "nodes_executed" not in fields:
@@ -108,23 +117,29 @@ class Run:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Records it. Never raises; if the recorder is strict, `InvalidArgument`."""
-        milliseconds = (time.perf_counter() - self._began) * 1000
+        """Records it.
+
+        Never raises; if the recorder is strict and the block did not raise, `InvalidArgument`.
+        """
+        ended = time.perf_counter()
         if self._is_recorded:
             return
         self._is_recorded = True
-        fields = self.__dict__
-        fields["duration_ms"] = milliseconds
-        if kind is not None:
-            timed_out = issubclass(kind, TimeoutError)
-            fields |= {
-                "status": "timeout" if timed_out else "error",
-                "error_code": kind.__name__,
-                "error_message": error,
-                "points": None,
-                "case_name": None,
-            }
-        self._record(self._unexpected, fields)
+        try:
+            fields = self.__dict__
+            fields["duration_ms"] = (ended - self._began) * 1000
+            if kind is not None:
+                fields["status"] = "timeout" if issubclass(kind, TimeoutError) else "error"
+                fields["error_code"] = kind.__name__
+                fields["error_message"] = error
+                fields["points"] = fields["case_name"] = None
+            self._record(*self._unexpected, **fields)
+        except InvalidArgument as problem:  # the recorder is strict
+            if error is None:
+                raise
+            error.add_note(f"The run is not recorded: {problem}")
+        except Exception:  # the stack is too deep to call it
+            self._buffer.uncalled += 1
 
 
 def recorded(run: Callable[..., Run], fields: Any) -> Callable[[Callable[P, T]], Callable[P, T]]:
@@ -145,6 +160,12 @@ def recorded(run: Callable[..., Run], fields: Any) -> Callable[[Callable[P, T]],
     Raises:
         InvalidArgument: What is decorated is a generator, or no function.
     """
+    # Each run has its own: what a function adds to its attributes must not be in the next run's.
+    own = {name: value for name, value in fields.items() if isinstance(value, dict | list)}
+    common = {name: value for name, value in fields.items() if name not in own}
+
+    def begin() -> Run:
+        return run(**common, **copy.deepcopy(own))
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
         _check(function)
@@ -155,7 +176,7 @@ def recorded(run: Callable[..., Run], fields: Any) -> Callable[[Callable[P, T]],
 
             @functools.wraps(function)
             async def wrapper(*args: P.args, **kwargs: P.kwargs) -> Any:
-                with run(**fields) as begun:
+                with begin() as begun:
                     if takes_run:
                         kwargs["run"] = begun
                     return await function(*args, **kwargs)
@@ -163,7 +184,7 @@ def recorded(run: Callable[..., Run], fields: Any) -> Callable[[Callable[P, T]],
 
             @functools.wraps(function)
             def wrapper(*args: P.args, **kwargs: P.kwargs) -> Any:
-                with run(**fields) as begun:
+                with begin() as begun:
                     if takes_run:
                         kwargs["run"] = begun
                     return function(*args, **kwargs)
