@@ -255,7 +255,7 @@ class ExecutionRecorder:
     def recorded(self, **fields: Unpack[RunFields]) -> Callable[[Callable[P, T]], Callable[P, T]]:
         """A decorator: each call of the function, plain or async, is a `run` with these arguments.
 
-        A function that has a parameter named `run` is given the `Run`: see `recorder.run.recorded`.
+        One with a keyword-only parameter `run` is given the `Run`: see `recorder.run.recorded`.
 
         Raises:
             InvalidArgument: What it decorates is a generator, or no function.

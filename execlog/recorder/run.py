@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import inspect
 import time
@@ -61,7 +60,15 @@ class Run:
     """
 
     # What is set on it, and no more, is the instance's `__dict__`: the fields of the execution.
-    __slots__ = ("__dict__", "_began", "_buffer", "_is_recorded", "_record", "_unexpected")
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_began",
+        "_buffer",
+        "_is_recorded",
+        "_record",
+        "_unexpected",
+    )
 
     _began: float
     _buffer: Buffer
@@ -129,10 +136,14 @@ class Run:
             fields = self.__dict__
             fields["duration_ms"] = (ended - self._began) * 1000
             if kind is not None:
-                fields["status"] = "timeout" if issubclass(kind, TimeoutError) else "error"
-                fields["error_code"] = kind.__name__
-                fields["error_message"] = error
-                fields["points"] = fields["case_name"] = None
+                # Not in the run itself: its error's traceback holds the run, a cycle.
+                fields = fields | {
+                    "status": "timeout" if issubclass(kind, TimeoutError) else "error",
+                    "error_code": kind.__name__,
+                    "error_message": error,
+                    "points": None,
+                    "case_name": None,
+                }
             self._record(*self._unexpected, **fields)
         except InvalidArgument as problem:  # the recorder is strict
             if error is None:
@@ -149,8 +160,8 @@ def recorded(run: Callable[..., Run], fields: Any) -> Callable[[Callable[P, T]],
         async def score(event: Event, *, run: Run | None = None) -> float:
             ...
 
-    If the function has a parameter named `run`, it is given the `Run` by that name. Callers leave
-    it out: its default is for type checkers only, and the signature that a framework reads at run
+    A function that has a keyword-only parameter named `run` is given the `Run`. Callers leave it
+    out: its default is for type checkers only, and the signature that a framework reads at run
     time lacks it.
 
     Args:
@@ -161,16 +172,17 @@ def recorded(run: Callable[..., Run], fields: Any) -> Callable[[Callable[P, T]],
         InvalidArgument: What is decorated is a generator, or no function.
     """
     # Each run has its own: what a function adds to its attributes must not be in the next run's.
-    own = {name: value for name, value in fields.items() if isinstance(value, dict | list)}
+    own = {name: value for name, value in fields.items() if type(value) in (dict, list)}
     common = {name: value for name, value in fields.items() if name not in own}
 
     def begin() -> Run:
-        return run(**common, **copy.deepcopy(own))
+        return run(**common, **{name: value.copy() for name, value in own.items()})
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
         _check(function)
         signature = inspect.signature(function)
-        takes_run = "run" in signature.parameters
+        parameter = signature.parameters.get("run")
+        takes_run = parameter is not None and parameter.kind is inspect.Parameter.KEYWORD_ONLY
 
         if inspect.iscoroutinefunction(function):
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
+import weakref
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -211,7 +214,7 @@ async def test_each_call_has_attributes_of_its_own(
         runs = []
 
         @recorder.recorded(**STRATEGY, attributes={"channel": "web"})
-        def score(n: int, run: Run | None = None) -> None:
+        def score(n: int, *, run: Run | None = None) -> None:
             assert run is not None and run.attributes is not None
             run.attributes[f"n{n}"] = n
             runs.append(run)
@@ -221,6 +224,37 @@ async def test_each_call_has_attributes_of_its_own(
     found = [await stored(repository, run) for run in runs]
     expected: list[Any] = [{"channel": "web", "n1": 1}, {"channel": "web", "n2": 2}]
     assert [row and row.attributes for row in found] == expected
+
+
+def test_a_parameter_of_the_functions_own_is_left_alone() -> None:
+    recorder = ExecutionRecorder(AWAY)
+
+    @recorder.recorded(**STRATEGY)
+    def score(run: str, n: int) -> str:
+        return run * n
+
+    assert score("a", 2) == score(run="a", n=2) == "aa"
+    assert list(inspect.signature(score).parameters) == ["run", "n"]
+    assert recorder.stats().pending_rows == 2
+    recorder._buffer.clear("test")
+
+
+def test_a_failed_run_is_freed_with_its_error() -> None:
+    recorder = ExecutionRecorder(AWAY)
+
+    def fail() -> weakref.ref[Run]:
+        with recorder.run(**STRATEGY) as run:
+            freed = weakref.ref(run)
+            with suppress(KeyError), run:
+                raise KeyError
+        return freed
+
+    gc.disable()
+    try:
+        assert fail()() is None
+    finally:
+        gc.enable()
+    recorder._buffer.clear("test")
 
 
 def test_what_a_decorator_can_not_record_is_refused() -> None:
