@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
 import inspect
 import logging
 import os
@@ -251,12 +250,12 @@ class ExecutionRecorder:
 
         It takes what `record` takes except the outcome: see `Run`. Never raises.
         """
-        return Run(self._record_run, unexpected, fields)
+        return Run(self.record, self._buffer, unexpected, fields)
 
     def recorded(self, **fields: Unpack[RunFields]) -> Callable[[Callable[P, T]], Callable[P, T]]:
         """A decorator: each call of the function, plain or async, is a `run` with these arguments.
 
-        A function that has a parameter named `run` is given the `Run`: see `recorder.run.recorded`.
+        One with a keyword-only parameter `run` is given the `Run`: see `recorder.run.recorded`.
 
         Raises:
             InvalidArgument: What it decorates is a generator, or no function.
@@ -450,15 +449,6 @@ class ExecutionRecorder:
             self._refuse(error)
             return None
 
-    def _record_run(self, unexpected: tuple[object, ...], fields: dict[str, Any]) -> None:
-        """Records a `Run` that has ended."""
-        try:
-            self.record(*unexpected, **fields)
-        except InvalidArgument:  # it is strict
-            raise
-        except Exception:  # the stack is too deep to call it
-            self._buffer.uncalled += 1
-
     def _refuse(self, error: Exception) -> None:
         reason = "internal"
         if isinstance(error, InvalidArgument):
@@ -470,9 +460,11 @@ class ExecutionRecorder:
             raise error from None
         # Of another error only the class: its text may hold the row.
         problem = str(error) if isinstance(error, InvalidArgument) else type(error).__name__
-        with contextlib.suppress(Exception):
+        try:
             self._reporter.explain(reason, problem)
             self._buffer.reject(reason)
+        except Exception:  # the stack is too deep to call them
+            self._buffer.uncalled += 1
 
     def _after_fork(self) -> None:
         """In a forked child: keeps the parent's objects for ever, unchanged.

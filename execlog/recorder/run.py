@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from typing import Self
     from uuid import UUID
 
+    from execlog.recorder.buffer import Buffer
+
 __all__ = ["Run", "recorded"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Record = Callable[[tuple[object, ...], dict[str, Any]], None]
 
 
 class Run:
@@ -59,11 +60,20 @@ class Run:
     """
 
     # What is set on it, and no more, is the instance's `__dict__`: the fields of the execution.
-    __slots__ = ("__dict__", "_began", "_is_recorded", "_record", "_unexpected")
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_began",
+        "_buffer",
+        "_is_recorded",
+        "_record",
+        "_unexpected",
+    )
 
     _began: float
+    _buffer: Buffer
     _is_recorded: bool
-    _record: Record
+    _record: Callable[..., object]
     _unexpected: tuple[object, ...]
 
     id: UUID
@@ -83,12 +93,18 @@ class Run:
     notes: str | None = None
 
     def __init__(
-        self, record: Record, unexpected: tuple[object, ...], fields: dict[str, Any]
+        self,
+        record: Callable[..., object],
+        buffer: Buffer,
+        unexpected: tuple[object, ...],
+        fields: dict[str, Any],
     ) -> None:
         """Takes what is known before it begins, and keeps that dict. Never raises."""
         self._record = record
+        self._buffer = buffer
         self._unexpected = unexpected
         self._is_recorded = False
+        self._began = time.perf_counter()
         if "status" not in fields:
             fields["status"] = "ok"
         if "nodes_executed" not in fields:
@@ -108,23 +124,33 @@ class Run:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Records it. Never raises; if the recorder is strict, `InvalidArgument`."""
-        milliseconds = (time.perf_counter() - self._began) * 1000
+        """Records it.
+
+        Never raises; if the recorder is strict and the block did not raise, `InvalidArgument`.
+        """
+        ended = time.perf_counter()
         if self._is_recorded:
             return
         self._is_recorded = True
-        fields = self.__dict__
-        fields["duration_ms"] = milliseconds
-        if kind is not None:
-            timed_out = issubclass(kind, TimeoutError)
-            fields |= {
-                "status": "timeout" if timed_out else "error",
-                "error_code": kind.__name__,
-                "error_message": error,
-                "points": None,
-                "case_name": None,
-            }
-        self._record(self._unexpected, fields)
+        try:
+            fields = self.__dict__
+            fields["duration_ms"] = (ended - self._began) * 1000
+            if kind is not None:
+                # Not in the run itself: its error's traceback holds the run, a cycle.
+                fields = fields | {
+                    "status": "timeout" if issubclass(kind, TimeoutError) else "error",
+                    "error_code": kind.__name__,
+                    "error_message": error,
+                    "points": None,
+                    "case_name": None,
+                }
+            self._record(*self._unexpected, **fields)
+        except InvalidArgument as problem:  # the recorder is strict
+            if error is None:
+                raise
+            error.add_note(f"The run is not recorded: {problem}")
+        except Exception:  # the stack is too deep to call it
+            self._buffer.uncalled += 1
 
 
 def recorded(run: Callable[..., Run], fields: Any) -> Callable[[Callable[P, T]], Callable[P, T]]:
@@ -134,8 +160,8 @@ def recorded(run: Callable[..., Run], fields: Any) -> Callable[[Callable[P, T]],
         async def score(event: Event, *, run: Run | None = None) -> float:
             ...
 
-    If the function has a parameter named `run`, it is given the `Run` by that name. Callers leave
-    it out: its default is for type checkers only, and the signature that a framework reads at run
+    A function that has a keyword-only parameter named `run` is given the `Run`. Callers leave it
+    out: its default is for type checkers only, and the signature that a framework reads at run
     time lacks it.
 
     Args:
@@ -145,17 +171,24 @@ def recorded(run: Callable[..., Run], fields: Any) -> Callable[[Callable[P, T]],
     Raises:
         InvalidArgument: What is decorated is a generator, or no function.
     """
+    # Each run has its own: what a function adds to its attributes must not be in the next run's.
+    own = {name: value for name, value in fields.items() if type(value) in (dict, list)}
+    common = {name: value for name, value in fields.items() if name not in own}
+
+    def begin() -> Run:
+        return run(**common, **{name: value.copy() for name, value in own.items()})
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
         _check(function)
         signature = inspect.signature(function)
-        takes_run = "run" in signature.parameters
+        parameter = signature.parameters.get("run")
+        takes_run = parameter is not None and parameter.kind is inspect.Parameter.KEYWORD_ONLY
 
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)
             async def wrapper(*args: P.args, **kwargs: P.kwargs) -> Any:
-                with run(**fields) as begun:
+                with begin() as begun:
                     if takes_run:
                         kwargs["run"] = begun
                     return await function(*args, **kwargs)
@@ -163,7 +196,7 @@ def recorded(run: Callable[..., Run], fields: Any) -> Callable[[Callable[P, T]],
 
             @functools.wraps(function)
             def wrapper(*args: P.args, **kwargs: P.kwargs) -> Any:
-                with run(**fields) as begun:
+                with begin() as begun:
                     if takes_run:
                         kwargs["run"] = begun
                     return function(*args, **kwargs)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
+import weakref
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -85,6 +88,39 @@ async def test_a_run_that_raises_is_stored_and_the_error_goes_on(
     assert (found.error_message or "") == str(error)
     assert (found.points, found.case_name) == (None, None)
     assert (found.trace, found.input, found.sample_rate) == ([{"node": "a"}], {"n": 1}, 1.0)
+
+
+class Silent(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("s3cret")
+
+
+def test_an_error_without_a_text_is_recorded() -> None:
+    recorder = ExecutionRecorder(AWAY)
+    with pytest.raises(Silent), recorder.run(**STRATEGY):
+        raise Silent
+    assert recorder.stats().pending_rows == 1
+    recorder._buffer.clear("test")
+
+
+def test_runs_within_runs_until_the_stack_is_full() -> None:
+    recorder = ExecutionRecorder(AWAY)
+    ended = 0
+
+    def descend() -> None:
+        nonlocal ended
+        with recorder.run(**STRATEGY):
+            try:
+                descend()
+            finally:
+                ended += 1
+
+    with pytest.raises(RecursionError):
+        descend()
+    stats = recorder.stats()
+    assert balanced(stats) and ended - 2 <= stats.offered <= ended + 2
+    assert stats.pending_rows > ended - 40
+    recorder._buffer.clear("test")
 
 
 def test_a_generator_that_is_left_is_recorded() -> None:
@@ -171,6 +207,56 @@ async def test_recorded_functions(dsn: str, pool: Pool) -> None:
     ]
 
 
+async def test_each_call_has_attributes_of_its_own(
+    dsn: str, repository: StrategyExecutionLogRepository
+) -> None:
+    async with ExecutionRecorder(dsn) as recorder:
+        runs = []
+
+        @recorder.recorded(**STRATEGY, attributes={"channel": "web"})
+        def score(n: int, *, run: Run | None = None) -> None:
+            assert run is not None and run.attributes is not None
+            run.attributes[f"n{n}"] = n
+            runs.append(run)
+
+        score(1)
+        score(2)
+    found = [await stored(repository, run) for run in runs]
+    expected: list[Any] = [{"channel": "web", "n1": 1}, {"channel": "web", "n2": 2}]
+    assert [row and row.attributes for row in found] == expected
+
+
+def test_a_parameter_of_the_functions_own_is_left_alone() -> None:
+    recorder = ExecutionRecorder(AWAY)
+
+    @recorder.recorded(**STRATEGY)
+    def score(run: str, n: int) -> str:
+        return run * n
+
+    assert score("a", 2) == score(run="a", n=2) == "aa"
+    assert list(inspect.signature(score).parameters) == ["run", "n"]
+    assert recorder.stats().pending_rows == 2
+    recorder._buffer.clear("test")
+
+
+def test_a_failed_run_is_freed_with_its_error() -> None:
+    recorder = ExecutionRecorder(AWAY)
+
+    def fail() -> weakref.ref[Run]:
+        with recorder.run(**STRATEGY) as run:
+            freed = weakref.ref(run)
+            with suppress(KeyError), run:
+                raise KeyError
+        return freed
+
+    gc.disable()
+    try:
+        assert fail()() is None
+    finally:
+        gc.enable()
+    recorder._buffer.clear("test")
+
+
 def test_what_a_decorator_can_not_record_is_refused() -> None:
     recorder = ExecutionRecorder(AWAY)
 
@@ -232,6 +318,12 @@ def test_a_strict_recorder_raises_instead_of_counting() -> None:
     with pytest.raises(InvalidArgument, match="points"):
         with recorder.run(**STRATEGY) as run:
             run.points = "s3cret"  # type: ignore[assignment]
+    with pytest.raises(KeyError) as raised:
+        with recorder.run(**STRATEGY) as run:
+            run.nodes_executed = -1
+            raise KeyError
+    [note] = raised.value.__notes__
+    assert note.startswith("The run is not recorded: nodes_executed: ")
     with pytest.raises(InvalidArgument, match="positional"):
         recorder.record("loyalty", **fields())  # type: ignore[call-arg]
     assert recorder.record(**fields(notes="a\0b", trace=[float("nan")])) is not None  # repaired
