@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 from execlog import StrategyExecutionLogRepository, StrategyRank
 from execlog.cli.no_runs import hint_if_no_runs
+from execlog.cli.options import before
 from execlog.display.format import milliseconds, number, percent
 from execlog.models import Model
 from execlog.repository.activity import StrategyActivity
@@ -137,7 +138,7 @@ async def verdicts(
         last = await log.list_executions(
             strategy_id=scope.strategy,
             **scope.filters,
-            since=scope.end - limits.silence,
+            since=before(scope.end, limits.silence),
             until=scope.until,
             limit=1,
             payloads=False,
@@ -236,7 +237,7 @@ async def _silent(
     """The strategies that ran lately, but not within the time that is allowed."""
     if limits.silence is None:
         return set()
-    begin = scope.end - limits.silence
+    begin = before(scope.end, limits.silence)
     lately = await log.activity(**scope.filters, since=begin, until=scope.until, buckets=1)
     known = {one.strategy_id for one in (*ran, *lately)}
     return known - {one.strategy_id for one in lately if _runs(one)}

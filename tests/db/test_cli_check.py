@@ -148,6 +148,20 @@ async def test_more_strategies_than_one_ranking_has(
     assert lines[-1] == "21 more are within the limits, or have fewer runs"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--max-silence 999999d",
+        "--each --max-silence 999999d",
+        "--each --max-failed 1% --until 0001-01-01T00:10:00Z",
+        "--each --max-failed 1% --min-runs 99999999999999999999",
+    ],
+)
+def test_lengths_and_counts_that_are_too_large(filled: str, words: str) -> None:
+    done = run("check", *words.split(), EXECLOG_DSN=filled)
+    assert done.returncode == 0
+
+
 def test_forms_of_output(filled: str) -> None:
     words = ["check", "--each", "--realm", "acme", "--max-failed", "2%", "--min-runs", "20"]
     done = run(*words, "--json", EXECLOG_DSN=filled)

@@ -200,6 +200,20 @@ async def answers(
     return report.intervals, activity, found.intervals
 
 
+async def test_equal_points_differ_by_no_rounding(
+    repository: StrategyExecutionLogRepository,
+) -> None:
+    rows = [
+        row(created_at=T0 + timedelta(seconds=n * 1.3), strategy_id=name, points=0.1)
+        for name, count in (("a", 2000), ("b", 1700))
+        for n in range(count)
+    ]
+    await repository.insert_rows(rows)
+    found = await repository.compare("a", "b")
+    assert found.delta.points_avg == 0
+    assert found.intervals.points_avg.significant is False
+
+
 async def test_odd_slices(repository: StrategyExecutionLogRepository) -> None:
     wrong: list[tuple[str, Any, dict[str, Any]]] = [
         ("since", THEN, {"since": T0}),
