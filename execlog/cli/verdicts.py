@@ -223,6 +223,9 @@ async def _of_each(log: StrategyExecutionLogRepository, scope: Scope, limits: Li
         for name, numbers in asked.items()
         if numbers.runs or name in silent
     ]
+    if limits.silence is not None and not known and not silent:
+        # What is silent for longer than both windows must not look well again.
+        made.append(_verdict(_Numbers(), None, scope.name, limits, is_silent=True))
     made.sort(key=lambda one: (*_badness(one, limits), one.name))
     others = {name for name, runs in known.items() if runs} - asked.keys()
     return Found(made, len(others))

@@ -88,6 +88,7 @@ def checked(dsn: str, *words: str) -> tuple[int, list[str]]:
         ("--realm globex --version 2 --max-failed 50%", 0, "failed 50.00 %"),
         ("--max-silence 5m", 0, "ok: error rate "),
         ("--realm nowhere --max-silence 1m", 3, "nothing ran for 1m  (0 runs)"),
+        ("--each --realm nowhere --max-silence 1m", 3, "nothing ran for 1m  (0 runs)"),
     ],
 )  # fmt: skip
 def test_one_verdict(filled: str, words: str, code: int, says: str) -> None:
