@@ -165,6 +165,11 @@ async def test_rollups_say_what_rows_say(
         one, other = getattr(rolled.intervals, name), getattr(exact.intervals, name)
         assert close(one.low, other.low)
         assert close(one.high, other.high)
+    # Blocks of an open window begin with the runs, and not with the day.
+    rolled, exact = await both(
+        pool, lambda log: log.compare(Slice(STRATEGY, until=THEN.until), NOW)
+    )
+    assert said(rolled) == said(exact) != [None] * 5
     reports = await both(pool, lambda log: log.report(strategy_id=STRATEGY, **window))
     changes = [one.intervals.error_rate for one in reports]
     assert changes[0].low == pytest.approx(changes[1].low)
