@@ -16,6 +16,7 @@ EXTRAS = {
     "alembic": "test-recipes",
     "axe_playwright_python": "test-web",
     "fastapi": "test-recipes",
+    "mypy": "dev",
     "opentelemetry": "test-recipes",
     "playwright": "test-web",
     "psycopg": "test-recipes",

@@ -20,6 +20,7 @@ from execlog.cli.options import (
     Spreadsheet,
     Until,
     Version,
+    before,
     form,
     length_option,
     share,
@@ -92,7 +93,8 @@ def check(
     if each and strategy is not None:
         raise typer.BadParameter("is for all strategies", param_hint="--each")
     end = datetime.now(UTC) if until is None else until
-    scope = Scope(strategy, realm, version, end - _WINDOW if since is None else since, until, end)
+    begin = before(end, _WINDOW) if since is None else since
+    scope = Scope(strategy, realm, version, begin, until, end)
     if scope.since >= end:
         raise typer.BadParameter("is not before the end", param_hint="--since")
     found = ask(dsn, schema, lambda log: verdicts(log, scope, limits, each=each))

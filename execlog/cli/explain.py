@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any, NamedTuple
 
@@ -28,7 +28,15 @@ from execlog.cli.options import (
 )
 from execlog.cli.server import ask
 from execlog.db.sqltext import SCHEMA
-from execlog.display.format import number, percent, shown
+from execlog.display.explained import (
+    WORDS,
+    name_of,
+    probability_of,
+    sentences_of,
+    share_of,
+    value_of,
+)
+from execlog.display.format import number
 from execlog.display.tables import Column, print_table
 from execlog.repository.explain import MEASURES
 from execlog.repository.filters import Filters
@@ -39,23 +47,6 @@ _BREACHED = 3
 _WORSE = ("error_rate", "duration")  # of which more is worse
 _TICK = timedelta(microseconds=1)
 _ONE_READING = timedelta(seconds=1)  # of the command line
-_NAMES = {"error_rate": "error rate", "duration": "slower than the baseline's p95"}
-# The words of the filters; what is written for "--by" too.
-_WORDS = {
-    "version": "strategy_version",
-    "type": "strategy_type",
-    "realm": "realm_id",
-    "game": "external_game_id",
-    "task": "external_task_id",
-    "user": "external_user_id",
-    "parent": "parent_strategy_id",
-    "case": "case_name",
-}
-_OF_FILTERS = {name: word for word, name in _WORDS.items()} | {
-    "error_code": "code",
-    "min_nodes": "at least nodes",
-    "max_nodes": "at most nodes",
-}
 _HEADERS = ("before", "after", "runs before", "runs after", "of the change", "p")
 
 
@@ -63,9 +54,9 @@ def _by(text: str) -> str:
     prefix, _, key = text.partition(".")
     if prefix in ("attr", "attributes") and key:
         return f"attributes.{key}"
-    if text not in _WORDS:
-        raise typer.BadParameter(f"{text!r} is none of {', '.join(_WORDS)}, attr.KEY")
-    return _WORDS[text]
+    if text not in WORDS:
+        raise typer.BadParameter(f"{text!r} is none of {', '.join(WORDS)}, attr.KEY")
+    return WORDS[text]
 
 
 class Baseline(NamedTuple):
@@ -107,7 +98,7 @@ def explain(
             "--by",
             parser=_by,
             metavar="WHAT",
-            help=f"Only these causes: {', '.join(_WORDS)} or attr.KEY; users only if asked.",
+            help=f"Only these causes: {', '.join(WORDS)} or attr.KEY; users only if asked.",
         ),
     ] = None,
     fail_on_worse: Annotated[
@@ -171,93 +162,22 @@ def _is_worse(found: Explanation) -> bool:
 
 
 def _print(found: Explanation, utc: bool, wide: bool) -> None:
-    said = _value(found.measure)
-    for sentence in _sentences(found, utc, said):
+    for sentence in sentences_of(found, utc):
         print(sentence)
     for title, rows in (("cause", found.causes), ("symptom", found.symptoms)):
         if rows:
             print()
             columns = [Column(title), *(Column(name, right=True) for name in _HEADERS)]
-            print_table(columns, [_row(one, said) for one in rows], utc=utc, wide=wide)
+            print_table(columns, [_row(one, found.measure) for one in rows], utc=utc, wide=wide)
 
 
-def _sentences(found: Explanation, utc: bool, said: Callable[[float], str]) -> list[str]:
-    name = _NAMES.get(found.measure, shown(found.measure).replace("case:", "case "))
-    change = f"{name} {said(found.before)} -> {said(found.after)}"
-    counts = f"({number(found.runs_after)} runs, {number(found.runs_before)} before)"
-    sentences = [f"{change} {counts}{_since(found, utc)}."]
-    if found.needs is not None:
-        sentences.append(f"Too few runs to tell: it takes {found.needs}.")
-    elif not found.changed:
-        sentences.append("Chance explains this change.")
-    elif not found.causes:
-        sentences.append("None of the values that were tried explains it.")
-    sentences += [_cause(one, said) for one in found.causes]
-    if found.tested:
-        sentences.append(
-            f"{number(found.tested)} values of {found.tested_attributes} attributes tried;"
-            " false alarms held at 5 %."
-        )
-    return [*sentences, f"Read: {found.method}."]
-
-
-def _since(found: Explanation, utc: bool) -> str:
-    if found.since is None or found.since_low is None or found.since_high is None:
-        return ""
-    times = (found.since, found.since_low, found.since_high)
-    is_one_day = len({_zoned(time, utc).date() for time in times}) == 1
-    at, low, high = (_clock(time, utc, is_one_day) for time in times)
-    return f", since {at} ({low} to {high})"
-
-
-def _zoned(time: datetime, utc: bool) -> datetime:
-    return time if utc else time.astimezone()
-
-
-def _clock(time: datetime, utc: bool, is_one_day: bool) -> str:
-    return f"{_zoned(time, utc):{'%H:%M' if is_one_day else '%Y-%m-%d %H:%M'}}"
-
-
-def _cause(cause: Cause, said: Callable[[float], str]) -> str:
-    what = _named(cause.attributes)
-    share = _share(cause)
-    explains = f"explains {share} of it" if share else "changed beyond all others"
-    before = "new" if cause.before is None else said(cause.before)
-    after = "gone" if cause.after is None else said(cause.after)
-    return f"{what} {explains}: {before} -> {after}, {number(cause.runs_after)} runs."
-
-
-def _share(cause: Cause) -> str:
-    if cause.share is None or cause.share_low is None or cause.share_high is None:
-        return ""
-    return f"{cause.share * 100:.0f} % [{cause.share_low * 100:.0f}, {cause.share_high * 100:.0f}]"
-
-
-def _named(attributes: Mapping[str, Any]) -> str:
-    parts = []
-    for name, value in attributes.items():
-        if name == "attributes":
-            parts += [f"{shown(key)} {shown(held)}" for key, held in value.items()]
-        elif name == "no_case":
-            parts.append("no case")
-        else:
-            parts.append(f"{_OF_FILTERS.get(name, name)} {shown(value)}")
-    return " in ".join(parts)
-
-
-def _row(cause: Cause, said: Callable[[float], str]) -> Sequence[str]:
+def _row(cause: Cause, measure: str) -> Sequence[str]:
     return (
-        _named(cause.attributes),
-        "" if cause.before is None else said(cause.before),
-        "" if cause.after is None else said(cause.after),
+        name_of(cause.attributes),
+        "" if cause.before is None else value_of(measure, cause.before),
+        "" if cause.after is None else value_of(measure, cause.after),
         number(cause.runs_before),
         number(cause.runs_after),
-        _share(cause),
-        f"{cause.p_value:.1g}",
+        share_of(cause),
+        probability_of(cause),
     )
-
-
-def _value(measure: str) -> Callable[[float], str]:
-    if measure == "points":
-        return lambda value: f"{value:,.4g}"
-    return percent

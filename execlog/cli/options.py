@@ -28,11 +28,15 @@ __all__ = [
     "Until",
     "Utc",
     "Wide",
+    "before",
     "form",
     "length_option",
     "moment",
     "share",
 ]
+
+# The very first time is infinite to Postgres.
+_CALENDAR_BEGINS = datetime.min.replace(tzinfo=UTC) + timedelta.resolution
 
 Value = TypeVar("Value")
 
@@ -62,6 +66,11 @@ def length_option(name: str, help: str) -> Any:
 def moment(text: str) -> datetime:
     """A time, or how long ago; without a zone it is local. Raises typer.BadParameter."""
     return _read(lambda text: timeparse.moment(text, datetime.now(UTC)), text)
+
+
+def before(end: datetime, length: timedelta) -> datetime:
+    """The time so long before the end, or the calendar's first. Never raises."""
+    return end - min(length, end - _CALENDAR_BEGINS)
 
 
 def share(text: str) -> float:

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 from execlog import StrategyExecutionLogRepository, StrategyRank
 from execlog.cli.no_runs import hint_if_no_runs
+from execlog.cli.options import before
 from execlog.display.format import milliseconds, number, percent
 from execlog.models import Model
 from execlog.repository.activity import StrategyActivity
@@ -137,7 +138,7 @@ async def verdicts(
         last = await log.list_executions(
             strategy_id=scope.strategy,
             **scope.filters,
-            since=scope.end - limits.silence,
+            since=before(scope.end, limits.silence),
             until=scope.until,
             limit=1,
             payloads=False,
@@ -222,6 +223,9 @@ async def _of_each(log: StrategyExecutionLogRepository, scope: Scope, limits: Li
         for name, numbers in asked.items()
         if numbers.runs or name in silent
     ]
+    if limits.silence is not None and not known and not silent:
+        # What is silent for longer than both windows must not look well again.
+        made.append(_verdict(_Numbers(), None, scope.name, limits, is_silent=True))
     made.sort(key=lambda one: (*_badness(one, limits), one.name))
     others = {name for name, runs in known.items() if runs} - asked.keys()
     return Found(made, len(others))
@@ -236,7 +240,7 @@ async def _silent(
     """The strategies that ran lately, but not within the time that is allowed."""
     if limits.silence is None:
         return set()
-    begin = scope.end - limits.silence
+    begin = before(scope.end, limits.silence)
     lately = await log.activity(**scope.filters, since=begin, until=scope.until, buckets=1)
     known = {one.strategy_id for one in (*ran, *lately)}
     return known - {one.strategy_id for one in lately if _runs(one)}

@@ -137,8 +137,9 @@ class Buffer:
     def reject(self, reason: str) -> None:
         """Counts an execution that can't be stored. Never raises."""
         with self._lock:
+            # First what can fail: a Counter's first `+= 1` needs room on the stack.
+            self._rejected[reason] = self._rejected.get(reason, 0) + 1
             self._offered += 1
-            self._rejected[reason] += 1
 
     def add(self, line: bytes, failed: bool, altered: tuple[str, ...] = ()) -> tuple[bool, bool]:
         """Takes an execution, if there is room or room can be made.

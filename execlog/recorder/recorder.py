@@ -3,19 +3,19 @@
     async with execlog.ExecutionRecorder(dsn) as recorder:
         recorder.record(strategy_id="loyalty", strategy_version=3, ..., status="ok", ...)
 
-Data flows one way: `encoder` turns the arguments into a line of COPY text, `buffer` holds the lines
-and the account, `flusher` stores them in batches through a `connection`, and `lifecycle` runs that
-in an event loop.
+`run` and `recorded` measure a run, and record it whichever way it ends. Data flows one way:
+`encoder` turns the arguments into a line of COPY text, `buffer` holds the lines and the account,
+`flusher` stores them in batches through a `connection`, and `lifecycle` runs that in an event loop.
 """
 
 from __future__ import annotations
 
 import atexit
-import contextlib
 import inspect
 import logging
 import os
 import random
+import sys
 import time
 import weakref
 from types import TracebackType
@@ -35,14 +35,20 @@ from execlog.recorder.lifecycle import Background
 from execlog.recorder.log_reporter import Reporter
 from execlog.recorder.maintenance_task import Upkeep
 from execlog.recorder.masking import Mask, Rules
+from execlog.recorder.run import Run, recorded
+from execlog.recorder.signature import RunFields, as_checked, record_checked, run_checked
 from execlog.recorder.span import current_trace_id
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
-    from typing import Self
+    from typing import ParamSpec, Self, TypeVar, Unpack
     from uuid import UUID
 
     from execlog.recorder.connection import Target
+
+    P = ParamSpec("P")
+    T = TypeVar("T")
 
 __all__ = ["ExecutionRecorder"]
 
@@ -83,7 +89,7 @@ class ExecutionRecorder:
             connection for each batch, and waits for it while slow readers use them all).
         sample_rate: Share of the ok runs that is kept, in (0, 1]. Failures are always kept.
         trace_limit: The most entries that are kept of a trace, from its head; a note says what was
-            cut.
+            cut. None: `trace_bytes` alone is the limit.
         trace_bytes: The most bytes of JSON that are kept of a trace, likewise.
         input_bytes: The most bytes of JSON of an input; a longer one is left out, with a note.
         max_rows: Executions that may be pending; None: as many as `max_bytes` holds (64 MiB hold
@@ -102,6 +108,8 @@ class ExecutionRecorder:
         maintenance: How the partitions should be: the recorder then does once an hour what
             `execlog.maintain` does, on a second connection to the DSN or of the pool. The
             role must be the table's owner.
+        strict: For tests of an engine: an execution that can't be stored raises `InvalidArgument`
+            instead of being counted as rejected.
 
     Raises:
         InvalidArgument: An argument is of another type or out of its range.
@@ -113,7 +121,7 @@ class ExecutionRecorder:
         target: Target,
         *,
         sample_rate: float = 1.0,
-        trace_limit: int = 200,
+        trace_limit: int | None = 200,
         trace_bytes: int = 1024 * 1024,
         input_bytes: int = 64 * 1024,
         max_rows: int | None = None,
@@ -127,6 +135,7 @@ class ExecutionRecorder:
         seed: int | None = None,
         schema: str = SCHEMA,
         maintenance: Maintenance | None = None,
+        strict: bool = False,
     ) -> None:
         """Checks the arguments; nothing is started or sent. Raises: see the class."""
         self._link = link_to(target)
@@ -137,8 +146,9 @@ class ExecutionRecorder:
         self._seed = seed
         self._dice = random.Random(seed)  # noqa: S311 - a choice, not a secret
         self._mask = None if isinstance(mask, tuple | list | dict) and not mask else Mask(mask)
+        entries = sys.maxsize if trace_limit is None else trace_limit
         self._encoder = Encoder(
-            trace_limit=validation.count("trace_limit", trace_limit, least=0),
+            trace_limit=validation.count("trace_limit", entries, least=0),
             trace_bytes=validation.count("trace_bytes", trace_bytes, least=2),
             input_bytes=validation.count("input_bytes", input_bytes, least=0),
         )
@@ -171,6 +181,7 @@ class ExecutionRecorder:
             problem = "needs a DSN or a pool of two connections: one of them it may hold for long"
             raise InvalidArgument("maintenance", problem)
         self._maintenance = maintenance
+        self._strict = validation.flag("strict", strict)
         self._begin()
         _recorders.add(self)
 
@@ -220,6 +231,38 @@ class ExecutionRecorder:
         """
         self._background.start()
 
+    @property
+    def sample_rate(self) -> float:
+        """The share of the ok runs that is kept, in (0, 1]; it may be set at any time.
+
+        Each row holds the rate that it was kept by, so all numbers stay true. Never raises.
+        """
+        return self._sample_rate
+
+    @sample_rate.setter
+    def sample_rate(self, value: float) -> None:
+        """Raises InvalidArgument: it is no number in (0, 1]."""
+        self._sample_rate = _rate(value)
+
+    @as_checked(run_checked)
+    def run(self, *unexpected: object, **fields: Any) -> Run:
+        """A run to be measured and recorded: `with recorder.run(strategy_id=..., ...) as run:`.
+
+        It takes what `record` takes except the outcome: see `Run`. Never raises.
+        """
+        return Run(self.record, self._buffer, unexpected, fields)
+
+    def recorded(self, **fields: Unpack[RunFields]) -> Callable[[Callable[P, T]], Callable[P, T]]:
+        """A decorator: each call of the function, plain or async, is a `run` with these arguments.
+
+        One with a keyword-only parameter `run` is given the `Run`: see `recorder.run.recorded`.
+
+        Raises:
+            InvalidArgument: What it decorates is a generator, or no function.
+        """
+        return recorded(self.run, fields)
+
+    @as_checked(record_checked)
     def record(
         self,
         *unexpected: object,
@@ -295,7 +338,7 @@ class ExecutionRecorder:
         Returns:
             The execution's id; None if it was sampled out, refused, or found no room.
 
-        Never raises.
+        Never raises; if the recorder is strict, `InvalidArgument`.
         """
         now = time.time_ns()
         # Written out, because it is all that scoring pays for: handing the arguments on as a dict
@@ -307,10 +350,10 @@ class ExecutionRecorder:
                 sampled = sampled or False
                 if sample_rate is None:
                     sample_rate = self._sample_rate if sampled else 1.0
-            elif failed or self._sample_rate == 1.0:
+            elif failed or (rate := self._sample_rate) == 1.0:  # read once: it may be set meanwhile
                 sampled, sample_rate = False, 1.0
-            elif self._dice.random() < self._sample_rate:
-                sampled, sample_rate = True, self._sample_rate
+            elif self._dice.random() < rate:
+                sampled, sample_rate = True, rate
             else:
                 self._buffer.sample_out()
                 return None
@@ -331,6 +374,8 @@ class ExecutionRecorder:
         except Exception:  # of any kind: the execution is unusual
             try:
                 return self._record_with_care(now, locals())
+            except InvalidArgument:  # it is strict
+                raise
             except Exception:  # the stack is so deep that not even that can be called
                 self._buffer.uncalled += 1
                 return None
@@ -411,11 +456,15 @@ class ExecutionRecorder:
             reason = name if name in COLUMNS else "unknown_field"
             if reason == "unknown_field" and not (name.isidentifier() and len(name) < 64):
                 error = InvalidArgument("", "an argument is not a field of an execution")
+        if self._strict and isinstance(error, InvalidArgument):
+            raise error from None
         # Of another error only the class: its text may hold the row.
         problem = str(error) if isinstance(error, InvalidArgument) else type(error).__name__
-        with contextlib.suppress(Exception):
+        try:
             self._reporter.explain(reason, problem)
             self._buffer.reject(reason)
+        except Exception:  # the stack is too deep to call them
+            self._buffer.uncalled += 1
 
     def _after_fork(self) -> None:
         """In a forked child: keeps the parent's objects for ever, unchanged.
@@ -432,7 +481,8 @@ class ExecutionRecorder:
 
 def _rate(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
-        raise InvalidArgument("sample_rate", "must be a number above 0 and at most 1")
+        problem = "must be a number above 0 and at most 1 (0.001 keeps the numbers true)"
+        raise InvalidArgument("sample_rate", problem)
     return float(value)
 
 

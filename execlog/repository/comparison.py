@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from execlog.db.rows import Row
@@ -67,6 +68,7 @@ def comparison(
         blocks: The blocks of both.
     """
     points_a, points_b = (record["points_weighed"] / weight_of(record) for record in records)
+    is_same = math.isclose(points_a, points_b, rel_tol=1e-9)  # but for rounding
     return StrategyComparison(
         a=a,
         b=b,
@@ -75,7 +77,7 @@ def comparison(
             error_rate=b.error_rate - a.error_rate,
             p95_ms=b.duration.p95_ms - a.duration.p95_ms,
             avg_ms=b.duration.avg_ms - a.duration.avg_ms,
-            points_avg=points_b - points_a,
+            points_avg=0.0 if is_same else points_b - points_a,
         ),
         intervals=_intervals(a, b, *blocks),
     )

@@ -145,9 +145,10 @@ def _needs(read: Read) -> str | None:
         return f"runs in at least {LEAST_BLOCKS} blocks of a minute or more in each window"
     if not read.candidates:
         return None
-    if sum(read.total.counted) < 2 * LEAST_COUNTED:
+    counted = sum(read.total.counted)
+    if counted < LEAST_COUNTED:
         return (
-            f"at least {LEAST_RUNS} runs of a value, and {LEAST_COUNTED} of them and of the"
-            " others that count, before it can be named"
+            f"at least {LEAST_COUNTED} runs that count in the measure, such as failures; there"
+            f" are {counted:.0f}"
         )
     return None

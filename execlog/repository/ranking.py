@@ -23,6 +23,7 @@ __all__ = ["RankBy", "Rankings"]
 RankBy = Literal["p99", "failures", "error_rate", "failed_rate", "runs"]
 _MOST_BUCKETS = 200
 _MOST_STRATEGIES = 50
+_MOST_RUNS = 2**63 - 1
 
 
 class Rankings(Questions):
@@ -73,7 +74,7 @@ class Rankings(Questions):
             since=begin,
             until=end,
             by=validation.one_of("by", by, get_args(RankBy)),
-            min_runs=validation.count("min_runs", min_runs, least=0) or None,
+            min_runs=min(validation.count("min_runs", min_runs, least=0), _MOST_RUNS) or None,
             limit=most,
         )
         return await sliced(map(_rank, found))

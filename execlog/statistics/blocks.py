@@ -23,6 +23,7 @@ from execlog.statistics.distributions import t_quantile, t_two_sided
 
 __all__ = ["Estimate", "Tested", "change", "ratio"]
 
+_NOISE = 1e-9  # of a value: the server's sums of a million runs are off by a hundredth of it
 _LEAST_PARTS = 6  # in each window, if neighbours are taken together
 
 
@@ -52,9 +53,14 @@ class Estimate:
     influences: Sequence[float]
 
     def plus(self, other: Estimate, factor: float = 1.0) -> Estimate:
-        """This and `factor` times the other, of the same blocks. Never raises."""
+        """This and `factor` times the other, of the same blocks. Never raises.
+
+        What is left of two equal values is rounding, and no difference: it is 0.
+        """
+        added = factor * other.value
+        is_noise = math.isclose(self.value, -added, rel_tol=_NOISE)
         return Estimate(
-            self.value + factor * other.value,
+            0.0 if is_noise else self.value + added,
             [a + factor * b for a, b in zip(self.influences, other.influences, strict=True)],
         )
 

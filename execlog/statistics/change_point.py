@@ -62,7 +62,7 @@ def step(
         if found > gain:
             best, gain = cut, found
     dispersion = _dispersion(ns, ys, best, is_rate)
-    if gain - _fit(n_upto[-1], y_upto[-1], is_rate) <= 0 or dispersion <= 0:
+    if gain - _fit(n_upto[-1], y_upto[-1], is_rate) <= 0:
         return None
     within = -2 * math.log(1 - math.sqrt(1 - level)) * dispersion / 2
     near = [cut for cut, found in enumerate(gains, _LEAST) if gain - found <= within]

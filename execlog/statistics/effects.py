@@ -25,7 +25,8 @@ __all__ = ["LEAST_COUNTED", "LEAST_RUNS", "Effect", "effect", "interaction"]
 LEAST_RUNS = 50
 """Fewer runs in a window are none."""
 LEAST_COUNTED = 10
-"""With fewer outcomes among them in both windows, chance has no usual distribution."""
+"""With fewer outcomes in both windows, or fewer to be expected of the others, chance has no usual
+distribution."""
 
 _LEAST_BLOCKS = 5
 _PLAUSIBLE = 0.01  # on the scale of ratios: a stricter one costs power, a weaker one names drifts
@@ -63,7 +64,7 @@ def effect(part: Cells, rest: Cells, frame: Frame, *, is_rate: bool) -> Effect |
         frame: The blocks.
         is_rate: Whether an outcome is 0 or 1.
     """
-    if min(sum(part.counted), sum(rest.counted)) < LEAST_COUNTED:
+    if sum(part.counted) < LEAST_COUNTED or _expected(part, rest) < LEAST_COUNTED:
         return None
     used = sum(map(bool, part.weights))
     had, has = _blocks(part, frame.before_window), _blocks(part, frame.after_window)
@@ -147,6 +148,15 @@ def _is_absent(part: Cells, rest: Cells, side: int) -> bool:
     """Whether a window has next to none of these runs, compared with the other window."""
     share = part.runs[1 - side] / (part.runs[1 - side] + rest.runs[1 - side])
     return part.runs[side] <= _MOST_ABSENT * share * (part.runs[side] + rest.runs[side])
+
+
+def _expected(part: Cells, rest: Cells) -> float:
+    """How many of the others would have the outcome if both had it equally often.
+
+    How many do have it decides nothing: if none of them fails, that is what tells them apart.
+    """
+    runs, others = sum(part.runs), sum(rest.runs)
+    return (sum(part.counted) + sum(rest.counted)) * others / max(runs + others, 1)
 
 
 def _blocks(cells: Cells, window: range) -> int:

@@ -16,6 +16,7 @@ from execlog.db import validation
 from execlog.models import StrategyExecutionLog, StrategyRank
 from execlog.repository.breakdown import MOST_GROUPS
 from execlog.repository.comparison import StrategyComparison
+from execlog.repository.explanation import Explanation
 from execlog.repository.filters import needs_window
 from execlog.repository.groups import Breakdown
 from execlog.repository.health import Health
@@ -24,6 +25,7 @@ from execlog.repository.timeseries import TimeseriesBucket
 from execlog.web import queries
 from execlog.web.access import scope_of
 from execlog.web.answers import csv_of, json_answer, page_of, streamed
+from execlog.web.explained import explanation
 from execlog.web.filters import filters_of
 from execlog.web.hiding import seen
 from execlog.web.queries import query
@@ -258,6 +260,14 @@ ENDPOINTS: Sequence[Endpoint] = (
         _breakdown,
         is_filtered=True,
         has_csv=True,
+    ),
+    Endpoint(
+        "/explain",
+        "What changed since the window before, since when, and which values explain it.",
+        queries.Explained,
+        Explanation,
+        explanation,
+        is_filtered=True,
     ),
     Endpoint(
         "/compare",

@@ -19,6 +19,7 @@ from execlog.display.columns import others
 from execlog.display.json_head import head
 from execlog.display.trace_tree import compact
 from execlog.web import charts, queries
+from execlog.web.explained import explain
 from execlog.web.filtered import breakdown, executions
 from execlog.web.parts import Parts
 from execlog.web.queries import query
@@ -175,6 +176,7 @@ PAGES: Sequence[tuple[str, Page]] = (
     ("/strategy", strategy),
     ("/executions", executions),
     ("/breakdown", breakdown),
+    ("/explain", explain),
     ("/compare", compare),
     ("/execution", execution),
     ("/storage", storage),

@@ -33,6 +33,7 @@ __all__ = [
     "ExecutionPage",
     "Executions",
     "ExecutionsPage",
+    "Explained",
     "Failures",
     "Metrics",
     "Page",
@@ -219,6 +220,15 @@ class Breakdown(BreakdownPage):
     spreadsheet: bool = Field(
         False,
         description="As CSV: an apostrophe before texts that a spreadsheet would execute.",
+    )
+
+
+class Explained(_Realm):
+    """The parameters of `GET /api/explain` and of its page, beside the filters."""
+
+    id: _Name = Field(description="The strategy.")
+    measure: _Name = Field(
+        "error_rate", description="error_rate, duration, points, or case:NAME for its share."
     )
 
 

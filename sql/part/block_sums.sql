@@ -8,7 +8,8 @@
 -- Index: strategy_execution_log_newest
 --
 -- A block is a minute at least, and begins at a multiple of its width: whole minutes, hours or days, as rollups are. An
--- open end is that of the runs. From rollups and rows as in a time series; all from rows if the window has few runs.
+-- open end is that of the runs (of rollups: their first hour). From rollups and rows as in a time series; all from rows
+-- if the window has few runs.
 -- As JSON: begin and width in seconds; runs, those that an error rate counts, those that are ok; the weights of these
 -- three, all runs first; weighed durations and points; durations in bars of 2 %.
 with ends as materialized (
@@ -23,10 +24,24 @@ with ends as materialized (
                         and created_at > '-infinity'
                 ),
                 (
-                    select min(begins)
-                    from execlog.rollup
-                    where strategy_id = $1::text
-                        and grain = 86400
+                    select
+                        coalesce(
+                            (
+                                select min(begins)
+                                from execlog.rollup
+                                where strategy_id = $1::text
+                                    and grain = 3600
+                                    and begins >= day.begins
+                                    and begins < day.begins + interval '24 hours'
+                            ),
+                            day.begins
+                        )
+                    from (
+                        select min(begins) as begins
+                        from execlog.rollup
+                        where strategy_id = $1::text
+                            and grain = 86400
+                    ) as day
                 )
             )
         ) as since,

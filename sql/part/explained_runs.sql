@@ -7,14 +7,15 @@
 -- switch slower | awarded | of_case
 --
 -- The outcome is what an error rate counts, or whether the run took longer than `threshold` (slow_ms), or its points, or
--- whether that case fired. OFFSET 0 keeps the planner from reading all of both windows for each span.
+-- whether that case fired; points of 1e290 or more weigh 1, as on cards. OFFSET 0 keeps the planner from reading all of
+-- both windows for each span.
 select
     span.place,
     span.begins,
     stored.*,
     :weight as weight,
     case when duration_ms > (select slow_ms from threshold) then 1.0::double precision else 0.0 end as outcome  -- if slower
-    coalesce(points, 0) as outcome  -- if awarded
+    coalesce(points, 0) / case when abs(points) >= 1e290 then :weight else 1 end as outcome  -- if awarded
     case when case_name = $4::text then 1.0::double precision else 0.0 end as outcome  -- if of_case
     case when :is_error then 1.0::double precision else 0.0 end as outcome  -- if not slower, not awarded, not of_case
 from span

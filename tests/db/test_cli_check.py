@@ -88,6 +88,7 @@ def checked(dsn: str, *words: str) -> tuple[int, list[str]]:
         ("--realm globex --version 2 --max-failed 50%", 0, "failed 50.00 %"),
         ("--max-silence 5m", 0, "ok: error rate "),
         ("--realm nowhere --max-silence 1m", 3, "nothing ran for 1m  (0 runs)"),
+        ("--each --realm nowhere --max-silence 1m", 3, "nothing ran for 1m  (0 runs)"),
     ],
 )  # fmt: skip
 def test_one_verdict(filled: str, words: str, code: int, says: str) -> None:
@@ -146,6 +147,20 @@ async def test_more_strategies_than_one_ranking_has(
     assert lines[0].rstrip().endswith("failed 10.00 % > 5 %  (10 runs)")
     assert len(lines) == 101
     assert lines[-1] == "21 more are within the limits, or have fewer runs"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--max-silence 999999d",
+        "--each --max-silence 999999d",
+        "--each --max-failed 1% --until 0001-01-01T00:10:00Z",
+        "--each --max-failed 1% --min-runs 99999999999999999999",
+    ],
+)
+def test_lengths_and_counts_that_are_too_large(filled: str, words: str) -> None:
+    done = run("check", *words.split(), EXECLOG_DSN=filled)
+    assert done.returncode == 0
 
 
 def test_forms_of_output(filled: str) -> None:

@@ -281,6 +281,29 @@ async def test_blocks_are_drawn_from_many_runs_and_from_fewer_if_it_takes_too_lo
     assert named(fewer) == [{"strategy_version": 4}]
 
 
+async def test_one_tenant_of_a_strategy_that_never_failed(
+    repository: StrategyExecutionLogRepository,
+) -> None:
+    """The others have no failure that it could be compared with; that is what names it."""
+
+    def rate(fields: Fields, after: bool) -> float:
+        return 0.5 if after and fields["realm_id"] == "acme" else 0.0
+
+    found = await explained(repository, runs(rate, a_minute=20))
+    assert named(found) == [{"realm_id": "acme"}]
+
+
+async def test_points_that_no_number_can_hold_if_they_are_weighed(
+    repository: StrategyExecutionLogRepository,
+) -> None:
+    rows = [
+        row(created_at=T0 + timedelta(minutes=n), points=1e300, sample_rate=1e-9)
+        for n in range(-60, 60)
+    ]
+    found = await explained(repository, rows, measure="points")
+    assert found.before == found.after > 0
+
+
 @pytest.mark.parametrize("count", [0, 1, 40])
 async def test_few_runs_say_what_they_would_need(
     repository: StrategyExecutionLogRepository, count: int

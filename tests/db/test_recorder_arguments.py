@@ -40,7 +40,7 @@ async def test_a_file_of_the_connection_string_that_is_not_there_yet(tmp_path: P
     ("argument", "values"),
     [
         ("sample_rate", [0, 1.1, -1, True, "1", float("nan")]),
-        ("trace_limit", [-1, 1.5, True, None]),
+        ("trace_limit", [-1, 1.5, True]),
         ("trace_bytes", [1, "2"]),
         ("max_rows", [0, 1.5]),
         ("max_bytes", [0, None]),
@@ -51,6 +51,7 @@ async def test_a_file_of_the_connection_string_that_is_not_there_yet(tmp_path: P
         ("on_reject", [7, asyncio.sleep]),
         ("mask", ["notes", "", 0, False, ["strategy_id"], {"trace/x": object()}]),
         ("seed", [1.5, "x"]),
+        ("strict", [1, None]),
     ],
 )
 def test_arguments(argument: str, values: list[Any]) -> None:

@@ -165,6 +165,11 @@ async def test_rollups_say_what_rows_say(
         one, other = getattr(rolled.intervals, name), getattr(exact.intervals, name)
         assert close(one.low, other.low)
         assert close(one.high, other.high)
+    # Blocks of an open window begin with the runs, and not with the day.
+    rolled, exact = await both(
+        pool, lambda log: log.compare(Slice(STRATEGY, until=THEN.until), NOW)
+    )
+    assert said(rolled) == said(exact) != [None] * 5
     reports = await both(pool, lambda log: log.report(strategy_id=STRATEGY, **window))
     changes = [one.intervals.error_rate for one in reports]
     assert changes[0].low == pytest.approx(changes[1].low)
@@ -198,6 +203,20 @@ async def answers(
     activity = await repository.activity(**window)
     found = await repository.compare(THEN, NOW, realm_id="acme")
     return report.intervals, activity, found.intervals
+
+
+async def test_equal_points_differ_by_no_rounding(
+    repository: StrategyExecutionLogRepository,
+) -> None:
+    rows = [
+        row(created_at=T0 + timedelta(seconds=n * 1.3), strategy_id=name, points=0.1)
+        for name, count in (("a", 2000), ("b", 1700))
+        for n in range(count)
+    ]
+    await repository.insert_rows(rows)
+    found = await repository.compare("a", "b")
+    assert found.delta.points_avg == 0
+    assert found.intervals.points_avg.significant is False
 
 
 async def test_odd_slices(repository: StrategyExecutionLogRepository) -> None:

@@ -24,7 +24,7 @@ async def test_the_current_span(dsn: str, repository: StrategyExecutionLogReposi
             wanted = span.get_span_context().trace_id
             inside = recorder.record(**fields())
             given = recorder.record(**fields(trace_id="ab" * 16))
-            alias = recorder.record(**fields(), traceId="cd" * 16)
+            alias = recorder.record(**fields(), traceId="cd" * 16)  # type: ignore[call-arg]
             odd = recorder.record(**fields(duration_ms=1, case_name=7))  # by the careful way
         masked = ExecutionRecorder(dsn, mask=["trace_id"])
         with trace.use_span(span):

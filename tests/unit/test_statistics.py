@@ -161,6 +161,23 @@ def test_what_stayed_as_it_was_is_no_cause() -> None:
     assert other is not None and other.p_value < 1e-6
 
 
+def test_others_that_never_fail_tell_the_most() -> None:
+    broken = cells([0.0] * 20, scattered(12, 1))
+    healthy = cells([0.0] * 20, [0.0] * 20)
+    found = effect(broken, healthy, FRAME, is_rate=True)
+    assert found is not None and found.p_value < 1e-6
+    few = Cells((20, 20), (0, 0), [1.0] * 40, [0.0] * 40)
+    assert effect(broken, few, FRAME, is_rate=True) is None
+
+
+def test_what_is_left_of_equal_means_is_no_change() -> None:
+    """Sums of 0.1 are off by a rounding, in some blocks up and in others down."""
+    weights = [float(n) for n in range(30, 70)]
+    outcomes = [sum([0.1] * n) for n in range(30, 70)]
+    found = change(outcomes, weights, 20, 0.05)
+    assert (found.value, found.p_value) == (0, 1)
+
+
 def test_cells_are_joined_and_taken_apart() -> None:
     one, other = cells(scattered(4, 1), scattered(4, 2)), cells(scattered(4, 3), scattered(12, 4))
     both = joined([one, other], FRAME)
@@ -178,6 +195,11 @@ def test_since_when() -> None:
     # Minutes without runs are no step.
     weights[10] = outcomes[10] = 0.0
     assert step(weights, outcomes, 0.05, is_rate=True) == (40, 40, 40)
+
+
+def test_since_when_without_any_scatter() -> None:
+    assert step([10.0] * 60, [100.0] * 40 + [200.0] * 20, 0.05, is_rate=False) == (40, 40, 40)
+    assert step([10.0] * 60, [100.0] * 60, 0.05, is_rate=False) is None
 
 
 def test_since_when_of_a_slow_rise_is_wide() -> None:

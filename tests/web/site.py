@@ -147,6 +147,7 @@ def all_pages(site: Site, strategy_id: str = "loyalty") -> dict[str, str]:
             "executions", id=strategy_id, status="failed", min_duration_ms=1, limit=15
         ),
         "breakdown": site.page("breakdown", id=strategy_id, by="error_code", status="failed"),
+        "explain": site.page("explain", id=strategy_id, since="6h"),
         "compare": site.page("compare"),
         "compared": site.page("compare", a=strategy_id, b="loyalty-2", since="6h"),
         "execution": site.page("execution", id=run.id),

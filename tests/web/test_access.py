@@ -34,6 +34,7 @@ PAGES = [
     "/strategy?id=loyalty",
     "/executions?id=loyalty",
     "/breakdown?id=loyalty",
+    "/explain?id=loyalty",
     "/compare",
     "/storage",
 ]

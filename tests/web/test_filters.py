@@ -206,7 +206,7 @@ async def test_a_wrong_filter_is_named(api: httpx2.AsyncClient, asked: str, argu
 async def test_the_document_lists_all_filters(api: httpx2.AsyncClient) -> None:
     paths = (await api.get("/api/openapi.json")).json()["paths"]
     wanted = {*Filters.__annotations__, "attr"} - {"attributes", "attribute_texts"}
-    lists = ("executions", "failures", "breakdown", "strategies/{id}/executions")
+    lists = ("executions", "failures", "breakdown", "explain", "strategies/{id}/executions")
     for path in lists:
         parameters = {one["name"]: one for one in paths[f"/api/{path}"]["get"]["parameters"]}
         assert wanted <= parameters.keys(), path

@@ -182,6 +182,7 @@ KINDS: dict[str, st.SearchStrategy[str]] = {
         ["p99", "runs", "failures", "error_rate", "odd", "node", "realm_id", f"attributes.{SCRIPT}"]
     ),
     "order": st.sampled_from(["p99", "runs", "odd"]),
+    "measure": st.sampled_from(["duration", "points", f"case:{SCRIPT}"]),
     "add": st.sampled_from(["id", "realm", "attr", "min_nodes", SCRIPT]),
     "value": st.sampled_from(["acme", SCRIPT, "3"]),
     "attr": st.sampled_from(["plan=gold", SCRIPT, "=", "plan"]),
@@ -213,6 +214,7 @@ paths = st.sampled_from(
         "/strategy",
         "/executions",
         "/breakdown",
+        "/explain",
         "/compare",
         "/execution",
         "/storage",
@@ -227,7 +229,7 @@ def questions(draw: st.DrawFn) -> tuple[str, list[Asked]]:
     """A page, and parameters: most are of the kind that they should be, some are of none."""
     path = draw(paths)
     asked = draw(st.lists(st.sampled_from(sorted(KINDS)), max_size=4, unique=True))
-    asked += {"/strategy": ["id"], "/compare": ["a", "b"]}.get(path, [])
+    asked += {"/strategy": ["id"], "/explain": ["id"], "/compare": ["a", "b"]}.get(path, [])
     values: list[Asked] = [(name, draw(st.one_of(KINDS[name], KINDS[name], odd))) for name in asked]
     return path, draw(st.permutations(values))
 

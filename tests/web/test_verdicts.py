@@ -70,8 +70,8 @@ async def test_each_page_says_what_is_more_than_chance(api: httpx2.AsyncClient) 
         )
         for one in overview.partition("<tbody>")[2].split("<tr>")[1:]
     }
-    assert cells["broke"].endswith(" worse")
-    assert cells["mended"].endswith(" better")
+    assert cells["broke"].endswith(" worse Why?")
+    assert cells["mended"].endswith(" better Why?")
     assert cells["few"].endswith(" too few runs (40 runs before)")
     for name in ("steady-1", "steady-2"):
         assert cells[name].endswith(" not significant (1,800 runs before)")
