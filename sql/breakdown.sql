@@ -12,7 +12,7 @@
 -- switch by_attribute | by_case_name | by_error_code | by_external_game_id | by_external_task_id | by_external_user_id | by_parent_strategy_id | by_realm_id | by_status | by_strategy_type | by_strategy_version | by_trace_id
 -- switch details
 -- switch slowest_first
--- Columns: value text?, runs bigint, failures bigint, failed_weight double precision, weight double precision, weight_squares double precision, duration_ms double precision, points double precision?, p50_ms double precision?, p95_ms double precision?, p99_ms double precision?, users bigint?, first_seen timestamptz?, last_seen timestamptz?
+-- Columns: value text?, runs bigint, failures bigint, failed_weight double precision, other_weight double precision, weight double precision, weight_squares double precision, duration_ms double precision, points double precision?, p50_ms double precision?, p95_ms double precision?, p99_ms double precision?, users bigint?, first_seen timestamptz?, last_seen timestamptz?
 -- Index: strategy_execution_log_newest, strategy_execution_log_failures, strategy_execution_log_time, strategy_execution_log_newest_failures, strategy_execution_log_realm_failures, strategy_execution_log_user
 --
 -- By strategy if no other switch is on. The table is read once. What only adds up is hashed by value, which takes no
@@ -49,6 +49,7 @@ counted as (
         count(*) as runs,
         count(*) filter (where is_failed) as failures,
         coalesce(sum(weight) filter (where is_error), 0) as failed_weight,
+        coalesce(sum(weight) filter (where is_failed and not is_error), 0) as other_weight,
         sum(weight) as weight,
         sum(weight * weight) as weight_squares,
         max(weight) as weight_max,
@@ -65,6 +66,7 @@ wanted as materialized (
         runs,
         failures,
         failed_weight,
+        other_weight,
         weight,
         weight_squares,
         weight_max,
@@ -88,6 +90,7 @@ answer as (
         wanted.runs,
         wanted.failures,
         wanted.failed_weight,
+        wanted.other_weight,
         wanted.weight,
         wanted.weight_squares,
         wanted.duration_ms,
@@ -110,6 +113,7 @@ select
     runs,
     failures,
     failed_weight,
+    other_weight,
     weight,
     weight_squares,
     duration_ms,

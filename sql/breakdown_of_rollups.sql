@@ -11,7 +11,7 @@
 -- switch by_realm_id | by_strategy_version
 -- switch details
 -- switch slowest_first
--- Columns: value text?, runs bigint, failures bigint, failed_weight double precision, weight double precision, weight_squares double precision, duration_ms double precision, points double precision?, p50_ms double precision?, p95_ms double precision?, p99_ms double precision?, duration_min_ms double precision?, duration_max_ms double precision?, durations text?, users bigint?, first_seen timestamptz?, last_seen timestamptz?, is_exact boolean
+-- Columns: value text?, runs bigint, failures bigint, failed_weight double precision, other_weight double precision, weight double precision, weight_squares double precision, duration_ms double precision, points double precision?, p50_ms double precision?, p95_ms double precision?, p99_ms double precision?, duration_min_ms double precision?, duration_max_ms double precision?, durations text?, users bigint?, first_seen timestamptz?, last_seen timestamptz?, is_exact boolean
 -- Index: strategy_execution_log_newest, strategy_execution_log_time
 --
 -- By strategy if no other switch is on. Rollups for the whole days, hours and minutes of the window, rows for the rest; all
@@ -48,6 +48,7 @@ counted as (
         count(*) as runs,
         count(*) filter (where status <> 'ok') as failures,
         coalesce(sum(weight) filter (where :is_error), 0) as failed_weight,
+        coalesce(sum(weight) filter (where :is_other), 0) as other_weight,
         sum(weight) as weight,
         sum(weight * weight) as weight_squares,
         max(weight) as weight_max,
@@ -67,6 +68,7 @@ counted as (
         sum(ok + failed + other),
         sum(failed + other),
         sum(failed_weight),
+        sum(other_weight),
         sum(ok_weight + failed_weight + other_weight),
         sum(
             coalesce(ok_weight * ok_weight / nullif(ok, 0), 0)
@@ -98,6 +100,7 @@ counted as (
         null,  -- if details
         null,  -- if details
         null,  -- if details
+        null,  -- if details
         sum((weight::text || 'e' || 24 * bar)::numeric),  -- if details
         null,  -- if details
         null,  -- if details
@@ -111,6 +114,7 @@ summed as (
         sum(runs)::bigint as runs,
         sum(failures)::bigint as failures,
         sum(failed_weight) as failed_weight,
+        sum(other_weight) as other_weight,
         sum(weight) as weight,
         sum(weight_squares) as weight_squares,
         max(weight_max) as weight_max,
@@ -199,6 +203,7 @@ select
     runs,
     failures,
     failed_weight,
+    other_weight,
     weight,
     weight_squares,
     duration_ms,

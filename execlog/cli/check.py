@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from execlog.cli.filters import filtered
 from execlog.cli.forms import print_models
 from execlog.cli.options import (
     AnyStrategy,
@@ -14,21 +15,21 @@ from execlog.cli.options import (
     Json,
     Output,
     OutputOption,
-    Realm,
     Schema,
     Since,
     Spreadsheet,
     Until,
-    Version,
     before,
     form,
     length_option,
     share,
 )
 from execlog.cli.server import ask
-from execlog.cli.verdicts import Limits, Scope, Verdict, line, verdicts
+from execlog.cli.verdict import Limits, Verdict, line
+from execlog.cli.verdicts import OF_CARDS, Scope, verdicts
 from execlog.db.sqltext import SCHEMA
 from execlog.display.format import number, shown
+from execlog.repository.filters import Filters
 
 __all__ = ["check"]
 
@@ -36,10 +37,10 @@ _BREACHED = 3
 _WINDOW = timedelta(minutes=15)
 
 
+@filtered
 def check(
+    filters: Filters,
     strategy: AnyStrategy = None,
-    realm: Realm = None,
-    version: Version = None,
     each: Annotated[bool, typer.Option("--each", help="Each strategy by itself.")] = False,
     max_error_rate: Annotated[
         float | None,
@@ -92,9 +93,14 @@ def check(
         )
     if each and strategy is not None:
         raise typer.BadParameter("is for all strategies", param_hint="--each")
+    if not filters.keys() <= OF_CARDS and strategy is None and not each:
+        raise typer.BadParameter(
+            "with filters other than --realm and --version, name one or give --each",
+            param_hint="STRATEGY",
+        )
     end = datetime.now(UTC) if until is None else until
     begin = before(end, _WINDOW) if since is None else since
-    scope = Scope(strategy, realm, version, begin, until, end)
+    scope = Scope(strategy, filters, begin, until, end)
     if scope.since >= end:
         raise typer.BadParameter("is not before the end", param_hint="--since")
     found = ask(dsn, schema, lambda log: verdicts(log, scope, limits, each=each))

@@ -44,6 +44,7 @@ class Breakdown(Model):
             the average, the percentiles and the points.
         error_rate_low: The low end of Wilson's interval of 95 % of that share.
         error_rate_high: Its high end.
+        failed_rate: The share of all that are not ok, weighed too; None for nodes.
         avg_ms: The average duration in milliseconds; of a node the time that it took itself in a
             run, None if no trace says how long.
         p50_ms: The median duration; None without details, as the next two.
@@ -67,6 +68,7 @@ class Breakdown(Model):
     error_rate: float
     error_rate_low: float
     error_rate_high: float
+    failed_rate: float | None
     avg_ms: float | None
     p50_ms: float | None
     p95_ms: float | None
@@ -113,7 +115,8 @@ def of_record(record: asyncpg.Record, column: str, *, details: bool) -> Breakdow
     value = _TYPED.get(column, str)
     fields = aware_fields(record)
     text, weight = fields.pop("value"), fields.pop("weight")
-    rate = fields.pop("failed_weight") / weight
+    failed = fields.pop("failed_weight")
+    rate, failed_rate = failed / weight, (failed + fields.pop("other_weight")) / weight
     low, high = wilson(rate, weight * weight / fields.pop("weight_squares"))
     duration, points = fields.pop("duration_ms"), fields.pop("points")
     if not fields.get("is_exact", True):
@@ -123,6 +126,7 @@ def of_record(record: asyncpg.Record, column: str, *, details: bool) -> Breakdow
         error_rate=rate,
         error_rate_low=low,
         error_rate_high=high,
+        failed_rate=failed_rate,
         avg_ms=duration / weight,
         points_avg=(points or 0.0) / weight,
         **{name: fields[name] for name in _AS_THEY_ARE if name in fields},
@@ -142,7 +146,7 @@ def _sketch(fields: dict[str, Any]) -> dict[str, Any]:
 
 def _of_node(one: NodeTime) -> Breakdown:
     shared = {name: getattr(one, name) for name in Breakdown.model_fields if hasattr(one, name)}
-    return Breakdown(**shared, value=one.name, points_avg=None, users=None)
+    return Breakdown(**shared, value=one.name, failed_rate=None, points_avg=None, users=None)
 
 
 def _without_details(one: Breakdown) -> Breakdown:

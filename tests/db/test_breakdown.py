@@ -107,6 +107,7 @@ def group(value: str | int | None, rows: list[StrategyExecutionLog]) -> Breakdow
         error_rate=error_rate(rows),
         error_rate_low=low,
         error_rate_high=high,
+        failed_rate=weighed_average(rows, (float(one.status != "ok") for one in rows)),
         avg_ms=weighed_average(rows, (one.duration_ms for one in rows)),
         p50_ms=p50,
         p95_ms=p95,

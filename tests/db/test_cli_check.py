@@ -54,6 +54,14 @@ async def filled(template: str) -> AsyncIterator[str]:
                 *runs("sampled", 20, 20),
                 *runs("versions", 50, strategy_version=1, realm_id="globex"),
                 *runs("versions", 50, 25, strategy_version=2, realm_id="globex"),
+                *runs("games", 40, 20, external_game_id="chess", realm_id="games"),
+                *runs(
+                    "games",
+                    40,
+                    external_game_id="go",
+                    realm_id="games",
+                    attributes={"channel": "web"},
+                ),
                 # A strategy that would be told from others only by what a terminal must not see.
                 *runs("\x1b[2J", 10, 1, realm_id="odd\n"),
             ]
@@ -97,6 +105,22 @@ def test_one_verdict(filled: str, words: str, code: int, says: str) -> None:
     assert says in lines[0]
     first = words.split()[0]
     assert lines[0].startswith("all strategies" if first.startswith("--") else first)
+
+
+def test_by_filters_that_no_card_takes(filled: str) -> None:
+    """Of one strategy, or of each that has such runs."""
+    code, [said] = checked(filled, "games", "--max-failed", "20%", "--game", "chess")
+    assert (code, said) == (3, "games, filtered  failed 50.00 % > 20 %  (40 runs)")
+    code, [said] = checked(filled, "games", "--max-failed", "20%", "--attr", "channel=web")
+    assert (code, said.startswith("games, filtered  ok: error rate 0.00 %")) == (0, True)
+    code, found = checked(
+        filled, "--each", "--max-p99", "1s", "--max-silence", "5m", "--game", "go"
+    )
+    assert (code, [one.partition("  ")[0] for one in found]) == (0, ["games"])
+    code, [said] = checked(filled, "games", "--max-silence", "5m", "--game", "hex")
+    assert (code, said) == (3, "games, filtered  nothing ran for 5m  (0 runs)")
+    done = run("check", "--max-failed", "1%", "--game", "go", EXECLOG_DSN=filled)
+    assert (done.returncode, "name one or give --each" in done.stderr) == (2, True)
 
 
 def test_what_never_ran(filled: str) -> None:
