@@ -21,9 +21,11 @@ __all__ = [
     "Chart",
     "Mark",
     "Path",
+    "Step",
     "counts",
     "durations",
     "spark",
+    "step",
     "times",
     "volume",
 ]
@@ -74,6 +76,15 @@ class Chart:
     paths: Sequence[Path]
     levels: Sequence[Mark]
     times: Sequence[Mark]
+
+
+@dataclass(frozen=True)
+class Step:
+    """When something changed, and between which times that lies: percentages from the left."""
+
+    at: str
+    begins: str
+    width: str
 
 
 def volume(buckets: Sequence[TimeseriesBucket]) -> Chart:
@@ -180,6 +191,27 @@ def times(buckets: Sequence[TimeseriesBucket]) -> list[Mark]:
         found.append(Mark(f"{share * 100:.4g}%", _clock(begin + after, step), anchor))
         after += step
     return found
+
+
+def step(
+    buckets: Sequence[TimeseriesBucket], low: datetime, at: datetime, high: datetime
+) -> Step | None:
+    """A change on the charts of a window; None if it lies outside of them. Never raises.
+
+    Args:
+        buckets: The time series of the charts, of two buckets or more.
+        low: The earliest time of the change.
+        at: Its time.
+        high: The latest time.
+    """
+    if len(buckets) < 2:
+        return None
+    begin = buckets[0].start
+    whole = (buckets[1].start - begin) * len(buckets)
+    if not begin <= at <= begin + whole:
+        return None
+    left, middle, right = (min(max((one - begin) / whole, 0.0), 1.0) for one in (low, at, high))
+    return Step(*(f"{share * 100:.4g}%" for share in (middle, left, right - left)))
 
 
 def _clock(moment: datetime, step: timedelta) -> str:

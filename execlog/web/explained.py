@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +13,9 @@ from starlette.responses import Response
 from execlog.display import explained
 from execlog.repository.explain import MEASURES
 from execlog.repository.explanation import Cause, Explanation
-from execlog.web import queries
+from execlog.repository.report import ReportIntervals
+from execlog.repository.timeseries import TimeseriesBucket
+from execlog.web import charts, queries
 from execlog.web.access import scope_of
 from execlog.web.answers import json_answer
 from execlog.web.filters import ADDED, added, chips, filter_of, filters_of, label
@@ -22,7 +24,7 @@ from execlog.web.queries import query
 from execlog.web.reading import Reader
 from execlog.web.view import View, last_day
 
-__all__ = ["explain", "explanation"]
+__all__ = ["changed_measure", "explain", "explanation", "link_of", "step_of"]
 
 _OWN = ("id", "measure")  # what no filter is
 
@@ -63,7 +65,7 @@ async def explain(reader: Reader, request: Request) -> Response:
         found=found,
         words=explained,
         own=own,
-        link_of=lambda cause: _link(view, cause, asked.id, own),
+        link_of=lambda cause: link_of(view, cause, asked.id, own),
         chips=[one for one in chips(view) if one.name != label("id")],
         ADDED=[name for name in ADDED if name != "id"],
         label=label,
@@ -96,8 +98,32 @@ def _measures(measure: str) -> list[str]:
     return [*MEASURES, *([] if measure in MEASURES else [measure])]
 
 
-def _link(view: View, cause: Cause, strategy: str, own: Mapping[str, Any]) -> str | None:
-    """The executions of a cause in the window; None: no query says one of its values."""
+def changed_measure(found: ReportIntervals) -> str | None:
+    """What changed by more than chance, as `explain` measures it; None: nothing. Never raises."""
+    if found.error_rate.significant:
+        return "error_rate"
+    slower = (found.p50_ms, found.p95_ms, found.p99_ms)
+    return "duration" if any(one.significant for one in slower) else None
+
+
+def step_of(buckets: Sequence[TimeseriesBucket], found: Explanation | None) -> charts.Step | None:
+    """The mark of since when, for charts of these buckets; None if there is none. Never raises."""
+    if found is None or found.since is None or found.since_low is None or found.since_high is None:
+        return None
+    return charts.step(buckets, found.since_low, found.since, found.since_high)
+
+
+def link_of(view: View, cause: Cause, strategy: str, own: Mapping[str, Any]) -> str | None:
+    """The executions of a cause in the window; None: no query says one of its values.
+
+    Args:
+        view: The page.
+        cause: The cause.
+        strategy: The strategy.
+        own: The filters that the page has.
+
+    Never raises.
+    """
     filters: dict[str, Any] = {}
     for name, value in cause.attributes.items():
         if name == "attributes":

@@ -15,11 +15,12 @@ from starlette.responses import Response
 from execlog.admin.doctor import examined
 from execlog.db.slices import finished
 from execlog.db.traces import read_object
+from execlog.display import explained
 from execlog.display.columns import others
 from execlog.display.json_head import head
 from execlog.display.trace_tree import compact
 from execlog.web import charts, queries
-from execlog.web.explained import explain
+from execlog.web.explained import changed_measure, explain, link_of, step_of
 from execlog.web.filtered import breakdown, executions
 from execlog.web.parts import Parts
 from execlog.web.queries import query
@@ -83,8 +84,13 @@ async def strategy(reader: Reader, request: Request) -> Response:
             log.list_executions(**window, status="failed", limit=_NEWEST, payloads=False),
         )
         report = await parts.take("numbers", log.report(**window, bucket=view.bucket))
-    drawn: dict[str, Any] = {}
+        why = None
+        if report is not None and (measure := changed_measure(report.intervals)) is not None:
+            why = await parts.take("causes", log.explain(**window, measure=measure))
+    drawn: dict[str, Any] = {"why": why, "words": explained, "step": None}
     if report is not None:
+        drawn["step"] = step_of(report.timeseries, why)
+        drawn["link_of"] = lambda cause: link_of(view, cause, asked.id, {})
         drawn["volume"] = charts.volume(report.timeseries)
         drawn["lines"] = charts.durations(
             [(name, report.timeseries, field) for name, field in _LINES]

@@ -113,3 +113,14 @@ def test_a_window_may_end_where_the_calendar_does(until: datetime, days: float) 
         object.__setattr__(one, "start", end - timedelta(days=days) + n * width)
     for mark in (*charts.times(series), *charts.volume(series).times):
         assert 0 <= float(mark.at.rstrip("%")) <= 100
+
+
+def test_a_step_is_marked_where_it_lies() -> None:
+    buckets = [bucket(place) for place in range(4)]  # an hour
+    quarter = timedelta(minutes=15)
+    marked = charts.step(buckets, BEGIN + quarter, BEGIN + 2 * quarter, BEGIN + 3 * quarter)
+    assert marked == charts.Step(at="50%", begins="25%", width="50%")
+    marked = charts.step(buckets, BEGIN - quarter, BEGIN, BEGIN + 9 * quarter)
+    assert marked == charts.Step(at="0%", begins="0%", width="100%")
+    assert charts.step(buckets, BEGIN, BEGIN - quarter, BEGIN) is None
+    assert charts.step(buckets[:1], BEGIN, BEGIN, BEGIN) is None

@@ -78,6 +78,13 @@ async def test_each_page_says_what_is_more_than_chance(api: httpx2.AsyncClient) 
     cards = (await text(api, "/strategy", id="broke")).partition('id="cards"')[2]
     cards = cards.partition("</section>")[0]
     assert len(re.findall('class="worse"', cards)) == 4
+    page = await text(api, "/strategy", id="broke")
+    why = words(page.partition('id="why"')[2].partition("</section>")[0])
+    assert " error rate " in why and " values of " in why
+    assert page.count('<line class="step"') in (0, 2)
+    assert page.count('<rect class="step"') == page.count('<line class="step"')
+    assert (", since " in why) == ('class="step"' in page)
+    assert 'id="why"' not in await text(api, "/strategy", id="steady-1")
     cards = (await text(api, "/strategy", id="steady-1")).partition('id="cards"')[2]
     assert 'class="worse"' not in cards
     assert 'class="better"' not in cards
