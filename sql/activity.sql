@@ -9,6 +9,7 @@
 -- $8 buckets integer
 -- $9 strategy_versions integer[]?
 -- $10 buckets_before integer
+-- switch spread
 -- Columns: strategy_id text, buckets text, runs_before bigint, error_rate_before double precision
 -- Index: strategy_execution_log_time, strategy_execution_log_newest
 --
@@ -18,6 +19,7 @@
 -- way. Buckets that begin and end with an hour are a few rollups each, so all but the
 -- first, of first_us, and the last are width_us wide from a multiple of it on.
 -- All strategies of a time are read by the time, some by their names.
+-- OFFSET 0 keeps the planner from joining all parts with all rows; a cluster (spread) can't send it on.
 -- A row stands for 1/sample_rate executions, and for a thousand million at most.
 with bucket as materialized (
     select
@@ -133,7 +135,7 @@ execution as not materialized (
             and realm_id = any($1::text[])  -- if realm_ids
             and strategy_version = any($9::integer[])  -- if strategy_versions
             and strategy_id not in (select strategy_id from marked)
-        offset 0
+        offset 0  -- if not spread
     ) as stored
     where part.grain is null
         and part.strategy_id is null
