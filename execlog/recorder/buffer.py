@@ -116,8 +116,9 @@ class Buffer:
         self._taken = 0  # number of the first batch that is being written; 0: none
         self._closed = ""
         self.uncalled = 0  # executions offered when the stack was too deep to call any method
-        # Waking it costs 50 microseconds, which a batch's first row saves while the writer works.
-        self._writer_sleeps = True
+        # Whether the next row must wake the writer: that costs 50 microseconds, which a batch's
+        # first row saves while the writer works.
+        self.writer_sleeps = True
         self._offered = self._sampled_out = self._written = 0
         self._rejected: Counter[str] = Counter()
         self._dropped: Counter[str] = Counter()
@@ -183,7 +184,7 @@ class Buffer:
             rows = len(batch.ok) + len(batch.failed)
             if rows == 1:
                 batch.began = time.monotonic()
-            wake, self._writer_sleeps = self._writer_sleeps, False
+            wake, self.writer_sleeps = self.writer_sleeps, False
             if rows >= self._batch_rows or batch.size >= self._batch_bytes:
                 self._begin_next()
                 wake = True
@@ -206,13 +207,13 @@ class Buffer:
         """
         with self._lock:
             first = self._first()
-            self._writer_sleeps = not len(first)
-            return None if self._writer_sleeps else first.began
+            self.writer_sleeps = not len(first)
+            return None if self.writer_sleeps else first.began
 
     def wake_on_next(self) -> None:
         """Lets the next row wake the writer, even if others wait already. Never raises."""
         with self._lock:
-            self._writer_sleeps = True
+            self.writer_sleeps = True
 
     def take(self, *, full: bool) -> Batch | None:
         """The oldest batch, which the caller owns until it is settled; None if there is none.
