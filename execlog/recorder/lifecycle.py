@@ -171,16 +171,21 @@ class Background:
         """Begins a `close`, from any thread; None if no loop runs it. Never raises."""
         return self._submit(self._close(seconds))
 
-    def take_over(self) -> None:
-        """Has a thread of its own store what waits, if its loop does not run any more.
+    def take_over(self, seconds: float) -> None:
+        """Has what waits stored although its event loop does not run, because the process ends.
 
-        For the process's end: a loop that is only paused is closed. Never raises.
+        A loop that is only paused runs once more, to close the recorder within these seconds; in
+        place of one that is closed, or was never there, comes a thread. Never raises.
         """
         loop = self._loop
-        if loop is None or loop.is_running() or self._is_elsewhere() or self._is_closed():
+        if self._is_closed() or self._is_elsewhere() or (loop is not None and loop.is_running()):
             return
-        if self._buffer.account().pending_rows and not self._link.is_shared():
-            loop.close()
+        if loop is not None and not loop.is_closed():
+            closing = self._close(seconds)
+            with contextlib.suppress(RuntimeError):  # another thread runs it after all
+                loop.run_until_complete(closing)
+            closing.close()
+        elif self._buffer.account().pending_rows:
             with contextlib.suppress(InvalidArgument, RuntimeError):
                 self.start_thread()
 

@@ -36,6 +36,9 @@ _log = logging.getLogger("execlog.recorder")
 class Owner(Protocol):
     """A recorder."""
 
+    def background(self) -> Background:
+        """What runs it. Never raises."""
+
     def pending(self) -> int:
         """The number of executions that wait. Never raises."""
 
@@ -78,7 +81,7 @@ def _watch() -> None:
 def _on_sigterm(number: int, frame: FrameType | None) -> None:
     """Has another thread drain: this one may be inside `record`, with the buffer's lock."""
     global _leaving
-    if _leaving or not _running:
+    if _leaving or not (_running or _recorders):
         _die()
         return
     _leaving = True
@@ -106,7 +109,7 @@ def _exiting() -> None:
     if children is not None and children.parent_process() is not None:
         _close(_FLUSH_SECONDS + _CLOSE_SECONDS)  # `atexit` is not for forked children
     else:
-        waits = [one.flush_soon(_FLUSH_SECONDS) for one in _taken_over()]
+        waits = [one.flush_soon(_FLUSH_SECONDS) for one in _taken_over(_FLUSH_SECONDS)]
         concurrent.futures.wait([one for one in waits if one], timeout=_FLUSH_SECONDS)
 
 
@@ -118,18 +121,19 @@ def _exited() -> None:
 
 def _close(seconds: float) -> None:
     ends = time.monotonic() + seconds
-    running = _taken_over()
+    running = _taken_over(seconds)
     waits = [one.close_soon(seconds) for one in running]
     concurrent.futures.wait([one for one in waits if one], timeout=seconds + 1)
     for one in running:
         one.join(max(ends - time.monotonic(), 0.1))
 
 
-def _taken_over() -> list[Background]:
-    running = list(_running)
-    for one in running:
-        one.take_over()
-    return running
+def _taken_over(seconds: float) -> list[Background]:
+    """All that run, and those that wait to be started."""
+    known = _running.union(one.background() for one in list(_recorders))
+    for one in known:
+        one.take_over(seconds)
+    return list(known)
 
 
 def _forked() -> None:

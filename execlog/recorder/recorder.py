@@ -524,6 +524,10 @@ class ExecutionRecorder:
         except Exception:  # the stack is too deep to call them
             self._buffer.uncalled += 1
 
+    def background(self) -> Background:
+        """What runs it. Never raises."""
+        return self._background
+
     def pending(self) -> int:
         """The number of executions that wait. Never raises."""
         return self._buffer.account().pending_rows
