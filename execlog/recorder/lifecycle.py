@@ -81,9 +81,8 @@ class Background:
             InvalidArgument: It was closed, or it runs in another event loop.
         """
         self._check_open()
-        if self._is_elsewhere():
+        if self._join("start"):
             return
-        self._join("start")
         if self._delivery.stopped is not None:
             self._delivery.attach()
             self._buffer.close("")
@@ -118,7 +117,7 @@ class Background:
         Raises:
             InvalidArgument: It runs in another event loop that is not its own.
         """
-        return await self._there(self._flush(seconds))
+        return await self._there("flush", self._flush(seconds))
 
     async def close(self, seconds: float) -> None:
         """Refuses new executions, waits at most so long for pending ones, and drops the rest.
@@ -126,7 +125,7 @@ class Background:
         Raises:
             InvalidArgument: It runs in another event loop that is not its own.
         """
-        await self._there(self._close(seconds))
+        await self._there("aclose", self._close(seconds))
 
     def flush_blocking(self, seconds: float) -> bool:
         """As `flush`, for callers that no event loop waits for.
@@ -222,9 +221,14 @@ class Background:
             and not self._tasks[0].done()
         )
 
-    async def _there(self, work: Coroutine[Any, Any, T]) -> T:
-        """What this answers in its own thread, if it has one, else here."""
-        if not self._is_elsewhere():
+    async def _there(self, action: str, work: Coroutine[Any, Any, T]) -> T:
+        """What this answers in its own thread, if it has one, else here. Raises InvalidArgument."""
+        try:
+            elsewhere = not self._is_closed() and self._join(action)
+        except InvalidArgument:
+            work.close()
+            raise
+        if not elsewhere:
             return await work
         future = self._submit(work)
         if future is None:  # the thread ended meanwhile
@@ -242,7 +246,6 @@ class Background:
     async def _flush(self, seconds: float) -> bool:
         if self._is_closed():
             return True
-        self._join("flush")
         if self._closing is None:
             self._revive()
         try:
@@ -255,7 +258,6 @@ class Background:
     async def _close(self, seconds: float) -> None:
         if self._is_closed():
             return
-        self._join("aclose")
         if self._closing is not None:
             await asyncio.wait([self._closing], timeout=seconds)
             return
@@ -319,19 +321,25 @@ class Background:
         if self._loop is None and self._closing is None:
             _log.warning(_UNSTARTED)
 
-    def _join(self, action: str) -> None:
+    def _join(self, action: str) -> bool:
         """Moves to the running loop, unless it runs in another one that is alive.
 
-        Raises InvalidArgument.
+        Returns:
+            Whether it runs in a thread of its own, and the caller in another.
+
+        Raises InvalidArgument: it runs in another event loop that is not its own.
         """
         loop = asyncio.get_running_loop()
         with self._lock:
+            if self._is_elsewhere():
+                return True
             if self._loop is not loop:
                 if self._loop is not None and not self._loop.is_closed():
                     raise InvalidArgument(action, "the recorder runs in another event loop")
                 self._thread = None
                 self._move_to(loop)
             self._runner = threading.get_ident()
+            return False
 
     def _move_to(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._loop is not None:

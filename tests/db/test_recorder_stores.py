@@ -7,12 +7,16 @@ import time
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import pytest
+
 import execlog
 from execlog import ExecutionRecorder, StrategyExecutionLogRepository
 from tests.databases import TABLE
 from tests.recording import assert_sum, record, until
 from tests.rows import STRATEGY, T0, fields, row
 from tests.types import Pool
+
+pytestmark = pytest.mark.usefixtures("way")
 
 
 async def test_an_execution_is_stored_as_it_was_given(
