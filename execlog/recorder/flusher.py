@@ -168,8 +168,9 @@ class Delivery:
                 await self._store(self._shipment)
                 self._tell_awaiting()
                 await self._prune()
-        except asyncio.CancelledError:
-            # An event loop that ends cancels us first: the connection must not outlive it.
+        except BaseException:
+            # An event loop that ends cancels us first: the connection must not outlive it. Nor
+            # does it outlive what a hook raised to end the program.
             self._link.close()
             raise
 

@@ -106,7 +106,7 @@ class Background:
                 return
             if self._link.is_shared():
                 raise InvalidArgument("target", _A_POOL)
-            thread = LoopThread("execlog recorder")
+            thread = LoopThread("execlog recorder", self._on_thread_end)
             self._thread = thread
             self._move_to(thread.loop)
         thread.loop.call_soon_threadsafe(self.start)
@@ -316,6 +316,12 @@ class Background:
                     timer.start()
         except RuntimeError:
             self._buffer.wake_on_next()
+
+    def _on_thread_end(self) -> None:
+        """Its own thread has ended: what still waits needs another one."""
+        self._buffer.wake_on_next()
+        if self._closing is None and self._buffer.account().pending_rows:
+            self._start_by_itself()
 
     def _remind(self) -> None:
         if self._loop is None and self._closing is None:

@@ -17,17 +17,22 @@ _LAST_SECONDS = 2.0  # for tasks that are still at work when it is stopped
 class LoopThread:
     """Runs an event loop until it is stopped; a process that ends does not wait for it.
 
-    A new one that can't be started leaves nothing behind.
+    A new one that can't be started leaves nothing behind. SystemExit of a callback ends it.
+
+    Args:
+        name: The thread's name.
+        on_end: Called at its end, when the loop is closed.
 
     Attributes:
-        loop: The event loop, which is closed when the thread ends.
+        loop: The event loop.
 
     Raises:
         RuntimeError: No thread can be started: the process ends, or has too many.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, on_end: Callable[[], None]) -> None:
         """Starts the thread. Raises RuntimeError: see the class."""
+        self._on_end = on_end
         self.loop: asyncio.AbstractEventLoop = _Loop()
         self._stopped = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -55,8 +60,14 @@ class LoopThread:
         self._thread.join(seconds)
 
     def _run(self) -> None:
-        with asyncio.Runner(loop_factory=lambda: self.loop) as runner:
-            runner.run(self._until_stopped())
+        try:
+            with (
+                contextlib.suppress(SystemExit, KeyboardInterrupt),
+                asyncio.Runner(loop_factory=lambda: self.loop) as runner,
+            ):
+                runner.run(self._until_stopped())
+        finally:
+            self._on_end()
 
     async def _until_stopped(self) -> None:
         await self._stopped.wait()
