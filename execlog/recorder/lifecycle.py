@@ -200,6 +200,7 @@ class Background:
                 self._loop.call_soon_threadsafe(self._on_wake)
                 return
         if self._closing is None:
+            process.began(self)  # the process may end before the thread has begun
             try:
                 # Not here: the caller's stack may be nearly full, and it must not wait.
                 _thread.start_new_thread(self._start_by_itself, ())

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Owner", "began", "ended", "register"]
 
 _FLUSH_SECONDS, _CLOSE_SECONDS = 5.0, 4.0
+_AGAIN_SECONDS = 0.05
 _log = logging.getLogger("execlog.recorder")
 
 
@@ -93,7 +94,11 @@ def _leave() -> None:
     try:
         _close(_FLUSH_SECONDS + _CLOSE_SECONDS)
     finally:
-        os.kill(os.getpid(), signal.SIGTERM)  # the main thread's handler sees that it may die
+        # The handler sees that the process may die now. The main thread runs it, and can miss a
+        # signal that comes just when it begins to wait.
+        while True:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+            time.sleep(_AGAIN_SECONDS)
 
 
 def _die() -> None:

@@ -49,10 +49,14 @@ def start(code: str, target: str) -> subprocess.Popen[str]:
 
 
 def assert_stored(dsn: str, said: str) -> None:
-    """Each execution whose id the program said is there, and no other."""
-    accepted = [UUID(line) for line in said.split()]
+    """Each execution whose id the program said is there, and there once.
+
+    A program that is terminated may have had no time to say its last ones.
+    """
+    accepted, found = {UUID(line) for line in said.split()}, asyncio.run(stored(dsn))
     assert accepted
-    assert sorted(asyncio.run(stored(dsn))) == sorted(accepted)
+    assert not accepted.difference(found)
+    assert len(found) == len(set(found)) <= len(accepted) + 100
 
 
 async def stored(dsn: str) -> list[UUID]:
