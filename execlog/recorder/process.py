@@ -95,9 +95,10 @@ def _leave() -> None:
         _close(_FLUSH_SECONDS + _CLOSE_SECONDS)
     finally:
         # The handler sees that the process may die now. The main thread runs it, and can miss a
-        # signal that comes just when it begins to wait.
+        # signal that comes just when it begins to wait. (Not `pthread_kill`: with gevent the main
+        # thread's ident is that of a greenlet.)
         while True:
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(_AGAIN_SECONDS)
 
 
