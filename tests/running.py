@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -24,7 +24,7 @@ import asyncpg
 
 from tests.databases import TABLE
 
-__all__ = ["EVENT", "FOLDER", "Program", "assert_stored", "ask", "free_port", "started", "stored"]
+__all__ = ["LONGEST", "EVENT", "FOLDER", "Program", "assert_stored", "ask", "free_port", "started", "stored", "wait_for_port"]
 
 FOLDER = Path(__file__).parent / "programs"
 EVENT = b'{"amount": 50, "user": "u1"}'
@@ -133,22 +133,30 @@ def free_port() -> int:
         return port
 
 
+def wait_for_port(port: int, program: Program, seconds: float = 30) -> None:
+    """Returns when the program listens there."""
+    ends = time.monotonic() + seconds
+    while True:
+        assert program.process.poll() is None and time.monotonic() < ends, program.err
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return
+        time.sleep(0.05)
+
+
 def ask(port: int, threads: int = 4) -> tuple[list[UUID], list[threading.Thread]]:
     """Threads that send requests until the service ends; the ids of its answers, which grow."""
     answered: list[UUID] = []
 
     def work() -> None:
-        try:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        headers = {"Content-Type": "application/json"}
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        with closing(connection), suppress(OSError, http.client.HTTPException):
             while True:
-                headers = {"Content-Type": "application/json"}
                 connection.request("POST", "/score", EVENT, headers)
                 response = connection.getresponse()
                 body = response.read()
-                assert response.status == 200, body
-                answered.extend(UUID(found.decode()) for found in _IDS.findall(body))
-        except (OSError, http.client.HTTPException):
-            pass
+                if response.status == 200:
+                    answered.extend(UUID(found.decode()) for found in _IDS.findall(body))
 
     asking = [threading.Thread(target=work, daemon=True) for _ in range(threads)]
     for thread in asking:
@@ -169,5 +177,6 @@ def assert_stored(dsn: str, accepted: set[UUID], least: int, beyond: int = 100) 
     """Each accepted one is there once, and of others at most what was begun and not answered."""
     found = asyncio.run(stored(dsn))
     assert len(accepted) >= least
-    assert not accepted.difference(found)
+    lost = accepted.difference(found)
+    assert not lost, len(lost)
     assert len(found) == len(set(found)) <= len(accepted) + beyond
