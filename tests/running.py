@@ -100,9 +100,10 @@ class Program:
             with suppress(BrokenPipeError):
                 pipe.close()  # type: ignore[union-attr]
 
-    def ids(self) -> set[UUID]:
-        """Those that it said, in whole."""
-        return {UUID(found.decode()) for found in _IDS.findall(self.out + self.err)}
+    def ids(self, where: bytes = b".*") -> set[UUID]:
+        """Those that it said, in whole, in text that matches this."""
+        texts = re.findall(where, self.out + self.err)
+        return {UUID(found.decode()) for text in texts for found in _IDS.findall(text)}
 
 
 @contextmanager
