@@ -24,7 +24,18 @@ import asyncpg
 
 from tests.databases import TABLE
 
-__all__ = ["LONGEST", "EVENT", "FOLDER", "Program", "assert_stored", "ask", "free_port", "started", "stored", "wait_for_port"]
+__all__ = [
+    "EVENT",
+    "FOLDER",
+    "LONGEST",
+    "Program",
+    "ask",
+    "assert_stored",
+    "free_port",
+    "started",
+    "stored",
+    "wait_for_port",
+]
 
 FOLDER = Path(__file__).parent / "programs"
 EVENT = b'{"amount": 50, "user": "u1"}'

@@ -287,11 +287,7 @@ class Background:
 
     def _check_not_within(self, action: str) -> None:
         """Raises InvalidArgument: the call would wait for its own thread."""
-        if (
-            self.runs_here()
-            and self._loop is not None
-            and self._loop.is_running()
-        ):
+        if self.runs_here() and self._loop is not None and self._loop.is_running():
             raise InvalidArgument(action, "waits for the event loop of this very thread")
 
     def _is_closed(self) -> bool:

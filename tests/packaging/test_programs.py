@@ -1,4 +1,4 @@
-"""Each program of `tests/programs`, under load, however it ends: what it accepted is stored once."""
+"""Programs of each kind, under load, however they end: what they accepted is stored once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 import pytest
 
 from tests.extras import needs
-from tests.running import LONGEST, Program, ask, assert_stored, free_port, started, wait_for_port
+from tests.running import LONGEST, ask, assert_stored, free_port, started, wait_for_port
 
 TERM, INT = signal.SIGTERM, signal.SIGINT
 LONG = pytest.mark.long
@@ -101,9 +101,7 @@ SERVICES = {
         for number, codes in ends.items()
     ],
 )
-def test_a_service(
-    dsn: str, words: list[str], number: signal.Signals, codes: set[int]
-) -> None:
+def test_a_service(dsn: str, words: list[str], number: signal.Signals, codes: set[int]) -> None:
     port = free_port()
     with started([word.replace("PORT", str(port)) for word in words], dsn) as program:
         wait_for_port(port, program)

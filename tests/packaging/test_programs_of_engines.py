@@ -1,4 +1,4 @@
-"""What two rule engines do is stored: of a run that fails its input, the trace up to it, and why."""
+"""What two rule engines do is stored: of a run that fails its input, trace and reason."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from execlog import StrategyExecutionLog, StrategyExecutionLogRepository
 from tests.extras import needs
 from tests.running import started
 
-pytestmark = pytest.mark.long
 OK = {"amount": 120, "user": {"plan": "gold"}}
 
 
@@ -44,6 +43,7 @@ async def test_zen(dsn: str, repository: StrategyExecutionLogRepository) -> None
         assert "backtrace" not in row.error_message
 
 
+@pytest.mark.long
 @needs("rule_engine")
 async def test_rule_engine(dsn: str, repository: StrategyExecutionLogRepository) -> None:
     failing: list[dict[str, Any]] = [{"amount": 5}, {"amount": "many"}]

@@ -1,6 +1,6 @@
 """An asyncio worker that ends well on SIGTERM and SIGINT.
 
-    EXECLOG_DSN=postgresql://... python asyncio_worker.py < events.jsonl
+EXECLOG_DSN=postgresql://... python asyncio_worker.py < events.jsonl
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """Greenlets: gevent replaces threads and sockets, and the recorder works as it does elsewhere.
 
-    EXECLOG_DSN=postgresql://... python gevent_worker.py < events.jsonl
+EXECLOG_DSN=postgresql://... python gevent_worker.py < events.jsonl
 """
 
 from gevent import monkey

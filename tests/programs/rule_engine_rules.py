@@ -1,6 +1,6 @@
 """Rules of rule-engine: a run that fails is stored with its input, the rules up to that, and why.
 
-    EXECLOG_DSN=postgresql://... python rule_engine_rules.py < events.jsonl
+EXECLOG_DSN=postgresql://... python rule_engine_rules.py < events.jsonl
 """
 
 import json

@@ -1,6 +1,6 @@
 """A plain script: a line of JSON in, an id out. Nothing starts or closes the recorder.
 
-    EXECLOG_DSN=postgresql://... python script.py < events.jsonl
+EXECLOG_DSN=postgresql://... python script.py < events.jsonl
 """
 
 import json

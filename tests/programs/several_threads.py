@@ -1,6 +1,6 @@
 """Several threads that share one recorder, closed when they are done.
 
-    EXECLOG_DSN=postgresql://... python several_threads.py < events.jsonl
+EXECLOG_DSN=postgresql://... python several_threads.py < events.jsonl
 """
 
 import json

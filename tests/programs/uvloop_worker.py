@@ -1,6 +1,6 @@
 """A worker on uvloop, as on asyncio: it ends well on SIGTERM and SIGINT.
 
-    EXECLOG_DSN=postgresql://... python uvloop_worker.py < events.jsonl
+EXECLOG_DSN=postgresql://... python uvloop_worker.py < events.jsonl
 """
 
 import asyncio

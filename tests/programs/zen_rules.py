@@ -1,6 +1,6 @@
 """Rules of zen-engine: a run that fails is stored with its input, the node that failed, and why.
 
-    EXECLOG_DSN=postgresql://... python zen_rules.py < events.jsonl
+EXECLOG_DSN=postgresql://... python zen_rules.py < events.jsonl
 """
 
 import json
@@ -12,7 +12,9 @@ import zen
 
 import execlog
 
-CHECK = "export const handler = (it) => { if (it.points < 0) throw new Error('negative'); return it }"
+CHECK = (
+    "export const handler = (it) => { if (it.points < 0) throw Error('negative'); return it }"
+)
 NODES = [
     {"id": "event", "name": "event", "type": "inputNode"},
     {
