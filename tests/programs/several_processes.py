@@ -1,6 +1,6 @@
 """Processes of `multiprocessing`: each stores what it recorded before it ends, also if terminated.
 
-    EXECLOG_DSN=postgresql://... python several_processes.py fork < events.jsonl   # or spawn
+EXECLOG_DSN=postgresql://... python several_processes.py fork < events.jsonl   # or spawn
 """
 
 import json

@@ -12,9 +12,7 @@ import zen
 
 import execlog
 
-CHECK = (
-    "export const handler = (it) => { if (it.points < 0) throw Error('negative'); return it }"
-)
+CHECK = "export const handler = (it) => { if (it.points < 0) throw Error('negative'); return it }"
 NODES = [
     {"id": "event", "name": "event", "type": "inputNode"},
     {
