@@ -2,7 +2,7 @@
 -- $1 since timestamptz? always
 -- $2 until timestamptz? always
 -- Columns: held bigint?, removed bigint?
--- Index: strategy_execution_log_stored, recorder_account_hour, rollup_time
+-- Index: strategy_execution_log_stored
 --
 -- The accounts of these hours say which transactions stored in them; rows of others that stored meanwhile are
 -- counted too. Removed is what `maintain` has removed since: what the rollups count of runs before rows_from,

@@ -2,11 +2,12 @@
 -- $1 since timestamptz? always
 -- $2 until timestamptz? always
 -- Columns: recorder_id uuid, host text, pid integer, application text, started_at timestamptz, last_seen timestamptz, closed_at timestamptz?, offered bigint, recovered bigint, sampled_out bigint, rejected text, dropped text, written bigint, pending bigint, capacity bigint, last_dropped_at timestamptz?, earlier_offered bigint, earlier_recovered bigint, earlier_sampled_out bigint, earlier_rejected text, earlier_dropped text, earlier_written bigint, earlier_pending bigint, server_time timestamptz
--- Index: recorder_account_hour, recorder_account_pkey
+-- Index: none
 --
--- $1 is the first instant of an hour. Counts are those since the recorder began, at the end of these hours
--- and before them (earlier); when it was seen last is told as of now. All recorders are needed for the sum, so
--- there is no limit: a recorder has a row an hour, for 400 days.
+-- It uses recorder_account_hour, and recorder_account_pkey for each recorder. $1 is the first instant of an
+-- hour. Counts are those since the recorder began, at the end of these hours and before them (earlier); when it
+-- was seen last is told as of now. All recorders are needed for the sum, so there is no limit: a recorder has
+-- a row an hour, for 400 days.
 with latest as materialized (
     select distinct on (recorder_id)
         recorder_id,

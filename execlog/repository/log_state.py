@@ -98,10 +98,10 @@ class LogState(Questions):
     ) -> int | None:
         """How many rows the log holds, at least, of what was stored in the hours of the window.
 
-        Rows that `maintain` has removed since are counted from rollups, from an hour earlier on. Rows
-        of others are counted too, if they were stored while recorders did. If recorders have
-        `written` more than that, rows are missing: a backup was restored, or they were deleted. (Not
-        counted are removed rows that had a time of long before they were stored.)
+        Rows that `maintain` has removed since are counted from rollups, from an hour earlier on.
+        Rows of others are counted too, if they were stored while recorders did. If recorders have
+        `written` more than that, rows are missing: a backup was restored, or they were deleted.
+        (Not counted are removed rows that had a time of long before they were stored.)
 
         Args:
             since: Only from the hour of this time on.
