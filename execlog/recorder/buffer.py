@@ -30,7 +30,7 @@ POLICIES = get_args(Policy)
 # this, a large share if it is a single row.
 _ROW_BYTES, _BATCH_BYTES = 48, 600
 # No line is shorter: the id, the time, a digit or a letter or NULL for each column, and tabs.
-_SHORTEST_LINE = 130
+_SHORTEST_LINE = 100
 _NEARLY_FULL = 0.8
 
 

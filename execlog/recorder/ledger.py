@@ -92,7 +92,8 @@ class Ledger:
     def settle(self, rows: int) -> None:
         """Records that the transaction was committed, and stored so many rows. Never raises."""
         if self._sent is not None:
-            self._kept, self._due = self._sent, time.monotonic() + _IDLE_SECONDS
+            self._kept = self._sent
+            self._due = 0.0 if self._retired else time.monotonic() + _IDLE_SECONDS
         else:
             self._unkept += rows
             if self._without:
