@@ -1,4 +1,4 @@
--- What became of all executions that were offered: the account of each recorder, hour by hour.
+-- The outcome of all executions that were offered: the account of each recorder, hour by hour.
 --
 -- Locks: only objects that this file makes. Expected stall: none.
 --

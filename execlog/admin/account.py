@@ -1,4 +1,4 @@
-"""What became of all executions that were offered, over all processes."""
+"""How all executions that were offered ended, over all processes."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ async def recorder_account(
 ) -> list[RecorderAccount]:
     """The account of each recorder that was seen in the window, in one round trip.
 
-    The window is widened to whole hours of UTC. The sum over all recorders says what became of each
-    execution; a recorder whose `state` is "open" may have lost `most_missing` of them at most.
+    The window is widened to whole hours of UTC. The sum over all recorders says how each execution
+    ended; a recorder whose `state` is "open" may have lost `most_missing` of them at most.
 
     Args:
         target: A DSN, a Connection or a Pool.

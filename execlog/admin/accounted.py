@@ -14,7 +14,7 @@ _SHOWN = 3  # recorders that are named; the others are counted
 
 
 def sentence(accounts: Sequence[RecorderAccount], *, utc: bool = True) -> str:
-    """What was offered and what became of it, by its terms that are not 0. Never raises.
+    """What was offered and how it ended, by its terms that are not 0. Never raises.
 
     Args:
         accounts: The accounts of all recorders.

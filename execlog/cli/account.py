@@ -1,4 +1,4 @@
-"""The command that says what became of all executions that were offered, over all processes."""
+"""The command that accounts for all executions that were offered, over all processes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The account that a recorder keeps in the store, beside those of all other processes.
 
 It goes with each batch, in the batch's transaction, and by itself if no batch went for a minute: so
-the store knows what became of each execution, and when the process was alive last. The counts are
+the store knows how each execution ended, and when the process was alive last. The counts are
 those since the recorder began; to keep them twice changes nothing.
 
 A log that can't keep accounts yet (it is not migrated, or the role may not) gets the batches

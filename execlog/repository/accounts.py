@@ -1,4 +1,4 @@
-"""The accounts of all recorders: what became of the executions that were offered."""
+"""The accounts of all recorders: how the executions that they were offered ended."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def account_of(found: asyncpg.Record) -> RecorderAccount:
     """The model of a row of `recorder_account.sql`. Never raises."""
     fields = aware_fields(found)
     earlier = {name: fields.pop(f"earlier_{name}") for name in (*_COUNTS, "rejected", "dropped")}
-    # What was pending before the window is offered in it: it is told apart there what became of it.
+    # What was pending before the window is offered in it: how it ended is counted there.
     fields["offered"] -= fields.pop("earlier_offered") - fields.pop("earlier_pending")
     for name in _COUNTS:
         fields[name] -= earlier[name]

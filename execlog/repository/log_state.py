@@ -72,7 +72,7 @@ class LogState(Questions):
     async def recorder_account(
         self, *, since: datetime | None = None, until: datetime | None = None
     ) -> list[RecorderAccount]:
-        """What became of all executions that recorders were offered, one account a recorder.
+        """How all executions that recorders were offered ended, one account a recorder.
 
         Only recorders that were seen in the window, which is widened to whole hours of UTC.
 

@@ -1,4 +1,4 @@
-"""What became of every execution that was offered: the log's account over all processes is true."""
+"""Every execution that was offered is accounted for, over all processes, and truly."""
 
 from __future__ import annotations
 
