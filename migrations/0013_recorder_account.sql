@@ -9,6 +9,7 @@
 create table execlog.recorder_account (
     recorder_id uuid not null,
     hour timestamptz not null,
+    earlier timestamptz,
     host text collate "C" not null,
     pid integer not null,
     application text collate "C" not null,
@@ -34,6 +35,7 @@ create index recorder_account_hour on execlog.recorder_account (hour);
 comment on table execlog.recorder_account is 'One row for each recorder and hour: the account since the recorder began, as of last_seen.';
 comment on column execlog.recorder_account.recorder_id is 'Made by each recorder, in each process anew; it is not that of execlog.recorder_progress.';
 comment on column execlog.recorder_account.hour is 'The first instant of the hour of last_seen.';
+comment on column execlog.recorder_account.earlier is 'The hour of its row before this one; NULL: this is the first.';
 comment on column execlog.recorder_account.host is 'The machine of its process.';
 comment on column execlog.recorder_account.pid is 'Its process.';
 comment on column execlog.recorder_account.application is 'The application_name of its connection, or the name of its program.';
@@ -64,6 +66,8 @@ declare
     this_hour constant timestamptz := date_trunc('hour', now(), 'UTC');
     given constant execlog.recorder_account := jsonb_populate_record(null::execlog.recorder_account, account);
     done constant bigint := given.offered + given.recovered - given.pending;
+    earlier timestamptz;
+    most_done bigint;
 begin
     update execlog.recorder_account as kept
     set last_seen = now(),
@@ -84,21 +88,29 @@ begin
     if found then
         return true;
     end if;
+    -- All rows of the recorder are read, once an hour: by its largest hour alone Postgres might look for it
+    -- among all recorders.
+    select
+        max(hour),
+        max(offered + recovered - pending)
+    into earlier, most_done
+    from execlog.recorder_account
+    where recorder_id = recorder
+        and hour <= this_hour;
+    if most_done > done then
+        return false;
+    end if;
     insert into execlog.recorder_account (
-        recorder_id, hour, host, pid, application, started_at, last_seen, closed_at,
+        recorder_id, hour, earlier, host, pid, application, started_at, last_seen, closed_at,
         offered, recovered, sampled_out, rejected, dropped, written, pending,
         capacity, last_dropped_at, first_xid, last_xid
     )
-    select
-        recorder, this_hour, given.host, given.pid,
+    values (
+        recorder, this_hour, earlier, given.host, given.pid,
         coalesce(nullif(current_setting('application_name', true), ''), given.application), given.started_at,
         now(), case when account ->> 'closed' = 'true' then now() end,
         given.offered, given.recovered, given.sampled_out, given.rejected, given.dropped, given.written, given.pending,
         given.capacity, given.last_dropped_at, pg_current_xact_id(), pg_current_xact_id()
-    where not exists (
-        select from execlog.recorder_account as other
-        where other.recorder_id = recorder
-            and other.offered + other.recovered - other.pending > done
     )
     on conflict (recorder_id, hour) do nothing;
     return found;

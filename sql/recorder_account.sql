@@ -7,15 +7,18 @@
 -- It uses recorder_account_hour, and recorder_account_pkey for each recorder. $1 is the first instant of an
 -- hour. Counts are those since the recorder began, at the end of these hours and before them (earlier); when it
 -- was seen last is told as of now. All recorders are needed for the sum, so there is no limit: a recorder has
--- a row an hour, for 400 days.
-with latest as materialized (
-    select distinct on (recorder_id)
+-- a row an hour, for 400 days. All joins are of one recorder with itself, so that a cluster can send them on.
+-- The upper bound tells the planner, which may not know $1, that few hours are asked for.
+with span as (
+    select
         recorder_id,
-        hour
+        min(hour) as first_hour,
+        max(hour) filter (where hour <= coalesce($2::timestamptz, 'infinity')) as last_hour,
+        max(hour) as newest_hour
     from execlog.recorder_account
     where hour >= coalesce($1::timestamptz, '-infinity')
-        and hour <= coalesce($2::timestamptz, 'infinity')
-    order by recorder_id, hour desc
+        and hour <= 'infinity'
+    group by recorder_id
 )
 select
     own.recorder_id,
@@ -42,31 +45,9 @@ select
     coalesce(earlier.written, 0) as earlier_written,
     coalesce(earlier.pending, 0) as earlier_pending,
     statement_timestamp() as server_time
-from latest
-join execlog.recorder_account as own on own.recorder_id = latest.recorder_id and own.hour = latest.hour
-cross join lateral (
-    select
-        last_seen,
-        closed_at,
-        capacity
-    from execlog.recorder_account
-    where recorder_id = latest.recorder_id
-    order by hour desc
-    limit 1
-) as newest
-left join lateral (
-    select
-        offered,
-        recovered,
-        sampled_out,
-        rejected,
-        dropped,
-        written,
-        pending
-    from execlog.recorder_account
-    where recorder_id = latest.recorder_id
-        and hour < coalesce($1::timestamptz, '-infinity')
-    order by hour desc
-    limit 1
-) as earlier on true
+from span
+join execlog.recorder_account as own on own.recorder_id = span.recorder_id and own.hour = span.last_hour
+join execlog.recorder_account as newest on newest.recorder_id = span.recorder_id and newest.hour = span.newest_hour
+join execlog.recorder_account as begun on begun.recorder_id = span.recorder_id and begun.hour = span.first_hour
+left join execlog.recorder_account as earlier on earlier.recorder_id = begun.recorder_id and earlier.hour = begun.earlier
 order by own.host, own.pid, own.started_at, own.recorder_id

@@ -8,6 +8,7 @@ from execlog.db import validation
 from execlog.db.migration_files import migration_names
 from execlog.db.rows import aware_fields
 from execlog.db.slices import sliced
+from execlog.errors import QueryRejected
 from execlog.repository.accounts import RecorderAccount, account_of, whole_hours
 from execlog.repository.health import (
     Health,
@@ -19,6 +20,8 @@ from execlog.repository.health import (
 from execlog.repository.questions import Questions
 
 __all__ = ["LogState"]
+
+_UNSUPPORTED = "0A000"  # on a cluster
 
 
 class LogState(Questions):
@@ -117,7 +120,12 @@ class LogState(Questions):
             QueryRejected: The server refuses.
         """
         first, last = whole_hours(*validation.window(since, until))
-        [found] = await self._fetch("count_stored", since=first, until=last)
+        try:
+            [found] = await self._fetch("count_stored", since=first, until=last)
+        except QueryRejected as error:
+            if error.sqlstate == _UNSUPPORTED:
+                return None
+            raise
         if found["held"] is None or found["removed"] is None:
             return None
         return int(found["held"] + found["removed"])

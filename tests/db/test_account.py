@@ -321,6 +321,10 @@ async def test_a_window_is_the_difference_of_its_ends(dsn: str, pool: Pool) -> N
                     f" offered = offered + {hours}, pending = {hours}"
                     " where hour = date_trunc('hour', now(), 'UTC')"
                 )
+    await pool.execute(
+        f"update {ACCOUNT} as own set earlier ="
+        f" (select max(hour) from {ACCOUNT} as other where other.hour < own.hour)"
+    )
     now = datetime.now(UTC)
     [whole] = await accounts(pool)
     assert (whole.offered, whole.written, whole.pending) == (39, 30, 0)
