@@ -427,6 +427,31 @@ async def test_a_log_of_the_version_before(
     assert one.state == "closed"
 
 
+async def test_roles_that_were_there_may_keep_and_ask(not_migrated: tuple[str, Path]) -> None:
+    """Without the SQL of the roles once more."""
+    dsn, file = not_migrated
+    admin = await asyncpg.connect(dsn)
+    names = {"writer": f"writer_{os.getpid()}", "reader": f"reader_{os.getpid()}"}
+    for role in names.values():
+        await admin.execute(f"create role {role} login; grant usage on schema execlog to {role}")
+    try:
+        await admin.execute(
+            f"grant insert on {TABLE} to {names['writer']};"
+            f"grant execute on function execlog.claim_batch to {names['writer']};"
+            f"grant select on execlog.recorder_progress to {names['reader']}"
+        )
+        assert await execlog.migrate(admin) == [file.stem]
+        for role, may in ((names["writer"], True), (names["reader"], False)):
+            keep = "has_function_privilege($1, 'execlog.keep_account(uuid, jsonb)', 'execute')"
+            ask = f"has_table_privilege($1, '{ACCOUNT}', 'select')"
+            [found] = await admin.fetch(f"select {keep}, {ask}", role)
+            assert tuple(found) == (may, not may)
+    finally:
+        for role in names.values():
+            await admin.execute(f"drop owned by {role}; drop role {role}")
+        await admin.close()
+
+
 async def test_a_role_that_may_not(dsn: str, pool: Pool) -> None:
     """Without the right the batch is stored all the same."""
     await pool.execute("alter function execlog.keep_account rename to away")

@@ -36,8 +36,8 @@ async def accounted(template: str) -> AsyncIterator[Pool]:
             await log.insert_rows([row() for _ in range(BATCH_ROWS)])
         await pool.execute(
             "insert into execlog.recorder_account (recorder_id, hour, earlier, host, pid,"
-            " application, started_at, last_seen, offered, recovered, sampled_out, rejected, dropped, written,"
-            " pending, capacity, first_xid, last_xid)"
+            " application, started_at, last_seen, offered, recovered, sampled_out, rejected,"
+            " dropped, written, pending, capacity, first_xid, last_xid)"
             " select ('00000000-0000-0000-0000-' || lpad(n::text, 12, '0'))::uuid,"
             " $1::timestamptz - hours * interval '1 hour',"
             " $1::timestamptz - (hours + 1) * interval '1 hour', 'host', n, 'engine', now(), now(),"
