@@ -394,6 +394,20 @@ async def test_rows_that_a_trigger_swallows_are_corrected(dsn: str, pool: Pool) 
     assert (one.written, one.rejected) == (5, {"swallowed_by_store": 5})
 
 
+async def test_a_row_that_the_server_refuses(dsn: str, pool: Pool) -> None:
+    """The row is to blame and not the account, which goes with the others."""
+    await pool.execute(f"alter table {TABLE} add constraint odd check (nodes_executed <> 7)")
+    async with ExecutionRecorder(dsn) as recorder:
+        for n in range(20):
+            record(recorder, n)
+        assert await recorder.flush()
+        [one] = await accounts(pool)
+        assert (one.written, one.pending) == (19, 0)
+        assert recorder._delivery._ledger._absent_until == 0.0
+    [one] = await accounts(pool)
+    assert (one.offered, one.rejected, one.state) == (20, {"refused_by_store": 1}, "closed")
+
+
 @pytest.fixture
 async def not_migrated(empty_dsn: str, migrations: Path) -> AsyncIterator[tuple[str, Path]]:
     """A log of the version before accounts, and the file that it lacks."""
