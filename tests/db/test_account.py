@@ -131,6 +131,7 @@ async def test_the_sum_is_what_an_outside_counter_saw(
     assert least <= sum(offered) <= least + sum(one.most_missing for one in own)
 
 
+@pytest.mark.usefixtures("within_an_hour")
 async def test_an_idle_recorder_is_told_from_a_dead_one(
     dsn: str, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -287,6 +288,7 @@ async def test_a_restored_backup_shows(dsn: str, pool: Pool, with_progress: bool
     assert (total_of(await accounts(pool)).written, await log.count_stored()) == (11, 5)
 
 
+@pytest.mark.usefixtures("within_an_hour")
 async def test_rows_that_maintenance_removed_are_no_loss(dsn: str, pool: Pool) -> None:
     log = execlog.StrategyExecutionLogRepository(pool)
     old = datetime.now(UTC) - timedelta(days=3)
@@ -316,6 +318,7 @@ async def test_rows_that_maintenance_removed_are_no_loss(dsn: str, pool: Pool) -
     assert one.written == 50
 
 
+@pytest.mark.usefixtures("within_an_hour")
 async def test_a_window_is_the_difference_of_its_ends(dsn: str, pool: Pool) -> None:
     """Hours are moved into the past by hand, as if they were over."""
     async with ExecutionRecorder(dsn, max_rows=10) as recorder:
@@ -497,6 +500,7 @@ async def test_recorders_of_earlier_versions_go_on_without(dsn: str, pool: Pool)
     assert await execlog.StrategyExecutionLogRepository(pool).count_stored() == 0
 
 
+@pytest.mark.usefixtures("within_an_hour")
 async def test_an_account_never_goes_back(pool: Pool) -> None:
     """What a lost client sent may arrive after what was sent later."""
     keep = "select execlog.keep_account($1, $2::text::jsonb)"
@@ -506,8 +510,9 @@ async def test_an_account_never_goes_back(pool: Pool) -> None:
     }  # fmt: skip
     own = "018f0000-0000-4000-8000-000000000001"
 
-    async def kept(written: int, pending: int) -> bool:
-        numbers = {"written": written, "pending": pending, "offered": written + pending}
+    async def kept(written: int, pending: int, closed: bool = False) -> bool:
+        numbers: dict[str, Any] = {"written": written, "pending": pending, "closed": closed}
+        numbers["offered"] = written + pending
         return bool(await pool.fetchval(keep, own, json.dumps(given | numbers)))
 
     assert await kept(5, 2)
@@ -517,6 +522,15 @@ async def test_an_account_never_goes_back(pool: Pool) -> None:
     assert not await kept(4, 9)
     assert await kept(6, 0)
     assert [one.written for one in await accounts(pool)] == [6]
+    # What was sent before the end and arrives after it.
+    assert await kept(6, 0, closed=True)
+    assert not await kept(6, 0)
+    assert [one.state for one in await accounts(pool)] == ["closed"]
+    await pool.execute(f"delete from {ACCOUNT} where closed_at is null")
+    await pool.execute(f"update {ACCOUNT} set hour = hour - interval '1 hour'")
+    assert not await kept(6, 0)
+    assert await kept(7, 0)
+    assert [(one.written, one.state) for one in await accounts(pool)] == [(7, "alive")]
 
 
 async def test_old_accounts_are_pruned(dsn: str, pool: Pool) -> None:
