@@ -55,7 +55,8 @@ comment on column execlog.recorder_account.first_xid is 'The first transaction o
 comment on column execlog.recorder_account.last_xid is 'The last one: what it stored in this hour has a stored_xid from the first one to this.';
 
 -- An account never goes back: a process that was copied with its memory may know less than the one that
--- goes on, and what a lost client had sent may arrive late. What is offered and not pending can't get less.
+-- goes on, and what a lost client had sent may arrive late. What is offered and not pending can't get less,
+-- and one that is closed stays closed as long as that does not get more.
 create function execlog.keep_account(recorder uuid, account jsonb)
 returns boolean
 language plpgsql
@@ -66,12 +67,14 @@ declare
     this_hour constant timestamptz := date_trunc('hour', now(), 'UTC');
     given constant execlog.recorder_account := jsonb_populate_record(null::execlog.recorder_account, account);
     done constant bigint := given.offered + given.recovered - given.pending;
+    is_closed constant boolean := coalesce(account ->> 'closed' = 'true', false);
     earlier timestamptz;
     most_done bigint;
+    was_closed boolean;
 begin
     update execlog.recorder_account as kept
     set last_seen = now(),
-        closed_at = case when account ->> 'closed' = 'true' then now() end,
+        closed_at = case when is_closed then now() end,
         offered = given.offered,
         recovered = given.recovered,
         sampled_out = given.sampled_out,
@@ -84,7 +87,8 @@ begin
         last_xid = pg_current_xact_id()
     where kept.recorder_id = recorder
         and kept.hour = this_hour
-        and kept.offered + kept.recovered - kept.pending <= done;
+        and kept.offered + kept.recovered - kept.pending <= done
+        and (kept.closed_at is null or is_closed or kept.offered + kept.recovered - kept.pending < done);
     if found then
         return true;
     end if;
@@ -92,12 +96,13 @@ begin
     -- among all recorders.
     select
         max(hour),
-        max(offered + recovered - pending)
-    into earlier, most_done
+        max(offered + recovered - pending),
+        bool_or(closed_at is not null)
+    into earlier, most_done, was_closed
     from execlog.recorder_account
     where recorder_id = recorder
         and hour <= this_hour;
-    if most_done > done then
+    if most_done > done or (most_done = done and was_closed and not is_closed) then
         return false;
     end if;
     insert into execlog.recorder_account (
@@ -108,7 +113,7 @@ begin
     values (
         recorder, this_hour, earlier, given.host, given.pid,
         coalesce(nullif(current_setting('application_name', true), ''), given.application), given.started_at,
-        now(), case when account ->> 'closed' = 'true' then now() end,
+        now(), case when is_closed then now() end,
         given.offered, given.recovered, given.sampled_out, given.rejected, given.dropped, given.written, given.pending,
         given.capacity, given.last_dropped_at, pg_current_xact_id(), pg_current_xact_id()
     )

@@ -49,5 +49,8 @@ from span
 join execlog.recorder_account as own on own.recorder_id = span.recorder_id and own.hour = span.last_hour
 join execlog.recorder_account as newest on newest.recorder_id = span.recorder_id and newest.hour = span.newest_hour
 join execlog.recorder_account as begun on begun.recorder_id = span.recorder_id and begun.hour = span.first_hour
-left join execlog.recorder_account as earlier on earlier.recorder_id = begun.recorder_id and earlier.hour = begun.earlier
+left join execlog.recorder_account as earlier
+    on earlier.recorder_id = begun.recorder_id
+    and earlier.hour = begun.earlier
+    and earlier.hour < coalesce($1::timestamptz, '-infinity')
 order by own.host, own.pid, own.started_at, own.recorder_id

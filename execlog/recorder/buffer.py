@@ -179,28 +179,31 @@ class Buffer:
                 return False, False
             batch = self._last
             rows = len(batch.ok) + len(batch.failed) + 1
-            is_full = rows >= self._batch_rows or batch.size + size >= self._batch_bytes
-            if is_full:  # before the row is counted: on a full stack nothing can be called
+            filled = batch.size + size
+            if rows == 1:
+                batch.began = time.monotonic()
+            if altered:
+                for change in altered:
+                    self._altered[change] = self._altered.get(change, 0) + 1
+            if rows >= self._batch_rows or filled >= self._batch_bytes:
                 self._begin_next()
+                self.writer_sleeps = True
+            # From here on nothing is called, which could fail on a full stack.
             self._offered += 1
             if failed:
-                batch.failed.append(line)
+                batch.failed += (line,)
             else:
                 if not batch.ok:
-                    self._holding_ok.append(batch)
-                batch.ok.append(line)
+                    self._holding_ok += (batch,)
+                batch.ok += (line,)
                 batch.ok_size += size
                 self._ok_bytes += size
-            batch.size += size
+            batch.size = filled
             self._waiting_bytes += size
             self._rows += 1
             self._bytes += size
-            for change in altered:
-                self._altered[change] = self._altered.get(change, 0) + 1
-            if rows == 1:
-                batch.began = time.monotonic()
             wake, self.writer_sleeps = self.writer_sleeps, False
-            return True, wake or is_full
+            return True, wake
 
     def seal(self) -> int:
         """Ends the last batch, so that it counts as full; returns the last number that has rows.
@@ -333,8 +336,9 @@ class Buffer:
             )
 
     def _drop(self, reason: str, rows: int = 1) -> None:
-        self._dropped[reason] = self._dropped.get(reason, 0) + rows
-        self.last_dropped_at = time.time()
+        """Counts rows as dropped, or fails before it counts any: a full stack has no room."""
+        count, now = self._dropped.get(reason, 0) + rows, time.time()
+        self._dropped[reason], self.last_dropped_at = count, now
 
     def _begin_next(self) -> None:
         self._last = Batch(self._last.number + 1)
@@ -362,26 +366,24 @@ class Buffer:
 
     def _give_way(self, failed: bool) -> bool:
         """Drops one row in favour of another, if there is one to drop. Whether there was."""
-        if self._holding_ok and (failed or self._drops_oldest):
-            end = 0 if self._drops_oldest else -1
-            batch = self._holding_ok[end]
-            size = len(batch.ok[end]) + self._overhead
-            self._drop("full")
+        gives_ok = bool(self._holding_ok) and (failed or self._drops_oldest)
+        end = 0 if self._drops_oldest else -1
+        batch = self._holding_ok[end] if gives_ok else self._first()
+        if not gives_ok and not (failed and self._drops_oldest and batch.failed):
+            return False
+        row = batch.ok[end] if gives_ok else batch.failed[0]
+        size, is_last_row = len(row) + self._overhead, len(batch.ok) + len(batch.failed) == 1
+        self._drop("full")
+        # From here on nothing is called, which could fail on a full stack.
+        if gives_ok:
             del batch.ok[end]
             batch.ok_size -= size
             self._ok_bytes -= size
             if not batch.ok:
                 del self._holding_ok[end]
-        elif failed and self._drops_oldest:
-            batch = self._first()
-            if not batch.failed:
-                return False
-            size = len(batch.failed[0]) + self._overhead
-            self._drop("full")
-            del batch.failed[0]
         else:
-            return False
-        if batch is not self._last and not len(batch):
+            del batch.failed[0]
+        if is_last_row and batch is not self._last:
             del self._waiting[batch.number]
         batch.size -= size
         self._waiting_bytes -= size

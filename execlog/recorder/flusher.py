@@ -259,7 +259,7 @@ class Delivery:
             except ExeclogError as error:
                 if self._link.target() is None:
                     return self._stop(error)
-                if self._ledger.is_blamed(error) and not self._blaming:
+                if not self._blaming and self._ledger.is_blamed(error):
                     continue  # at once, without the account
                 self._note(error)
                 if self._blaming and blames_a_row(error):

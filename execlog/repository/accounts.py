@@ -38,7 +38,7 @@ class RecorderAccount(Model):
         closed_at: When it was closed, with nothing pending; None: not yet, as far as it is known.
         state: "closed"; "alive" if it was seen within two minutes; "open" if it was not: its
             process was killed, can't reach the store, or closed without reaching it.
-        offered: Calls of `record`, with those that were pending when the window began.
+        offered: Calls of `record` until it was closed, with those pending when the window began.
         recovered: Executions of another process that it took over.
         sampled_out: Ok runs that the sampler did not choose.
         rejected: Refused, by reason: see `RecorderStats`.

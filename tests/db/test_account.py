@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -22,10 +23,11 @@ from execlog import ExecutionRecorder, InvalidArgument, RecorderAccount
 from execlog.db.migration_files import migration_names
 from execlog.recorder import ledger
 from execlog.repository.accounts import total_of
+from tests import first_wave
 from tests.databases import TABLE
 from tests.db.test_exactly_once import IMAGES, clones
 from tests.recording import AWAY, load, record, until
-from tests.rows import fields
+from tests.rows import fields, row
 from tests.types import Pool
 
 ROOT = Path(__file__).parents[2]
@@ -69,12 +71,10 @@ def adds_up(one: RecorderAccount) -> bool:
 async def accounts(pool: Pool) -> list[RecorderAccount]:
     found = await execlog.recorder_account(pool)
     assert all(map(adds_up, found)), found
-    for row in await pool.fetch(f"select * from {ACCOUNT}"):
-        refused = sum(json.loads(row["rejected"]).values()) + sum(
-            json.loads(row["dropped"]).values()
-        )
-        settled = row["sampled_out"] + refused + row["written"]
-        assert row["offered"] + row["recovered"] == settled + row["pending"], row
+    for kept in await pool.fetch(f"select * from {ACCOUNT}"):
+        lost = [sum(json.loads(kept[name]).values()) for name in ("rejected", "dropped")]
+        settled = kept["sampled_out"] + sum(lost) + kept["written"]
+        assert kept["offered"] + kept["recovered"] == settled + kept["pending"], kept
     return found
 
 
@@ -114,7 +114,7 @@ async def test_the_sum_is_what_an_outside_counter_saw(
     found = {one.pid: one for one in await accounts(pool)}
     own = [found[process.pid] for process in running]
     rows = await pool.fetch(f"select strategy_id, count(*) from {TABLE} group by 1")
-    stored = {row["strategy_id"]: row["count"] for row in rows}
+    stored = {each["strategy_id"]: each["count"] for each in rows}
     assert [one.written for one in own] == [stored[name] for name in names]
     killed, *ended = own
     assert [one.offered for one in ended] == list(offered[1:])
@@ -131,6 +131,7 @@ async def test_the_sum_is_what_an_outside_counter_saw(
     assert least <= sum(offered) <= least + sum(one.most_missing for one in own)
 
 
+@pytest.mark.usefixtures("within_an_hour")
 async def test_an_idle_recorder_is_told_from_a_dead_one(
     dsn: str, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -287,6 +288,7 @@ async def test_a_restored_backup_shows(dsn: str, pool: Pool, with_progress: bool
     assert (total_of(await accounts(pool)).written, await log.count_stored()) == (11, 5)
 
 
+@pytest.mark.usefixtures("within_an_hour")
 async def test_rows_that_maintenance_removed_are_no_loss(dsn: str, pool: Pool) -> None:
     log = execlog.StrategyExecutionLogRepository(pool)
     old = datetime.now(UTC) - timedelta(days=3)
@@ -299,14 +301,24 @@ async def test_rows_that_maintenance_removed_are_no_loss(dsn: str, pool: Pool) -
     await pool.execute(f"update {ACCOUNT} set hour = hour - interval '3 days'")
     since, until_ = old - HOUR, old + 2 * HOUR
     assert await log.count_stored(since=since, until=until_) == 50
-    await execlog.maintain(dsn, interval="day", ahead=1)
-    await execlog.maintain(dsn, interval="day", ahead=1, retain=timedelta(days=1))
+    steps = await execlog.maintain(dsn, interval="day", ahead=1)
+    assert "attach" in {step.action for step in steps}
+    assert await log.count_stored(since=since, until=until_) == 50
+    # Failures are kept for longer than ok runs: these are removed, and then all.
+    days = timedelta(days=1), timedelta(days=9)
+    await execlog.maintain(dsn, interval="day", ahead=1, retain=days[0], retain_failures=days[1])
+    assert await pool.fetchval(f"select count(*) from {TABLE}") == 3
+    held = await log.count_stored(since=since, until=until_)
+    assert held is not None
+    assert held >= 50
+    await execlog.maintain(dsn, interval="day", ahead=1, retain=days[0])
     assert await pool.fetchval(f"select count(*) from {TABLE}") == 0
     assert await log.count_stored(since=since, until=until_) == 50
     [one] = await log.recorder_account(since=since, until=until_)
     assert one.written == 50
 
 
+@pytest.mark.usefixtures("within_an_hour")
 async def test_a_window_is_the_difference_of_its_ends(dsn: str, pool: Pool) -> None:
     """Hours are moved into the past by hand, as if they were over."""
     async with ExecutionRecorder(dsn, max_rows=10) as recorder:
@@ -383,6 +395,20 @@ async def test_rows_that_a_trigger_swallows_are_corrected(dsn: str, pool: Pool) 
             record(recorder, n, notes="no" if n % 2 else None)
     [one] = await accounts(pool)
     assert (one.written, one.rejected) == (5, {"swallowed_by_store": 5})
+
+
+async def test_a_row_that_the_server_refuses(dsn: str, pool: Pool) -> None:
+    """The row is to blame and not the account, which goes with the others."""
+    await pool.execute(f"alter table {TABLE} add constraint odd check (nodes_executed <> 7)")
+    async with ExecutionRecorder(dsn) as recorder:
+        for n in range(20):
+            record(recorder, n)
+        assert await recorder.flush()
+        [one] = await accounts(pool)
+        assert (one.written, one.pending) == (19, 0)
+        assert recorder._delivery._ledger._absent_until == 0.0
+    [one] = await accounts(pool)
+    assert (one.offered, one.rejected, one.state) == (20, {"refused_by_store": 1}, "closed")
 
 
 @pytest.fixture
@@ -462,6 +488,19 @@ async def test_a_role_that_may_not(dsn: str, pool: Pool) -> None:
     assert await accounts(pool) == []
 
 
+async def test_recorders_of_earlier_versions_go_on_without(dsn: str, pool: Pool) -> None:
+    """They claim by four values, or write their progress themselves."""
+    async with pool.acquire() as own, own.transaction():
+        claim = "select execlog.claim_batch(gen_random_uuid(), 1, gen_random_uuid(), null)"
+        assert await own.fetchval(claim) == "claimed"
+    connection = await asyncpg.connect(dsn)
+    await first_wave.record(connection, uuid4(), 1, [dict(row())])
+    await connection.close()
+    assert await accounts(pool) == []
+    assert await execlog.StrategyExecutionLogRepository(pool).count_stored() == 0
+
+
+@pytest.mark.usefixtures("within_an_hour")
 async def test_an_account_never_goes_back(pool: Pool) -> None:
     """What a lost client sent may arrive after what was sent later."""
     keep = "select execlog.keep_account($1, $2::text::jsonb)"
@@ -471,8 +510,9 @@ async def test_an_account_never_goes_back(pool: Pool) -> None:
     }  # fmt: skip
     own = "018f0000-0000-4000-8000-000000000001"
 
-    async def kept(written: int, pending: int) -> bool:
-        numbers = {"written": written, "pending": pending, "offered": written + pending}
+    async def kept(written: int, pending: int, closed: bool = False) -> bool:
+        numbers: dict[str, Any] = {"written": written, "pending": pending, "closed": closed}
+        numbers["offered"] = written + pending
         return bool(await pool.fetchval(keep, own, json.dumps(given | numbers)))
 
     assert await kept(5, 2)
@@ -482,6 +522,15 @@ async def test_an_account_never_goes_back(pool: Pool) -> None:
     assert not await kept(4, 9)
     assert await kept(6, 0)
     assert [one.written for one in await accounts(pool)] == [6]
+    # What was sent before the end and arrives after it.
+    assert await kept(6, 0, closed=True)
+    assert not await kept(6, 0)
+    assert [one.state for one in await accounts(pool)] == ["closed"]
+    await pool.execute(f"delete from {ACCOUNT} where closed_at is null")
+    await pool.execute(f"update {ACCOUNT} set hour = hour - interval '1 hour'")
+    assert not await kept(6, 0)
+    assert await kept(7, 0)
+    assert [(one.written, one.state) for one in await accounts(pool)] == [(7, "alive")]
 
 
 async def test_old_accounts_are_pruned(dsn: str, pool: Pool) -> None:
