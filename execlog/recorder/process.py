@@ -103,8 +103,11 @@ def _on_sigterm(number: int, frame: FrameType | None) -> None:
         _die()
         return
     _leaving = True
-    # The bare function: that of `threading` takes locks, which the interrupted code may hold.
-    _thread.start_new_thread(_leave, ())
+    try:
+        # The bare function: that of `threading` takes locks, which the interrupted code may hold.
+        _thread.start_new_thread(_leave, ())
+    except RuntimeError:  # none can be started any more
+        _die()
 
 
 def _leave() -> None:

@@ -6,6 +6,7 @@ A page reads its parts one after the other in one snapshot; it says which of the
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -172,7 +173,9 @@ async def storage(reader: Reader, request: Request) -> Response:
         rollups = await parts.take("rollups", log.rollup_state())
         upkeep = await parts.take("maintenance", log.maintenance_state())
         tables = await parts.take("tables", log.list_tables())
-    found = [] if health is None else examined(health, rollups, upkeep, schema=reader.schema)
+        day = log.recorder_account(since=datetime.now(UTC) - timedelta(days=1))
+        accounts = await parts.take("recorders", day)
+    found = examined(health, rollups, upkeep, accounts, schema=reader.schema) if health else ()
     findings = list(found)
     return await parts.page("storage.html", view, health=health, findings=findings, tables=tables)
 

@@ -28,8 +28,7 @@ from execlog import (
     StrategyExecutionLogRepository,
 )
 from execlog.db import sqltext
-from execlog.db.files import folder
-from execlog.db.statements import load_statements
+from execlog.recorder import flusher
 from execlog.repository import statements
 from execlog.repository.breakdown import OF_ROLLUPS
 from tests import first_wave
@@ -43,7 +42,6 @@ from tests.types import Pool
 DSN = os.environ.get("EXECLOG_TEST_CITUS_DSN", "")
 cluster = pytest.mark.skipif(not DSN, reason="EXECLOG_TEST_CITUS_DSN is not set")
 DAY = timedelta(days=1)
-_RECORDER = {"claim_batch", "prune_progress"}
 STRATEGIES = [f"s{n}" for n in range(12)]  # on several machines
 _numbers = itertools.count()
 Log = StrategyExecutionLogRepository
@@ -281,7 +279,7 @@ async def test_a_batch_takes_one_connection_to_a_machine(pool: Pool, log: Log, s
     setting = "current_setting('citus.multi_shard_modify_mode')"
     async with pool.acquire() as connection:
         async with connection.transaction():
-            sql = load_statements(folder("sql") / "recorder", _RECORDER, schema)["claim_batch"].sql
+            sql = flusher._statements(schema)["claim_batch"].sql
             await connection.fetch(sql, uuid4(), 1, uuid4(), None, "5s")
             assert await connection.fetchval(f"select {setting}") == "sequential"
         assert await connection.fetchval(f"select {setting}") == "parallel"

@@ -84,6 +84,8 @@ CALLS: dict[str, Call] = {
     "activity": lambda repo: repo.activity(),
     "report": lambda repo: repo.report(strategy_id=STRATEGY),
     "explain": lambda repo: repo.explain(strategy_id=STRATEGY),
+    "recorder_account": lambda repo: repo.recorder_account(),
+    "count_stored": lambda repo: repo.count_stored(),
 }
 every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 

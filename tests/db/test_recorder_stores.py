@@ -148,6 +148,7 @@ async def test_the_stats_dump_as_every_answer_does(dsn: str) -> None:
     assert dumped.pop("secondsSinceSuccess") >= 0
     assert dumped == {
         "offered": 1,
+        "recovered": 0,
         "sampledOut": 0,
         "rejected": {},
         "dropped": {},

@@ -15,6 +15,7 @@ from execlog.db.copy_format import COLUMNS
 from execlog.db.files import folder
 from execlog.db.statements import Shape, Statement, load_statements
 from execlog.models import DurationAndNodesSummary, StrategyExecutionLog
+from execlog.recorder import flusher
 from execlog.repository import explain, statements
 from tests.rows import row
 from tests.types import Borrowed, Pool
@@ -31,7 +32,7 @@ MODEL_COLUMNS = {
     "StrategyExecutionLog": list(StrategyExecutionLog.model_fields),
     "DurationAndNodesSummary": list(DurationAndNodesSummary.model_fields),
 }
-RECORDER = load_statements(folder("sql") / "recorder", {"claim_batch", "prune_progress"})
+RECORDER = flusher._statements("execlog")
 MAINTENANCE = lease._statements("execlog")
 SESSION = session_limits._statements()
 ROLLUP = load_statements(
