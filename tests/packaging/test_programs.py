@@ -9,7 +9,8 @@ import time
 import pytest
 
 from tests.extras import needs
-from tests.running import LONGEST, ask, assert_stored, free_port, started, wait_for_port
+from tests.readme import TEXT, block
+from tests.running import FOLDER, LONGEST, ask, assert_stored, free_port, started, wait_for_port
 
 TERM, INT = signal.SIGTERM, signal.SIGINT
 LONG = pytest.mark.long
@@ -111,3 +112,19 @@ def test_a_service(dsn: str, words: list[str], number: signal.Signals, codes: se
         for one in asking:
             one.join(LONGEST)
         assert_stored(dsn, set(answered), least=100)
+
+
+@pytest.mark.parametrize(
+    ("marker", "name"),
+    [
+        ("worker_process_shutdown.connect", "celery_task.py"),
+        ("run.trace.append(entry", "rule_engine_rules.py"),
+    ],
+)
+def test_what_the_documents_show_is_part_of_a_program(marker: str, name: str) -> None:
+    assert block(marker) in (FOLDER / name).read_text()
+
+
+def test_each_program_is_linked() -> None:
+    for path in FOLDER.glob("*.py"):
+        assert f"tests/programs/{path.name})" in TEXT, path.name
