@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.long
 TERM, INT = signal.SIGTERM, signal.SIGINT
-JOBS = 3000
+SUCCEEDED = rb"succeeded in .*"
+WORKER = ["-m", "celery", "--app=celery_task", "worker", "--concurrency=2", "--loglevel=INFO"]
 SEND = """
 import json, sys
 from celery_task import score
@@ -49,10 +50,9 @@ def redis_port(tmp_path: Path) -> Iterator[int]:
         server.wait()
 
 
-@needs("celery")
-@pytest.mark.parametrize("number", [TERM, INT])
-@pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])
-def test_a_celery_task(dsn: str, tmp_path: Path, pool: str, number: signal.Signals) -> None:
+@pytest.fixture
+def config(tmp_path: Path) -> dict[str, str]:
+    """The environment of a Celery program whose broker is a folder."""
     for name in ("messages", "control"):
         (tmp_path / name).mkdir()
     folders = {
@@ -64,19 +64,42 @@ def test_a_celery_task(dsn: str, tmp_path: Path, pool: str, number: signal.Signa
         f"broker_url = 'filesystem://'\nbroker_transport_options = {folders}\n"
         "worker_hijack_root_logger = False\n"
     )
-    config = {"CELERY_CONFIG_MODULE": "scores_config", "PYTHONPATH": str(tmp_path)}
-    send = SEND.format(jobs=JOBS, event=json.loads(EVENT))
-    with started(["-c", send], dsn, **config) as sending:
+    return {"CELERY_CONFIG_MODULE": "scores_config", "PYTHONPATH": str(tmp_path)}
+
+
+def send(dsn: str, config: dict[str, str], jobs: int) -> None:
+    """Queues so many tasks."""
+    code = SEND.format(jobs=jobs, event=json.loads(EVENT))
+    with started(["-c", code], dsn, **config) as sending:
         assert sending.end(seconds=50) == 0, sending.err[-3000:]
-    words = ["-m", "celery", "--app=celery_task", "worker", f"--pool={pool}", "--concurrency=2"]
-    with started([*words, "--loglevel=INFO"], dsn, **config) as program:
+
+
+@needs("celery")
+@pytest.mark.parametrize("number", [TERM, INT])
+@pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])
+def test_a_celery_task(dsn: str, config: dict[str, str], pool: str, number: signal.Signals) -> None:
+    send(dsn, config, 3000)
+    with started([*WORKER, f"--pool={pool}"], dsn, **config) as program:
         program.wait_for(b"succeeded")
         time.sleep(1)
         code = program.end(number)
-        assert code == (0 if number == TERM else 1), (code, program.out[-300:], program.err[-1500:])
-        said = program.err.decode()
-    assert_stored(dsn, program.ids(rb"succeeded in .*"), least=50)
-    assert "Traceback" not in said
+        assert code == (0 if number == TERM else 1), (code, program.err[-1500:])
+    assert_stored(dsn, program.ids(SUCCEEDED), least=50)
+    assert b"Traceback" not in program.err
+
+
+@needs("celery")
+def test_children_of_celery_that_end_while_they_are_busy(dsn: str, config: dict[str, str]) -> None:
+    """Each after 40 tasks, of which it did the last ones within the last fifth of a second."""
+    send(dsn, config, 400)
+    with started([*WORKER, "--pool=prefork", "--max-tasks-per-child=40"], dsn, **config) as program:
+        for _ in range(1500):
+            if len(program.ids(SUCCEEDED)) == 400:
+                break
+            time.sleep(0.02)
+        time.sleep(1)
+        assert program.end(TERM) == 0, program.err[-1500:]
+    assert_stored(dsn, program.ids(SUCCEEDED), least=400, beyond=0)
 
 
 @needs("rq")
