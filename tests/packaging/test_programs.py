@@ -114,6 +114,30 @@ def test_a_service(dsn: str, words: list[str], number: signal.Signals, codes: se
         assert_stored(dsn, set(answered), least=100)
 
 
+TWO = """
+from gevent import monkey
+monkey.patch_all()
+import gevent, execlog, os
+first, second = (execlog.ExecutionRecorder(os.environ["EXECLOG_DSN"]) for _ in range(2))
+for n in range(1000):
+    for recorder in (first, second):
+        with recorder.run(strategy_id="s", strategy_version=1, strategy_type="t") as run:
+            pass
+        if recorder is first:
+            print(run.id)
+    gevent.sleep(0.001)
+"""
+
+
+@LONG
+@needs("gevent")
+def test_a_second_recorder_among_greenlets_waits_and_says_so(dsn: str) -> None:
+    with started(["-c", TWO], dsn) as program:
+        assert program.end(seconds=30) == 0
+    assert 1 <= program.err.count(b"use one recorder in a process") <= 3
+    assert_stored(dsn, program.ids(), least=1000, beyond=1000)
+
+
 @pytest.mark.parametrize(
     ("marker", "name"),
     [
