@@ -35,7 +35,7 @@ _AGAIN_SECONDS = 15.0  # after a failure
 _ABSENT_SECONDS = 300.0  # until a log that can't keep accounts is tried again
 _KEEP_SECONDS = 5.0  # the time limit of an entry by itself: meanwhile no batch is stored
 # The classes of errors by which a server says that it has no such account, or refuses its values.
-_REFUSALS = ("21", "22", "23", "42", "P0")
+_REFUSALS = ("0A", "21", "22", "23", "42", "P0")
 
 
 class Entry(NamedTuple):
