@@ -211,6 +211,10 @@ class Background:
         """Whether it was neither started nor closed. Never raises."""
         return self._loop is None and self._closing is None
 
+    def runs_here(self) -> bool:
+        """Whether the caller's thread is the one that stores. Never raises."""
+        return self._runner == threading.get_ident()
+
     def is_alive(self) -> bool:
         """Whether recorded executions are being stored. Never raises."""
         return (
@@ -284,11 +288,7 @@ class Background:
 
     def _check_not_within(self, action: str) -> None:
         """Raises InvalidArgument: the call would wait for its own thread."""
-        if (
-            self._runner == threading.get_ident()
-            and self._loop is not None
-            and self._loop.is_running()
-        ):
+        if self.runs_here() and self._loop is not None and self._loop.is_running():
             raise InvalidArgument(action, "waits for the event loop of this very thread")
 
     def _is_closed(self) -> bool:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 __all__ = ["LoopThread"]
 
+_TAKEN = "with gevent one event loop at a time can run: use one recorder in a process"
+_TAKEN_SECONDS = 5.0
+_log = logging.getLogger("execlog.recorder")
 _LAST_SECONDS = 2.0  # for tasks that are still at work when it is stopped
 
 
@@ -61,6 +66,11 @@ class LoopThread:
 
     def _run(self) -> None:
         try:
+            if asyncio._get_running_loop() is not None:
+                _log.warning(_TAKEN)
+                time.sleep(_TAKEN_SECONDS)
+                self.loop.close()
+                return
             with (
                 contextlib.suppress(SystemExit, KeyboardInterrupt),
                 asyncio.Runner(loop_factory=lambda: self.loop) as runner,

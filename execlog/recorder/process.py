@@ -5,6 +5,9 @@
 - SIGTERM, if the program has no handler of its own: likewise; then the process dies of the signal,
   as it would have without a recorder. A second signal ends it at once.
 
+What other threads record after the last of that is held with its thread until the process is gone:
+so nothing is answered that is not stored.
+
 Whatever ends a process without asking Python (`os._exit`, SIGKILL) loses what is pending.
 """
 
@@ -27,10 +30,11 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from execlog.recorder.lifecycle import Background
 
-__all__ = ["Owner", "began", "ended", "register"]
+__all__ = ["Owner", "began", "ended", "hold", "register"]
 
 _FLUSH_SECONDS, _CLOSE_SECONDS = 5.0, 4.0
 _AGAIN_SECONDS = 0.05
+_HOLD_SECONDS = 1.0
 _log = logging.getLogger("execlog.recorder")
 
 
@@ -51,6 +55,7 @@ _recorders: weakref.WeakSet[Owner] = weakref.WeakSet()
 # Those that were started and not closed, also if the program has forgotten its recorder.
 _running: set[Background] = set()
 _leaving = False
+_ends = 0.0  # when the process will be gone, if it is being drained for the last time
 
 
 def register(recorder: Owner) -> None:
@@ -68,6 +73,18 @@ def began(background: Background) -> None:
 def ended(background: Background) -> None:
     """A recorder was closed. Never raises."""
     _running.discard(background)
+
+
+def hold(background: Background) -> None:
+    """Keeps a thread whose execution came too late for the process's last batch, until its end.
+
+    Not one that the end waits for: that of the event loop that stores, and the main thread unless
+    a signal ends it. Returns at once if the process goes on. Never raises.
+    """
+    while time.monotonic() < _ends and not background.runs_here():
+        if not _leaving and threading.current_thread() is threading.main_thread():
+            return
+        time.sleep(_AGAIN_SECONDS)
 
 
 def _watch() -> None:
@@ -98,9 +115,10 @@ def _leave() -> None:
         _close(_FLUSH_SECONDS + _CLOSE_SECONDS)
     finally:
         # The handler sees that the process may die now. The main thread runs it, and can miss a
-        # signal that comes just when it begins to wait.
+        # signal that comes just when it begins to wait. (Not `pthread_kill`: with gevent the main
+        # thread's ident is that of a greenlet.)
         while True:
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(_AGAIN_SECONDS)
 
 
@@ -115,7 +133,14 @@ def _exiting() -> None:
     """Stores what is pending when the main thread has ended; other threads may go on."""
     children = sys.modules.get("multiprocessing.process")
     if children is not None and children.parent_process() is not None:
-        _close(_FLUSH_SECONDS + _CLOSE_SECONDS)  # `atexit` is not for forked children
+        # `atexit` is not for forked children. A pool terminates its children as they end by
+        # themselves: a program's handler may raise SystemExit here, which must not end the wait.
+        begin, seconds = time.monotonic(), _FLUSH_SECONDS + _CLOSE_SECONDS
+        try:
+            _close(seconds)
+        except BaseException:
+            _close(max(begin + seconds - time.monotonic(), 0.1))
+            raise
     else:
         waits = [one.flush_soon(_FLUSH_SECONDS) for one in _taken_over(_FLUSH_SECONDS)]
         concurrent.futures.wait([one for one in waits if one], timeout=_FLUSH_SECONDS)
@@ -128,7 +153,9 @@ def _exited() -> None:
 
 
 def _close(seconds: float) -> None:
+    global _ends
     ends = time.monotonic() + seconds
+    _ends = ends + _HOLD_SECONDS
     running = _taken_over(seconds)
     waits = [one.close_soon(seconds) for one in running]
     concurrent.futures.wait([one for one in waits if one], timeout=seconds + 1)
@@ -145,8 +172,8 @@ def _taken_over(seconds: float) -> list[Background]:
 
 
 def _forked() -> None:
-    global _leaving
-    _leaving = False
+    global _leaving, _ends
+    _leaving, _ends = False, 0.0
     _running.clear()
     for recorder in list(_recorders):
         recorder.after_fork()

@@ -391,7 +391,10 @@ class ExecutionRecorder:
             waits, wake = self._add(line, failed, altered)
             if wake:
                 self._wake()
-            return id_ if waits else None
+            if waits:
+                return id_
+            process.hold(self._background)
+            return None
         except Exception:  # of any kind: the execution is unusual
             if waits:  # but it was taken: the stack is too deep to wake the writer
                 self._buffer.writer_sleeps = True
@@ -505,7 +508,10 @@ class ExecutionRecorder:
                 self._wake()
         except Exception:  # the stack is too deep
             self._buffer.writer_sleeps = True
-        return id_ if waits else None
+        if waits:
+            return id_
+        process.hold(self._background)
+        return None
 
     def _refuse(self, error: Exception) -> None:
         reason = "internal"

@@ -55,7 +55,8 @@ def assert_stored(dsn: str, said: str) -> None:
     """
     accepted, found = {UUID(line) for line in said.split()}, asyncio.run(stored(dsn))
     assert accepted
-    assert not accepted.difference(found)
+    lost = accepted.difference(found)
+    assert not lost, len(lost)
     assert len(found) == len(set(found)) <= len(accepted) + 100
 
 
@@ -158,6 +159,34 @@ def test_a_program_that_is_terminated(dsn: str, name: str) -> None:
     said, _ = program.communicate(timeout=30)
     assert time.monotonic() - begin < 10
     assert program.returncode == -signal.SIGTERM
+    assert_stored(dsn, first + said)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("threads", [1, 8])
+def test_what_other_threads_answer_while_it_dies_is_stored(dsn: str, threads: int) -> None:
+    """They hold each execution that came too late, and never say its id."""
+    program = start(
+        f"""
+def answer():
+    while True:
+        with recorder.run(strategy_id="s", strategy_version=1, strategy_type="t") as run:
+            pass
+        os.write(1, f"{{run.id}}\\n".encode())
+        time.sleep(0.0005)
+for _ in range({threads}):
+    threading.Thread(target=answer, daemon=True).start()
+while True:
+    signal.pause()
+""",
+        dsn,
+    )
+    assert program.stdout is not None
+    first = program.stdout.readline()
+    time.sleep(0.5)
+    program.send_signal(signal.SIGTERM)
+    said, problems = program.communicate(timeout=30)
+    assert program.returncode == -signal.SIGTERM, problems  # which count the refused ones
     assert_stored(dsn, first + said)
 
 
