@@ -207,7 +207,7 @@ def _process() -> dict[str, object]:
     return {
         "host": _clean(host),
         "pid": os.getpid(),
-        "application": _clean(program) or "python",
+        "application": _clean(program.removeprefix("-c")) or "python",
         "started_at": _now(),
     }
 
