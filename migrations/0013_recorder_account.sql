@@ -68,13 +68,17 @@ declare
     given constant execlog.recorder_account := jsonb_populate_record(null::execlog.recorder_account, account);
     done constant bigint := given.offered + given.recovered - given.pending;
     is_closed constant boolean := coalesce(account ->> 'closed' = 'true', false);
+    -- Values, since a cluster sends no function on whose answer changes.
+    this_time constant timestamptz := now();
+    closing_time constant timestamptz := case when is_closed then this_time end;
+    this_xid constant xid8 := pg_current_xact_id();
     earlier timestamptz;
     most_done bigint;
     was_closed boolean;
 begin
     update execlog.recorder_account as kept
-    set last_seen = now(),
-        closed_at = case when is_closed then now() end,
+    set last_seen = this_time,
+        closed_at = closing_time,
         offered = given.offered,
         recovered = given.recovered,
         sampled_out = given.sampled_out,
@@ -84,7 +88,7 @@ begin
         pending = given.pending,
         capacity = given.capacity,
         last_dropped_at = given.last_dropped_at,
-        last_xid = pg_current_xact_id()
+        last_xid = this_xid
     where kept.recorder_id = recorder
         and kept.hour = this_hour
         and kept.offered + kept.recovered - kept.pending <= done
@@ -113,9 +117,9 @@ begin
     values (
         recorder, this_hour, earlier, given.host, given.pid,
         coalesce(nullif(current_setting('application_name', true), ''), given.application), given.started_at,
-        now(), case when is_closed then now() end,
+        this_time, closing_time,
         given.offered, given.recovered, given.sampled_out, given.rejected, given.dropped, given.written, given.pending,
-        given.capacity, given.last_dropped_at, pg_current_xact_id(), pg_current_xact_id()
+        given.capacity, given.last_dropped_at, this_xid, this_xid
     )
     on conflict (recorder_id, hour) do nothing;
     return found;

@@ -35,7 +35,7 @@ _AGAIN_SECONDS = 15.0  # after a failure
 _ABSENT_SECONDS = 300.0  # until a log that can't keep accounts is tried again
 _KEEP_SECONDS = 5.0  # the time limit of an entry by itself: meanwhile no batch is stored
 # The classes of errors by which a server says that it has no such account, or refuses its values.
-_REFUSALS = ("21", "22", "23", "42", "P0")
+_REFUSALS = ("0A", "21", "22", "23", "42", "P0")
 
 
 class Entry(NamedTuple):
@@ -207,7 +207,7 @@ def _process() -> dict[str, object]:
     return {
         "host": _clean(host),
         "pid": os.getpid(),
-        "application": _clean(program) or "python",
+        "application": _clean(program.removeprefix("-c")) or "python",
         "started_at": _now(),
     }
 

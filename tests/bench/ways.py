@@ -1,4 +1,4 @@
-"""The recorder in an event loop and in a thread of its own, beside the first wave's in a loop.
+"""The recorder in an event loop and in a thread of its own, beside earlier ones in a loop.
 
     python -m tests.bench.ways [--rounds 7]
 
@@ -24,8 +24,11 @@ import execlog
 from tests.bench.common import Report, bench_database, load
 
 ROOT = Path(__file__).parents[2]
-SIDES = {"first wave, loop": "loop", "loop": "loop", "thread": "thread"}
-_FIRST_WAVE = "86d4d60"
+_FIRST, _BEFORE, _LOOP, _THREAD = "first wave, loop", "before, loop", "loop", "thread"
+COMMITS = {_FIRST: "86d4d60", _BEFORE: "cd44f1b", _LOOP: None, _THREAD: None}
+"""The version of each side: before there were threads and accounts, or this one."""
+
+_BURSTS = 25
 _LIMIT_SECONDS = 60.0
 
 # Runs with the first wave's package too, so it imports nothing of ours but the recorder.
@@ -93,11 +96,14 @@ print(json.dumps({"call": statistics.median(calls), "rate": rate}))
 
 
 @contextlib.contextmanager
-def first_wave() -> Iterator[Path]:
-    """A folder with the first wave's package, from the project's history."""
+def checkout(commit: str | None) -> Iterator[Path]:
+    """A folder with the package as it was then, from the project's history; None: as it is."""
+    if commit is None:
+        yield ROOT
+        return
     with tempfile.TemporaryDirectory() as folder:
         packed = subprocess.run(
-            ["git", "archive", _FIRST_WAVE, "execlog", "sql", "migrations", "pyproject.toml"],
+            ["git", "archive", commit, "execlog", "sql", "migrations", "pyproject.toml"],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             check=True,
@@ -106,10 +112,11 @@ def first_wave() -> Iterator[Path]:
         yield Path(folder)
 
 
-async def measure(side: str, dsn: str, package: Path, bursts: int, rows: int) -> dict[str, float]:
+async def measure(side: str, dsn: str, package: Path, rows: int) -> dict[str, float]:
     """One process of a side: the median call in microseconds, the rate in executions a second."""
+    way = "thread" if side == _THREAD else "loop"
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", WORKER, SIDES[side], dsn, str(bursts), str(rows)),
+        *(sys.executable, "-c", WORKER, way, dsn, str(_BURSTS), str(rows)),
         cwd=package,
         stdout=asyncio.subprocess.PIPE,
     )
@@ -122,26 +129,27 @@ async def measure(side: str, dsn: str, package: Path, bursts: int, rows: int) ->
 
 async def report_ways(report: Report, dsn: str, rounds: int, rows: int = 40_000) -> None:
     """The rows of all sides."""
-    made: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
-    with first_wave() as package:
+    made: dict[str, list[dict[str, float]]] = {side: [] for side in COMMITS}
+    with contextlib.ExitStack() as stack:
+        folders = {side: stack.enter_context(checkout(one)) for side, one in COMMITS.items()}
         for turn in range(-1, rounds):
-            for side in SIDES:
-                folder = package if side.startswith("first") else ROOT
-                found = await measure(side, dsn, folder, 25, rows)
+            for side, folder in folders.items():
+                found = await measure(side, dsn, folder, rows)
                 if turn >= 0:
                     made[side].append(found)
-    call = {side: statistics.median(one["call"] for one in made[side]) for side in SIDES}
-    rate = {side: statistics.median(one["rate"] for one in made[side]) for side in SIDES}
-    first, loop, thread = SIDES
-    for side, target in ((loop, 1.0), (thread, 1.1)):
-        ratio = call[side] / call[first]
-        cells = f"{call[side]:.2f} us", f"first wave's {call[first]:.2f} us"
-        report.row(f"record(), {side}", *cells, ratio, f"<= {target:g} x", ratio <= target)
-    ratio = rate[loop] / rate[first]
-    report.row("stored, loop", f"{rate[loop]:,.0f} /s", f"{first} {rate[first]:,.0f} /s", ratio)
-    ratio = rate[thread] / rate[loop]
-    cells = f"{rate[thread]:,.0f} /s", f"loop {rate[loop]:,.0f} /s"
-    report.row("stored, thread", *cells, ratio, ">= 0.9 x", ratio >= 0.9)
+    call = {side: statistics.median(one["call"] for one in each) for side, each in made.items()}
+    rate = {side: statistics.median(one["rate"] for one in each) for side, each in made.items()}
+    for side, most in ((_LOOP, 1.0), (_THREAD, 1.1)):
+        for beside in (_BEFORE, _FIRST):
+            ratio = call[side] / call[beside]
+            cells = f"{call[side]:.2f} us", f"{beside} {call[beside]:.2f} us"
+            report.row(f"record(), {side}", *cells, ratio, f"<= {most:g} x", ratio <= most)
+    for side, beside in ((_LOOP, _BEFORE), (_LOOP, _FIRST)):
+        cells = f"{rate[side]:,.0f} /s", f"{beside} {rate[beside]:,.0f} /s"
+        report.row(f"stored, {side}", *cells, rate[side] / rate[beside])
+    ratio = rate[_THREAD] / rate[_LOOP]
+    cells = f"{rate[_THREAD]:,.0f} /s", f"{_LOOP} {rate[_LOOP]:,.0f} /s"
+    report.row(f"stored, {_THREAD}", *cells, ratio, ">= 0.9 x", ratio >= 0.9)
 
 
 async def main(rounds: int) -> None:
