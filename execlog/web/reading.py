@@ -69,7 +69,7 @@ class Reader:
         self._pool = None if isinstance(source, str) else source
         self.schema = where = validation.schema(schema)
         self._statements = statements(where)
-        self._rights = Rights()
+        self._rights = {inputs: Rights(inputs=inputs) for inputs in (True, False)}
         words = {"timeout": validation.server_timeout("timeout", timeout)}
         self._begin = filled((folder("sql") / "reading" / "begin.sql").read_text(), where, words)
         self._end = (folder("sql") / "reading" / "end.sql").read_text()
@@ -103,8 +103,7 @@ class Reader:
             try:
                 store = _Snapshot(connection, self._timeout, self._begin, self._end)
                 try:
-                    rights = self._rights if inputs else Rights(inputs=False)
-                    yield _Viewed(store, self._statements, rights=rights)
+                    yield _Viewed(store, self._statements, rights=self._rights[inputs])
                 finally:
                     await store.end()
             finally:
