@@ -39,10 +39,10 @@ from execlog.cli.options import (
 from execlog.cli.server import ask, dsn_of
 from execlog.db.sqltext import SCHEMA, filled
 from execlog.display.tables import plain
+from execlog.errors import NO_RIGHT
 
 __all__ = ["doctor"]
 
-_MAY_NOT = "42501"
 _GRANT = "grant usage on schema execlog, and select on all its tables, to this role"
 
 
@@ -130,7 +130,7 @@ def _why_not(error: ExeclogError, dsn: str | None, schema: str) -> Finding:
             return Finding("migrations", f"missing: {', '.join(missing)}", "run `execlog migrate`")
         remedy = "restore it from a backup; `execlog migrate --sql` prints how it is made"
         return Finding("tables", "one is missing, though all migrations were applied", remedy)
-    if error.sqlstate == _MAY_NOT:
+    if error.sqlstate == NO_RIGHT:
         remedy = filled(_GRANT, schema)
         return Finding("rights", str(error), remedy)
     if isinstance(error, StoreUnavailable):

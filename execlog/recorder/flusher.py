@@ -30,7 +30,7 @@ from execlog.db.copy_format import NULL, fields_of
 from execlog.db.executor import in_pieces
 from execlog.db.files import folder
 from execlog.db.statements import Statement, load_statements
-from execlog.errors import ExeclogError, StoreUnavailable, driver_errors
+from execlog.errors import READ_ONLY, ExeclogError, StoreUnavailable, driver_errors
 from execlog.recorder.backoff import Backoff
 from execlog.recorder.batch import Shipment
 from execlog.recorder.buffer import Batch, Buffer
@@ -52,7 +52,6 @@ _PAUSE_WHILE_AWAITED = 0.25
 _PRUNE_SECONDS = 3600.0
 _SIGN_OFF_SECONDS = 2.0
 _STATEMENTS = frozenset({"claim_batch", "claim_with_account", "keep_account", "prune_progress"})
-_READ_ONLY = "25006"
 _ANOTHER = "record: another process stores as this recorder, which takes a new identity"
 
 
@@ -373,7 +372,7 @@ class Delivery:
 
     def _note(self, error: ExeclogError) -> None:
         self.last_error = str(error)
-        self._is_read_only = error.sqlstate == _READ_ONLY
+        self._is_read_only = error.sqlstate == READ_ONLY
 
     async def _pause(self, *, slow: bool = False) -> None:
         """Waits before the next try; not as long if a caller waits for the outcome."""

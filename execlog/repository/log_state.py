@@ -8,7 +8,7 @@ from execlog.db import validation
 from execlog.db.migration_files import migration_names
 from execlog.db.rows import aware_fields
 from execlog.db.slices import sliced
-from execlog.errors import QueryRejected
+from execlog.errors import NOT_SUPPORTED, QueryRejected
 from execlog.repository.accounts import RecorderAccount, account_of, whole_hours
 from execlog.repository.health import (
     Health,
@@ -20,8 +20,6 @@ from execlog.repository.health import (
 from execlog.repository.questions import Questions
 
 __all__ = ["LogState"]
-
-_UNSUPPORTED = "0A000"  # on a cluster
 
 
 class LogState(Questions):
@@ -123,7 +121,7 @@ class LogState(Questions):
         try:
             [found] = await self._fetch("count_stored", since=first, until=last)
         except QueryRejected as error:
-            if error.sqlstate == _UNSUPPORTED:
+            if error.sqlstate == NOT_SUPPORTED:  # on a cluster
                 return None
             raise
         if found["held"] is None or found["removed"] is None:

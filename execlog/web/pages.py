@@ -21,7 +21,7 @@ from execlog.display.columns import others
 from execlog.display.json_head import head
 from execlog.display.trace_tree import compact
 from execlog.web import charts, queries
-from execlog.web.explained import changed_measure, explain, link_of, step_of
+from execlog.web.explained import causes, changed_measure, explain, link_of, step_of
 from execlog.web.filtered import breakdown, executions
 from execlog.web.parts import Parts
 from execlog.web.queries import query
@@ -87,10 +87,11 @@ async def strategy(reader: Reader, request: Request) -> Response:
         report = await parts.take("numbers", log.report(**window, bucket=view.bucket))
         why = None
         if report is not None and (measure := changed_measure(report.intervals)) is not None:
-            why = await parts.take("causes", log.explain(**window, measure=measure))
+            found = causes(reader, log, view, asked.id, measure)
+            why = await parts.take("causes", found)
     drawn: dict[str, Any] = {"why": why, "words": explained, "step": None}
     if report is not None:
-        drawn["step"] = step_of(report.timeseries, why)
+        drawn["step"] = step_of(report.timeseries, why.answer if why else None)
         drawn["link_of"] = lambda cause: link_of(view, cause, asked.id, {})
         drawn["volume"] = charts.volume(report.timeseries)
         drawn["lines"] = charts.durations(
