@@ -21,7 +21,7 @@ from collections.abc import Sequence
 import asyncpg
 
 import execlog
-from tests.bench import accounts, calls, flow, lag, outage
+from tests.bench import accounts, calls, flow, lag, outage, ways
 from tests.bench.common import (
     DURABLE,
     FAILED,
@@ -251,6 +251,7 @@ async def bench_recorder(outage_seconds: float) -> None:
             await report_account(report, dsn)
             await report_paced(report, dsn)
             await report_lag(report, dsn)
+            await ways.report_ways(report, dsn, flow.ROUNDS)
         finally:
             await connection.close()
     await report_outage(report, outage_seconds)
