@@ -15,7 +15,7 @@ __all__ = ["EXTRAS", "missing", "needs"]
 EXTRAS = {
     "alembic": "test-recipes",
     "axe_playwright_python": "test-web",
-    "basedpyright": "test-typing",
+    "basedpyright": "typing",
     "celery": "test-recipes",
     "django": "test-recipes",
     "fastapi": "test-recipes",

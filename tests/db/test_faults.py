@@ -97,7 +97,7 @@ async def waiting_for_the_table(dsn: str) -> AsyncIterator[None]:
     try:
         async with connection.transaction():
             await connection.execute(
-                "lock table execlog.strategy_execution_log, execlog.rollup_state,"
+                "lock table execlog.strategy_execution_log, execlog.rollup_state, execlog.recorder_account,"
                 " execlog.maintenance"
                 " in access exclusive mode"
             )
