@@ -97,8 +97,8 @@ async def waiting_for_the_table(dsn: str) -> AsyncIterator[None]:
     try:
         async with connection.transaction():
             await connection.execute(
-                "lock table execlog.strategy_execution_log, execlog.rollup_state, execlog.recorder_account,"
-                " execlog.maintenance"
+                "lock table execlog.strategy_execution_log, execlog.rollup_state,"
+                " execlog.recorder_account, execlog.maintenance"
                 " in access exclusive mode"
             )
             yield
