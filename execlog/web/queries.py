@@ -129,7 +129,7 @@ _Before = Annotated[
         {
             "type": "string",
             "description": "The next page; from the Link header of the page before.",
-            "pattern": "^[^,]*,[0-9a-f-]{36}(,.*)?$",
+            "pattern": "^[^,]*,[0-9a-f-]{36}(,|$)",
         }
     ),
 ]
