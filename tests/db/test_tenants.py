@@ -94,6 +94,8 @@ GIVEN: dict[str, Any] = {
     "before_created_at": NOW + DAY,
     "before_id": LAST,
     "before_undated_id": LAST,
+    "before_strategy_id": "loyalty",
+    "before_undated_strategy_id": "loyalty",
     "lowest": UUID(int=0),
     "highest": LAST,
     "seen": "3:3:",
