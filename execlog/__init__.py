@@ -5,6 +5,7 @@ repository = execlog.StrategyExecutionLogRepository(pool)
 await repository.list_for_strategy(strategy_id="loyalty", status="error")
 """
 
+from execlog.admin.account import recorder_account
 from execlog.admin.citus import distribute, dump_distribution
 from execlog.admin.health import health
 from execlog.admin.maintenance import Maintenance, MaintenanceRun, MaintenanceStep, maintain
@@ -39,6 +40,7 @@ from execlog.models import (
 from execlog.recorder.flusher import RejectedExecution
 from execlog.recorder.recorder import ExecutionRecorder
 from execlog.repository import StrategyExecutionLogRepository
+from execlog.repository.accounts import RecorderAccount
 from execlog.repository.activity import StrategyActivity
 from execlog.repository.comparison import (
     ComparisonIntervals,
@@ -90,6 +92,7 @@ __all__ = [
     "QueryFileError",
     "QueryRejected",
     "RebuiltPart",
+    "RecorderAccount",
     "RecorderStats",
     "RejectedExecution",
     "ReportIntervals",
@@ -118,6 +121,7 @@ __all__ = [
     "maintain",
     "migrate",
     "rebuild_rollups",
+    "recorder_account",
     "roll_up",
     "verify_rollups",
 ]

@@ -21,6 +21,11 @@ from contextlib import contextmanager
 import asyncpg
 
 __all__ = [
+    "CANCELLED",
+    "CONFLICTS",
+    "NOT_SUPPORTED",
+    "NO_RIGHT",
+    "READ_ONLY",
     "ExeclogError",
     "InvalidArgument",
     "MigrationError",
@@ -29,6 +34,17 @@ __all__ = [
     "SchemaOutdated",
     "StoreUnavailable",
 ]
+
+CANCELLED = "57014"
+"""The SQLSTATE of a statement that was cancelled: at a limit of time, or by a person."""
+CONFLICTS = frozenset({"40001", "40P01"})
+"""Those of another transaction at the same rows: a serialisation failure, a deadlock."""
+NOT_SUPPORTED = "0A000"
+"""That of what the server does not support: a cluster refuses some shapes of statements."""
+NO_RIGHT = "42501"
+"""That of a missing right."""
+READ_ONLY = "25006"
+"""That of a write to a server that takes none."""
 
 
 class ExeclogError(Exception):
@@ -95,18 +111,20 @@ _CHECK, _NO_BOUND = "23514", frozenset({None, "strategy_execution_log"})
 _POOLED = frozenset({"26000", "42P05"})
 # Whole classes that are temporary: connection, resources, operator intervention.
 _PASSING_CLASSES = frozenset({"08", "53", "57"})
-# Serialisation failure, deadlock, lock timeout, a primary that became read-only, a transaction that
-# was idle or lasted for longer than its role may.
-_PASSING = frozenset({"40001", "40P01", "55P03", "25006", "25P03", "25P04"})
+# Conflicts, lock timeout, a primary that became read-only, a transaction that was idle or lasted
+# for longer than its role may.
+_PASSING = CONFLICTS | {"55P03", READ_ONLY, "25P03", "25P04"}
 # Where the class's name does not say enough.
 _SAID = {
     "08003": "the connection was lost",
-    "25006": "the server takes no writes: it is a standby, or default_transaction_read_only is on",
+    READ_ONLY: (
+        "the server takes no writes: it is a standby, or default_transaction_read_only is on"
+    ),
     "25P03": "the transaction was idle for longer than idle_in_transaction_session_timeout",
     "25P04": "the transaction lasted for longer than transaction_timeout",
 }
 # Both have other causes too: a cancel by a person, and NOWAIT.
-_LIMITED = frozenset({"57014", "55P03"})
+_LIMITED = frozenset({CANCELLED, "55P03"})
 _LIMIT = re.compile(r"\b(?:statement|lock) timeout\b")
 # asyncpg's messages about a pool, and what they mean to its owner.
 _NEVER_OPENED = "pool is not initialized"

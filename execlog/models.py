@@ -273,10 +273,11 @@ class ErasedPart(Model):
 class RecorderStats(Model):
     """The account of a recorder, at one moment.
 
-    Always: offered = sampled_out + rejected + dropped + written + pending_rows.
+    Always: offered + recovered = sampled_out + rejected + dropped + written + pending_rows.
 
     Attributes:
         offered: Calls of `record`.
+        recovered: Executions of another process that it took over.
         sampled_out: Ok runs that the sampler did not choose.
         rejected: Refused, by reason: the name of the field that can't be stored, "unknown_field",
             "too_large", "refused_by_store", "swallowed_by_store" (by a trigger), "closed",
@@ -299,6 +300,7 @@ class RecorderStats(Model):
     """
 
     offered: int
+    recovered: int = 0
     sampled_out: int
     rejected: dict[str, int]
     dropped: dict[str, int]

@@ -11,12 +11,23 @@ Each scrape reads `stats()` once, so its figures add up. The names and what to a
 - `execlog_altered_total{reason}`, `execlog_batches_total`, `execlog_retries_total`;
 - `execlog_seconds_since_success`: missing until the first rows are stored;
 - `execlog_alive`: 0 if it was not started, was closed, or can't connect at all; alert on that.
+
+The sum over all processes is in the log. `LogCollector` exports it, as it was read last:
+
+- `execlog_day_executions{outcome, reason}`: the executions of the last day, by outcome; alert on
+  outcome "dropped" or "rejected";
+- `execlog_day_offered`, `execlog_day_recovered`: their sum is that of all outcomes;
+- `execlog_day_open_recorders`, `execlog_day_most_missing`: recorders that were neither closed nor
+  seen for two minutes, and how many executions are missing of them at most; alert on any;
+- `execlog_day_read_seconds`: how long ago that was read; alert if it grows.
 """
 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 try:
@@ -27,15 +38,20 @@ except ImportError as error:
         "execlog.prometheus needs its extra: pip install 'execlog[prometheus]'"
     ) from (error)
 
+from execlog.admin.account import recorder_account
 from execlog.db import validation
+from execlog.db.sqltext import SCHEMA
 from execlog.errors import InvalidArgument
 from execlog.models import RecorderStats
 from execlog.recorder.recorder import ExecutionRecorder
+from execlog.repository.accounts import AccountTotal, RecorderAccount, total_of
 
 if TYPE_CHECKING:
     from typing import Self
 
-__all__ = ["RecorderCollector"]
+    from execlog.db.connections import Target
+
+__all__ = ["LogCollector", "RecorderCollector"]
 
 Labels: TypeAlias = Mapping[str, str]
 
@@ -141,6 +157,69 @@ class RecorderCollector(Collector):
         return family
 
 
+class LogCollector(Collector):
+    """Exports the accounts of the recorders of all processes, of the last day.
+
+    A scrape asks no server: have a task call `read` once a minute.
+
+    Args:
+        target: A DSN, a Connection or a Pool.
+        labels: Additional labels of each metric, by name.
+        schema: The schema of the log.
+
+    Raises:
+        InvalidArgument: `schema` can't be a name; a label's name is not valid in Prometheus, or is
+            one of the metrics' own.
+    """
+
+    def __init__(
+        self, target: Target, labels: Labels | None = None, *, schema: str = SCHEMA
+    ) -> None:
+        """Takes the parts; nothing is sent. Raises: see the class."""
+        self._target = target
+        self._labels = _checked(labels)
+        self._schema = validation.schema(schema)
+        self._accounts: list[RecorderAccount] = []
+        self._read_at: float | None = None
+
+    async def read(self) -> None:
+        """Reads the accounts; until then there are no metrics. Raises: see `recorder_account`."""
+        since = datetime.now(UTC) - timedelta(days=1)
+        self._accounts = await recorder_account(self._target, since=since, schema=self._schema)
+        self._read_at = time.monotonic()
+
+    def describe(self) -> Iterator[Metric]:
+        """No metric, so that a registry accepts a second collector. Never raises."""
+        yield from ()
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics as of the last `read`. Never raises."""
+        if self._read_at is None:
+            return
+        names = [*self._labels, "outcome", "reason"]
+        total = total_of(self._accounts)
+        text = "Executions of the last day by outcome, of all processes."
+        family = GaugeMetricFamily("execlog_day_executions", text, labels=names)
+        for outcome, count in {("pending", ""): total.pending, **_outcomes(total)}.items():
+            family.add_metric([*self._labels.values(), *outcome], count)
+        yield family
+        lost = [one for one in self._accounts if one.state == "open"]
+        for name, text, value in (
+            ("offered", "Executions that were offered.", total.offered),
+            ("recovered", "Executions taken over from other processes.", total.recovered),
+            ("open_recorders", "Recorders not closed and not seen for two minutes.", len(lost)),
+            (
+                "most_missing",
+                "Executions that these may have lost at most.",
+                sum(one.most_missing for one in lost),
+            ),
+            ("read_seconds", "Seconds since this was read.", time.monotonic() - self._read_at),
+        ):
+            gauge = GaugeMetricFamily(f"execlog_day_{name}", text, labels=list(self._labels))
+            gauge.add_metric(list(self._labels.values()), value)
+            yield gauge
+
+
 def _checked(labels: object) -> dict[str, str]:
     if not isinstance(labels, Mapping | None):
         problem = validation.must_be("a dict of names and values", labels)
@@ -153,7 +232,7 @@ def _checked(labels: object) -> dict[str, str]:
     return found
 
 
-def _outcomes(stats: RecorderStats) -> dict[tuple[str, str], int]:
+def _outcomes(stats: RecorderStats | AccountTotal) -> dict[tuple[str, str], int]:
     return {
         ("written", ""): stats.written,
         ("sampled_out", ""): stats.sampled_out,

@@ -6,7 +6,9 @@
 -- $5 before_created_at timestamptz?
 -- $6 before_id uuid?
 -- $7 before_undated_id uuid?
--- $8 and on: filters
+-- $8 before_strategy_id text?
+-- $9 before_undated_strategy_id text?
+-- $10 and on: filters
 -- switch of_one_realm
 -- switch undated_follow
 -- switch spread

@@ -4,7 +4,9 @@
 -- $3 before_created_at timestamptz?
 -- $4 before_id uuid?
 -- $5 before_undated_id uuid?
--- $6 and on: filters
+-- $6 before_strategy_id text?
+-- $7 before_undated_strategy_id text?
+-- $8 and on: filters
 -- switch undated_follow
 -- switch no_input
 -- Columns: StrategyExecutionLog

@@ -15,13 +15,22 @@ __all__ = ["EXTRAS", "missing", "needs"]
 EXTRAS = {
     "alembic": "test-recipes",
     "axe_playwright_python": "test-web",
+    "basedpyright": "typing",
+    "celery": "test-recipes",
+    "django": "test-recipes",
     "fastapi": "test-recipes",
+    "flask": "test-recipes",
+    "gevent": "test-recipes",
+    "gunicorn": "test-recipes",
     "mypy": "dev",
     "opentelemetry": "test-recipes",
     "playwright": "test-web",
     "psycopg": "test-recipes",
+    "rq": "test-recipes",
+    "rule_engine": "test-recipes",
     "schemathesis": "test-web",
     "sqlalchemy": "test-recipes",
+    "uvloop": "test-recipes",
 }
 """The extra that brings a module."""
 

@@ -44,6 +44,7 @@ def newest_first(rows: Iterable[StrategyExecutionLog]) -> list[StrategyExecution
             row.created_at is not None,
             row.created_at.replace(tzinfo=None) if row.created_at else first,
             row.id,
+            row.strategy_id,
         ),
         reverse=True,
     )

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from execlog.admin.accounted import open_ones, sentence
 from execlog.db.sqltext import SCHEMA, filled
 from execlog.display.format import local, number, shown, size
+from execlog.repository.accounts import RecorderAccount
 from execlog.repository.health import Health, MaintenanceState, RollupState
 
 __all__ = ["Finding", "examined"]
@@ -25,6 +27,10 @@ _END = (
 _ROLL_UP = (
     "have a recorder maintain, or cron run `execlog maintain`;"
     " a transaction that has written and stays open holds them up"
+)
+_ENDED = (
+    "their processes were killed or can't reach the log: `execlog account` lists all;"
+    " a process that ends by itself closes its recorder"
 )
 _IDENTIFY = "alter table {} replica identity full"
 _SHOWN = 3  # tables that are named; the others are counted
@@ -46,6 +52,7 @@ def examined(
     health: Health,
     rollups: RollupState | None,
     maintenance: MaintenanceState | None,
+    accounts: Sequence[RecorderAccount] | None = None,
     *,
     ahead: timedelta = timedelta(days=7),
     skew: timedelta = timedelta(seconds=2),
@@ -58,6 +65,7 @@ def examined(
         health: The health of the log.
         rollups: The state of its rollups; None: not known.
         maintenance: The state of its maintenance; None: not known.
+        accounts: What recorders were offered in the last day; None: not known.
         ahead: For how long partitions must exist already.
         skew: By how much the clocks may differ.
         utc: Show times in UTC, not in the local zone.
@@ -80,6 +88,8 @@ def examined(
     yield Finding("oldest run", local(health.oldest, utc))
     yield Finding("newest run", local(health.newest, utc))
     yield Finding("last stored", local(health.last_stored, utc))
+    if accounts is not None:
+        yield _of_recorders(accounts, utc)
 
     days = f"{number(health.partitions)}, for the next {health.days_ahead:,.1f} days"
     short = timedelta(days=min(health.days_ahead, 1e6)) < ahead
@@ -116,6 +126,15 @@ def examined(
         begun = health.oldest_write
         old_write = health.server_time - begun > timedelta(hours=1)
         yield Finding("oldest write", f"began {local(begun, utc)}", _END if old_write else None)
+
+
+def _of_recorders(accounts: Sequence[RecorderAccount], utc: bool) -> Finding:
+    """Of the last day; a process that was killed is a finding until that day is over."""
+    if not accounts:
+        return Finding("recorders", "none was seen in the last day")
+    said = f"{number(len(accounts))} in the last day: {sentence(accounts, utc=utc)}"
+    lost = open_ones(accounts)
+    return Finding("recorders", f"{said}; {lost}" if lost else said, _ENDED if lost else None)
 
 
 def _of_maintenance(state: MaintenanceState, now: datetime, utc: bool) -> Finding:

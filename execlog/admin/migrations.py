@@ -24,6 +24,7 @@ from execlog.db.migration_files import Migration, load, script, sent
 from execlog.db.sqltext import SCHEMA, filled, pieces
 from execlog.db.statements import Statement, load_statements
 from execlog.errors import (
+    NO_RIGHT,
     InvalidArgument,
     MigrationError,
     StoreUnavailable,
@@ -41,7 +42,6 @@ _STATEMENTS = frozenset(
 )
 # An object of this name exists: table, schema, column, function, anything else.
 _THERE = frozenset({"42P07", "42P06", "42701", "42723", "42710"})
-_NO_RIGHT = "42501"
 _REMEDY = (
     "if the objects of a migration are there and its record is not, restore the rows of"
     " schema_migration, or insert those that `execlog migrate --sql` prints for it"
@@ -287,7 +287,7 @@ async def _apply(
         text = f"{file.name}: failed ({error.sqlstate}); nothing of it was applied"
         if error.sqlstate in _THERE:
             text += f"; {_REMEDY}"
-        elif error.sqlstate == _NO_RIGHT:
+        elif error.sqlstate == NO_RIGHT:
             text += "; the owner of schema_migration makes it, and needs CREATE on its schema"
         raise MigrationError(text, error.sqlstate) from error
     return not applied

@@ -22,6 +22,7 @@ except ImportError:  # the core works without them
     sys.exit("execlog: the command line needs its extra: pip install 'execlog[cli]'")
 
 from execlog.cli import (
+    account,
     breakdown,
     check,
     compare,
@@ -84,6 +85,7 @@ for command in (
     migrate,
     maintain,
     doctor,
+    account,
     roles,
     distribute,
     demo,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, TextIO
 
 import typer
@@ -16,6 +16,7 @@ from execlog import (
     InvalidArgument,
     MaintenanceState,
     MigrationError,
+    RecorderAccount,
     RollupState,
     SchemaOutdated,
     StoreUnavailable,
@@ -38,10 +39,10 @@ from execlog.cli.options import (
 from execlog.cli.server import ask, dsn_of
 from execlog.db.sqltext import SCHEMA, filled
 from execlog.display.tables import plain
+from execlog.errors import NO_RIGHT
 
 __all__ = ["doctor"]
 
-_MAY_NOT = "42501"
 _GRANT = "grant usage on schema execlog, and select on all its tables, to this role"
 
 
@@ -77,7 +78,14 @@ def doctor(
         raise typer.Exit(1) from None
     findings = list(
         examined(
-            found, found.rollups, found.maintenance, ahead=ahead, skew=skew, utc=utc, schema=schema
+            found,
+            found.rollups,
+            found.maintenance,
+            found.recorders,
+            ahead=ahead,
+            skew=skew,
+            utc=utc,
+            schema=schema,
         )
     )
     if output is Output.table:
@@ -89,18 +97,26 @@ def doctor(
 
 
 class _Looked(Health):
-    """The log, its rollups and its maintenance; None while their migration is missing."""
+    """The log, its rollups, its maintenance and the recorders of the last day.
+
+    None while their migration is missing.
+    """
 
     rollups: RollupState | None
     maintenance: MaintenanceState | None
+    recorders: list[RecorderAccount] | None
 
 
 async def _looked(log: StrategyExecutionLogRepository) -> _Looked:
     health = await log.health()
     if health.missing_migrations:
-        return _Looked(**dict(health), rollups=None, maintenance=None)
-    rollups, maintenance = await log.rollup_state(), await log.maintenance_state()
-    return _Looked(**dict(health), rollups=rollups, maintenance=maintenance)
+        return _Looked(**dict(health), rollups=None, maintenance=None, recorders=None)
+    return _Looked(
+        **dict(health),
+        rollups=await log.rollup_state(),
+        maintenance=await log.maintenance_state(),
+        recorders=await log.recorder_account(since=datetime.now(UTC) - timedelta(days=1)),
+    )
 
 
 def _why_not(error: ExeclogError, dsn: str | None, schema: str) -> Finding:
@@ -114,7 +130,7 @@ def _why_not(error: ExeclogError, dsn: str | None, schema: str) -> Finding:
             return Finding("migrations", f"missing: {', '.join(missing)}", "run `execlog migrate`")
         remedy = "restore it from a backup; `execlog migrate --sql` prints how it is made"
         return Finding("tables", "one is missing, though all migrations were applied", remedy)
-    if error.sqlstate == _MAY_NOT:
+    if error.sqlstate == NO_RIGHT:
         remedy = filled(_GRANT, schema)
         return Finding("rights", str(error), remedy)
     if isinstance(error, StoreUnavailable):

@@ -36,13 +36,13 @@ from execlog.cli.progress import progress
 from execlog.cli.server import ask
 from execlog.db.sqltext import SCHEMA
 from execlog.display.format import number, shown
+from execlog.errors import CONFLICTS
 from execlog.recorder.poison_rows import blames_a_row
 
 __all__ = ["Importer", "import_"]
 
 _BATCH_ROWS, _BATCH_BYTES = 5000, 8 * 1024 * 1024
 _DUPLICATE = "23505"
-_CONFLICTS = frozenset({"40001", "40P01"})  # another transaction stores the same rows
 _PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 
 Batch = list[tuple[int, StrategyExecutionLog]]
@@ -271,7 +271,7 @@ class Importer:
                     raise
                 self._overlap = True
             except StoreUnavailable as error:
-                if error.sqlstate not in _CONFLICTS:
+                if error.sqlstate not in CONFLICTS:
                     raise
                 await asyncio.sleep(pause * random.random())  # noqa: S311 - so that one is first
         return await log.insert_missing(rows)

@@ -13,7 +13,7 @@ import asyncpg
 
 from execlog.db.executor import PatientStore
 from execlog.db.sqltext import SCHEMA
-from execlog.errors import QueryRejected, StoreUnavailable
+from execlog.errors import CONFLICTS, QueryRejected, StoreUnavailable
 from execlog.moving.account import Account
 from execlog.moving.matching import Match
 from execlog.moving.reading import SECONDS, reading
@@ -32,7 +32,6 @@ __all__ = ["Mover"]
 PART_ROWS = 5000
 _FETCHED_ROWS, _SENT_BYTES = 100, 8 * 1024 * 1024
 _LESS = 8  # times fewer rows in a part after one that was refused
-_CONFLICTS = frozenset({"40001", "40P01"})  # another transaction stores the same rows
 _PAUSES = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 
 
@@ -129,7 +128,7 @@ class Mover:
             try:
                 return await part(rows)
             except StoreUnavailable as error:
-                if error.sqlstate not in _CONFLICTS:
+                if error.sqlstate not in CONFLICTS:
                     raise
                 await asyncio.sleep(pause * random.random())  # noqa: S311 - so that one is first
         await part(rows)

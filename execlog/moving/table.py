@@ -14,7 +14,7 @@ from execlog.db.files import folder
 from execlog.db.sqltext import SCHEMA
 from execlog.db.statements import Statement, load_statements
 from execlog.display.format import shown
-from execlog.errors import InvalidArgument, driver_errors
+from execlog.errors import NOT_SUPPORTED, InvalidArgument, driver_errors
 from execlog.moving.reading import reading
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ __all__ = ["Field", "Table", "check_zone", "find_table", "is_cluster", "moving_s
 
 _SECONDS = 60.0
 # No name as SQL reads it: a syntax error, an invalid name, a name of another database.
-_NO_NAME = frozenset({"42601", "42602", "0A000"})
+_NO_NAME = frozenset({"42601", "42602", NOT_SUPPORTED})
 _FORMS = {
     **dict.fromkeys(("int2", "int4", "int8"), "whole"),
     **dict.fromkeys(("float4", "float8"), "real"),

@@ -4,7 +4,7 @@ The buffer is a queue of batches. `add` fills the last one and begins another wh
 writer takes the first one whole, and its rows stay pending until they are settled, so nothing is
 ever put back. No method does I/O, and all are safe to call from threads. The identity
 
-    offered = sampled out + rejected + dropped + written + pending
+    offered + recovered = sampled out + rejected + dropped + written + pending
 
 holds at every moment, because each method changes both of its sides under one lock.
 """
@@ -14,7 +14,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections import Counter, OrderedDict, deque
+from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -29,6 +29,8 @@ POLICIES = get_args(Policy)
 # A waiting row takes this beside its text, for a bytes object and its place in a list; and a batch
 # this, a large share if it is a single row.
 _ROW_BYTES, _BATCH_BYTES = 48, 600
+# No line is shorter: the id, the time, a digit or a letter or NULL for each column, and tabs.
+_SHORTEST_LINE = 100
 _NEARLY_FULL = 0.8
 
 
@@ -62,6 +64,7 @@ class Account:
     """The counts of all executions by outcome, at one moment."""
 
     offered: int
+    recovered: int
     sampled_out: int
     rejected: dict[str, int]
     dropped: dict[str, int]
@@ -116,17 +119,25 @@ class Buffer:
         self._taken = 0  # number of the first batch that is being written; 0: none
         self._closed = ""
         self.uncalled = 0  # executions offered when the stack was too deep to call any method
-        # Waking it costs 50 microseconds, which a batch's first row saves while the writer works.
-        self._writer_sleeps = True
-        self._offered = self._sampled_out = self._written = 0
-        self._rejected: Counter[str] = Counter()
-        self._dropped: Counter[str] = Counter()
-        self._altered: Counter[str] = Counter()
+        # Whether the next row must wake the writer: that costs 50 microseconds, which a batch's
+        # first row saves while the writer works.
+        self.writer_sleeps = True
+        self._offered = self._recovered = self._sampled_out = self._written = 0
+        # No Counter: its first `+= 1` needs room on the stack.
+        self._rejected: dict[str, int] = {}
+        self._dropped: dict[str, int] = {}
+        self._altered: dict[str, int] = {}
+        self.last_dropped_at: float | None = None  # by `time.time`
         self._rows = self._bytes = 0  # pending, with the batch that is being written
 
     def size_of(self, line: bytes) -> int:
         """The memory that a waiting row takes, in bytes. Never raises."""
         return len(line) + self._overhead
+
+    @property
+    def capacity(self) -> int:
+        """The most rows that can be pending. Never raises."""
+        return min(self._max_rows, self._max_bytes // (_SHORTEST_LINE + self._overhead))
 
     def sample_out(self) -> None:
         """Counts an execution that the sampler did not choose. Never raises."""
@@ -137,7 +148,6 @@ class Buffer:
     def reject(self, reason: str) -> None:
         """Counts an execution that can't be stored. Never raises."""
         with self._lock:
-            # First what can fail: a Counter's first `+= 1` needs room on the stack.
             self._rejected[reason] = self._rejected.get(reason, 0) + 1
             self._offered += 1
 
@@ -156,37 +166,43 @@ class Buffer:
         """
         size = len(line) + self._overhead
         with self._lock:
-            self._offered += 1
             if self._closed or size > self._max_bytes:
-                self._rejected[self._closed or "too_large"] += 1
+                reason = self._closed or "too_large"
+                self._rejected[reason] = self._rejected.get(reason, 0) + 1
+                self._offered += 1
                 return False, False
             if (
                 self._rows >= self._max_rows or self._bytes + size > self._max_bytes
             ) and not self._make_room(size, failed):
-                self._dropped["full"] += 1
+                self._drop("full")
+                self._offered += 1
                 return False, False
             batch = self._last
+            rows = len(batch.ok) + len(batch.failed) + 1
+            filled = batch.size + size
+            if rows == 1:
+                batch.began = time.monotonic()
+            if altered:
+                for change in altered:
+                    self._altered[change] = self._altered.get(change, 0) + 1
+            if rows >= self._batch_rows or filled >= self._batch_bytes:
+                self._begin_next()
+                self.writer_sleeps = True
+            # From here on nothing is called, which could fail on a full stack.
+            self._offered += 1
             if failed:
-                batch.failed.append(line)
+                batch.failed += (line,)
             else:
                 if not batch.ok:
-                    self._holding_ok.append(batch)
-                batch.ok.append(line)
+                    self._holding_ok += (batch,)
+                batch.ok += (line,)
                 batch.ok_size += size
                 self._ok_bytes += size
-            batch.size += size
+            batch.size = filled
             self._waiting_bytes += size
             self._rows += 1
             self._bytes += size
-            if altered:
-                self._altered.update(altered)
-            rows = len(batch.ok) + len(batch.failed)
-            if rows == 1:
-                batch.began = time.monotonic()
-            wake, self._writer_sleeps = self._writer_sleeps, False
-            if rows >= self._batch_rows or batch.size >= self._batch_bytes:
-                self._begin_next()
-                wake = True
+            wake, self.writer_sleeps = self.writer_sleeps, False
             return True, wake
 
     def seal(self) -> int:
@@ -206,13 +222,13 @@ class Buffer:
         """
         with self._lock:
             first = self._first()
-            self._writer_sleeps = not len(first)
-            return None if self._writer_sleeps else first.began
+            self.writer_sleeps = not len(first)
+            return None if self.writer_sleeps else first.began
 
     def wake_on_next(self) -> None:
         """Lets the next row wake the writer, even if others wait already. Never raises."""
         with self._lock:
-            self._writer_sleeps = True
+            self.writer_sleeps = True
 
     def take(self, *, full: bool) -> Batch | None:
         """The oldest batch, which the caller owns until it is settled; None if there is none.
@@ -259,9 +275,9 @@ class Buffer:
             self._rows -= len(lines)
             self._bytes -= size
             if rejected:
-                self._rejected[rejected] += len(lines)
+                self._rejected[rejected] = self._rejected.get(rejected, 0) + len(lines)
             elif dropped:
-                self._dropped[dropped] += len(lines)
+                self._drop(dropped, len(lines))
             else:
                 self._written += len(lines)
             if last:
@@ -274,7 +290,7 @@ class Buffer:
                 if len(batch):
                     self._rows -= len(batch)
                     self._bytes -= batch.size
-                    self._dropped[reason] += len(batch)
+                    self._drop(reason, len(batch))
             self._begin_next()
             self._waiting = OrderedDict({self._last.number: self._last})
             self._holding_ok.clear()
@@ -309,6 +325,7 @@ class Buffer:
                 rejected["internal"] = rejected.get("internal", 0) + self.uncalled
             return Account(
                 offered=self._offered + self.uncalled,
+                recovered=self._recovered,
                 sampled_out=self._sampled_out,
                 rejected=rejected,
                 dropped=dict(self._dropped),
@@ -317,6 +334,11 @@ class Buffer:
                 pending_rows=self._rows,
                 pending_bytes=self._bytes,
             )
+
+    def _drop(self, reason: str, rows: int = 1) -> None:
+        """Counts rows as dropped, or fails before it counts any: a full stack has no room."""
+        count, now = self._dropped.get(reason, 0) + rows, time.time()
+        self._dropped[reason], self.last_dropped_at = count, now
 
     def _begin_next(self) -> None:
         self._last = Batch(self._last.number + 1)
@@ -344,26 +366,27 @@ class Buffer:
 
     def _give_way(self, failed: bool) -> bool:
         """Drops one row in favour of another, if there is one to drop. Whether there was."""
-        if self._holding_ok and (failed or self._drops_oldest):
-            end = 0 if self._drops_oldest else -1
-            batch = self._holding_ok[end]
-            size = self.size_of(batch.ok.pop(end))
+        gives_ok = bool(self._holding_ok) and (failed or self._drops_oldest)
+        end = 0 if self._drops_oldest else -1
+        batch = self._holding_ok[end] if gives_ok else self._first()
+        if not gives_ok and not (failed and self._drops_oldest and batch.failed):
+            return False
+        row = batch.ok[end] if gives_ok else batch.failed[0]
+        size, is_last_row = len(row) + self._overhead, len(batch.ok) + len(batch.failed) == 1
+        self._drop("full")
+        # From here on nothing is called, which could fail on a full stack.
+        if gives_ok:
+            del batch.ok[end]
             batch.ok_size -= size
             self._ok_bytes -= size
             if not batch.ok:
                 del self._holding_ok[end]
-        elif failed and self._drops_oldest:
-            batch = self._first()
-            if not batch.failed:
-                return False
-            size = self.size_of(batch.failed.pop(0))
         else:
-            return False
-        if batch is not self._last and not len(batch):
+            del batch.failed[0]
+        if is_last_row and batch is not self._last:
             del self._waiting[batch.number]
         batch.size -= size
         self._waiting_bytes -= size
         self._rows -= 1
         self._bytes -= size
-        self._dropped["full"] += 1
         return True

@@ -48,6 +48,9 @@ class Link(Protocol):
     def target(self) -> Target | None:
         """The DSN or the pool; None if there is none any more. Never raises."""
 
+    def is_shared(self) -> bool:
+        """Whether it is a pool, which can be used in its own event loop only. Never raises."""
+
     def abandon(self) -> Link:
         """A link to the same target for a forked child; the parent's stays open. Never raises."""
 
@@ -104,6 +107,9 @@ class _Owned:
     def target(self) -> Target | None:
         return self._dsn
 
+    def is_shared(self) -> bool:
+        return False
+
     def abandon(self) -> Link:
         return _Owned(self._dsn)
 
@@ -136,6 +142,9 @@ class _Borrowed:
     def target(self) -> Target | None:
         return self._pool
 
+    def is_shared(self) -> bool:
+        return True
+
     def abandon(self) -> Link:
         return _Orphaned()
 
@@ -157,6 +166,9 @@ class _Orphaned:
 
     def target(self) -> Target | None:
         return None
+
+    def is_shared(self) -> bool:
+        return False
 
     def abandon(self) -> Link:
         return self

@@ -1,6 +1,7 @@
 """The recorder's writer: takes batches from the buffer and stores each exactly once.
 
-A batch is one transaction: it claims the batch by its number and token, then copies the rows. If
+A batch is one transaction: it claims the batch by its number and token, then copies the rows; the
+recorder's account goes with the claim (see `ledger`). If
 the answer to its commit is lost, the same rows are sent again under the same claim, and the store
 says whether it has them. The server's error decides what follows:
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import math
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -28,12 +30,13 @@ from execlog.db.copy_format import NULL, fields_of
 from execlog.db.executor import in_pieces
 from execlog.db.files import folder
 from execlog.db.statements import Statement, load_statements
-from execlog.errors import ExeclogError, StoreUnavailable, driver_errors
+from execlog.errors import READ_ONLY, ExeclogError, StoreUnavailable, driver_errors
 from execlog.recorder.backoff import Backoff
 from execlog.recorder.batch import Shipment
 from execlog.recorder.buffer import Batch, Buffer
 from execlog.recorder.connection import Link
-from execlog.recorder.identity import Identity
+from execlog.recorder.identity import Claim, Identity
+from execlog.recorder.ledger import Ledger
 from execlog.recorder.poison_rows import blamed_row, blames_a_row
 from execlog.repository import statements
 
@@ -47,7 +50,8 @@ __all__ = ["Delivery", "RejectedExecution"]
 _PAUSES, _SLOW_PAUSES = (0.1, 5.0), (1.0, 60.0)
 _PAUSE_WHILE_AWAITED = 0.25
 _PRUNE_SECONDS = 3600.0
-_READ_ONLY = "25006"
+_SIGN_OFF_SECONDS = 2.0
+_STATEMENTS = frozenset({"claim_batch", "claim_with_account", "keep_account", "prune_progress"})
 _ANOTHER = "record: another process stores as this recorder, which takes a new identity"
 
 
@@ -104,6 +108,7 @@ class Delivery:
         self._statements = _statements(schema)
         self._copy_target = statements(schema)["insert_rows"].copy_target()
         self._identity = Identity()
+        self._ledger = Ledger(buffer, link, self._statements["keep_account"].sql)
         self._shipment: Shipment | None = None  # the rest of the batch that is being stored
         self._stored = 0  # rows that the server took in the last try, or the one in doubt
         self._blaming = False  # whether the claim succeeded, so that an error is about the rows
@@ -122,6 +127,7 @@ class Delivery:
         """Prepares for the event loop that uses it next. Never raises."""
         self.stopped: str | None = None
         self._awaited: list[tuple[int, asyncio.Future[None]]] = []
+        self._signing_off: asyncio.Future[None] | None = None  # done once the last account is kept
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()
 
@@ -130,8 +136,8 @@ class Delivery:
         self._wake.set()
 
     def is_awaited(self) -> bool:
-        """Whether a caller waits in `until_settled`. Never raises."""
-        return bool(self._awaited)
+        """Whether a caller waits in `until_settled` or `sign_off`. Never raises."""
+        return bool(self._awaited) or self._signing_off is not None
 
     async def until_settled(self) -> None:
         """Returns when each row that waits now is stored, rejected or dropped; no time limit.
@@ -154,6 +160,23 @@ class Delivery:
         finally:
             self._awaited = [other for other in self._awaited if other is not entry]
 
+    async def sign_off(self) -> None:
+        """Has the store keep the last account, if it answers soon; nothing is pending any more.
+
+        Raises:
+            CancelledError: The caller was cancelled.
+        """
+        if self.stopped is not None or not self._ledger.is_needed():
+            return
+        self._signing_off = asyncio.get_running_loop().create_future()
+        self._wake.set()
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_SIGN_OFF_SECONDS):
+                    await self._signing_off
+        finally:
+            self._signing_off = None
+
     async def run(self) -> None:
         """Stores batch after batch, until it is cancelled or has no target any more.
 
@@ -168,8 +191,9 @@ class Delivery:
                 await self._store(self._shipment)
                 self._tell_awaiting()
                 await self._prune()
-        except asyncio.CancelledError:
-            # An event loop that ends cancels us first: the connection must not outlive it.
+        except BaseException:
+            # An event loop that ends cancels us first: the connection must not outlive it. Nor
+            # does it outlive what a hook raised to end the program.
             self._link.close()
             raise
 
@@ -205,9 +229,19 @@ class Delivery:
             if batch is not None:
                 return batch
             self._tell_awaiting()
+            if self._signing_off is not None or self._ledger.wait() <= 0:
+                await self._keep_account()
+                continue
+            pause = min(self._ledger.wait(), math.inf if wait is None else wait)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait):
+                async with asyncio.timeout(pause):
                     await self._wake.wait()
+
+    async def _keep_account(self) -> None:
+        done, self._signing_off = self._signing_off, None
+        await self._ledger.keep(closed=done is not None)
+        if done is not None and not done.done():
+            done.set_result(None)
 
     async def _store(self, shipment: Shipment) -> None:
         """Stores the rest of the batch."""
@@ -224,6 +258,8 @@ class Delivery:
             except ExeclogError as error:
                 if self._link.target() is None:
                     return self._stop(error)
+                if not self._blaming and self._ledger.is_blamed(error):
+                    continue  # at once, without the account
                 self._note(error)
                 if self._blaming and blames_a_row(error):
                     self._doubtful = False
@@ -255,7 +291,7 @@ class Delivery:
             transaction = connection.transaction(isolation="read_committed")
             await transaction.start()
             try:
-                if await self._claim(connection):
+                if await self._claim(connection, len(rows)):
                     self._blaming = True
                     self._stored = await self._copy(connection, rows)
                 self._doubtful = True
@@ -270,19 +306,25 @@ class Delivery:
                 return error
             return None
 
-    async def _claim(self, connection: Connection) -> bool:
+    async def _claim(self, connection: Connection, rows: int) -> bool:
         """Whether the rows are to be stored; False if the store has them already."""
-        sql = self._statements["claim_batch"].sql
         claim = self._identity.claim(again=self._doubtful)
-        outcome = await connection.fetchval(sql, *claim, self._server_timeout)
+        outcome = await self._send_claim(connection, claim, rows)
         if outcome == "another":
             self._identity.forget()
+            self._ledger.renew()
             self.renewals += 1
             self.last_error = _ANOTHER
             claim = self._identity.claim(again=False)
-            outcome = await connection.fetchval(sql, *claim, self._server_timeout)
+            outcome = await self._send_claim(connection, claim, rows)
         self._doubtful = outcome == "stored"
         return not self._doubtful
+
+    async def _send_claim(self, connection: Connection, claim: Claim, rows: int) -> object:
+        entry = self._ledger.with_batch(rows)
+        name = "claim_batch" if entry is None else "claim_with_account"
+        values = (*claim, self._server_timeout, *(entry or ()))
+        return await connection.fetchval(self._statements[name].sql, *values)
 
     async def _copy(self, connection: Connection, rows: list[bytes]) -> int:
         """Copies the rows; returns how many the server took."""
@@ -305,6 +347,7 @@ class Delivery:
             self._buffer.settle(swallowed, rejected="swallowed_by_store")
         self._buffer.settle(stored, last=not shipment)
         self._identity.advance()
+        self._ledger.settle(len(stored))
         self._doubtful = self.failing = False
         self._backoff.reset()
         self._slow_backoff.reset()
@@ -329,7 +372,7 @@ class Delivery:
 
     def _note(self, error: ExeclogError) -> None:
         self.last_error = str(error)
-        self._is_read_only = error.sqlstate == _READ_ONLY
+        self._is_read_only = error.sqlstate == READ_ONLY
 
     async def _pause(self, *, slow: bool = False) -> None:
         """Waits before the next try; not as long if a caller waits for the outcome."""
@@ -367,4 +410,4 @@ class Delivery:
 
 @functools.lru_cache
 def _statements(schema: str) -> Mapping[str, Statement]:
-    return load_statements(folder("sql") / "recorder", {"claim_batch", "prune_progress"}, schema)
+    return load_statements(folder("sql") / "recorder", _STATEMENTS, schema)

@@ -10,14 +10,10 @@
 
 from __future__ import annotations
 
-import atexit
 import inspect
-import logging
-import os
 import random
 import sys
 import time
-import weakref
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +23,7 @@ from execlog.db.copy_format import COLUMNS
 from execlog.db.sqltext import SCHEMA
 from execlog.errors import InvalidArgument
 from execlog.models import RecorderStats
+from execlog.recorder import process
 from execlog.recorder.buffer import POLICIES, Buffer, Policy
 from execlog.recorder.connection import link_to
 from execlog.recorder.encoder import Encoder, with_texts
@@ -55,27 +52,28 @@ __all__ = ["ExecutionRecorder"]
 _BATCH_BYTES = 1024 * 1024  # a message of this size holds the event loop for a millisecond
 _MOST_BATCH_ROWS = 10_000
 _MISSING: Any = None
-_log = logging.getLogger("execlog.recorder")
 _parents: list[object] = []
-_recorders: weakref.WeakSet[ExecutionRecorder] = weakref.WeakSet()
 
 
 class ExecutionRecorder:
     """Records every execution, at a cost of microseconds.
 
-    `record` puts the execution into memory; a task of the event loop stores it within about
+    `record` puts the execution into memory; a task of an event loop stores it within about
     `linger` seconds, in batches, each exactly once, whatever happens to the server. Memory is
     bounded: if the store is away until the buffer is full, ok runs are dropped before failures, and
     each loss is counted with its reason in `stats()`.
 
     A process that is killed (`kill -9`) loses at most what was pending.
 
-    Life: `record` may be called before `start` (or `async with`); those executions wait. One event
-    loop runs it, from `start` to `aclose`; `flush` and `aclose` from another loop raise. A loop
-    that was closed without `aclose` leaves the recorder as before `start`, with all that was
-    pending, and it can be started in another loop. A cancelled task is started again by the next
-    execution, `flush` or `aclose`. In a forked child it is new: empty, with an account of its own,
-    not started; the parent's is not affected. After `aclose`, `record` refuses.
+    Life: `with` runs it in a thread of its own, `async with` (or `start`) in the running event
+    loop. If nothing has started it, the first execution starts the thread, in whatever process;
+    with a pool that can't be, its executions wait for `start`, and after five seconds a line of the
+    log says so. The event loop keeps it until `aclose`, and `flush` and `aclose` from another loop
+    raise; a thread's recorder answers every loop. A loop that was closed without `aclose` leaves
+    the recorder as before `start`, with all that was pending. A cancelled task is started again by
+    the next execution, `flush` or `aclose`. In a forked child it is new: empty, with an account of
+    its own, not started; the parent's is not affected. Once closed, `record` refuses. What is still
+    pending when the process ends, `recorder.process` says.
 
     Limits: a signal handler, or a finaliser of the garbage collector, that records while its own
     thread is inside `record` does not block, but can leave the account wrong; have the handler set
@@ -183,7 +181,7 @@ class ExecutionRecorder:
         self._maintenance = maintenance
         self._strict = validation.flag("strict", strict)
         self._begin()
-        _recorders.add(self)
+        process.register(self)
 
     def _begin(self) -> None:
         """The state of a new recorder, also in a forked child."""
@@ -205,6 +203,24 @@ class ExecutionRecorder:
         )
         self._wake = self._background.wake
 
+    def __enter__(self) -> Self:
+        """Starts it in a thread of its own.
+
+        Raises InvalidArgument: it was closed, runs in an event loop, or has a pool.
+        """
+        self._background.start_thread()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Closes it, within 10 seconds. Raises: see `close`."""
+        if not self._is_new():
+            self.close()
+
     async def __aenter__(self) -> Self:
         """Starts it. Raises: see `start`."""
         await self.start()
@@ -217,14 +233,18 @@ class ExecutionRecorder:
         traceback: TracebackType | None,
     ) -> None:
         """Closes it, within 10 seconds. Raises: see `aclose`."""
-        if self._background.is_new() and not self.stats().pending_rows:
-            return  # a forked child that leaves its parent's block has nothing to close
-        await self.aclose()
+        if not self._is_new():
+            await self.aclose()
+
+    def _is_new(self) -> bool:
+        """Whether it is that of a forked child that leaves its parent's block."""
+        return self._background.is_new() and not self.pending()
 
     async def start(self) -> None:
         """Starts storing, in the running event loop; the server need not be up yet.
 
-        A server that refuses is tried again until it accepts: see `stats().last_error`.
+        A recorder that runs in a thread of its own stays there. A server that refuses is tried
+        again until it accepts: see `stats().last_error`.
 
         Raises:
             InvalidArgument: It was closed, or it runs in another event loop.
@@ -341,6 +361,7 @@ class ExecutionRecorder:
         Never raises; if the recorder is strict, `InvalidArgument`.
         """
         now = time.time_ns()
+        waits = False
         # Written out, because it is all that scoring pays for: handing the arguments on as a dict
         # would cost half as much again.
         # fmt: off
@@ -370,8 +391,14 @@ class ExecutionRecorder:
             waits, wake = self._add(line, failed, altered)
             if wake:
                 self._wake()
-            return id_ if waits else None
+            if waits:
+                return id_
+            process.hold(self._background)
+            return None
         except Exception:  # of any kind: the execution is unusual
+            if waits:  # but it was taken: the stack is too deep to wake the writer
+                self._buffer.writer_sleeps = True
+                return id_
             try:
                 return self._record_with_care(now, locals())
             except InvalidArgument:  # it is strict
@@ -415,6 +442,37 @@ class ExecutionRecorder:
         await self._background.close(validation.seconds("timeout", timeout))
         return self.stats()
 
+    def flush_blocking(self, timeout: float = 10.0) -> bool:
+        """As `flush`, for code without an event loop; from any thread but the one that stores.
+
+        Args:
+            timeout: Seconds to wait at most.
+
+        Returns:
+            False if the time was not enough; the rest is still pending.
+
+        Raises:
+            InvalidArgument: `timeout` is no positive number, the caller's event loop is the one
+                that stores, or the recorder has a pool and was not started.
+        """
+        return self._background.flush_blocking(validation.seconds("timeout", timeout))
+
+    def close(self, timeout: float = 10.0) -> RecorderStats:
+        """As `aclose`, for code without an event loop; from any thread but the one that stores.
+
+        Args:
+            timeout: Seconds to try to store; then the rest is dropped.
+
+        Returns:
+            The final account: nothing is pending.
+
+        Raises:
+            InvalidArgument: `timeout` is no positive number, the caller's event loop is the one
+                that stores, or the recorder has a pool and was not started.
+        """
+        self._background.close_blocking(validation.seconds("timeout", timeout))
+        return self.stats()
+
     def stats(self) -> RecorderStats:
         """The present account; offered is the sum of all outcomes. Never raises."""
         account, delivery = self._buffer.account(), self._delivery
@@ -442,12 +500,18 @@ class ExecutionRecorder:
             else:
                 id_, line, altered = self._encoder.slow_path(now, fields)
             waits, wake = self._add(line, bool(given["status"] != "ok"), altered)
-            if wake:
-                self._wake()
-            return id_ if waits else None
         except Exception as error:
             self._refuse(error)
             return None
+        try:
+            if wake:
+                self._wake()
+        except Exception:  # the stack is too deep
+            self._buffer.writer_sleeps = True
+        if waits:
+            return id_
+        process.hold(self._background)
+        return None
 
     def _refuse(self, error: Exception) -> None:
         reason = "internal"
@@ -466,10 +530,18 @@ class ExecutionRecorder:
         except Exception:  # the stack is too deep to call them
             self._buffer.uncalled += 1
 
-    def _after_fork(self) -> None:
-        """In a forked child: keeps the parent's objects for ever, unchanged.
+    def background(self) -> Background:
+        """What runs it. Never raises."""
+        return self._background
 
-        Closing or collecting them would send data on the parent's socket.
+    def pending(self) -> int:
+        """The number of executions that wait. Never raises."""
+        return self._buffer.account().pending_rows
+
+    def after_fork(self) -> None:
+        """Becomes new in a forked child; keeps the parent's objects for ever, unchanged.
+
+        Closing or collecting them would send data on the parent's socket. Never raises.
         """
         _parents.append(self._background)
         self._link = self._link.abandon()
@@ -484,22 +556,3 @@ def _rate(value: object) -> float:
         problem = "must be a number above 0 and at most 1 (0.001 keeps the numbers true)"
         raise InvalidArgument("sample_rate", problem)
     return float(value)
-
-
-def _forked() -> None:
-    for recorder in list(_recorders):
-        recorder._after_fork()
-
-
-def _warn_at_exit() -> None:
-    for recorder in list(_recorders):
-        pending = recorder.stats().pending_rows
-        if pending:
-            _log.warning(
-                "%d executions are lost with this process: aclose() was not called", pending
-            )
-
-
-atexit.register(_warn_at_exit)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)

@@ -6,12 +6,10 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Unpack, get_args
 
-import asyncpg
-
 from execlog import context
 from execlog.db import validation
 from execlog.db.slices import sliced
-from execlog.errors import InvalidArgument, QueryRejected
+from execlog.errors import InvalidArgument
 from execlog.repository.filters import Filters, conditions
 from execlog.repository.groups import Breakdown, BreakdownOrder, of_nodes, of_record
 from execlog.repository.node_times import (
@@ -50,7 +48,6 @@ OF_ROLLUPS = "breakdown_of_rollups"
 _ROLLED_UP = frozenset({"strategy_id", "realm_id", "strategy_version"})
 
 _ATTRIBUTE = "attributes."
-_NOT_SUPPORTED = "0A000"
 
 
 class Breakdowns(Questions):
@@ -114,23 +111,14 @@ class Breakdowns(Questions):
         elif has_details:
             more.append("details")
         found = None
-        if not self._spread and self._rights.grouped_rollups and _is_rolled_up(column, filters):
+        if _is_rolled_up(column, filters):
             given, its = _rolled_up(filters, values)
-            found = await self._of_rollups(*given, *more, **its, order=wanted, limit=most)
+            its |= {"order": wanted, "limit": most}
+            found = await self._fetch_grouped(OF_ROLLUPS, *given, *more, **its)
         if found is None:
             asked = {**values, "attribute": attribute, "order": wanted, "limit": most}
             found = await self._fetch("breakdown", *switches, *more, **asked)
         return await sliced(of_record(one, column, details=has_details) for one in found)
-
-    async def _of_rollups(self, *switches: str, **values: Any) -> list[asyncpg.Record] | None:
-        """The groups; None if the server can't group rollups, as a cluster can't."""
-        try:
-            return await self._fetch(OF_ROLLUPS, *switches, **values)
-        except QueryRejected as error:
-            if error.sqlstate != _NOT_SUPPORTED:
-                raise
-            self._rights.grouped_rollups = False
-            return None
 
     async def node_times(
         self,

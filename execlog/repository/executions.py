@@ -12,11 +12,11 @@ import asyncpg
 
 from execlog.db import validation
 from execlog.db.slices import sliced
-from execlog.errors import QueryRejected
+from execlog.errors import NO_RIGHT, QueryRejected
 from execlog.models import StrategyExecutionLog
 from execlog.repository.filters import Filters, conditions
 from execlog.repository.listings import LARGEST_PAGE
-from execlog.repository.questions import MAY_NOT, Questions
+from execlog.repository.questions import Questions
 
 __all__ = ["Executions"]
 
@@ -135,7 +135,7 @@ class Executions(Questions):
                         yield record
                 return
             except QueryRejected as error:
-                if error.sqlstate != MAY_NOT:
+                if error.sqlstate != NO_RIGHT:
                     raise
         found = self._store.stream(self._statements[name].query(*switches, "no_input", **values))
         async with contextlib.aclosing(found) as records:

@@ -11,7 +11,7 @@ from execlog.db import validation
 from execlog.db.files import folder
 from execlog.db.slices import finished
 from execlog.db.statements import Statement, load_statements
-from execlog.errors import InvalidArgument, StoreUnavailable
+from execlog.errors import CANCELLED, InvalidArgument, StoreUnavailable
 from execlog.repository.explain_answer import Findings, answer
 from execlog.repository.explain_reading import Lists, Read, read_cells, read_combinations
 from execlog.repository.explain_windows import Windows, windows
@@ -39,7 +39,6 @@ MEASURES: dict[str, tuple[str, ...]] = {
     "points": ("awarded",),
 }
 """The switches of each measure; the share of a case is another."""
-_CANCELLED = "57014"
 
 
 class Explanations(Questions):
@@ -101,7 +100,7 @@ class Explanations(Questions):
         try:
             return await self._explained(asked, MOST_RUNS, deadline, half)
         except StoreUnavailable as error:
-            if not isinstance(error.__cause__, TimeoutError) and error.sqlstate != _CANCELLED:
+            if not isinstance(error.__cause__, TimeoutError) and error.sqlstate != CANCELLED:
                 raise
         return await self._explained(asked, FEWER_RUNS, deadline, None)
 

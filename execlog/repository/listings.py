@@ -236,7 +236,7 @@ class Listings(Questions):
     ) -> list[StrategyExecutionLog]:
         has_payloads = validation.flag("payloads", payloads)
         switches = switches if has_payloads else (*switches, "bare", "no_input")
-        cursor = _cursor(before)
+        cursor = _cursor(before, of_one=name == "list_executions")
         most = validation.limit(limit, LARGEST_PAGE)
         found: list[asyncpg.Record] = []
         if "spread" in switches and "before_undated_id" not in cursor:
@@ -263,14 +263,21 @@ def _newest_day(*ends: datetime | None) -> datetime:
     return max(end, _EARLIEST) - _DAY
 
 
-def _cursor(before: object) -> dict[str, Any]:
-    """The keyset cursor of a page: time and id of the last row of the page before."""
+def _cursor(before: object, *, of_one: bool) -> dict[str, Any]:
+    """The keyset cursor of a page: time and id of the last row of the page before.
+
+    Unless the list is of one strategy, it has that of the row too. A row that was made without one
+    counts as the last of its time and id.
+    """
     if before is None:
         return {}
     if not isinstance(before, StrategyExecutionLog):
         raise InvalidArgument("before", "must be a row of the page before")
     time = validation.time("before", before.created_at)
     key = validation.identifier("before", before.id)
+    place = "before_strategy_id" if time is not None else "before_undated_strategy_id"
+    strategy = validation.text("before", getattr(before, "strategy_id", ""))
+    tie = {} if of_one else {place: strategy}
     if time is None:
-        return {"before_undated_id": key}
-    return {"before_created_at": time, "before_id": key}
+        return {"before_undated_id": key, **tie}
+    return {"before_created_at": time, "before_id": key, **tie}

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from execlog.db import validation
 from execlog.db.migration_files import migration_names
 from execlog.db.rows import aware_fields
 from execlog.db.slices import sliced
+from execlog.errors import NOT_SUPPORTED, QueryRejected
+from execlog.repository.accounts import RecorderAccount, account_of, whole_hours
 from execlog.repository.health import (
     Health,
     MaintenanceState,
@@ -66,3 +69,61 @@ class LogState(Questions):
         """
         found = await self._fetch("list_tables")
         return await sliced(StoredTable(**aware_fields(record)) for record in found)
+
+    async def recorder_account(
+        self, *, since: datetime | None = None, until: datetime | None = None
+    ) -> list[RecorderAccount]:
+        """How all executions that recorders were offered ended, one account a recorder.
+
+        Only recorders that were seen in the window, which is widened to whole hours of UTC.
+
+        Args:
+            since: Only from the hour of this time on.
+            until: Only to the end of the hour of this time.
+
+        Returns:
+            The accounts, by host and process.
+
+        Raises:
+            InvalidArgument: A time without a zone; `since` is after `until`.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        first, last = whole_hours(*validation.window(since, until))
+        found = await self._fetch("recorder_account", since=first, until=last)
+        return await sliced(account_of(record) for record in found)
+
+    async def count_stored(
+        self, *, since: datetime | None = None, until: datetime | None = None
+    ) -> int | None:
+        """How many rows the log holds, at least, of what was stored in the hours of the window.
+
+        Rows that `maintain` has removed since are counted from rollups, from an hour earlier on.
+        Rows of others are counted too, if they were stored while recorders did. If recorders have
+        `written` more than that, rows are missing: a backup was restored, or they were deleted.
+        (Not counted are removed rows that had a time of long before they were stored.)
+
+        Args:
+            since: Only from the hour of this time on.
+            until: Only to the end of the hour of this time.
+
+        Returns:
+            The number; None: it can't be told, on a cluster, or since rollups were removed too.
+
+        Raises:
+            InvalidArgument: A time without a zone; `since` is after `until`.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time: it reads an index entry a row.
+            QueryRejected: The server refuses.
+        """
+        first, last = whole_hours(*validation.window(since, until))
+        try:
+            [found] = await self._fetch("count_stored", since=first, until=last)
+        except QueryRejected as error:
+            if error.sqlstate == NOT_SUPPORTED:  # on a cluster
+                return None
+            raise
+        if found["held"] is None or found["removed"] is None:
+            return None
+        return int(found["held"] + found["removed"])

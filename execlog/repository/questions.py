@@ -9,7 +9,14 @@ import asyncpg
 from execlog.db.executor import Store
 from execlog.db.rows import from_record, outlined
 from execlog.db.statements import Query, Statement
-from execlog.errors import QueryRejected, SchemaOutdated, StoreUnavailable
+from execlog.errors import (
+    CANCELLED,
+    NO_RIGHT,
+    NOT_SUPPORTED,
+    QueryRejected,
+    SchemaOutdated,
+    StoreUnavailable,
+)
 from execlog.models import DurationPercentiles
 from execlog.repository.percentiles import percentile_cont
 
@@ -20,11 +27,7 @@ LARGEST_SAMPLE = 5000
 
 # No such function; not supported; no room to sort on disk, in memory or within its own limit; the
 # server's own time limit.
-_NO_PERCENTILES = frozenset({"42883", "0A000", "53100", "53200", "53400", "57014"})
-
-
-MAY_NOT = "42501"
-"""The SQLSTATE of a missing right."""
+_NO_PERCENTILES = frozenset({"42883", NOT_SUPPORTED, "53100", "53200", "53400", CANCELLED})
 
 
 class Rights:
@@ -79,11 +82,25 @@ class Questions:
             try:
                 return await self._fetch(name, *switches, **values)
             except QueryRejected as error:
-                if error.sqlstate != MAY_NOT:
+                if error.sqlstate != NO_RIGHT:
                     raise
         found = await self._fetch(name, *switches, "no_input", **values)
         self._rights.inputs = False
         return found
+
+    async def _fetch_grouped(
+        self, name: str, *switches: str, **values: object
+    ) -> list[asyncpg.Record] | None:
+        """As `_fetch`, for what groups rollups; None if the server can't, as a cluster can't."""
+        if self._spread or not self._rights.grouped_rollups:
+            return None
+        try:
+            return await self._fetch(name, *switches, **values)
+        except QueryRejected as error:
+            if error.sqlstate != NOT_SUPPORTED:
+                raise
+        self._rights.grouped_rollups = False
+        return None
 
     async def _fetch_timely(
         self, query: Query, *, budget: float, deadline: float

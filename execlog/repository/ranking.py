@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import asyncpg
 
 from execlog.db import validation
 from execlog.db.rows import aware_fields
 from execlog.db.slices import sliced
-from execlog.errors import InvalidArgument, QueryRejected
+from execlog.errors import InvalidArgument
 from execlog.models import StrategyRank
 from execlog.repository import histogram
 from execlog.repository.activity import StrategyActivity, activities, activity_buckets
@@ -164,19 +164,10 @@ class Rankings(Questions):
             "strategy_versions": versions,
             **cuts.arguments(),
         }
-        found = await self._activity(values)
+        found = await self._fetch_grouped("activity", **values)
+        if found is None:
+            found = await self._fetch("activity", "spread", **values)
         return await activities(found, cuts)
-
-    async def _activity(self, values: dict[str, Any]) -> list[asyncpg.Record]:
-        """The rows of the statement, in the shape for a cluster if the server turns out as one."""
-        if not self._spread and self._rights.grouped_rollups:
-            try:
-                return await self._fetch("activity", **values)
-            except QueryRejected as error:
-                if error.sqlstate != "0A000":
-                    raise
-                self._rights.grouped_rollups = False
-        return await self._fetch("activity", "spread", **values)
 
 
 def _rank(record: asyncpg.Record) -> StrategyRank:

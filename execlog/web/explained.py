@@ -14,17 +14,19 @@ from execlog.display import explained
 from execlog.repository.explain import MEASURES
 from execlog.repository.explanation import Cause, Explanation
 from execlog.repository.report import ReportIntervals
+from execlog.repository.repository import Reads
 from execlog.repository.timeseries import TimeseriesBucket
 from execlog.web import charts, queries
 from execlog.web.access import scope_of
 from execlog.web.answers import json_answer
 from execlog.web.filters import ADDED, added, chips, filter_of, filters_of, label
+from execlog.web.kept import Dated
 from execlog.web.parts import Parts
 from execlog.web.queries import query
 from execlog.web.reading import Reader
 from execlog.web.view import View, last_day
 
-__all__ = ["changed_measure", "explain", "explanation", "link_of", "step_of"]
+__all__ = ["causes", "changed_measure", "explain", "explanation", "link_of", "step_of"]
 
 _OWN = ("id", "measure")  # what no filter is
 
@@ -91,6 +93,32 @@ async def explanation(reader: Reader, request: Request) -> Response:
             **filters_of(request, scope, asked.realm),
         )
     return json_answer(Explanation, found)
+
+
+async def causes(
+    reader: Reader, log: Reads, view: View, strategy: str, measure: str
+) -> Dated[Explanation]:
+    """What explains a change, on a page that refreshes itself: up to a minute old.
+
+    Args:
+        reader: Keeps the answers.
+        log: The page's snapshot.
+        view: The page.
+        strategy: The strategy, which is in the scope.
+        measure: What changed.
+
+    Raises:
+        HTTPException: 403, the realm is not in the scope.
+        ExeclogError: The log can't be read.
+    """
+    asked = view.narrowed()
+    realms = asked["realm_id"]
+    # The window as its texts say it: a length of time ends later with each refresh.
+    scope = None if realms is None else frozenset(realms)
+    key = (strategy, measure, scope, *sorted(view.window.items()))
+    return await reader.causes.get(
+        key, lambda: log.explain(strategy_id=strategy, measure=measure, **asked)
+    )
 
 
 def _measures(measure: str) -> list[str]:

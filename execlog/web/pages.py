@@ -6,6 +6,7 @@ A page reads its parts one after the other in one snapshot; it says which of the
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -20,7 +21,7 @@ from execlog.display.columns import others
 from execlog.display.json_head import head
 from execlog.display.trace_tree import compact
 from execlog.web import charts, queries
-from execlog.web.explained import changed_measure, explain, link_of, step_of
+from execlog.web.explained import causes, changed_measure, explain, link_of, step_of
 from execlog.web.filtered import breakdown, executions
 from execlog.web.parts import Parts
 from execlog.web.queries import query
@@ -86,10 +87,11 @@ async def strategy(reader: Reader, request: Request) -> Response:
         report = await parts.take("numbers", log.report(**window, bucket=view.bucket))
         why = None
         if report is not None and (measure := changed_measure(report.intervals)) is not None:
-            why = await parts.take("causes", log.explain(**window, measure=measure))
+            found = causes(reader, log, view, asked.id, measure)
+            why = await parts.take("causes", found)
     drawn: dict[str, Any] = {"why": why, "words": explained, "step": None}
     if report is not None:
-        drawn["step"] = step_of(report.timeseries, why)
+        drawn["step"] = step_of(report.timeseries, why.answer if why else None)
         drawn["link_of"] = lambda cause: link_of(view, cause, asked.id, {})
         drawn["volume"] = charts.volume(report.timeseries)
         drawn["lines"] = charts.durations(
@@ -172,7 +174,9 @@ async def storage(reader: Reader, request: Request) -> Response:
         rollups = await parts.take("rollups", log.rollup_state())
         upkeep = await parts.take("maintenance", log.maintenance_state())
         tables = await parts.take("tables", log.list_tables())
-    found = [] if health is None else examined(health, rollups, upkeep, schema=reader.schema)
+        day = log.recorder_account(since=datetime.now(UTC) - timedelta(days=1))
+        accounts = await parts.take("recorders", day)
+    found = examined(health, rollups, upkeep, accounts, schema=reader.schema) if health else ()
     findings = list(found)
     return await parts.page("storage.html", view, health=health, findings=findings, tables=tables)
 

@@ -89,33 +89,37 @@ _Limit = Annotated[int, Field(description="Clamped to its range, never refused."
 
 
 class Cursor(BaseModel):
-    """The beginning of a page: after the execution of this time and id."""
+    """The beginning of a page: after the execution of this time, id and strategy."""
 
     created_at: datetime | None
     id: UUID
+    strategy_id: str
 
     @classmethod
     def after(cls, row: StrategyExecutionLog) -> str:
         """The cursor of the rows after a row, as `before` takes it. Never raises."""
-        return f"{'' if row.created_at is None else row.created_at.isoformat()},{row.id}"
+        time = "" if row.created_at is None else row.created_at.isoformat()
+        return f"{time},{row.id},{row.strategy_id}"
 
     def row(self) -> StrategyExecutionLog:
-        """A row of this time and id, with made-up values otherwise. Never raises."""
-        return StrategyExecutionLog.model_construct(created_at=self.created_at, id=self.id)
+        """A row of these, which has no other value. Never raises."""
+        return StrategyExecutionLog.model_construct(**dict(self))
 
 
 def _cursor(value: object) -> Cursor:
-    time, comma, identity = _text(value).rpartition(",")
+    time, comma, rest = _text(value).partition(",")
+    identity, _, strategy = rest.partition(",")
     if not comma:
-        raise ValueError("is no cursor: a time, a comma and an id")
+        raise ValueError("is no cursor: a time, an id and a strategy, with commas")
     when = _ZONE.sub(r"+\1", time)
     try:
         return Cursor(
             created_at=timeparse.moment(when, datetime.now(UTC), UTC) if when else None,
             id=UUID(identity),
+            strategy_id=strategy,
         )
     except ValueError:
-        raise ValueError("is no cursor: a time, a comma and an id") from None
+        raise ValueError("is no cursor: a time, an id and a strategy, with commas") from None
 
 
 _Before = Annotated[
@@ -125,7 +129,7 @@ _Before = Annotated[
         {
             "type": "string",
             "description": "The next page; from the Link header of the page before.",
-            "pattern": "^[^,]*,[0-9a-f-]{36}$",
+            "pattern": "^[^,]*,[0-9a-f-]{36}(,|$)",
         }
     ),
 ]

@@ -24,8 +24,10 @@ from execlog.errors import (
     StoreUnavailable,
     driver_errors,
 )
+from execlog.repository.explanation import Explanation
 from execlog.repository.questions import Rights
 from execlog.repository.repository import Reads, statements
+from execlog.web.kept import Kept
 from execlog.web.stored import stored
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ _OWN_CONNECTIONS = 5
 # Times the limit of one statement: the longest wait for a turn, and the longest page.
 _PATIENCE = 2.0
 _END_SECONDS = 1.0
+_CAUSES_SECONDS, _MOST_CAUSES = 60.0, 100
 
 
 class Reader:
@@ -49,6 +52,10 @@ class Reader:
         timeout: Seconds that one statement may take. Waiting for a turn may take twice as long, and
             so may a whole page.
         schema: The schema of the log.
+
+    Attributes:
+        schema: The schema of the log.
+        causes: The explanations on the pages of strategies.
 
     Raises:
         InvalidArgument: `source` is neither, `timeout` is no positive number, or `schema` can't be
@@ -69,7 +76,8 @@ class Reader:
         self._pool = None if isinstance(source, str) else source
         self.schema = where = validation.schema(schema)
         self._statements = statements(where)
-        self._rights = Rights()
+        self._rights = {inputs: Rights(inputs=inputs) for inputs in (True, False)}
+        self.causes = Kept[Explanation](seconds=_CAUSES_SECONDS, most=_MOST_CAUSES)
         words = {"timeout": validation.server_timeout("timeout", timeout)}
         self._begin = filled((folder("sql") / "reading" / "begin.sql").read_text(), where, words)
         self._end = (folder("sql") / "reading" / "end.sql").read_text()
@@ -103,8 +111,7 @@ class Reader:
             try:
                 store = _Snapshot(connection, self._timeout, self._begin, self._end)
                 try:
-                    rights = self._rights if inputs else Rights(inputs=False)
-                    yield _Viewed(store, self._statements, rights=rights)
+                    yield _Viewed(store, self._statements, rights=self._rights[inputs])
                 finally:
                     await store.end()
             finally:

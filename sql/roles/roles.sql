@@ -42,6 +42,7 @@ begin
         union all
         values
             ('execlog.maintenance'::regclass),
+            ('execlog.recorder_account'::regclass),
             ('execlog.recorder_progress'::regclass),
             ('execlog.rollup'::regclass),
             ('execlog.rollup_horizon'::regclass),
@@ -77,12 +78,13 @@ grant usage on language plpgsql, sql to :"owner";
 -- The writer: the work of a recorder. It can't read what it has stored.
 grant insert on execlog.strategy_execution_log to :"writer";
 grant execute on function execlog.claim_batch(uuid, bigint, uuid, uuid) to :"writer";
+grant execute on function execlog.keep_account(uuid, jsonb) to :"writer";
 grant execute on function execlog.prune_recorders() to :"writer";
 grant execute on function execlog.roll_up() to :"writer";
 
 -- It claims batches by these functions, and can't change the progress of another recorder. (Recorders of
 -- earlier versions need what is revoked here: run this once all of them are replaced.)
-revoke all on execlog.recorder_progress from :"writer";
+revoke all on execlog.recorder_account, execlog.recorder_progress from :"writer";
 
 -- A process that hangs in the middle of a batch must not block a migration for ever.
 alter role :"writer" set idle_in_transaction_session_timeout = '60s';
@@ -90,6 +92,7 @@ alter role :"writer" set idle_in_transaction_session_timeout = '60s';
 -- The reader: all questions, each with a time limit, so that none blocks the removal of a partition.
 grant select on
     execlog.maintenance,
+    execlog.recorder_account,
     execlog.recorder_progress,
     execlog.rollup,
     execlog.rollup_mark,

@@ -9,8 +9,8 @@ from typing import Any
 import asyncpg
 
 from execlog import StrategyExecutionLogRepository
-from tests.bench.common import medians
-from tests.bench.rollup_shapes import BUSY, DAY, PATIENCE, Bench, Log, at_most, drop, in_turn
+from tests.bench.common import PATIENCE, Bench, medians
+from tests.bench.rollup_shapes import BUSY, DAY, Log, at_most, drop, in_turn
 
 ODD = timedelta(minutes=17, seconds=23, microseconds=4567)
 _BARE = "count(*) as runs, count(*) filter (where status <> 'ok') as failures"

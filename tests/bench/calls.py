@@ -18,9 +18,9 @@ from typing import Any
 from asyncpg.pgproto.pgproto import UUID as FastUUID
 from pydantic_core import to_json
 
-from execlog import ExecutionRecorder
 from tests.bench.common import TRACE
 from tests.bench.peer import ObservedRow
+from tests.recording import unstarted
 
 CALLS = 1000
 ROUNDS = 25
@@ -113,7 +113,7 @@ def _timed(call: Callable[..., object], trace: Trace) -> float:
 
 
 def _record(trace: Trace, mask: Iterable[str] = ()) -> float:
-    recorder = ExecutionRecorder(NOBODY, max_rows=10 * CALLS, max_bytes=2**30, mask=mask)
+    recorder = unstarted(NOBODY, max_rows=10 * CALLS, max_bytes=2**30, mask=mask)
     seconds = _timed(recorder.record, trace)
     stats = recorder.stats()
     assert (stats.pending_rows, stats.altered) == (CALLS, {}), stats
@@ -122,7 +122,7 @@ def _record(trace: Trace, mask: Iterable[str] = ()) -> float:
 
 def _run() -> float:
     """The same by `recorder.run`, which makes the id at once and measures the block."""
-    recorder = ExecutionRecorder(NOBODY, max_rows=10 * CALLS, max_bytes=2**30)
+    recorder = unstarted(NOBODY, max_rows=10 * CALLS, max_bytes=2**30)
     begin = time.perf_counter()
     for _ in range(CALLS):
         with recorder.run(

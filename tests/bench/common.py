@@ -1,16 +1,23 @@
-"""What the parts of the benchmark share: the server, the peer, the rows, the clock, the report."""
+"""What the benchmarks share: server, peer, rows, clock, report, and the command of sections."""
 
 from __future__ import annotations
 
+import argparse
+import asyncio
+import fcntl
 import os
 import random
 import statistics
+import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import asyncpg
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 from sqlalchemy.schema import CreateSchema
 
@@ -20,7 +27,9 @@ from execlog.db.rows import checked_values
 from execlog.embedded import EmbeddedPostgres
 from tests import databases
 from tests.bench.peer import SCHEMA, Base, PeerRepository
+from tests.types import Pool
 
+PATIENCE = 3600.0  # seconds, of a statement
 STRATEGIES = 10
 FAILED = 0.05
 BATCH = 5000
@@ -161,3 +170,59 @@ def load() -> str:
 
 def _ratio(ratio: float) -> str:
     return f"{ratio:.3f} x" if ratio < 1 else f"{ratio:.2f} x"
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all sections are given."""
+
+    report: Report
+    pool: Pool
+    rounds: int
+    scale: float
+    dsn: str
+
+    def scaled(self, number: int) -> int:
+        return max(int(number * self.scale), 1)
+
+
+Sections = Mapping[str, Callable[[Bench], Awaitable[None]]]
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Two benchmarks never run at once: the second one would measure the first."""
+    with (Path(tempfile.gettempdir()) / "execlog-bench.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SystemExit(f"another benchmark is running: it holds {file.name}") from None
+        yield
+
+
+async def bench_sections(sections: Sections, rounds: int, scale: float) -> None:
+    async with (
+        bench_database() as dsn,
+        asyncpg.create_pool(dsn, min_size=4, max_size=4, command_timeout=PATIENCE) as pool,
+    ):
+        version = await pool.fetchval("show server_version")
+        print(f"Postgres {version}, {rounds} rounds, {scale:g} of the rows\n{load()}\n")
+        bench = Bench(Report(), pool, rounds, scale, dsn)
+        for section in sections.values():
+            await section(bench)
+        print(f"\nat the end: {load()}")
+
+
+def run_sections(program: str, description: str | None, sections: Sections) -> None:
+    """The command of a benchmark that is made of sections: all of them, or those of `--only`."""
+    parser = argparse.ArgumentParser(prog=f"python -m {program}", description=description)
+    parser.add_argument("--rounds", type=int, choices=range(1, 25), default=9)
+    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--only", metavar="NAME[,NAME]", default=",".join(sections))
+    options = parser.parse_args()
+    names = options.only.split(",")
+    if unknown := sorted({*names} - {*sections}):
+        parser.error(f"no section {', '.join(unknown)}: there are {', '.join(sections)}")
+    chosen = {name: sections[name] for name in names}
+    with alone():
+        asyncio.run(bench_sections(chosen, options.rounds, options.scale))

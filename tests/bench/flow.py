@@ -24,6 +24,7 @@ from tests.bench.calls import floor
 from tests.bench.common import BATCH, Fresh, fields
 from tests.bench.peer import PeerRepository
 from tests.databases import TABLE
+from tests.first_wave import COLUMNS as PEERS
 from tests.types import Connection
 
 RATE = 20_000
@@ -142,7 +143,7 @@ async def _copy(connection: Connection, tuples: list[tuple[Any, ...]]) -> float:
 
 
 async def _one_by_one(peer: PeerRepository, fresh: Fresh) -> float:
-    rows = [model.model_dump() for model in fresh.models(_PEER_ROWS)]
+    rows = [model.model_dump(include=set(PEERS)) for model in fresh.models(_PEER_ROWS)]
     begin = time.perf_counter()
     async with asyncio.timeout(LIMIT_SECONDS):
         for row in rows:

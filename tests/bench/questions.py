@@ -9,12 +9,10 @@ the migrations from 0010 on add.
 
 from __future__ import annotations
 
-import argparse
-import asyncio
 import json
 import random
 import statistics
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -27,13 +25,11 @@ from execlog.db.copy_format import NULL
 from execlog.db.executor import in_pieces
 from tests import databases, first_wave
 from tests.bench.breakdowns import bench_breakdown
-from tests.bench.common import Report, bench_database, load, medians
+from tests.bench.common import PATIENCE, Bench, Sections, medians, run_sections
 from tests.bench.rollup_shapes import (
     BATCH,
     DAY,
     HOUR,
-    PATIENCE,
-    Bench,
     Log,
     at_most,
     batches,
@@ -41,7 +37,6 @@ from tests.bench.rollup_shapes import (
     mixed,
     timed,
 )
-from tests.bench.rollups import alone
 from tests.rows import row
 
 _BEFORE = "0009_roll_up"
@@ -299,7 +294,7 @@ async def _pages(bench: Bench, log: Log, now: datetime) -> None:
         at_most(bench, f"page, {said}: {name}", taken[name], "count(*)", count["count"], most)
 
 
-SECTIONS: dict[str, Callable[[Bench], Awaitable[None]]] = {
+SECTIONS: Sections = {
     "copy": bench_copy,
     "inputs": bench_inputs,
     "asked": bench_asked,
@@ -307,31 +302,5 @@ SECTIONS: dict[str, Callable[[Bench], Awaitable[None]]] = {
 }
 
 
-async def bench_questions(names: list[str], rounds: int, scale: float) -> None:
-    async with (
-        bench_database() as dsn,
-        asyncpg.create_pool(dsn, min_size=4, max_size=4, command_timeout=PATIENCE) as pool,
-    ):
-        version = await pool.fetchval("show server_version")
-        print(f"Postgres {version}, {rounds} rounds, {scale:g} of the rows\n{load()}\n")
-        bench = Bench(Report(), pool, rounds, scale, dsn)
-        for name in names:
-            await SECTIONS[name](bench)
-        print(f"\nat the end: {load()}")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.questions", description=__doc__)
-    parser.add_argument("--rounds", type=int, choices=range(1, 25), default=9)
-    parser.add_argument("--scale", type=float, default=1.0)
-    parser.add_argument("--only", metavar="NAME[,NAME]", default=",".join(SECTIONS))
-    options = parser.parse_args()
-    names = options.only.split(",")
-    if unknown := sorted({*names} - {*SECTIONS}):
-        parser.error(f"no section {', '.join(unknown)}: there are {', '.join(SECTIONS)}")
-    with alone():
-        asyncio.run(bench_questions(names, options.rounds, options.scale))
-
-
 if __name__ == "__main__":
-    main()
+    run_sections("tests.bench.questions", __doc__, SECTIONS)

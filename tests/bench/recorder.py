@@ -21,7 +21,7 @@ from collections.abc import Sequence
 import asyncpg
 
 import execlog
-from tests.bench import calls, flow, lag, outage
+from tests.bench import accounts, calls, flow, lag, outage, ways
 from tests.bench.common import (
     DURABLE,
     FAILED,
@@ -36,6 +36,7 @@ from tests.types import Connection
 _PEER_ROW_US = 72.0
 _OUTAGE_LIMIT_SECONDS = 120.0  # beyond its length
 _MIB = 1024 * 1024
+_BATCH_ROWS = 2000  # of the recorder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -106,6 +107,26 @@ async def report_throughput(report: Report, dsn: str, connection: Connection) ->
     peers = f"peer's drain {drain:,.0f} /s"
     report.row("", stored, peers, ours / drain, target=">= 200", met=ours >= 200 * drain)
     report.row("  COPY of tuples", f"{copy:,.0f} /s", peers, copy / drain)
+
+
+async def report_account(report: Report, dsn: str) -> None:
+    made = await accounts.cost(dsn)
+    kept, without = map(statistics.median, (made.kept, made.without))
+    report.row(
+        "COPY with the account",
+        f"{kept:,.0f} /s{_spread(made.kept, ',.0f')}",
+        f"without {without:,.0f} /s",
+        made.ratio(),
+    )
+    share = made.share(_BATCH_ROWS)
+    report.row(
+        "  the claim of a batch, with the account",
+        f"{statistics.median(made.kept_claim_us):.0f} us",
+        f"without {statistics.median(made.claim_us):.0f} us",
+        1 + share,
+        target=f"<= 1 % of {_BATCH_ROWS:,} rows",
+        met=share <= 0.01,
+    )
 
 
 async def report_paced(report: Report, dsn: str) -> None:
@@ -227,8 +248,10 @@ async def bench_recorder(outage_seconds: float) -> None:
             report = Report()
             report_calls(report)
             await report_throughput(report, dsn, connection)
+            await report_account(report, dsn)
             await report_paced(report, dsn)
             await report_lag(report, dsn)
+            await ways.report_ways(report, dsn, flow.ROUNDS)
         finally:
             await connection.close()
     await report_outage(report, outage_seconds)

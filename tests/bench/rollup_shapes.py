@@ -13,7 +13,6 @@ import statistics
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
@@ -24,12 +23,11 @@ from execlog.admin.rollups import roll_up
 from execlog.db.copy_format import line, timestamp
 from execlog.db.executor import Store
 from execlog.repository import statements
-from tests.bench.common import Report, Work, medians
+from tests.bench.common import PATIENCE, Bench, Work, medians
 from tests.types import Pool
 
 BATCH = 2000
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-PATIENCE = 3600.0
 BUSY = "strategy-0"
 FAILED = 0.05
 REALMS = ("a", "b", "c")
@@ -244,20 +242,6 @@ async def timed(work: Work) -> float:
     begin = time.perf_counter()
     await work()
     return time.perf_counter() - begin
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What all sections are given."""
-
-    report: Report
-    pool: Pool
-    rounds: int
-    scale: float
-    dsn: str = ""
-
-    def scaled(self, number: int) -> int:
-        return max(int(number * self.scale), 1)
 
 
 async def in_turn(rounds: int, sides: Mapping[str, Work]) -> dict[str, float]:

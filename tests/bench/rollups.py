@@ -10,31 +10,22 @@ and summed up afterwards.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import contextlib
-import fcntl
 import random
 import statistics
-import tempfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import asyncpg
-
 import execlog
-from tests.bench.common import Report, Work, bench_database, load
+from tests.bench.common import PATIENCE, Bench, Sections, Work, run_sections
 from tests.bench.rollup_shapes import (
     BATCH,
     BUSY,
     DAY,
     HOUR,
     MINUTE,
-    PATIENCE,
-    Bench,
     Log,
     at_most,
     batches,
@@ -387,7 +378,7 @@ async def bench_order(bench: Bench, log: Log, what: str, begin: datetime) -> Non
     at_most(bench, "  longest stop of the loop", ours, "while it waits only", beside, 0.02)
 
 
-SECTIONS: dict[str, Callable[[Bench], Awaitable[None]]] = {
+SECTIONS: Sections = {
     "rows": bench_rows,
     "ranking": bench_ranking,
     "wide": bench_wide,
@@ -399,42 +390,5 @@ SECTIONS: dict[str, Callable[[Bench], Awaitable[None]]] = {
 }
 
 
-@contextlib.contextmanager
-def alone() -> Iterator[None]:
-    """Two benchmarks never run at once: the second one would measure the first."""
-    with (Path(tempfile.gettempdir()) / "execlog-bench.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SystemExit(f"another benchmark is running: it holds {file.name}") from None
-        yield
-
-
-async def bench_rollups(names: list[str], rounds: int, scale: float) -> None:
-    async with (
-        bench_database() as dsn,
-        asyncpg.create_pool(dsn, min_size=4, max_size=4, command_timeout=PATIENCE) as pool,
-    ):
-        version = await pool.fetchval("show server_version")
-        print(f"Postgres {version}, {rounds} rounds, {scale:g} of the rows\n{load()}\n")
-        bench = Bench(Report(), pool, rounds, scale)
-        for name in names:
-            await SECTIONS[name](bench)
-        print(f"\nat the end: {load()}")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.rollups", description=__doc__)
-    parser.add_argument("--rounds", type=int, choices=range(1, 25), default=9)
-    parser.add_argument("--scale", type=float, default=1.0)
-    parser.add_argument("--only", metavar="NAME[,NAME]", default=",".join(SECTIONS))
-    options = parser.parse_args()
-    names = options.only.split(",")
-    if unknown := sorted({*names} - {*SECTIONS}):
-        parser.error(f"no section {', '.join(unknown)}: there are {', '.join(SECTIONS)}")
-    with alone():
-        asyncio.run(bench_rollups(names, options.rounds, options.scale))
-
-
 if __name__ == "__main__":
-    main()
+    run_sections("tests.bench.rollups", __doc__, SECTIONS)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import asyncpg
 import pytest
 
-from execlog import StrategyExecutionLog, StrategyExecutionLogRepository
+from execlog import ExecutionRecorder, StrategyExecutionLog, StrategyExecutionLogRepository
 from tests import databases
 from tests.maintaining import day, run_out
 from tests.plans import seed
@@ -57,3 +57,20 @@ async def within_an_hour() -> None:
     rest = 3600 - time.time() % 3600
     if rest < 25:
         await asyncio.sleep(rest)
+
+
+@pytest.fixture(params=["loop", pytest.param("thread", marks=pytest.mark.long)])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Recorders of DSNs run in the test's event loop, and once more in threads of their own."""
+    begin = ExecutionRecorder.start
+
+    async def start(recorder: ExecutionRecorder) -> None:
+        background = recorder.background()
+        if recorder._link.is_shared() or not background.is_new():
+            await begin(recorder)
+        else:
+            background.start_thread()
+
+    if request.param == "thread":
+        monkeypatch.setattr(ExecutionRecorder, "start", start)
+    return str(request.param)

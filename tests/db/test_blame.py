@@ -16,6 +16,8 @@ from tests.recording import assert_sum, record, until
 from tests.samples import one_of
 from tests.types import Pool
 
+pytestmark = pytest.mark.usefixtures("way")
+
 CONDITIONS = ["40001", "53100", "53200", "54000", "54001", "55000", "57014", "58030", "XX000"]
 CONDITIONS += ["0A000", "25006", "42501", "HV000"]  # may be mended as well
 

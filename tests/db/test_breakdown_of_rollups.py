@@ -170,6 +170,29 @@ async def test_a_log_over_a_cluster_is_read_from_rows(shared: Pool) -> None:
     assert {one.method for one in found} == {"exact"}
 
 
+async def test_a_server_that_can_not_group_rollups_is_asked_once(pool: Pool) -> None:
+    """As a cluster whose log is not known to be spread."""
+    log = Log(pool)
+    await log.insert_rows(_rows(4, 20, undated=False))
+    await rolled_up(pool)
+    await pool.execute("update execlog.rollup_state set exact_runs = -1")
+    await pool.execute(
+        "alter function execlog.rollup_parts rename to kept;"
+        " create function execlog.rollup_parts(text, timestamptz, timestamptz)"
+        " returns setof execlog.rollup_part language plpgsql"
+        " as $$ begin raise feature_not_supported; end $$"
+    )
+    assert {one.method for one in await log.breakdown(by="realm_id")} == {"exact"}
+    await pool.execute(
+        "drop function execlog.rollup_parts(text, timestamptz, timestamptz);"
+        " alter function execlog.kept rename to rollup_parts"
+    )
+    assert {one.method for one in await log.breakdown(by="realm_id")} == {"exact"}
+    assert {one.method for one in await Log(pool).breakdown(by="realm_id")} == {"sketch"}
+    window: dict[str, Any] = {"since": MIDNIGHT, "until": MIDNIGHT + timedelta(days=4)}
+    assert await log.activity(**window) == await Log(pool).activity(**window)
+
+
 async def test_the_command_says_that_percentiles_are_sketched(template: str) -> None:
     async with databases.clone(template) as dsn:
         async with asyncpg.create_pool(dsn, min_size=1, max_size=1) as pool:

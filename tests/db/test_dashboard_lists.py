@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -81,6 +82,36 @@ async def test_the_failures_of_everybody_a_page_at_a_time(pool: Pool) -> None:
     assert found == [one for one in failed if one.strategy_id in some]
     timed = await paged(repository.list_failures, since=T0)
     assert timed == [one for one in failed if one.created_at]
+
+
+async def test_executions_of_several_strategies_may_have_one_time_and_id(
+    repository: StrategyExecutionLogRepository,
+) -> None:
+    alike = [
+        row(
+            id=UUID(int=1),
+            created_at=at,
+            strategy_id=name,
+            realm_id="r",
+            status="error",
+            external_user_id="u",
+        )
+        for at in (T0, None)
+        for name in ("c", "b", "a")
+    ]
+    await repository.insert_rows(alike)
+    for ask, scope in (
+        (repository.list_newest, {}),
+        (repository.list_executions, {"strategy_id": ["a", "b", "c"]}),
+        (repository.list_executions, {"status": "failed", "realm_id": "r"}),
+        (repository.list_executions, {"external_user_id": "u"}),
+        (repository.list_failures, {}),
+        (repository.list_failures, {"realm_id": "r"}),
+    ):
+        assert await paged(ask, **scope) == alike
+    for name in "abc":
+        found = await paged(repository.list_for_strategy, strategy_id=name)
+        assert found == [one for one in alike if one.strategy_id == name]
 
 
 async def paged(

@@ -37,6 +37,7 @@ WORDS = {
     "check": ["--max-error-rate", "1%"],
     "doctor": [],
     "rollup verify": [],
+    "account": [],
 }
 
 

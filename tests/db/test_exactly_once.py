@@ -21,6 +21,7 @@ from tests.samples import one_of
 from tests.types import Pool
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.usefixtures("way")
 PROGRESS = "execlog.recorder_progress"
 
 # Two processes of one memory image, of which Python hears nothing. What they say comes as JSON.

@@ -84,6 +84,8 @@ CALLS: dict[str, Call] = {
     "activity": lambda repo: repo.activity(),
     "report": lambda repo: repo.report(strategy_id=STRATEGY),
     "explain": lambda repo: repo.explain(strategy_id=STRATEGY),
+    "recorder_account": lambda repo: repo.recorder_account(),
+    "count_stored": lambda repo: repo.count_stored(),
 }
 every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 
@@ -96,7 +98,7 @@ async def waiting_for_the_table(dsn: str) -> AsyncIterator[None]:
         async with connection.transaction():
             await connection.execute(
                 "lock table execlog.strategy_execution_log, execlog.rollup_state,"
-                " execlog.maintenance"
+                " execlog.recorder_account, execlog.maintenance"
                 " in access exclusive mode"
             )
             yield

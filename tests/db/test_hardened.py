@@ -18,7 +18,7 @@ from execlog.db.sqltext import quoted
 from tests import databases
 from tests.databases import TABLE
 from tests.db.test_faults import CALLS
-from tests.db.test_roles import TENANT, WRITES, login, prefix
+from tests.db.test_roles import OF_THE_LOG, TENANT, WRITES, login, prefix
 from tests.rows import fields, row
 from tests.types import Connection
 
@@ -85,9 +85,7 @@ async def test_the_writer_stores(roles: dict[str, str], admin: Connection) -> No
     assert await admin.fetchval("select sum(ok) from execlog.rollup where grain = 3600") == 4
 
 
-@pytest.mark.parametrize(
-    ("kind", "left_out"), [("reader", set()), ("tenant", {"health", "maintenance_state"})]
-)
+@pytest.mark.parametrize(("kind", "left_out"), [("reader", set()), ("tenant", OF_THE_LOG)])
 async def test_who_reads_reads_all_answers(
     roles: dict[str, str], admin: Connection, kind: str, left_out: set[str]
 ) -> None:

@@ -18,6 +18,8 @@ from tests.recording import assert_sum, record, until
 from tests.rows import fields
 from tests.types import Pool
 
+pytestmark = pytest.mark.usefixtures("way")
+
 AWAY = "alter table execlog.strategy_execution_log rename to away"
 BACK = "alter table execlog.away rename to strategy_execution_log"
 REFUSALS = {

@@ -134,3 +134,17 @@ async def test_a_busy_recorder_and_its_readers(dsn: str, direct: str, pool: Pool
     connection = await asyncpg.connect(direct)
     assert await connection.fetchval(f"select count(*) from {TABLE}") == written
     await connection.close()
+
+
+async def test_the_account(dsn: str, pool: Pool) -> None:
+    """By a connection of its own and by the pool: batches, an idle minute and the end."""
+    for target in (dsn, pool):
+        async with ExecutionRecorder(target) as recorder:
+            for n in range(100):
+                record(recorder, n)
+            assert await recorder.flush()
+            await recorder._delivery._ledger.keep()
+            record(recorder, 1)
+    found = await execlog.recorder_account(dsn)
+    assert [(one.written, one.state) for one in found] == [(101, "closed")] * 2
+    assert await StrategyExecutionLogRepository(pool).count_stored() == 202

@@ -44,9 +44,13 @@ CURSORS: dict[str, tuple[list[str], dict[str, object]]] = {
     "first": ([], {}),
     "middle": (
         ["undated_follow"],
-        {"before_created_at": START + timedelta(days=6), "before_id": MAX_UUID},
+        {
+            "before_created_at": START + timedelta(days=6),
+            "before_id": MAX_UUID,
+            "before_strategy_id": "",
+        },
     ),
-    "undated": ([], {"before_undated_id": MAX_UUID}),
+    "undated": ([], {"before_undated_id": MAX_UUID, "before_undated_strategy_id": ""}),
 }
 
 EXECUTIONS: dict[str, tuple[tuple[str, ...], dict[str, object], float]] = {

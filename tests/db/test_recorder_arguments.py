@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from execlog import ExecutionRecorder, InvalidArgument
-from tests.recording import AWAY, record, until
+from tests.recording import AWAY, record, unstarted, until
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_arguments(argument: str, values: list[Any]) -> None:
 
 @pytest.mark.parametrize("bad", [0, -1, True, "1", None])
 async def test_timeouts(bad: Any) -> None:
-    recorder = ExecutionRecorder(AWAY)
+    recorder = unstarted(AWAY)
     for call in (recorder.flush, recorder.aclose):
         with pytest.raises(InvalidArgument, match="timeout"):
             await call(timeout=bad)

@@ -32,7 +32,7 @@ from tests.rows import fields
 from tests.types import Connection, Pool
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("way")]
 
 
 @pytest.fixture
@@ -268,6 +268,19 @@ async def test_a_pool_that_is_closed_under_it(dsn: str) -> None:
     await assert_sum(dsn, stats)
 
 
+async def cancel_delivery(recorder: ExecutionRecorder) -> None:
+    """Cancels the task that stores, in whichever thread, and waits for its end."""
+    background = recorder._background
+    await until(lambda: background._tasks)
+    task = background._tasks[0]
+    task.get_loop().call_soon_threadsafe(task.cancel)
+    for _ in range(10_000):
+        if task.done():
+            return await asyncio.sleep(0.001)  # its end is noticed
+        await asyncio.sleep(0)
+    raise AssertionError("it goes on")
+
+
 @pytest.mark.parametrize("kind", ["dsn", "pool"])
 async def test_the_task_cancelled_at_each_await(dsn: str, kind: str) -> None:
     """Cancelled after 0, 1, 2, ... turns of the event loop, so wherever it can be waiting."""
@@ -275,14 +288,12 @@ async def test_the_task_cancelled_at_each_await(dsn: str, kind: str) -> None:
         async with ExecutionRecorder(dsn if kind == "dsn" else pool, linger=0.001) as recorder:
             for turns in range(120):
                 record(recorder, turns)
-                recorder._background._on_wake()
+                recorder._wake()
                 for _ in range(turns % 40):
                     await asyncio.sleep(0)
                 if turns >= 80:
                     await asyncio.sleep(0.0005 * (turns - 80))
-                [task] = [task for task in asyncio.all_tasks() if "Delivery.run" in task.get_name()]
-                task.cancel()
-                await asyncio.wait([task])
+                await cancel_delivery(recorder)
                 assert balanced(recorder.stats())
             assert await recorder.flush()
             assert recorder.stats().alive
@@ -295,9 +306,7 @@ async def test_a_cancelled_task_is_begun_again_by_the_next_execution(dsn: str) -
         for n in range(3):
             record(recorder, n)
             await asyncio.sleep(0)
-        [task] = [task for task in asyncio.all_tasks() if "Delivery.run" in task.get_name()]
-        task.cancel()
-        await asyncio.wait([task])
+        await cancel_delivery(recorder)
         assert not recorder.stats().alive
         record(recorder, 3)
         await until(lambda: recorder.stats().written == 4)
@@ -310,8 +319,7 @@ async def test_a_task_cancelled_while_somebody_waits_for_it(dsn: str) -> None:
             record(recorder, 1)
             flushing = asyncio.create_task(recorder.flush(timeout=5))
             await asyncio.sleep(0)
-            [task] = [task for task in asyncio.all_tasks() if "Delivery.run" in task.get_name()]
-            task.cancel()
+            await cancel_delivery(recorder)
             assert await flushing
         assert recorder.stats().written == 3
 

@@ -9,14 +9,14 @@ import pytest
 
 from execlog import ExecutionRecorder
 from tests.databases import TABLE
-from tests.recording import AWAY, assert_sum
+from tests.recording import AWAY, assert_sum, unstarted
 from tests.rows import fields
 from tests.types import Pool
 
 
 async def test_sampling_keeps_failures_and_says_at_which_rate(dsn: str, pool: Pool) -> None:
     def run(seed: int) -> list[bool]:
-        recorder = ExecutionRecorder(dsn, sample_rate=0.05, seed=seed)
+        recorder = unstarted(dsn, sample_rate=0.05, seed=seed)
         return [recorder.record(**fields()) is not None for _ in range(2000)]
 
     assert run(1) == run(1) != run(2)
@@ -72,7 +72,7 @@ async def test_the_rate_of_who_says_only_that_it_was_sampled(dsn: str, pool: Poo
 async def test_which_executions_give_way(dsn: str, pool: Pool, policy: Any, bound: str) -> None:
     size = len(row_line()) + 48
     limits: dict[str, Any] = {"max_rows": 10} if bound == "rows" else {"max_bytes": size * 10 + 5}
-    recorder = ExecutionRecorder(dsn, policy=policy, **limits)
+    recorder = unstarted(dsn, policy=policy, **limits)
     first = [recorder.record(**fields(notes=f"{n:02}")) for n in range(12)]
     # A failure takes the place of an ok run; another ok run does not take that of a failure.
     failed = [recorder.record(**fields(notes=f"{n:02}", status="no")) for n in range(20, 33)]
@@ -94,7 +94,7 @@ async def test_which_executions_give_way(dsn: str, pool: Pool, policy: Any, boun
 
 
 def row_line() -> bytes:
-    recorder = ExecutionRecorder(AWAY)
+    recorder = unstarted(AWAY)
     recorder.record(**fields(notes="00"))
     batch = recorder._buffer.take(full=False)
     assert batch is not None
@@ -103,13 +103,13 @@ def row_line() -> bytes:
 
 
 async def test_an_execution_larger_than_the_buffer_is_refused() -> None:
-    recorder = ExecutionRecorder(AWAY, max_bytes=2000)
+    recorder = unstarted(AWAY, max_bytes=2000)
     assert recorder.record(**fields(notes="x" * 2000)) is None
     assert recorder.stats().rejected == {"too_large": 1}
 
 
 def test_by_default_bytes_are_the_bound() -> None:
-    recorder = ExecutionRecorder(AWAY)
+    recorder = unstarted(AWAY)
     row = b"x" * 300
     while recorder._add(row, False)[0]:
         pass

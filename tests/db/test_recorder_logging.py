@@ -9,13 +9,13 @@ import pytest
 
 from execlog import ExecutionRecorder
 from tests.databases import TABLE
-from tests.recording import AWAY, record
+from tests.recording import AWAY, record, unstarted
 from tests.rows import fields
 from tests.types import Pool
 
 
 async def test_one_line_a_minute(caplog: pytest.LogCaptureFixture) -> None:
-    recorder = ExecutionRecorder(AWAY, max_rows=10)
+    recorder = unstarted(AWAY, max_rows=10)
     with caplog.at_level(logging.INFO, "execlog.recorder"):
         for _ in range(50):
             for n in range(5):

@@ -15,7 +15,7 @@ import pytest
 
 from execlog import ExecutionRecorder, StrategyExecutionLogRepository
 from tests.databases import TABLE
-from tests.recording import AWAY, Hostile, assert_sum, balanced
+from tests.recording import AWAY, Hostile, assert_sum, balanced, unstarted
 from tests.rows import fields, row
 from tests.types import Pool
 
@@ -69,7 +69,7 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
 def test_what_can_not_be_stored_is_refused_and_counted(
     reason: str, changes: dict[str, Any]
 ) -> None:
-    recorder = ExecutionRecorder(AWAY)
+    recorder = unstarted(AWAY)
     assert recorder.record(**(fields() | changes)) is None
     assert recorder.stats().rejected == {reason: 1}
     assert recorder.record(**fields()) is not None
@@ -78,7 +78,7 @@ def test_what_can_not_be_stored_is_refused_and_counted(
 
 
 def test_calls_that_are_wrong_do_not_raise() -> None:
-    recorder = ExecutionRecorder(AWAY)
+    recorder = unstarted(AWAY)
     assert recorder.record() is None  # type: ignore[call-arg]
     assert recorder.record("loyalty", **fields()) is None  # type: ignore[call-arg]
     assert recorder.record(**fields(), **{"not a name": 1}) is None  # type: ignore[arg-type]
@@ -241,7 +241,7 @@ async def test_a_trace_too_deep_to_be_read_again(
 
 
 def test_deep_in_the_stack_it_counts_and_does_not_raise() -> None:
-    recorder = ExecutionRecorder(AWAY)
+    recorder = unstarted(AWAY)
     recorder.record(**fields())  # what is made once is made now
 
     def descend() -> int:
@@ -264,7 +264,7 @@ def test_graphs_without_end_take_no_time_without_end() -> None:
     nodes: list[dict[str, Any]] = [{"n": n} for n in range(40)]
     for n, node in enumerate(nodes):
         node["next"] = [nodes[(n * k + k) % 40] for k in (3, 7, 11)]
-    recorder = ExecutionRecorder(AWAY)
+    recorder = unstarted(AWAY)
     begin = time.monotonic()
     assert recorder.record(**fields(trace=nodes)) is not None
     # Many entries beside a text that wants care: only the head is looked at.

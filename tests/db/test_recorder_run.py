@@ -20,7 +20,7 @@ from execlog import (
 )
 from execlog.recorder import Run
 from tests.databases import TABLE
-from tests.recording import AWAY, Hostile, balanced
+from tests.recording import AWAY, Hostile, balanced, unstarted
 from tests.rows import fields
 from tests.types import Pool
 
@@ -96,7 +96,7 @@ class Silent(Exception):
 
 
 def test_an_error_without_a_text_is_recorded() -> None:
-    recorder = ExecutionRecorder(AWAY)
+    recorder = unstarted(AWAY)
     with pytest.raises(Silent), recorder.run(**STRATEGY):
         raise Silent
     assert recorder.stats().pending_rows == 1
@@ -104,7 +104,7 @@ def test_an_error_without_a_text_is_recorded() -> None:
 
 
 def test_runs_within_runs_until_the_stack_is_full() -> None:
-    recorder = ExecutionRecorder(AWAY)
+    recorder = unstarted(AWAY)
     ended = 0
 
     def descend() -> None:
@@ -124,7 +124,7 @@ def test_runs_within_runs_until_the_stack_is_full() -> None:
 
 
 def test_a_generator_that_is_left_is_recorded() -> None:
-    recorder = ExecutionRecorder(AWAY)
+    recorder = unstarted(AWAY)
 
     def steps() -> Iterator[int]:
         with recorder.run(**STRATEGY):
@@ -137,7 +137,7 @@ def test_a_generator_that_is_left_is_recorded() -> None:
 
 
 def test_a_run_is_recorded_once() -> None:
-    recorder = ExecutionRecorder(AWAY)
+    recorder = unstarted(AWAY)
     run = recorder.run(**STRATEGY)
     for _ in range(2):
         with run, run:
@@ -147,7 +147,7 @@ def test_a_run_is_recorded_once() -> None:
 
 
 def test_what_can_not_be_stored_is_counted_as_by_record() -> None:
-    recorder = ExecutionRecorder(AWAY)
+    recorder = unstarted(AWAY)
     changes: list[tuple[str, Any]] = [
         ("points", "many"),
         ("status", Hostile()),
@@ -227,7 +227,7 @@ async def test_each_call_has_attributes_of_its_own(
 
 
 def test_a_parameter_of_the_functions_own_is_left_alone() -> None:
-    recorder = ExecutionRecorder(AWAY)
+    recorder = unstarted(AWAY)
 
     @recorder.recorded(**STRATEGY)
     def score(run: str, n: int) -> str:
@@ -240,7 +240,7 @@ def test_a_parameter_of_the_functions_own_is_left_alone() -> None:
 
 
 def test_a_failed_run_is_freed_with_its_error() -> None:
-    recorder = ExecutionRecorder(AWAY)
+    recorder = unstarted(AWAY)
 
     def fail() -> weakref.ref[Run]:
         with recorder.run(**STRATEGY) as run:
@@ -258,7 +258,7 @@ def test_a_failed_run_is_freed_with_its_error() -> None:
 
 
 def test_what_a_decorator_can_not_record_is_refused() -> None:
-    recorder = ExecutionRecorder(AWAY)
+    recorder = unstarted(AWAY)
 
     def generator() -> Iterator[int]:
         yield 1
@@ -272,7 +272,7 @@ def test_what_a_decorator_can_not_record_is_refused() -> None:
 
 
 def test_the_share_that_is_kept_may_be_set_while_it_runs() -> None:
-    recorder = ExecutionRecorder(AWAY, seed=1)
+    recorder = unstarted(AWAY, seed=1)
     for rate in (1.0, 0.5, 0.001, 1):
         recorder.sample_rate = rate
         assert recorder.sample_rate == rate
@@ -303,7 +303,7 @@ async def test_a_trace_without_a_limit(
 
 
 def test_a_strict_recorder_raises_instead_of_counting() -> None:
-    recorder = ExecutionRecorder(AWAY, strict=True)
+    recorder = unstarted(AWAY, strict=True)
     calls: list[tuple[str, dict[str, Any]]] = [
         ("strategy_id", {}),
         ("points", fields(points="s3cret")),

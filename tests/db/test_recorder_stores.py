@@ -7,12 +7,16 @@ import time
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import pytest
+
 import execlog
 from execlog import ExecutionRecorder, StrategyExecutionLogRepository
 from tests.databases import TABLE
 from tests.recording import assert_sum, record, until
 from tests.rows import STRATEGY, T0, fields, row
 from tests.types import Pool
+
+pytestmark = pytest.mark.usefixtures("way")
 
 
 async def test_an_execution_is_stored_as_it_was_given(
@@ -144,6 +148,7 @@ async def test_the_stats_dump_as_every_answer_does(dsn: str) -> None:
     assert dumped.pop("secondsSinceSuccess") >= 0
     assert dumped == {
         "offered": 1,
+        "recovered": 0,
         "sampledOut": 0,
         "rejected": {},
         "dropped": {},

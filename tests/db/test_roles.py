@@ -36,6 +36,8 @@ from tests.web.test_api import client
 DAY = timedelta(days=1)
 _numbers = itertools.count()
 WRITES = {"insert_row", "insert_rows", "insert_missing", "erase"}
+# What is asked of tables that a tenant may not read.
+OF_THE_LOG = {"health", "maintenance_state", "recorder_account", "count_stored"}
 TENANT = "tenant-'s"
 
 
@@ -114,6 +116,8 @@ REFUSED = {
         "insert into execlog.recorder_progress (recorder_id, batch) values (gen_random_uuid(), 1)",
         "update execlog.recorder_progress set batch = batch + 1000",
         "delete from execlog.recorder_progress",
+        "select from execlog.recorder_account",
+        "update execlog.recorder_account set written = 0",
         f"insert into {TABLE} select from pg_class returning points",
     ],
     "reader": [
@@ -129,6 +133,8 @@ REFUSED = {
         "delete from execlog.recorder_progress",
         "select execlog.claim_batch(gen_random_uuid(), 1, gen_random_uuid(), null)",
         "select execlog.prune_recorders()",
+        "select execlog.keep_account(gen_random_uuid(), '{}')",
+        "delete from execlog.recorder_account",
         "update execlog.schema_migration set checksum = ''",
         f"begin; lock table {TABLE} in access exclusive mode",
         "begin; lock table execlog.schema_migration in share row exclusive mode",
@@ -350,7 +356,7 @@ async def test_a_tenant_sees_its_realm_and_no_other(roles: dict[str, Pool], tena
     for one in await everything.list_newest():
         assert (await own.get(id=one.id) is None) == (one.realm_id != TENANT)
     for name, call in CALLS.items():
-        if name not in WRITES | {"health", "maintenance_state"}:
+        if name not in WRITES | OF_THE_LOG:
             await call(own)
 
 
@@ -384,6 +390,7 @@ async def test_a_tenant_has_no_inputs_unless_they_are_granted(
         "set role pg_read_all_data",
         "set session authorization pg_read_all_data",
         "select from execlog.recorder_progress",
+        "select from execlog.recorder_account",
         "select from execlog.rollup_state for key share",
         "create table execlog.intruder (n integer)",
     ],

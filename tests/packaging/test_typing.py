@@ -1,11 +1,13 @@
-"""A type checker finds each mistake in a call of the recorder, and none in a call that is right."""
+"""Type checkers find each mistake in a call of the recorder, and none in a call that is right."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -64,26 +66,47 @@ async def main() -> None:
 """
 
 
-def complaints(folder: Path, code: str) -> dict[int, str]:
-    """What mypy says first of each line of this code, which comes after the common head."""
-    (folder / "calls.py").write_text(HEAD + code)
+def mypy(folder: Path) -> dict[int, str]:
+    """What mypy says first of each line of the calls."""
     config = folder / "mypy.ini"
     config.write_text("[mypy]\nstrict = true\ncache_dir = cache\n")
-    done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--config-file", config, "calls.py"],
-        cwd=folder,
-        env={**os.environ, "MYPYPATH": str(Path(execlog.__file__).parents[1])},
-        capture_output=True,
-        text=True,
-    )
+    done = checked(folder, "mypy", "--config-file", str(config), "calls.py")
     found = re.findall(r"^calls\.py:(\d+): error: (.*)", done.stdout, re.MULTILINE)
     assert done.returncode == bool(found), done.stdout + done.stderr
-    return {int(line) - HEAD.count("\n"): text for line, text in reversed(found)}
+    return {int(line): text for line, text in reversed(found)}
+
+
+def basedpyright(folder: Path) -> dict[int, str]:
+    """What pyright says of each line of the calls."""
+    (folder / "pyrightconfig.json").write_text('{"typeCheckingMode": "standard"}')
+    done = checked(folder, "basedpyright", "--outputjson", "--pythonpath", sys.executable)
+    found = json.loads(done.stdout)["generalDiagnostics"]
+    return {
+        one["range"]["start"]["line"] + 1: one["message"]
+        for one in reversed(found)
+        if one["severity"] == "error"
+    }
+
+
+def checked(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """A type checker's run over this folder."""
+    root = str(Path(execlog.__file__).parents[1])
+    environment = {**os.environ, "MYPYPATH": root, "PYTHONPATH": root}
+    command = [sys.executable, "-m", *words]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+def complaints(folder: Path, checker: Callable[[Path], dict[int, str]], code: str) -> set[int]:
+    """The lines of this code, which comes after the common head, of which the checker complains."""
+    (folder / "calls.py").write_text(HEAD + code)
+    return {line - HEAD.count("\n") for line in checker(folder)}
 
 
 @pytest.mark.long
-@needs("mypy")
-def test_mistakes_in_calls(tmp_path: Path) -> None:
-    assert complaints(tmp_path, RIGHT) == {}
-    lines = [n for n, line in enumerate(MISTAKES.split("\n"), 1) if line]
-    assert list(complaints(tmp_path, MISTAKES)) == lines[::-1]
+@pytest.mark.parametrize(
+    "checker", [pytest.param(one, marks=needs(one.__name__)) for one in (mypy, basedpyright)]
+)
+def test_mistakes_in_calls(checker: Callable[[Path], dict[int, str]], tmp_path: Path) -> None:
+    assert complaints(tmp_path, checker, RIGHT) == set()
+    lines = {n for n, line in enumerate(MISTAKES.split("\n"), 1) if line}
+    assert complaints(tmp_path, checker, MISTAKES) == lines

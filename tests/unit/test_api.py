@@ -41,6 +41,7 @@ PUBLIC = [
     "QueryFileError",
     "QueryRejected",
     "RebuiltPart",
+    "RecorderAccount",
     "RecorderStats",
     "RejectedExecution",
     "ReportIntervals",
@@ -69,6 +70,7 @@ PUBLIC = [
     "maintain",
     "migrate",
     "rebuild_rollups",
+    "recorder_account",
     "roll_up",
     "verify_rollups",
 ]

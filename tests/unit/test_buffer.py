@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import itertools
+import sys
 import threading
+import time
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,7 +18,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from execlog.recorder.buffer import Account, Batch, Buffer
+from execlog.recorder.buffer import POLICIES, Account, Batch, Buffer
 from tests.oracle import EXAMPLES
 
 MAX_ROWS, MAX_BYTES, BATCH_ROWS = 9, 3000, 3
@@ -286,3 +289,53 @@ def test_nothing_goes_for_a_row_that_does_not_fit_all_the_same() -> None:
         own.add(b"ok", False)
     assert own.add(b"x" * 15_000, True) == (False, False)
     assert (own.account().pending_rows, own.account().dropped) == (11, {"full": 1})
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_on_a_full_stack_a_row_is_counted_once_or_not_at_all(policy: str) -> None:
+    """The first drop, the first rejection and the end of a batch, at each depth that may fail."""
+    frames, frame = 1, sys._getframe()
+    while (outer := frame.f_back) is not None:
+        frames, frame = frames + 1, outer
+
+    def deep(left: int, call: Callable[[], object]) -> object:
+        return deep(left - 1, call) if left else call()
+
+    usual, failed = sys.getrecursionlimit(), 0
+    for left in range(1, 60):
+        tried = buffer(policy=policy)
+        for n in range(30):
+            reason = "closed" if n == 20 else ""
+            if reason:
+                tried.close(reason)
+            sys.setrecursionlimit(frames + 60)
+            try:
+                deep(left, functools.partial(tried.add, b"x" * 50, n % 3 == 0, ("cut",)))
+            except RecursionError:
+                failed += 1
+            finally:
+                sys.setrecursionlimit(usual)
+            account = tried.account()
+            assert account.offered == total(account), (left, n)
+            assert account.pending_rows == sum(map(len, tried._waiting.values()))
+    assert 0 < failed
+
+
+def test_when_one_was_dropped_last() -> None:
+    tried = buffer()
+    assert tried.last_dropped_at is None
+    for _ in range(MAX_ROWS):
+        tried.add(b"x", True)
+    assert tried.last_dropped_at is None
+    before = time.time()
+    tried.add(b"x", True)
+    assert tried.last_dropped_at is not None
+    assert before <= tried.last_dropped_at <= time.time()
+    tried.last_dropped_at = None
+    tried.clear("closed")
+    assert tried.last_dropped_at is not None
+
+
+def test_the_capacity_is_that_of_the_smaller_limit() -> None:
+    assert buffer(max_bytes=10**6).capacity == MAX_ROWS
+    assert buffer(max_bytes=10**6, max_rows=None).capacity == 10**6 // (100 + 48 + 200)

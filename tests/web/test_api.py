@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import httpx2
@@ -222,6 +223,29 @@ async def test_pages_end(
     assert len(ids) == expected + 20
     times = [one["createdAt"] or "" for one in found]
     assert times == sorted(times, reverse=True)
+
+
+async def test_a_page_may_end_between_executions_of_one_time_and_id(
+    api: httpx2.AsyncClient, log: StrategyExecutionLogRepository
+) -> None:
+    names = ["c", "b,1", "a"]  # a comma stands between the parts of a cursor too
+    for at in (NOW - 7 * MINUTE, None):
+        for one in executions(1, created_at=at, status="error", external_user_id="tied"):
+            await log.insert_rows(
+                one.model_copy(update={"id": UUID(int=7), "strategy_id": name}) for name in names
+            )
+    url: str | None = "/api/executions?external_user_id=tied&limit=1&since=1h"
+    found = []
+    while url is not None:
+        answer = await api.get(url)
+        found += [one["strategyId"] for one in answer.json()]
+        following = answer.links.get("next")
+        url = None if following is None else str(answer.url.join(following["url"]))
+    assert found == names
+    # Without a strategy, as it was made once, a cursor leads to the next id.
+    before = f"{(NOW - 7 * MINUTE).isoformat()},{UUID(int=7)}"
+    asked = {"external_user_id": "tied", "since": "1h", "before": before}
+    assert (await api.get("/api/executions", params=asked)).json() == []
 
 
 async def test_a_scope(pool: Pool, log: StrategyExecutionLogRepository) -> None:

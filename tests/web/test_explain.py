@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -14,6 +15,7 @@ import pytest
 
 from execlog import StrategyExecutionLog, StrategyExecutionLogRepository
 from execlog.display.explained import sentences_of
+from execlog.repository.explanation import Explanation
 from execlog.web import Scope, create_app
 from tests import databases
 from tests.db.test_explain import planted
@@ -144,6 +146,37 @@ async def test_a_significant_change_leads_to_its_explanation(api: httpx2.AsyncCl
         assert (await api.get("/" + html.unescape(links[0]))).status_code == 200
     calm = (await api.get("/strategy", params={**window, "id": STRATEGY, "realm": "bolt"})).text
     assert "Why?" not in calm
+
+
+async def test_a_page_that_refreshes_asks_once_a_minute(
+    explained: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+    explain = StrategyExecutionLogRepository.explain
+
+    async def counted(log: Any, **given: Any) -> Explanation:
+        asked.append(given)
+        return await explain(log, **given)
+
+    monkeypatch.setattr("execlog.repository.repository.Reads.explain", counted, raising=False)
+    shown: list[Scope] = [Scope()]
+    async with client(create_app(explained, authorize=lambda request: shown[-1])) as asking:
+
+        async def why(**more: str) -> str:
+            text = (await asking.get("/strategy", params={**ASKED, **more})).text
+            return words(text.partition('id="why"')[2].partition("</section>")[0])
+
+        first = await why()
+        assert " realm acme " in first and " As of " in first
+        assert await why() == first
+        assert len(asked) == 1
+        # Another window, realm or scope is another question.
+        await why(since=(T0 + timedelta(seconds=1)).isoformat())
+        await why(realm="acme")
+        assert len(asked) == 3
+        shown.append(Scope(realms=["acme", "bolt"]))
+        await why()
+        assert [one["realm_id"] for one in asked[3:]] == [shown[-1].realms]
 
 
 @pytest.mark.parametrize(

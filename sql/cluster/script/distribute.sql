@@ -65,7 +65,7 @@ where not exists (
     where logicalrelid operator(pg_catalog.=) 'execlog.rollup_mark'::pg_catalog.regclass
 );
 
--- With this table on all machines a recorder can connect to any of them.
+-- With these tables on all machines a recorder can connect to any of them.
 select pg_catalog.create_distributed_table(
     'execlog.recorder_progress', 'recorder_id', colocate_with => 'none', shard_count => :shards
 )
@@ -73,6 +73,15 @@ where not exists (
     select 1
     from pg_catalog.pg_dist_partition
     where logicalrelid operator(pg_catalog.=) 'execlog.recorder_progress'::pg_catalog.regclass
+);
+
+select pg_catalog.create_distributed_table(
+    'execlog.recorder_account', 'recorder_id', colocate_with => 'none', shard_count => :shards
+)
+where not exists (
+    select 1
+    from pg_catalog.pg_dist_partition
+    where logicalrelid operator(pg_catalog.=) 'execlog.recorder_account'::pg_catalog.regclass
 );
 
 select pg_catalog.create_reference_table('execlog.schema_migration')
@@ -216,6 +225,13 @@ where not exists (
     where objid operator(pg_catalog.=) 'execlog.claim_batch(uuid, bigint, uuid, uuid)'::pg_catalog.regprocedure
 );
 
+select pg_catalog.create_distributed_function('execlog.keep_account(uuid, jsonb)')
+where not exists (
+    select 1
+    from pg_catalog.pg_dist_object
+    where objid operator(pg_catalog.=) 'execlog.keep_account(uuid, jsonb)'::pg_catalog.regprocedure
+);
+
 select pg_catalog.create_distributed_function('execlog.prune_recorders()')
 where not exists (
     select 1
@@ -231,7 +247,7 @@ where not exists (
 );
 
 select pg_catalog.run_command_on_workers(
-    'revoke execute on function execlog.claim_batch(uuid, bigint, uuid, uuid), execlog.prune_recorders(), execlog.mark(text, text, timestamptz, interval) from public'
+    'revoke execute on function execlog.claim_batch(uuid, bigint, uuid, uuid), execlog.keep_account(uuid, jsonb), execlog.prune_recorders(), execlog.mark(text, text, timestamptz, interval) from public'
 );
 
 -- Rows that came in between were not marked.

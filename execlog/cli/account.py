@@ -1,0 +1,131 @@
+"""The command that accounts for all executions that were offered, over all processes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import typer
+
+from execlog import RecorderAccount, StoreUnavailable, StrategyExecutionLogRepository
+from execlog.admin.accounted import sentence, shortfall
+from execlog.cli.forms import print_models
+from execlog.cli.options import (
+    Dsn,
+    Json,
+    Output,
+    OutputOption,
+    Schema,
+    Since,
+    Spreadsheet,
+    Until,
+    Utc,
+    Wide,
+    before,
+    form,
+)
+from execlog.cli.server import ask
+from execlog.db.sqltext import SCHEMA
+from execlog.display.format import local, number, shown
+from execlog.display.tables import Column, print_table
+from execlog.repository.accounts import whole_hours
+
+__all__ = ["account"]
+
+_DAY = timedelta(days=1)
+
+
+def account(
+    since: Since = None,
+    until: Until = None,
+    output: OutputOption = Output.table,
+    as_json: Json = False,
+    spreadsheet: Spreadsheet = False,
+    utc: Utc = False,
+    wide: Wide = False,
+    dsn: Dsn = None,
+    schema: Schema = SCHEMA,
+) -> None:
+    """Account for every execution that a recorder was offered: one sum over all processes.
+
+    The window is widened to whole hours of UTC; without --since it is the last day. Exit 1 if
+    executions were dropped, if the log holds less than was written, or if a recorder was neither
+    closed nor seen for two minutes: then it says how many may be missing.
+
+    Example: execlog account --since 1d
+    """
+    output = form(output, as_json, spreadsheet)
+    end = datetime.now(UTC) if until is None else until
+    begin = before(end, _DAY) if since is None else since
+    found, held = ask(dsn, schema, lambda log: _asked(log, begin, until))
+    lacking = shortfall(found, held)
+    if output is Output.table:
+        _print(found, begin, until, utc=utc, wide=wide)
+        if lacking:
+            print(lacking)
+    else:
+        print_models(RecorderAccount, found, output, spreadsheet=spreadsheet)
+        if lacking:
+            print(f"execlog: {lacking}", file=sys.stderr)
+    if lacking or any(one.dropped or one.state == "open" for one in found):
+        raise typer.Exit(1)
+
+
+async def _asked(
+    log: StrategyExecutionLogRepository, since: datetime, until: datetime | None
+) -> tuple[list[RecorderAccount], int | None]:
+    """The accounts, and then how many rows there are: what is stored in between is no loss."""
+    found = await log.recorder_account(since=since, until=until)
+    try:
+        return found, await log.count_stored(since=since, until=until)
+    except StoreUnavailable as error:
+        if not isinstance(error.__cause__, TimeoutError):
+            raise
+        print("execlog: the rows were not counted in time; take less with --since", file=sys.stderr)
+        return found, None
+
+
+def _print(
+    found: Sequence[RecorderAccount],
+    since: datetime,
+    until: datetime | None,
+    *,
+    utc: bool,
+    wide: bool,
+) -> None:
+    if not found:
+        print("execlog: no recorder was seen", file=sys.stderr)
+        return
+    print(sentence(found, utc=utc))
+    first, last = whole_hours(since, until)
+    to = f" to {local(last, utc)}" if last else ""
+    print(f"in whole hours, from {local(first, utc)}{to}\n")
+    columns = [
+        Column("host", least=8),
+        Column("process", right=True, rank=1),
+        Column("application", least=8, rank=3),
+        Column("last seen", is_time=True, rank=2),
+        Column("written", right=True, rank=4),
+        Column("dropped", right=True, rank=5),
+        Column("state", least=14),
+    ]
+    rows = [
+        (
+            shown(one.host),
+            str(one.pid),
+            shown(one.application),
+            one.last_seen,
+            number(one.written),
+            number(sum(one.dropped.values())),
+            _state(one),
+        )
+        for one in found
+    ]
+    print_table(columns, rows, utc=utc, wide=wide)
+
+
+def _state(one: RecorderAccount) -> str:
+    if one.state == "open":
+        return f"open: at most {number(one.most_missing)} are missing"
+    return one.state

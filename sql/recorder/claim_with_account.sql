@@ -1,0 +1,19 @@
+-- Must this batch be stored (see claim_batch), and what is the recorder's account once it is?
+-- The account is kept in the same transaction, and not if another process has this identity: so what it counts
+-- as written is written.
+-- $1 recorder_id uuid
+-- $2 batch bigint
+-- $3 token uuid
+-- $4 last_token uuid? always
+-- $5 timeout text
+-- $6 account_id uuid
+-- $7 account text
+-- Columns: outcome text, kept boolean?
+-- Index: none
+with claim as materialized (
+    :claim_batch($1, $2, $3, $4, $5)
+)
+select
+    outcome,
+    case when outcome <> 'another' then execlog.keep_account($6::uuid, $7::text::jsonb) end as kept
+from claim

@@ -1,0 +1,255 @@
+"""What becomes of what was accepted when a process ends, in whichever way a process can know of."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from tests.databases import TABLE
+from tests.recording import AWAY
+from tests.samples import one_of
+
+ROOT = Path(__file__).parents[2]
+HEAD = """
+import asyncio, os, signal, sys, threading, time
+import execlog
+from tests.rows import fields
+
+recorder = execlog.ExecutionRecorder(sys.argv[1])
+
+def work(seconds=20, accepted=sys.stdout):
+    begin, sent = time.monotonic(), 0
+    while (passed := time.monotonic() - begin) < seconds:
+        while sent < passed * 5000:
+            sent += 1
+            if (given := recorder.record(**fields())) is not None:
+                accepted.write(f"{given}\\n")
+        accepted.flush()
+        time.sleep(0.002)
+"""
+
+
+def start(code: str, target: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", HEAD + code, target],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def assert_stored(dsn: str, said: str) -> None:
+    """Each execution whose id the program said is there, and there once.
+
+    A program that is terminated may have had no time to say its last ones.
+    """
+    accepted, found = {UUID(line) for line in said.split()}, asyncio.run(stored(dsn))
+    assert accepted
+    lost = accepted.difference(found)
+    assert not lost, len(lost)
+    assert len(found) == len(set(found)) <= len(accepted) + 100
+
+
+async def stored(dsn: str) -> list[UUID]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return [one["id"] for one in await connection.fetch(f"select id from {TABLE}")]
+    finally:
+        await connection.close()
+
+
+PROGRAMS = {
+    "one execution": "print(recorder.record(**fields()))",
+    "forgotten": "print(recorder.record(**fields())); del recorder; import gc; gc.collect()",
+    "at full speed": "work(0.5)",
+    "by sys.exit": "work(0.2); sys.exit()",
+    "a thread goes on": (
+        "thread = threading.Thread(target=lambda: (time.sleep(0.3), work(0.3))); thread.start()"
+    ),
+    "in a handler at exit": """
+import atexit
+atexit.register(lambda: print(recorder.record(**fields())))
+""",
+    "a paused loop": """
+async def main():
+    await recorder.start()
+    work(0.2)
+loop = asyncio.new_event_loop()
+loop.run_until_complete(main())
+""",
+    "a closed loop": """
+async def main():
+    await recorder.start()
+    work(0.2)
+asyncio.run(main())
+""",
+    "a fork that ends": """
+if pid := os.fork():
+    os.waitpid(pid, 0)
+work(0.2)
+""",
+    "a fork while it works": """
+thread = threading.Thread(target=work, args=(0.5,))
+thread.start()
+time.sleep(0.2)
+if not os.fork():
+    sys.exit()
+thread.join()
+""",
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        if name in ("one execution", "a thread goes on")
+        else pytest.param(name, marks=pytest.mark.long)
+        for name in PROGRAMS
+    ],
+)
+def test_a_program_that_ends(dsn: str, name: str) -> None:
+    program = start(PROGRAMS[name], dsn)
+    said, problems = program.communicate(timeout=30)
+    assert (program.returncode, problems) == (0, "")
+    assert_stored(dsn, said)
+
+
+ENDED = {
+    "main thread": "work()",
+    "another thread": "threading.Thread(target=work).start(); signal.pause()",
+    "daemon thread, main joins": """
+thread = threading.Thread(target=work, daemon=True); thread.start(); thread.join()
+""",
+    "event loop": """
+async def main():
+    async with recorder:
+        await asyncio.to_thread(work)
+asyncio.run(main())
+""",
+    "event loop of a thread": """
+async def main():
+    async with recorder:
+        await asyncio.to_thread(work)
+thread = threading.Thread(target=lambda: asyncio.run(main()))
+thread.start()
+thread.join()
+""",
+}
+
+
+@pytest.mark.parametrize("name", one_of(ENDED))
+def test_a_program_that_is_terminated(dsn: str, name: str) -> None:
+    program = start(ENDED[name], dsn)
+    assert program.stdout is not None
+    first = program.stdout.readline()
+    time.sleep(0.3)
+    program.send_signal(signal.SIGTERM)
+    begin = time.monotonic()
+    said, _ = program.communicate(timeout=30)
+    assert time.monotonic() - begin < 10
+    assert program.returncode == -signal.SIGTERM
+    assert_stored(dsn, first + said)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("threads", [1, 8])
+def test_what_other_threads_answer_while_it_dies_is_stored(dsn: str, threads: int) -> None:
+    """They hold each execution that came too late, and never say its id."""
+    program = start(
+        f"""
+def answer():
+    while True:
+        with recorder.run(strategy_id="s", strategy_version=1, strategy_type="t") as run:
+            pass
+        os.write(1, f"{{run.id}}\\n".encode())
+        time.sleep(0.0005)
+for _ in range({threads}):
+    threading.Thread(target=answer, daemon=True).start()
+while True:
+    signal.pause()
+""",
+        dsn,
+    )
+    assert program.stdout is not None
+    first = program.stdout.readline()
+    time.sleep(0.5)
+    program.send_signal(signal.SIGTERM)
+    said, problems = program.communicate(timeout=30)
+    assert program.returncode == -signal.SIGTERM, problems  # which count the refused ones
+    assert_stored(dsn, first + said)
+
+
+@pytest.mark.long
+def test_a_program_with_a_handler_of_its_own_keeps_it(dsn: str) -> None:
+    program = start(
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))\n"
+        "recorder = execlog.ExecutionRecorder(sys.argv[1])\nwork()",
+        dsn,
+    )
+    assert program.stdout is not None
+    first = program.stdout.readline()
+    program.send_signal(signal.SIGTERM)
+    said, _ = program.communicate(timeout=30)
+    assert program.returncode == 3
+    assert_stored(dsn, first + said)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("signals", "least", "most"), [(1, 5, 12), (2, 0, 3)])
+def test_a_program_whose_store_is_away(signals: int, least: float, most: float) -> None:
+    """It ends within ten seconds, and at once if it is told so a second time."""
+    program = start("work()", AWAY)
+    assert program.stdout is not None
+    program.stdout.readline()
+    begin = time.monotonic()
+    for _ in range(signals):
+        program.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+    _, problems = program.communicate(timeout=30)
+    assert least < time.monotonic() - begin < most
+    assert program.returncode == -signal.SIGTERM
+    if signals == 1:
+        assert "dropped executions: " in problems and "s3cret" not in problems
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize("end", ["", "; process.terminate()"])
+def test_a_child_of_multiprocessing(dsn: str, tmp_path: Path, kind: str, end: str) -> None:
+    module = tmp_path / "program.py"
+    module.write_text(
+        HEAD
+        + f"""
+def child():
+    with open({str(tmp_path / "said")!r}, "w") as accepted:
+        work({20 if end else 0.5}, accepted)
+
+if __name__ == "__main__":
+    import multiprocessing
+    process = multiprocessing.get_context({kind!r}).Process(target=child)
+    process.start()
+    time.sleep(1.5){end}
+    process.join()
+"""
+    )
+    environment: dict[str, Any] = {"PYTHONPATH": str(ROOT), "PATH": ""}
+    done = subprocess.run(
+        [sys.executable, module, dsn], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr.replace("refused executions", "")) == (
+        0,
+        done.stderr,
+    ) or end
+    said = (tmp_path / "said").read_text()
+    assert_stored(dsn, said if said.endswith("\n") else said[: said.rfind("\n") + 1])
