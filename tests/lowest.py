@@ -16,7 +16,7 @@ from typing import Any
 __all__ = ["lowest", "runtime_extras"]
 
 _FILE = Path(__file__).parents[1] / "pyproject.toml"
-_TOOLS = re.compile(r"bench|dev|test(-.*)?")
+_TOOLS = re.compile(r"bench|dev|test(-.*)?|typing")
 _BOUND = re.compile(r"([A-Za-z0-9._-]+)(?:\[.*\])?\s*>=\s*([0-9.]+)[^;]*(;.*)?")
 
 

@@ -7,6 +7,7 @@ import json
 import mmap
 import os
 import signal
+import socket
 import struct
 import sys
 from datetime import UTC, datetime, timedelta
@@ -166,17 +167,16 @@ async def test_one_that_was_offered_nothing_needs_no_server() -> None:
 
 async def test_a_close_is_not_delayed_by_a_server_that_does_not_answer() -> None:
     """Nothing is pending; the last account is given up soon."""
-    silent = await asyncio.start_server(lambda *_: asyncio.sleep(60), "127.0.0.1", 0)
-    port = silent.sockets[0].getsockname()[1]
-    recorder = ExecutionRecorder(f"postgresql://u@127.0.0.1:{port}/d?sslmode=disable")
-    await recorder.start()
-    refused(recorder)
-    clock = asyncio.get_running_loop().time
-    began = clock()
-    stats = await recorder.aclose(0.3)
-    assert clock() - began < 1.5
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        recorder = ExecutionRecorder(f"postgresql://u@127.0.0.1:{port}/d?sslmode=disable")
+        await recorder.start()
+        refused(recorder)
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        stats = await recorder.aclose(0.3)
+        assert clock() - began < 1.5
     assert stats.rejected == {"strategy_id": 1}
-    silent.close()
 
 
 async def test_what_is_known_of_a_process(dsn: str, pool: Pool) -> None:
