@@ -127,5 +127,6 @@ def _print(
 
 def _state(one: RecorderAccount) -> str:
     if one.state == "open":
-        return f"open: at most {number(one.most_missing)} are missing"
+        # The number first: at 80 columns the rest is cut.
+        return f"open: {number(one.most_missing)} missing at most"
     return one.state

@@ -84,7 +84,7 @@ async def test_one_that_was_killed_is_open(dsn: str, pool: Pool) -> None:
     await pool.execute(f"update {ACCOUNT} set last_seen = now() - interval '3 minutes'")
     done = await told(dsn)
     assert done.returncode == 1
-    assert done.stdout.splitlines()[-1].endswith("open: at most 500 are missing")
+    assert done.stdout.splitlines()[-1].endswith("open: 500 missing at most")
     doctor = await asyncio.to_thread(run, "doctor", EXECLOG_DSN=dsn)
     assert doctor.returncode == 1
     assert "at most 500 executions are missing" in doctor.stdout
