@@ -20,7 +20,8 @@ AWAY = "postgresql://user:s3cret@127.0.0.1:1/nowhere"
 def unstarted(target: Any, **options: Any) -> ExecutionRecorder:
     """A recorder that executions don't start: they wait until the test starts it, if it does."""
     recorder = ExecutionRecorder(target, **options)
-    recorder._background.take_over = lambda seconds: None  # type: ignore[method-assign]
+    recorder._background.take_over = lambda: None  # type: ignore[method-assign]
+    recorder._background.is_paused = lambda: False  # type: ignore[method-assign]
     recorder._background._start_by_itself = lambda: None  # type: ignore[method-assign]
     return recorder
 

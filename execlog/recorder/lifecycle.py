@@ -170,23 +170,36 @@ class Background:
         """Begins a `close`, from any thread; None if no loop runs it. Never raises."""
         return self._submit(self._close(seconds))
 
-    def take_over(self, seconds: float) -> None:
-        """Has what waits stored although its event loop does not run, because the process ends.
+    def take_over(self) -> None:
+        """Has a thread store what waits if no event loop does, because the process ends.
 
-        A loop that is only paused runs once more, to close the recorder within these seconds; in
-        place of one that is closed, or was never there, comes a thread. Never raises.
+        Never raises.
         """
         loop = self._loop
-        if self._is_closed() or self._is_elsewhere() or (loop is not None and loop.is_running()):
+        if self._is_closed() or self._is_elsewhere() or (loop is not None and not loop.is_closed()):
             return
-        if loop is not None and not loop.is_closed():
-            closing = self._close(seconds)
-            with contextlib.suppress(RuntimeError):  # another thread runs it after all
-                loop.run_until_complete(closing)
-            closing.close()
-        elif self._buffer.account().pending_rows:
+        if self._buffer.account().pending_rows:
             with contextlib.suppress(InvalidArgument, RuntimeError):
                 self.start_thread()
+
+    def is_paused(self) -> bool:
+        """Whether its event loop does not run, but could. Never raises."""
+        loop = self._loop
+        return (
+            loop is not None
+            and not (loop.is_running() or loop.is_closed())
+            and not (self._is_closed() or self._is_elsewhere())
+        )
+
+    def resume(self, seconds: float) -> None:
+        """Runs its paused event loop once more, to close it within these seconds. Never raises."""
+        loop = self._loop
+        if loop is None:
+            return
+        closing = self._close(seconds)
+        with contextlib.suppress(RuntimeError):  # another thread runs it after all
+            loop.run_until_complete(closing)
+        closing.close()
 
     def join(self, seconds: float) -> None:
         """Waits for the end of its own thread, if it is closed; at most so long. Never raises."""

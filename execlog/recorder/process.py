@@ -24,10 +24,13 @@ import sys
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from types import FrameType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from execlog.recorder.lifecycle import Background
 
 __all__ = ["Owner", "began", "ended", "hold", "register"]
@@ -132,7 +135,8 @@ def _die() -> None:
 def _exiting() -> None:
     """Stores what is pending when the main thread has ended; other threads may go on."""
     children = sys.modules.get("multiprocessing.process")
-    if children is not None and children.parent_process() is not None:
+    is_child = children is not None and children.parent_process() is not None
+    if is_child and not _at_work():
         # `atexit` is not for forked children. A pool terminates its children as they end by
         # themselves: a program's handler may raise SystemExit here, which must not end the wait.
         begin, seconds = time.monotonic(), _FLUSH_SECONDS + _CLOSE_SECONDS
@@ -141,9 +145,25 @@ def _exiting() -> None:
         except BaseException:
             _close(max(begin + seconds - time.monotonic(), 0.1))
             raise
-    else:
-        waits = [one.flush_soon(_FLUSH_SECONDS) for one in _taken_over(_FLUSH_SECONDS)]
-        concurrent.futures.wait([one for one in waits if one], timeout=_FLUSH_SECONDS)
+        return
+    _drain(_FLUSH_SECONDS, lambda one, seconds: one.flush_soon(seconds))
+    if is_child:
+        with contextlib.suppress(RuntimeError):  # the process has too many threads
+            threading.Thread(target=_close_last, name="execlog exit").start()
+
+
+def _at_work() -> list[threading.Thread]:
+    """The other threads that the process's end waits for."""
+    own = (threading.main_thread(), threading.current_thread())
+    return [one for one in threading.enumerate() if not one.daemon and one not in own]
+
+
+def _close_last() -> None:
+    """Stores what is pending once all others have ended; the process's end waits for it."""
+    while others := _at_work():
+        for one in others:
+            one.join()
+    _close(_CLOSE_SECONDS)
 
 
 def _exited() -> None:
@@ -156,19 +176,31 @@ def _close(seconds: float) -> None:
     global _ends
     ends = time.monotonic() + seconds
     _ends = ends + _HOLD_SECONDS
-    running = _taken_over(seconds)
-    waits = [one.close_soon(seconds) for one in running]
-    concurrent.futures.wait([one for one in waits if one], timeout=seconds + 1)
-    for one in running:
+    for one in _drain(seconds, lambda one, left: one.close_soon(left), beyond=1.0):
         one.join(max(ends - time.monotonic(), 0.1))
 
 
-def _taken_over(seconds: float) -> list[Background]:
-    """All that run, and those that wait to be started."""
+def _drain(
+    seconds: float,
+    begin: Callable[[Background, float], Future[Any] | None],
+    beyond: float = 0.0,
+) -> set[Background]:
+    """Has all that run, or wait to be started, store what waits, within these seconds in all.
+
+    Those whose event loop is paused are closed: one after the other, each in its share of the time,
+    so that one whose store is away leaves some to the others.
+    """
+    ends = time.monotonic() + seconds
     known = _running.union(one.background() for one in list(_recorders))
-    for one in known:
-        one.take_over(seconds)
-    return list(known)
+    paused = [one for one in known if one.is_paused()]
+    for one in known.difference(paused):
+        one.take_over()
+    waits = [begin(one, seconds) for one in known.difference(paused)]
+    for place, one in enumerate(paused):
+        one.resume(max(ends - time.monotonic(), 0.1) / (len(paused) - place))
+    left = max(ends - time.monotonic(), 0.0)
+    concurrent.futures.wait([one for one in waits if one], timeout=left + beyond)
+    return known
 
 
 def _forked() -> None:

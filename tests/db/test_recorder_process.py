@@ -224,6 +224,34 @@ def test_a_program_whose_store_is_away(signals: int, least: float, most: float) 
 
 
 @pytest.mark.long
+@pytest.mark.parametrize(("go_on", "least", "most"), [("", 4, 12), ("time.sleep(30)", 8, 12)])
+def test_paused_loops_whose_store_is_away_share_the_time(
+    go_on: str, least: float, most: float
+) -> None:
+    paused = f"""
+async def main():
+    for _ in range(3):
+        other = execlog.ExecutionRecorder(sys.argv[1])
+        await other.start()
+        other.record(**fields())
+loop = asyncio.new_event_loop()
+loop.run_until_complete(main())
+print("paused", flush=True)
+{go_on}
+"""
+    program = start(paused, AWAY)
+    assert program.stdout is not None
+    program.stdout.readline()
+    begin = time.monotonic()
+    if go_on:
+        program.send_signal(signal.SIGTERM)
+    _, problems = program.communicate(timeout=60)
+    assert least < time.monotonic() - begin < most
+    assert program.returncode == (-signal.SIGTERM if go_on else 0)
+    assert problems.count("dropped executions: 1 closed") == 3
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["fork", "spawn", "forkserver"])
 @pytest.mark.parametrize("end", ["", "; process.terminate()"])
 def test_a_child_of_multiprocessing(dsn: str, tmp_path: Path, kind: str, end: str) -> None:
@@ -253,3 +281,35 @@ if __name__ == "__main__":
     ) or end
     said = (tmp_path / "said").read_text()
     assert_stored(dsn, said if said.endswith("\n") else said[: said.rfind("\n") + 1])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "work_on",
+    [
+        "threading.Thread(target=work, args=(1, accepted)).start()",
+        "pool = ThreadPoolExecutor(1); [pool.submit(work, 0.2, accepted) for _ in range(5)]",
+    ],
+    ids=["thread", "pool"],
+)
+def test_threads_that_outlive_the_function_of_a_child(
+    dsn: str, tmp_path: Path, work_on: str
+) -> None:
+    said = tmp_path / "said"
+    program = f"""
+from concurrent.futures import ThreadPoolExecutor
+import multiprocessing
+
+def child():
+    accepted = open({str(said)!r}, "w")
+    {work_on}
+
+process = multiprocessing.get_context("fork").Process(target=child)
+process.start()
+process.join()
+"""
+    with start(program, dsn) as process:
+        _, problems = process.communicate(timeout=60)
+    assert (process.returncode, problems) == (0, "")
+    assert len(said.read_text().split()) > 4000  # 5,000 a second, for a second
+    assert_stored(dsn, said.read_text())
