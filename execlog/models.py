@@ -282,15 +282,19 @@ class RecorderStats(Model):
         rejected: Refused, by reason: the name of the field that can't be stored, "unknown_field",
             "too_large", "refused_by_store", "swallowed_by_store" (by a trigger), "closed",
             "stopped", "internal".
-        dropped: Accepted and then lost, by reason: "full", "stopped", "closed", and "unconfirmed"
-            (sent, but the recorder closed before the commit was answered).
+        dropped: Accepted and then lost, by reason: "full", "stopped", "closed", "unconfirmed"
+            (sent, but the recorder closed before the commit was answered), "torn" (what a process
+            was writing to its file when it was killed) and "damaged" (a file that can't be read).
         altered: Accepted with changes, by reason: "text_repaired", "trace_cut",
             "trace_repaired", "trace_left_out", "trace_id_left_out", "error_message_cut",
             "error_message_left_out", "input_repaired", "input_left_out", "attributes_left_out" (all
             or some of them). These are counted among the others too.
         written: Stored, each once.
-        pending_rows: Waiting, or being stored now.
+        pending_rows: Waiting, or being stored now, in memory or in files.
         pending_bytes: The memory that these take.
+        spooled_rows: How many of them lie in files, so that they outlive the process.
+        spooled_bytes: The bytes of files that these take.
+        slow_writes: Rows whose write into a file took more than 5 ms.
         batches: Transactions that stored rows.
         retries: Tries that failed or were refused, to be repeated.
         last_error: What went wrong last, with its SQLSTATE and without row data.
@@ -313,6 +317,9 @@ class RecorderStats(Model):
     last_error: str | None
     seconds_since_success: float | None
     alive: bool
+    spooled_rows: int = 0
+    spooled_bytes: int = 0
+    slow_writes: int = 0
 
 
 def invalid_argument(error: ValidationError, where: str = "") -> InvalidArgument:

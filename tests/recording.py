@@ -78,8 +78,8 @@ def record(recorder: ExecutionRecorder, n: int, **changes: Any) -> object:
 
 
 def balanced(stats: RecorderStats) -> bool:
-    """Whether what was offered is the sum of what became of it."""
-    return stats.offered == (
+    """Whether what was offered or recovered is the sum of what became of it."""
+    return stats.offered + stats.recovered == (
         stats.sampled_out
         + sum(stats.rejected.values())
         + sum(stats.dropped.values())

@@ -75,6 +75,13 @@ class Shipment:
         self._in_vain = 0 if stored else self._in_vain
         self._at_once = min(self._at_once * 2, self._most)
 
+    def remove(self, rows: Iterable[bytes]) -> None:
+        """Removes rows that need not be stored any more. Never raises."""
+        gone = set(map(id, rows))
+        self._rows = [row for row in self._rows if id(row) not in gone]
+        self._suspects = deque(entry for entry in self._suspects if id(entry[0]) not in gone)
+        self._refused = min(self._refused, len(self._rows))
+
     def refuse(self, count: int, *, place: int | None) -> bytes | None:
         """Records that the server refused the rows that `next` returned, because of one of them.
 

@@ -16,7 +16,10 @@ import threading
 import time
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
+
+if TYPE_CHECKING:
+    from execlog.recorder.spool.row_file import RowFile
 
 __all__ = ["POLICIES", "Account", "Batch", "Buffer", "Policy"]
 
@@ -39,7 +42,7 @@ class Batch:
     """Rows that are stored together.
 
     `number` rises from batch to batch, `size` and `ok_size` (of its ok runs) are in bytes, `began`
-    is when its first row came.
+    is when its first row came. The rows of one with a `file` lie there, and take no memory.
     """
 
     number: int
@@ -49,13 +52,17 @@ class Batch:
     size: int = 0
     ok_size: int = 0
     began: float = 0.0
+    file: RowFile | None = None
+    is_adopted: bool = False  # another process wrote it, and may have stored some of it
+    is_sealed: bool = False  # its file is closed, or will be
+    is_damaged: bool = False  # its file is, and is to be kept
 
     def __len__(self) -> int:
         """The number of rows."""
-        return len(self.ok) + len(self.failed)
+        return len(self.ok) + len(self.failed) if self.file is None else len(self.file)
 
     def rows(self) -> list[bytes]:
-        """All rows. Never raises."""
+        """All rows that are in memory. Never raises."""
         return [*self.ok, *self.failed]
 
 
@@ -72,6 +79,7 @@ class Account:
     written: int
     pending_rows: int
     pending_bytes: int
+    spooled_rows: int
 
 
 class Buffer:
@@ -101,13 +109,6 @@ class Buffer:
         self._overhead = _ROW_BYTES + _BATCH_BYTES // batch_rows
         self._batch_bytes = batch_bytes
         self._drops_oldest = policy == "drop_oldest"
-        self.reset()
-
-    def reset(self) -> None:
-        """Empties everything, the account too, without taking the lock: for a forked child.
-
-        Never raises.
-        """
         # Reentrant: a signal handler that records while its own thread is in here must not block
         # for ever. (It can leave the account wrong: it interrupts an update half way.)
         self._lock = threading.RLock()
@@ -128,7 +129,8 @@ class Buffer:
         self._dropped: dict[str, int] = {}
         self._altered: dict[str, int] = {}
         self.last_dropped_at: float | None = None  # by `time.time`
-        self._rows = self._bytes = 0  # pending, with the batch that is being written
+        self._rows = self._bytes = 0  # pending in memory, with the batch that is being written
+        self._away = self._loaded = 0  # rows in files only; and of those that are being written
 
     def size_of(self, line: bytes) -> int:
         """The memory that a waiting row takes, in bytes. Never raises."""
@@ -274,6 +276,7 @@ class Buffer:
         with self._lock:
             self._rows -= len(lines)
             self._bytes -= size
+            self._loaded = 0 if last else max(self._loaded - len(lines), 0)
             if rejected:
                 self._rejected[rejected] = self._rejected.get(rejected, 0) + len(lines)
             elif dropped:
@@ -284,10 +287,13 @@ class Buffer:
                 self._taken = 0
 
     def clear(self, reason: str) -> None:
-        """Drops all waiting rows; a batch that was taken stays with its taker. Never raises."""
+        """Drops all rows that wait in memory; a batch that was taken stays with its taker.
+
+        Never raises.
+        """
         with self._lock:
             for batch in self._waiting.values():
-                if len(batch):
+                if len(batch) and batch.file is None:
                     self._rows -= len(batch)
                     self._bytes -= batch.size
                     self._drop(reason, len(batch))
@@ -308,6 +314,10 @@ class Buffer:
         """Whether no row of this batch or of an earlier one is pending. Never raises."""
         with self._lock:
             return number < (self._taken or self._first().number)
+
+    def spooled_bytes(self) -> int:
+        """Bytes that rows in files take. Never raises."""
+        return 0
 
     def is_nearly_full(self) -> bool:
         """Whether at least 80 % of the rows or of the bytes are taken. Never raises."""
@@ -331,8 +341,9 @@ class Buffer:
                 dropped=dict(self._dropped),
                 altered=dict(self._altered),
                 written=self._written,
-                pending_rows=self._rows,
+                pending_rows=self._rows + self._away,
                 pending_bytes=self._bytes,
+                spooled_rows=self._away + self._loaded,
             )
 
     def _drop(self, reason: str, rows: int = 1) -> None:

@@ -51,7 +51,16 @@ _PAUSES, _SLOW_PAUSES = (0.1, 5.0), (1.0, 60.0)
 _PAUSE_WHILE_AWAITED = 0.25
 _PRUNE_SECONDS = 3600.0
 _SIGN_OFF_SECONDS = 2.0
-_STATEMENTS = frozenset({"claim_batch", "claim_with_account", "keep_account", "prune_progress"})
+_STATEMENTS = frozenset(
+    {
+        "claim_batch",
+        "claim_with_account",
+        "keep_account",
+        "list_stored_ids",
+        "log_id",
+        "prune_progress",
+    }
+)
 _ANOTHER = "record: another process stores as this recorder, which takes a new identity"
 
 
@@ -84,6 +93,7 @@ class Delivery:
         timeout: Seconds that one try may take.
         on_reject: Called with each row that the server refuses.
         schema: The schema of the log.
+        durable: Whether a commit must have reached the server's disk, whatever the role prefers.
     """
 
     def __init__(
@@ -96,9 +106,11 @@ class Delivery:
         timeout: float,
         on_reject: OnReject | None,
         schema: str,
+        durable: bool = False,
     ) -> None:
         """Takes the parts; nothing is started. Raises QueryFileError: the install lacks SQL."""
         self._buffer = buffer
+        self._durable = durable
         self._link = link
         self._batch_rows = batch_rows
         self._linger = linger
@@ -109,6 +121,7 @@ class Delivery:
         self._copy_target = statements(schema)["insert_rows"].copy_target()
         self._identity = Identity()
         self._ledger = Ledger(buffer, link, self._statements["keep_account"].sql)
+        self._batch: Batch | None = None  # the one that was taken, until its rows are here
         self._shipment: Shipment | None = None  # the rest of the batch that is being stored
         self._stored = 0  # rows that the server took in the last try, or the one in doubt
         self._blaming = False  # whether the claim succeeded, so that an error is about the rows
@@ -186,8 +199,9 @@ class Delivery:
         try:
             while self.stopped is None:
                 if self._shipment is None:
-                    batch = await self._next_batch()
-                    self._shipment = Shipment(batch.rows(), self._batch_rows)
+                    self._batch = self._batch or await self._next_batch()
+                    rows = await self._load(self._batch)
+                    self._shipment, self._batch = Shipment(rows, self._batch_rows), None
                 await self._store(self._shipment)
                 self._tell_awaiting()
                 await self._prune()
@@ -250,31 +264,50 @@ class Delivery:
             if not rows:
                 # Each row was refused and none was stored: the rows or the server may be to blame.
                 await self._pause(slow=True)
-                batch = self._buffer.take(full=False)
-                shipment.begin_again(batch.rows() if batch else ())
+                batch = self._batch = self._batch or self._buffer.take(full=False)
+                more = await self._load(batch) if batch else []
+                self._batch = None
+                shipment.begin_again(more)
                 continue
             try:
+                if not await self._is_ready(shipment):
+                    continue
                 await self._try(rows)
             except ExeclogError as error:
                 if self._link.target() is None:
                     return self._stop(error)
                 if not self._blaming and self._ledger.is_blamed(error):
                     continue  # at once, without the account
-                self._note(error)
+                self._note_error(error)
                 if self._blaming and blames_a_row(error):
                     self._doubtful = False
                     self._take_out(shipment, rows, error)
                 else:
                     await self._pause(slow=not isinstance(error, StoreUnavailable))
             except Exception as error:  # of any kind: the rows are worth another try
-                self._note(StoreUnavailable(f"record: {type(error).__name__}"))
+                self._note_error(StoreUnavailable(f"record: {type(error).__name__}"))
                 await self._pause()
             else:
                 if self._shipment is not shipment:  # given up meanwhile
                     return None
                 self._settle(shipment, rows)
+        self._finish()
         self._shipment = None
         return None
+
+    async def _load(self, batch: Batch) -> list[bytes]:
+        """The rows of a batch that was taken."""
+        return batch.rows()
+
+    async def _is_ready(self, shipment: Shipment) -> bool:
+        """Whether its rows may be sent as they are; False: it has changed. Raises ExeclogError."""
+        return True
+
+    async def _note_claim(self, claim: Claim) -> None:
+        """Notes what the transaction claims, before it does. Raises ExeclogError."""
+
+    def _finish(self) -> None:
+        """Each row of the batches that were taken is stored or rejected."""
 
     async def _try(self, rows: list[bytes]) -> None:
         """One transaction. Raises the errors of errors.py."""
@@ -321,9 +354,10 @@ class Delivery:
         return not self._doubtful
 
     async def _send_claim(self, connection: Connection, claim: Claim, rows: int) -> object:
+        await self._note_claim(claim)
         entry = self._ledger.with_batch(rows)
         name = "claim_batch" if entry is None else "claim_with_account"
-        values = (*claim, self._server_timeout, *(entry or ()))
+        values = (*claim, self._server_timeout, self._durable, *(entry or ()))
         return await connection.fetchval(self._statements[name].sql, *values)
 
     async def _copy(self, connection: Connection, rows: list[bytes]) -> int:
@@ -370,7 +404,7 @@ class Delivery:
                 # Only its class: its text may hold the row.
                 self.hook_error = type(failure).__name__
 
-    def _note(self, error: ExeclogError) -> None:
+    def _note_error(self, error: ExeclogError) -> None:
         self.last_error = str(error)
         self._is_read_only = error.sqlstate == READ_ONLY
 

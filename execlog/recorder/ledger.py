@@ -12,9 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import socket
-import sys
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID, uuid4
 
 from execlog.errors import ExeclogError, driver_errors
+from execlog.recorder.this_process import about_process, now
 
 if TYPE_CHECKING:
     from execlog.recorder.buffer import Account, Buffer
@@ -65,7 +63,7 @@ class Ledger:
         self._link = link
         self._sql = sql
         self._id: UUID | None = None  # made with the first entry, as an identity is
-        self._about = _process()
+        self._about = about_process()
         self._base: Account | None = None  # what earlier identities have accounted for
         self._unkept = 0  # rows that are in no account, or in an earlier one
         self._kept: Account | None = None  # the last one that the store has
@@ -119,7 +117,7 @@ class Ledger:
             self._retired.append(self._entry(self._kept, closed=True))
             self._base, self._unkept, self._kept = self._kept, self._kept.written, None
         self._id = None
-        self._about |= {"started_at": _now()}
+        self._about |= {"started_at": now()}
         self._due = 0.0
 
     def wait(self) -> float:
@@ -168,7 +166,8 @@ class Ledger:
         counts = {
             "sampled_out": account.sampled_out - (base.sampled_out if base else 0),
             "written": account.written - self._unkept,
-            "pending": 0 if closed else account.pending_rows,
+            # What is left in files when it closes is for another process.
+            "pending": account.spooled_rows if closed else account.pending_rows,
         }
         reasons = {
             "rejected": _less(account.rejected, base.rejected if base else {}),
@@ -182,6 +181,7 @@ class Ledger:
             **reasons,
             "offered": offered - recovered,
             "recovered": recovered,
+            "spooled": account.spooled_rows,
             "capacity": min(self._buffer.capacity, 2**62),
             "last_dropped_at": None if dropped_at is None else _text_of(dropped_at),
             "closed": closed,
@@ -196,28 +196,6 @@ def _less(counts: dict[str, int], base: dict[str, int]) -> dict[str, int]:
 
 def _is_refusal(error: ExeclogError) -> bool:
     return (error.sqlstate or "").startswith(_REFUSALS)
-
-
-def _process() -> dict[str, object]:
-    try:
-        host = socket.gethostname()
-    except OSError:
-        host = ""
-    program = os.path.basename(sys.argv[0]) if sys.argv else ""
-    return {
-        "host": _clean(host),
-        "pid": os.getpid(),
-        "application": _clean(program.removeprefix("-c")) or "python",
-        "started_at": _now(),
-    }
-
-
-def _clean(text: str) -> str:
-    return text.replace("\0", "").encode(errors="replace").decode()
-
-
-def _now() -> str:
-    return _text_of(time.time())
 
 
 def _text_of(seconds: float) -> str:

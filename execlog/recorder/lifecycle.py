@@ -19,6 +19,7 @@ from execlog.recorder.flusher import Delivery
 from execlog.recorder.log_reporter import Reporter
 from execlog.recorder.loop_thread import LoopThread
 from execlog.recorder.maintenance_task import Upkeep
+from execlog.recorder.spool.spool import Spool
 
 __all__ = ["Background"]
 
@@ -45,6 +46,7 @@ class Background:
         delivery: The delivery.
         reporter: The reporter.
         upkeep: The maintenance; None: none.
+        spool: The files, which are opened and closed with it; None: there are none.
     """
 
     def __init__(
@@ -54,12 +56,14 @@ class Background:
         delivery: Delivery,
         reporter: Reporter,
         upkeep: Upkeep | None,
+        spool: Spool | None,
     ) -> None:
         """Takes the parts; nothing is started. Never raises."""
         self._buffer = buffer
         self._link = link
         self._delivery = delivery
         self._reporter = reporter
+        self._spool = spool
         self._runs = [delivery.run, reporter.run]
         if upkeep is not None:
             self._runs.append(upkeep.run)
@@ -86,6 +90,7 @@ class Background:
         if self._delivery.stopped is not None:
             self._delivery.attach()
             self._buffer.close("")
+        self._open_spool()
         self._revive()
 
     def start_thread(self, action: str = "start") -> None:
@@ -109,6 +114,7 @@ class Background:
             thread = LoopThread("execlog recorder", self._on_thread_end)
             self._thread = thread
             self._move_to(thread.loop)
+        self._open_spool()
         thread.loop.call_soon_threadsafe(self.start)
 
     async def flush(self, seconds: float) -> bool:
@@ -342,6 +348,10 @@ class Background:
         if self._loop is None and self._closing is None:
             _log.warning(_UNSTARTED)
 
+    def _open_spool(self) -> None:
+        if self._spool is not None:
+            self._spool.open()
+
     def _join(self, action: str) -> bool:
         """Moves to the running loop, unless it runs in another one that is alive.
 
@@ -415,6 +425,9 @@ class Background:
             if self._closing is closing:  # else the loop died, and another loop closes it
                 self._delivery.give_up("closed")
                 self._reporter.report()
+                if self._spool is not None:
+                    closed = asyncio.wrap_future(self._spool.close())
+                    await asyncio.wait([closed], timeout=_END_SECONDS)
                 closing.set_result(None)
                 process.ended(self)
                 if self._thread is not None:

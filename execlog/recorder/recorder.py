@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import random
 import sys
 import time
@@ -35,6 +36,9 @@ from execlog.recorder.masking import Mask, Rules
 from execlog.recorder.run import Run, recorded
 from execlog.recorder.signature import RunFields, as_checked, record_checked, run_checked
 from execlog.recorder.span import current_trace_id
+from execlog.recorder.spooled_buffer import SpooledBuffer
+from execlog.recorder.spooled_delivery import SpooledDelivery
+from execlog.recorder.spooling import Durability, Spooling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +47,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from execlog.recorder.connection import Target
+    from execlog.recorder.spool.row_file import RowFile
+    from execlog.recorder.spool.spool import Spool
 
     P = ParamSpec("P")
     T = TypeVar("T")
@@ -106,6 +112,12 @@ class ExecutionRecorder:
         maintenance: How the partitions should be: the recorder then does once an hour what
             `execlog.maintain` does, on a second connection to the DSN or of the pool. The
             role must be the table's owner.
+        spool: A folder whose files keep what is pending, so that it outlives the process: another
+            process with the same folder stores what a dead one left, each execution once. It is
+            made with mode 0700. See `execlog/recorder/README.md`.
+        spool_bytes: Bytes that this recorder's files may take.
+        durability: What pending executions outlive: "process" (they are in the system's page cache
+            when `record` returns), or "disk": the machine too, but for the last batch.
         strict: For tests of an engine: an execution that can't be stored raises `InvalidArgument`
             instead of being counted as rejected.
 
@@ -134,6 +146,9 @@ class ExecutionRecorder:
         schema: str = SCHEMA,
         maintenance: Maintenance | None = None,
         strict: bool = False,
+        spool: str | os.PathLike[str] | None = None,
+        spool_bytes: int = 2**30,
+        durability: Durability = "process",
     ) -> None:
         """Checks the arguments; nothing is started or sent. Raises: see the class."""
         self._link = link_to(target)
@@ -162,14 +177,13 @@ class ExecutionRecorder:
         most = None if max_rows is None else validation.count("max_rows", max_rows)
         at_once = validation.count("batch_rows", batch_rows)
         self._batch_rows = min(at_once, most or at_once, _MOST_BATCH_ROWS)
-        self._buffer = Buffer(
-            max_rows=most,
-            max_bytes=validation.count("max_bytes", max_bytes),
-            batch_rows=self._batch_rows,
-            batch_bytes=min(_BATCH_BYTES, max_bytes // 4),
-            policy=policy,
-        )
-        self._add = self._buffer.add
+        self._limits: dict[str, Any] = {
+            "max_rows": most,
+            "max_bytes": validation.count("max_bytes", max_bytes),
+            "batch_rows": self._batch_rows,
+            "batch_bytes": min(_BATCH_BYTES, max_bytes // 4),
+            "policy": policy,
+        }
         self._linger = validation.seconds("linger", linger)
         self._timeout = validation.seconds("timeout", timeout)
         self._on_reject = on_reject
@@ -180,26 +194,35 @@ class ExecutionRecorder:
             raise InvalidArgument("maintenance", problem)
         self._maintenance = maintenance
         self._strict = validation.flag("strict", strict)
+        self._spooling = None if spool is None else Spooling(spool, spool_bytes, durability)
         self._begin()
         process.register(self)
 
     def _begin(self) -> None:
         """The state of a new recorder, also in a forked child."""
-        self._delivery = Delivery(
-            self._buffer,
-            self._link,
-            batch_rows=self._batch_rows,
-            linger=self._linger,
-            timeout=self._timeout,
-            on_reject=self._on_reject,
-            schema=self._schema,
-        )
+        options: dict[str, Any] = {
+            "batch_rows": self._batch_rows,
+            "linger": self._linger,
+            "timeout": self._timeout,
+            "on_reject": self._on_reject,
+            "schema": self._schema,
+        }
+        self._spool: Spool | None = None
+        if self._spooling is None:
+            self._buffer = Buffer(**self._limits)
+            self._delivery = Delivery(self._buffer, self._link, **options)
+        else:
+            spool = self._spooling.begin(self._limits["batch_bytes"], self._adopt)
+            buffer = SpooledBuffer(spool, **self._limits)
+            self._spool, self._buffer = spool, buffer
+            self._delivery = SpooledDelivery(buffer, self._link, spool, **options)
+        self._add = self._buffer.add
         self._reporter = Reporter(self._buffer, self._delivery)
         upkeep = None
         if self._maintenance is not None:
             upkeep = Upkeep(self._link, self._maintenance, self._schema)
         self._background = Background(
-            self._buffer, self._link, self._delivery, self._reporter, upkeep
+            self._buffer, self._link, self._delivery, self._reporter, upkeep, self._spool
         )
         self._wake = self._background.wake
 
@@ -238,7 +261,7 @@ class ExecutionRecorder:
 
     def _is_new(self) -> bool:
         """Whether it is that of a forked child that leaves its parent's block."""
-        return self._background.is_new() and not self.pending()
+        return self._background.is_new() and not self._buffer.account().pending_rows
 
     async def start(self) -> None:
         """Starts storing, in the running event loop; the server need not be up yet.
@@ -484,6 +507,8 @@ class ExecutionRecorder:
             last_error=delivery.last_error,
             seconds_since_success=None if success is None else time.monotonic() - success,
             alive=self._background.is_alive(),
+            spooled_bytes=self._buffer.spooled_bytes(),
+            slow_writes=0 if self._spool is None else self._spool.slow_writes,
         )
 
     def _record_with_care(self, now: int, given: dict[str, Any]) -> UUID | None:
@@ -530,13 +555,20 @@ class ExecutionRecorder:
         except Exception:  # the stack is too deep to call them
             self._buffer.uncalled += 1
 
+    def _adopt(self, files: list[RowFile]) -> None:
+        """Takes over what a dead process left; in the spool's thread."""
+        if isinstance(self._buffer, SpooledBuffer):
+            self._buffer.adopt(files)
+            self._background.wake()
+
     def background(self) -> Background:
         """What runs it. Never raises."""
         return self._background
 
     def pending(self) -> int:
-        """The number of executions that wait. Never raises."""
-        return self._buffer.account().pending_rows
+        """The number of executions that are lost if the process ends now. Never raises."""
+        account = self._buffer.account()
+        return account.pending_rows - account.spooled_rows
 
     def after_fork(self) -> None:
         """Becomes new in a forked child; keeps the parent's objects for ever, unchanged.
@@ -547,7 +579,6 @@ class ExecutionRecorder:
         self._link = self._link.abandon()
         if self._seed is None:
             self._dice = random.Random()  # noqa: S311
-        self._buffer.reset()
         self._begin()
 
 

@@ -9,6 +9,7 @@
 -- $3 token uuid
 -- $4 last_token uuid? always
 -- $5 timeout text
+-- $6 durable boolean
 -- Columns: outcome text
 -- Index: recorder_progress_pkey
 with limits as materialized (
@@ -23,6 +24,11 @@ with limits as materialized (
         end,
         -- On Citus: one connection to each machine, where each shard would have its own.
         pg_catalog.set_config('citus.multi_shard_modify_mode', 'sequential', true),
+        -- The files of the batch's rows go once they are committed.
+        case
+            when $6::boolean and pg_catalog.current_setting('synchronous_commit') <> 'remote_apply'
+            then pg_catalog.set_config('synchronous_commit', 'on', true)
+        end,
         pg_catalog.set_config('tcp_keepalives_idle', '10', true),
         pg_catalog.set_config('tcp_keepalives_interval', '5', true),
         pg_catalog.set_config('tcp_keepalives_count', '3', true)

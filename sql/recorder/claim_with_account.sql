@@ -6,14 +6,15 @@
 -- $3 token uuid
 -- $4 last_token uuid? always
 -- $5 timeout text
--- $6 account_id uuid
--- $7 account text
+-- $6 durable boolean
+-- $7 account_id uuid
+-- $8 account text
 -- Columns: outcome text, kept boolean?
 -- Index: none
 with claim as materialized (
-    :claim_batch($1, $2, $3, $4, $5)
+    :claim_batch($1, $2, $3, $4, $5, $6)
 )
 select
     outcome,
-    case when outcome <> 'another' then execlog.keep_account($6::uuid, $7::text::jsonb) end as kept
+    case when outcome <> 'another' then execlog.keep_account($7::uuid, $8::text::jsonb) end as kept
 from claim

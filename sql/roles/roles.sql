@@ -79,6 +79,7 @@ grant usage on language plpgsql, sql to :"owner";
 grant insert on execlog.strategy_execution_log to :"writer";
 grant execute on function execlog.claim_batch(uuid, bigint, uuid, uuid) to :"writer";
 grant execute on function execlog.keep_account(uuid, jsonb) to :"writer";
+grant execute on function execlog.list_stored_ids(uuid[], timestamptz[]) to :"writer";
 grant execute on function execlog.prune_recorders() to :"writer";
 grant execute on function execlog.roll_up() to :"writer";
 

@@ -6,7 +6,6 @@ import functools
 import gc
 import itertools
 import sys
-import threading
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -219,25 +218,6 @@ def test_a_signal_that_comes_while_the_lock_is_held() -> None:
     with own._lock:  # a handler runs in the thread that it interrupts
         assert own.add(b"1", False)[0]
     assert own.account().pending_rows == 1
-
-
-def test_a_reset_asks_nobody_for_the_lock() -> None:
-    own = buffer()
-    held, release = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with own._lock:
-            held.set()
-            release.wait()
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    held.wait()
-    own.reset()
-    assert own.add(b"1", False)[0]
-    assert own.account().offered == 1
-    release.set()
-    thread.join()
 
 
 def test_the_memory_of_the_smallest_batches_is_counted() -> None:

@@ -1,0 +1,1 @@
+"""The files of a recorder whose executions outlive its process."""

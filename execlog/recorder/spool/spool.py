@@ -1,0 +1,420 @@
+"""A recorder's files: spares to write to, those that wait, and those that a dead process left.
+
+Each recorder has a folder of its own within the spool (`owner`), with a file (`row_file`) for each
+batch of rows. A file goes when its rows are stored. Whatever may wait for the disk is done by one
+thread (`worker`), in order; only `append` into a file that is there is not.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import errno
+import logging
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from execlog.recorder.spool import owner as owners
+from execlog.recorder.spool.owner import Owner
+from execlog.recorder.spool.row_file import (
+    HEADER_BYTES,
+    ROW_BYTES,
+    Content,
+    CorruptFile,
+    NewerFormat,
+    RowFile,
+)
+from execlog.recorder.spool.worker import Worker
+
+__all__ = ["Spool"]
+
+_SPARES, _RESERVED = 6, 2
+_SMALLEST_FILE, _SHARE = 64 * 1024, 16
+_MOST_UNUSED = 64 * 1024  # of a batch's file: rows of this size must fit into what a batch leaves
+_TICK_SECONDS = 0.5
+_TICKS_PER_SCAN = 20
+_log = logging.getLogger("execlog.recorder")
+
+
+class Spool:
+    """The files of one recorder.
+
+    Args:
+        folder: The spool, which `place` has prepared.
+        limit: The most bytes that the files may take.
+        batch_bytes: The rows of a batch take about so many bytes at most.
+        durable: Whether rows are to outlive the machine too.
+        info: What is noted of the recorder.
+        on_left: Called, in the spool's thread, with files that a dead process left.
+
+    Attributes:
+        used: Bytes that all files take.
+        slow_writes: Rows whose write took more than 5 ms.
+        trouble: Why no file can be made; None: they can be.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        *,
+        limit: int,
+        batch_bytes: int,
+        durable: bool,
+        info: dict[str, Any],
+        on_left: Callable[[list[RowFile]], None],
+    ) -> None:
+        """Makes nothing yet. Never raises."""
+        self._folder = folder
+        self._limit = limit
+        self._file_bytes = max(min(batch_bytes + _MOST_UNUSED, limit // _SHARE), _SMALLEST_FILE)
+        self._durable = durable
+        self._info = info
+        self._on_left = on_left
+        self._lock = threading.RLock()
+        self._worker = Worker(self._tick, _TICK_SECONDS)
+        self._owner: Owner | None = None
+        self._left: dict[str, tuple[Owner, set[RowFile]]] = {}  # of dead processes, by path
+        self._ignored: set[str] = set()
+        self._spares: deque[RowFile] = deque()
+        self._open_file: RowFile | None = None  # the one that is written, to be synced now and then
+        self._number = self._ticks = 0
+        self._refilling = self._is_open = self._closed = False
+        self._is_well = True
+        self.used = self.slow_writes = 0
+        self.trouble: str | None = None
+
+    def open(self) -> None:
+        """Makes the recorder's folder and its first file, and adopts what dead processes left.
+
+        Never raises.
+        """
+        if self._is_open or self._closed:
+            return
+        self._is_open = True
+        self._begin()
+        self._scan()
+
+    def _begin(self) -> None:
+        if self._owner is not None or self._closed:
+            return
+        with self._lock:
+            if self._owner is None:
+                try:
+                    self._make()
+                    self._spares.append(self._create(self._file_bytes))
+                except OSError as error:
+                    self._complain(error)
+            self._refill_soon()
+
+    def _make(self) -> None:
+        """Makes the recorder's folder. Raises OSError."""
+        os.makedirs(self._folder, mode=0o700, exist_ok=True)
+        self._owner = Owner.create(self._folder, self._info)
+
+    def _scan(self) -> None:
+        """Takes over the files that dead processes left, oldest first."""
+        found: list[RowFile] = []
+        for path in owners.listed(self._folder):
+            if path not in self._ignored:
+                try:
+                    found += self._take_over(path)
+                except OSError as error:
+                    self._leave(path, f"can't be read ({error.strerror})")
+        if found:
+            self._on_left(found)
+
+    def take(self, size: int, *, failed: bool) -> RowFile | None:
+        """A new file, for a row of so many bytes and those after it; None: none can be had now.
+
+        Args:
+            size: Bytes of the row's line.
+            failed: Whether it is of a failure: these may have the last spares of a full spool.
+
+        Never raises.
+        """
+        if self._owner is None:
+            self._begin()
+        if not self._is_well or self._closed:
+            return None
+        needed = size + HEADER_BYTES + 2 * ROW_BYTES
+        if needed > self._file_bytes:
+            return self._create_now(needed)
+        with self._lock:
+            least = _RESERVED if not failed and self.is_full() else 0
+            file = self._spares.popleft() if len(self._spares) > least else None
+            self._open_file = file
+        self._refill_soon()
+        return file
+
+    def is_full(self) -> bool:
+        """Whether one more file would be too many. Never raises."""
+        return self.used + self._file_bytes > self._limit
+
+    def is_nearly_full(self) -> bool:
+        """Whether the files take 80 % of what they may. Never raises."""
+        return self.used >= 0.8 * self._limit
+
+    def missing_bytes(self) -> int:
+        """How much is to be freed so that failures find a file; 0 or less: none. Never raises."""
+        if len(self._spares) > _RESERVED:
+            return 0
+        return self.used + self._file_bytes - self._limit
+
+    def has_spare(self) -> bool:
+        """Whether `take` may have a file. Never raises."""
+        return self._is_well and bool(self._spares or self._owner is None)
+
+    def note_slow(self) -> None:
+        """Counts a write that was slow: no file is had until the disk is well. Never raises."""
+        self.slow_writes += 1
+        self._is_well = False
+        self._worker.submit(self._probe)
+
+    def seal(self, file: RowFile) -> concurrent.futures.Future[None]:
+        """Has a file closed that will wait for long. Never raises."""
+        return self._worker.submit(lambda: self._resize(file, file.seal))
+
+    def sync(self, file: RowFile) -> None:
+        """Has the disk keep a file, if rows are to outlive the machine. Never raises."""
+        if self._durable:
+            self._worker.submit(file.sync)
+
+    def thin(self, file: RowFile) -> None:
+        """Has a file rewritten without its ok runs. Never raises."""
+        self._worker.submit(lambda: self._resize(file, lambda: _without_ok(file)))
+
+    def read(self, file: RowFile) -> concurrent.futures.Future[Content]:
+        """The rows of a file. The future raises CorruptFile, OSError. Never raises."""
+        return self._worker.submit(file.read)
+
+    def note(
+        self, files: list[RowFile], note: Callable[[RowFile], None]
+    ) -> concurrent.futures.Future[None]:
+        """Has something noted in files that may be closed. Never raises."""
+
+        def all_of_them() -> None:
+            for file in files:
+                note(file)
+
+        return self._worker.submit(all_of_them)
+
+    def discard(self, file: RowFile, *, damaged: bool = False) -> None:
+        """Has a file removed, or set aside because it is damaged. Never raises."""
+        self._worker.submit(lambda: self._remove(file, damaged=damaged))
+
+    def note_log(self, log: UUID) -> None:
+        """Notes to which log rows were delivered, where it is not noted yet. Never raises."""
+        for one in self._owners():
+            if one.log() is None:
+                one.info["log"] = str(log)
+                self._worker.submit(lambda one=one: one.note_log(log))  # type: ignore[misc]
+
+    def is_of(self, log: UUID) -> bool:
+        """Whether the recorder's own files may be delivered to this log. Never raises."""
+        return self._owner is None or self._owner.log() in (None, log)
+
+    def withdraw(self, log: UUID) -> list[RowFile]:
+        """Leaves alone what dead processes had for another log than this; returns those files.
+
+        Never raises.
+        """
+        files: list[RowFile] = []
+        with self._lock:
+            for path, (one, left) in list(self._left.items()):
+                if one.log() not in (None, log):
+                    files += left
+                    del self._left[path]
+                    self._leave(path, "is of another log")
+                    one.abandon()
+            self.used -= sum(file.size for file in files)
+        return files
+
+    def close(self) -> concurrent.futures.Future[None]:
+        """Removes what holds no rows, and lets others have the rest. Never raises."""
+        self._closed = True
+        done = self._worker.submit(self._release)
+        self._worker.stop()
+        return done
+
+    def _owners(self) -> list[Owner]:
+        own = [] if self._owner is None else [self._owner]
+        with self._lock:
+            return own + [one for one, _ in self._left.values()]
+
+    def _create(self, size: int) -> RowFile:
+        """Raises OSError."""
+        owner = self._owner
+        if owner is None:
+            raise FileNotFoundError(errno.ENOENT, "it has no folder")
+        with self._lock:
+            self._number += 1
+            path = os.path.join(owner.path, f"{self._number:012}.rows")
+            self.used += size
+        try:
+            return RowFile.create(path, size)
+        except OSError:
+            with self._lock:
+                self.used -= size
+            raise
+
+    def _create_now(self, size: int) -> RowFile | None:
+        """A file for a row that is larger than others, here and now."""
+        if self._owner is None or self.used + size > self._limit:
+            return None
+        try:
+            return self._create(size)
+        except OSError as error:
+            self._complain(error)
+            return None
+
+    def _refill_soon(self) -> None:
+        if not self._refilling and not self.trouble:
+            self._refilling = True
+            self._worker.submit(self._refill)
+
+    def _refill(self) -> None:
+        """Makes spares; in the spool's thread."""
+        self._refilling = False
+        try:
+            if self._owner is None and not self._closed:
+                self._make()
+            while len(self._spares) < _SPARES and not (self.is_full() or self._closed):
+                self._spares.append(self._create(self._file_bytes))
+            if self._durable and self._owner is not None:
+                self._owner.sync()
+        except OSError as error:
+            self._complain(error)
+        else:
+            if self.trouble:
+                _log.warning("the spool has room again")
+                self.trouble = None
+
+    def _complain(self, error: OSError) -> None:
+        if self.trouble is None:
+            self.trouble = error.strerror or type(error).__name__
+            _log.warning(
+                "no file can be made in the spool (%s): executions wait in memory", self.trouble
+            )
+
+    def _probe(self) -> None:
+        """Looks whether the disk is well again, after a slow write."""
+        spare = self._spares[-1] if self._spares else None
+        self._is_well = spare is None or not spare.touch()
+
+    def _tick(self) -> None:
+        """What is to be done now and then; in the spool's thread."""
+        if self._closed:
+            return
+        if not self._is_well:
+            self._probe()
+        if self.trouble or len(self._spares) < _SPARES:
+            self._refill()
+        if self._durable and self._open_file is not None:
+            self._open_file.sync()
+        self._ticks += 1
+        if self._ticks % _TICKS_PER_SCAN == 0:
+            self._scan()
+
+    def _take_over(self, path: str) -> list[RowFile]:
+        """Raises OSError."""
+        one = Owner.take_over(path)
+        if one is None:
+            return []
+        version = one.info.get("format", owners.FORMAT)
+        if not isinstance(version, int) or version > owners.FORMAT:
+            one.abandon()
+            self._leave(path, "was written by a later version of execlog")
+            return []
+        files: list[RowFile] = []
+        for name in sorted(os.listdir(path)):
+            if name.endswith(".rows"):
+                files += self._found(os.path.join(path, name))
+            elif name.endswith(".new"):  # it died while it rewrote one
+                os.unlink(os.path.join(path, name))
+        if not files:
+            one.release()
+            if os.path.exists(path):
+                self._ignored.add(path)  # only files are left that were set aside
+            return []
+        with self._lock:
+            self.used += sum(file.size for file in files)
+            self._left[path] = one, set(files)
+        return files
+
+    def _found(self, path: str) -> list[RowFile]:
+        """The file there, unless it holds no rows. Raises OSError."""
+        try:
+            file = RowFile.find(path)
+        except NewerFormat:
+            self._leave(path, "was written by a later version of execlog")
+            return []
+        except CorruptFile:
+            os.rename(path, f"{path}.bad")
+            self._leave(f"{path}.bad", "is damaged")
+            return []
+        if not len(file):
+            os.unlink(path)
+            return []
+        return [file]
+
+    def _leave(self, path: str, why: str) -> None:
+        if path not in self._ignored:
+            self._ignored.add(path)
+            _log.warning(
+                "spool: %s %s, and is left alone", os.path.relpath(path, self._folder), why
+            )
+
+    def _remove(self, file: RowFile, *, damaged: bool) -> None:
+        file.close()
+        with contextlib.suppress(FileNotFoundError):
+            if damaged:
+                os.rename(file.path, f"{file.path}.bad")
+                self._leave(f"{file.path}.bad", "is damaged")
+            else:
+                os.unlink(file.path)
+        with self._lock:
+            self.used -= file.size
+        if len(self._spares) < _SPARES:
+            self._refill()
+        folder = os.path.dirname(file.path)
+        with self._lock:
+            one, files = self._left.get(folder, (None, set()))
+            files.discard(file)
+            if one is not None and not files:
+                del self._left[folder]
+                one.release()
+
+    def _resize(self, file: RowFile, change: Callable[[], None]) -> None:
+        before = file.size
+        with contextlib.suppress(OSError):  # it keeps its size
+            change()
+        with self._lock:
+            self.used += file.size - before
+        if self._durable:
+            file.sync()
+
+    def _release(self) -> None:
+        while self._spares:
+            spare = self._spares.popleft()
+            spare.close()
+            with contextlib.suppress(OSError):
+                os.unlink(spare.path)
+        for one in self._owners():
+            one.release()
+
+
+def _without_ok(file: RowFile) -> None:
+    """Raises OSError."""
+    content = file.read()
+    size = HEADER_BYTES + 2 * ROW_BYTES + sum(len(line) + ROW_BYTES for line in content.failed)
+    new = RowFile.create(f"{file.path}.new", size)
+    for line in content.failed:
+        new.append(line, True)
+    new.seal()
+    os.rename(new.path, file.path)
+    file.close()
+    file.size = new.size

@@ -1,0 +1,85 @@
+"""The thread that does a spool's slow work: nothing that may wait for a disk is done elsewhere."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+__all__ = ["Worker"]
+
+T = TypeVar("T")
+
+
+class Worker:
+    """Does jobs one after the other, in a daemon thread that the first job starts.
+
+    Args:
+        tick: Called now and then, between jobs.
+        tick_seconds: The time from call to call.
+    """
+
+    def __init__(self, tick: Callable[[], None], tick_seconds: float) -> None:
+        """Starts nothing. Never raises."""
+        self._tick = tick
+        self._tick_seconds = tick_seconds
+        self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], Any] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.RLock()
+
+    def submit(self, job: Callable[[], T]) -> concurrent.futures.Future[T]:
+        """Has a job done after those before; here, if no thread can be started. Never raises."""
+        done: concurrent.futures.Future[T] = concurrent.futures.Future()
+        if self._is_running():
+            self._jobs.put((job, done))
+        else:
+            _do(job, done)
+        return done
+
+    def stop(self) -> None:
+        """Ends the thread after the jobs that it has. Never raises."""
+        with self._lock:
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            self._jobs.put(None)
+
+    def _is_running(self) -> bool:
+        if self._thread is not None and self._thread.is_alive():
+            return True
+        with self._lock:
+            if self._thread is None or not self._thread.is_alive():
+                thread = threading.Thread(target=self._run, name="execlog spool", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:  # the process ends, or has too many
+                    return False
+                self._thread = thread
+        return True
+
+    def _run(self) -> None:
+        due = time.monotonic() + self._tick_seconds
+        while True:
+            wait = due - time.monotonic()
+            try:
+                job = self._jobs.get(timeout=max(wait, 0))
+            except queue.Empty:
+                with contextlib.suppress(Exception):
+                    self._tick()
+                due = time.monotonic() + self._tick_seconds
+                continue
+            if job is None:
+                return
+            _do(*job)
+
+
+def _do(job: Callable[[], T], done: concurrent.futures.Future[T]) -> None:
+    try:
+        answer = job()
+    except BaseException as error:
+        done.set_exception(error)
+    else:
+        done.set_result(answer)

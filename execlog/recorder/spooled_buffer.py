@@ -1,0 +1,247 @@
+"""A buffer whose rows lie in files, so that they outlive the process.
+
+Each batch has a file, and its rows are in memory only while they are written to the store. While no
+file can be had, because the disk is full or slow, batches are in memory as those of `Buffer`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+
+from execlog.recorder.buffer import Batch, Buffer, Policy
+from execlog.recorder.spool.row_file import Content, RowFile
+from execlog.recorder.spool.spool import Spool
+
+__all__ = ["SpooledBuffer"]
+
+_KEPT_OPEN = 8  # files of waiting batches that stay open: most are stored at once
+
+
+class SpooledBuffer(Buffer):
+    """The waiting executions, in files, and the account of all that were offered.
+
+    Args:
+        spool: The files.
+        max_rows: As of `Buffer`, of rows in memory.
+        max_bytes: Likewise.
+        batch_rows: Rows of a full batch.
+        batch_bytes: Bytes of a full batch.
+        policy: Which row is dropped if there is no room.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        *,
+        max_rows: int | None,
+        max_bytes: int,
+        batch_rows: int,
+        batch_bytes: int,
+        policy: Policy,
+    ) -> None:
+        """Makes an empty buffer. Never raises."""
+        self._spool = spool
+        self._holding_ok_files: deque[Batch] = deque()  # waiting, and not the last one
+        self._loaded_bytes = 0  # of the files that are being written
+        super().__init__(
+            max_rows=max_rows,
+            max_bytes=max_bytes,
+            batch_rows=batch_rows,
+            batch_bytes=batch_bytes,
+            policy=policy,
+        )
+
+    def add(self, line: bytes, failed: bool, altered: tuple[str, ...] = ()) -> tuple[bool, bool]:
+        """As that of `Buffer`: what it takes is in a file when it returns, if one can be had.
+
+        Never raises.
+        """
+        with self._lock:
+            batch = self._last
+            file = batch.file
+            if file is None or file.room < len(line):
+                if self._closed or len(line) + self._overhead > self._max_bytes:
+                    return super().add(line, failed, altered)
+                batch = self._turn(len(line), failed)
+                file = batch.file
+                if file is None:
+                    if not self._spool.is_full():
+                        return super().add(line, failed, altered)
+                    self._drop("full")
+                    self._offered += 1
+                    return False, False
+            elif self._closed:
+                return super().add(line, failed, altered)
+            slow = file.append(line, failed)
+            if altered:
+                for change in altered:
+                    self._altered[change] = self._altered.get(change, 0) + 1
+            self._offered += 1
+            self._away += 1
+            rows = file.ok_rows + file.failed_rows
+            if rows == 1:
+                batch.began = time.monotonic()
+            if rows >= self._batch_rows or slow:
+                self._begin_next()
+                self.writer_sleeps = True
+                if slow:
+                    self._spool.note_slow()
+            wake, self.writer_sleeps = self.writer_sleeps, False
+            return True, wake
+
+    def adopt(self, files: list[RowFile]) -> None:
+        """Takes files that a dead process left, behind those that wait. Never raises."""
+        with self._lock:
+            if len(self._last):
+                self._begin_next()
+            number = self._last.number
+            del self._waiting[number]
+            for file in files:
+                batch = Batch(number, file=file, is_adopted=True, is_sealed=True)
+                self._waiting[number] = batch
+                self._recovered += len(file)
+                self._away += len(file)
+                if file.ok_rows:
+                    self._holding_ok_files.append(batch)
+                number += 1
+            self._last = Batch(number)
+            self._waiting[number] = self._last
+
+    def withdraw(self, files: list[RowFile]) -> None:
+        """Gives up files that were adopted: they are not for this log. Never raises."""
+        gone = set(files)
+        with self._lock:
+            for batch in [one for one in self._waiting.values() if one.file in gone]:
+                self._recovered -= len(batch)
+                self._away -= len(batch)
+                self._forget(batch)
+                del self._waiting[batch.number]
+
+    def take(self, *, full: bool) -> Batch | None:
+        """As that of `Buffer`; the rows of a batch with a file are to be loaded. Never raises."""
+        with self._lock:
+            batch = super().take(full=full)
+            if batch is not None:
+                self._forget(batch)
+            return batch
+
+    def load(self, batch: Batch, content: Content | None) -> None:
+        """Has the rows of a batch that was taken in memory; those that are lost are dropped.
+
+        Args:
+            batch: The batch.
+            content: What its file holds; None: it can't be read.
+
+        Never raises.
+        """
+        ok, failed = ([], []) if content is None else (content.ok, content.failed)
+        found = len(ok) + len(failed)
+        with self._lock:
+            lost = len(batch) - found
+            self._away -= len(batch)
+            self._loaded_bytes = self._loaded and self._loaded_bytes
+            self._loaded_bytes += batch.file.row_bytes() if batch.file else 0
+            batch.ok, batch.failed = ok, failed
+            self._rows += found
+            self._loaded += found
+            self._bytes += sum(map(self.size_of, batch.rows()))
+            if lost > 0:
+                batch.is_damaged = content is None or not content.is_torn
+                self._drop("damaged" if batch.is_damaged else "torn", lost)
+            else:
+                self._recovered -= lost  # ok runs that gave way in its process's last moment
+
+    def uncount(self, lines: list[bytes], *, last: bool) -> None:
+        """Takes rows back from those recovered: their own process had stored them.
+
+        Args:
+            lines: Rows of a batch that was adopted.
+            last: Whether these are the last rows of the batch.
+
+        Never raises.
+        """
+        with self._lock:
+            self._recovered -= len(lines)
+            self._written -= len(lines)
+            self.settle(lines, last=last)
+
+    def put_back(self, lines: list[bytes]) -> None:
+        """Leaves rows that were taken to their files, since the recorder ends. Never raises."""
+        with self._lock:
+            self._rows -= len(lines)
+            self._bytes -= sum(map(self.size_of, lines))
+            self._away += len(lines)
+            self._loaded = self._taken = 0
+
+    def spooled_bytes(self) -> int:
+        """Bytes that the rows in files take. Never raises."""
+        with self._lock:
+            waiting = sum(one.file.row_bytes() for one in self._waiting.values() if one.file)
+            return waiting + (self._loaded_bytes if self._loaded else 0)
+
+    def is_nearly_full(self) -> bool:
+        """As that of `Buffer`, or whether the files take 80 % of what they may. Never raises."""
+        return self._spool.is_nearly_full() or super().is_nearly_full()
+
+    def _begin_next(self) -> None:
+        filled = self._last
+        super()._begin_next()
+        if filled.file is None:
+            return
+        if filled.file.ok_rows:
+            self._holding_ok_files.append(filled)
+        if len(self._waiting) > _KEPT_OPEN:
+            filled.is_sealed = True
+            self._spool.seal(filled.file)
+        else:
+            self._spool.sync(filled.file)
+
+    def _turn(self, size: int, failed: bool) -> Batch:
+        """The batch that takes a row for which the last one has no room; it may have no file."""
+        last = self._last
+        if len(last):
+            if last.file is None and not self._spool.has_spare():
+                return last
+            self._begin_next()
+            last = self._last
+        if failed or self._drops_oldest:
+            missing = self._spool.missing_bytes()
+            while missing > 0 and (freed := self._give_way_in_files(failed)):
+                missing -= freed
+        last.file = self._spool.take(size, failed=failed)
+        return last
+
+    def _give_way_in_files(self, failed: bool) -> int:
+        """Drops ok runs of a batch, else old failures; about how many bytes that will free."""
+        if self._holding_ok_files:
+            batch = self._holding_ok_files[0 if self._drops_oldest else -1]
+            rows = batch.file.ok_rows if batch.file else 0
+        elif failed and self._drops_oldest and self._first().file:
+            batch = self._first()
+            rows = len(batch)
+        else:
+            return 0
+        file = batch.file
+        if file is None or batch is self._last:
+            return 0
+        freed = file.size * rows // len(file)
+        self._drop("full", rows)
+        self._forget(batch)
+        self._away -= rows
+        file.ok_rows, file.failed_rows = 0, len(file) - rows
+        batch.is_sealed = True
+        if len(file):
+            self._spool.thin(file)
+        else:
+            del self._waiting[batch.number]
+            self._spool.discard(file)
+        return freed
+
+    def _forget(self, batch: Batch) -> None:
+        """It is taken, or has no ok runs any more."""
+        holding = self._holding_ok_files
+        if holding and holding[0] is batch:
+            holding.popleft()
+        elif batch in holding:
+            holding.remove(batch)

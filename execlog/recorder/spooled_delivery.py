@@ -1,0 +1,193 @@
+"""The writer of a recorder with a spool: what it stores lies in files until the store has it.
+
+Before a transaction claims a batch, the claim is noted in the batch's file. If the process dies,
+another one adopts the file: it waits for the end of that transaction by claiming the same number,
+asks the store which of the rows it has, by their ids, and stores the others as its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
+
+import asyncpg
+
+from execlog.db.copy_format import NULL
+from execlog.errors import InvalidArgument, StoreUnavailable, driver_errors
+from execlog.recorder.batch import Shipment
+from execlog.recorder.buffer import Batch
+from execlog.recorder.flusher import Delivery
+from execlog.recorder.identity import Claim
+from execlog.recorder.spool.row_file import Content, CorruptFile, NewerFormat, RowFile
+from execlog.recorder.spooled_buffer import SpooledBuffer
+
+if TYPE_CHECKING:
+    from execlog.recorder.connection import Connection, Link
+    from execlog.recorder.spool.spool import Spool
+
+__all__ = ["SpooledDelivery"]
+
+# The classes of errors by which a server says that it has no such function, or that it may not be
+# called: an older log.
+_ABSENT = ("42", "3F")
+_OF_ANOTHER = "holds rows for another log than the one that is connected; they stay there"
+
+
+class SpooledDelivery(Delivery):
+    """Stores what a spooled buffer holds.
+
+    Args:
+        buffer: The buffer.
+        link: The source of connections.
+        spool: The files.
+        options: As of `Delivery`.
+    """
+
+    def __init__(self, buffer: SpooledBuffer, link: Link, spool: Spool, **options: Any) -> None:
+        """Takes the parts; nothing is started. Raises QueryFileError: the install lacks SQL."""
+        self._spool = spool
+        self._files = buffer
+        self._taken: list[Batch] = []  # those in files whose rows are being stored
+        self._unresolved: list[tuple[Batch, Claim | None]] = []  # adopted, and not asked for yet
+        self._noted: Claim | None = None
+        self._is_checked = False  # whether it is known which log is connected
+        self._log: UUID | None = None
+        super().__init__(buffer, link, durable=True, **options)
+
+    def give_up(self, reason: str) -> None:
+        """Leaves in their files what is there, and drops the rest. Never raises."""
+        if self._shipment is not None:
+            kept = set(map(id, self._shipment.rows()))
+            lines = [row for batch in self._taken for row in batch.rows() if id(row) in kept]
+            self._shipment.remove(lines)
+            self._files.put_back(lines)
+            if not self._shipment:
+                self._shipment = None
+                if self._doubtful:
+                    self._identity.forget()
+                    self._doubtful = False
+        self._taken, self._unresolved, self._batch = [], [], None
+        super().give_up(reason)
+
+    async def _load(self, batch: Batch) -> list[bytes]:
+        if batch.file is not None and batch not in self._taken:
+            content = await self._read(batch, batch.file)
+            self._files.load(batch, content)
+            self._taken.append(batch)
+            if batch.is_adopted:
+                self._unresolved.append((batch, content.claim if content else None))
+        return batch.rows()
+
+    async def _read(self, batch: Batch, file: RowFile) -> Content | None:
+        """What its file holds; None: it can't be read."""
+        try:
+            if not batch.is_sealed:
+                return file.read()
+            return await asyncio.wrap_future(self._spool.read(file))
+        except (OSError, CorruptFile, NewerFormat):
+            return None
+
+    async def _is_ready(self, shipment: Shipment) -> bool:
+        self._blaming = False
+        if not self._is_checked:
+            with driver_errors("record"):
+                await self._check_log(shipment)
+        if not self._unresolved:
+            return bool(shipment)
+        batch, claim = self._unresolved[0]
+        with driver_errors("record"):
+            found = await self._find(batch.rows(), claim)
+        del self._unresolved[0]
+        shipment.remove(found)
+        self._files.uncount(found, last=not shipment)
+        return False
+
+    async def _check_log(self, shipment: Shipment) -> None:
+        """Asks which log is connected, and leaves alone what is for another one.
+
+        Raises InvalidArgument: the recorder's own files are.
+        """
+        async with asyncio.timeout(self._timeout), self._link.connection() as connection:
+            try:
+                self._log = await connection.fetchval(self._statements["log_id"].sql)
+            except asyncpg.PostgresError as error:
+                if not (error.sqlstate or "").startswith(_ABSENT):
+                    raise
+                self._log = None
+        if self._log is not None:
+            if not self._spool.is_of(self._log):
+                raise InvalidArgument("spool", _OF_ANOTHER)
+            self._withdraw(self._log, shipment)
+        self._is_checked = True
+
+    def _withdraw(self, log: UUID, shipment: Shipment) -> None:
+        files = self._spool.withdraw(log)
+        self._files.withdraw(files)
+        for batch in [one for one in self._taken if one.file in files]:
+            rows = batch.rows()
+            shipment.remove(rows)
+            self._files.uncount(rows, last=not shipment)
+            self._taken.remove(batch)
+            self._unresolved = [entry for entry in self._unresolved if entry[0] is not batch]
+
+    async def _find(self, rows: list[bytes], claim: Claim | None) -> list[bytes]:
+        """Which of an adopted batch's rows the store has."""
+        keys = [_key(row) for row in rows]
+        ids, times = [key[0] for key in keys], [key[1] for key in keys]
+        async with asyncio.timeout(self._timeout), self._link.connection() as connection:
+            transaction = connection.transaction(isolation="read_committed")
+            await transaction.start()
+            if claim is not None:
+                await self._await_end(connection, claim)
+            records = await connection.fetch(self._statements["list_stored_ids"].sql, ids, times)
+            await transaction.rollback()
+        stored = {record["id"] for record in records}
+        return [row for row, key in zip(rows, ids, strict=True) if key in stored]
+
+    async def _await_end(self, connection: Connection, claim: Claim) -> None:
+        """Waits for the transaction that made the claim, if it is still under way."""
+        again = claim._replace(token=uuid4())  # another one: it is rolled back
+        values = (*again, self._server_timeout, False)
+        await connection.fetchval(self._statements["claim_batch"].sql, *values)
+
+    async def _note_claim(self, claim: Claim) -> None:
+        if claim == self._noted:
+            return
+        try:
+            sealed = []
+            for batch in self._taken:
+                if batch.is_sealed:
+                    sealed.append(batch.file)
+                elif batch.file is not None:
+                    batch.file.note(claim)
+            if sealed:
+                files = [file for file in sealed if file is not None]
+                await asyncio.wrap_future(self._spool.note(files, lambda file: file.note(claim)))
+        except OSError as error:
+            problem = f"record: the spool can't be written ({error.strerror})"
+            raise StoreUnavailable(problem) from None
+        self._noted = claim
+
+    def _settle(self, shipment: Shipment, rows: list[bytes]) -> None:
+        super()._settle(shipment, rows)
+        if self._log is not None:
+            self._spool.note_log(self._log)
+
+    def _finish(self) -> None:
+        self._files.settle([], last=True)
+        for batch in self._taken:
+            if batch.file is not None:
+                self._spool.discard(batch.file, damaged=batch.is_damaged)
+        self._taken = []
+
+    async def _pause(self, *, slow: bool = False) -> None:
+        self._is_checked = False  # what is connected next may be another server
+        await super()._pause(slow=slow)
+
+
+def _key(row: bytes) -> tuple[UUID, datetime | None]:
+    """A row's id and time, by which the store knows it."""
+    id_, created_at, _ = row.decode().split("\t", 2)
+    return UUID(id_), None if created_at == NULL else datetime.fromisoformat(created_at)
