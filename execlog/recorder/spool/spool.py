@@ -13,6 +13,7 @@ import errno
 import logging
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -37,6 +38,7 @@ _SMALLEST_FILE, _SHARE = 64 * 1024, 16
 _MOST_UNUSED = 64 * 1024  # of a batch's file: rows of this size must fit into what a batch leaves
 _TICK_SECONDS = 0.5
 _TICKS_PER_SCAN = 20
+_BURST_SECONDS = 0.1
 _log = logging.getLogger("execlog.recorder")
 
 
@@ -82,7 +84,8 @@ class Spool:
         self._spares: deque[RowFile] = deque()
         self._open_file: RowFile | None = None  # the one that is written, to be synced now and then
         self._number = self._ticks = 0
-        self._refilling = self._is_open = self._closed = False
+        self._is_open = self._closed = False
+        self._refilling_since: float | None = None
         self._is_well = True
         self.used = self.slow_writes = 0
         self.trouble: str | None = None
@@ -105,7 +108,7 @@ class Spool:
             if self._owner is None:
                 try:
                     self._make()
-                    self._spares.append(self._create(self._file_bytes))
+                    self._fill()
                 except OSError as error:
                     self._complain(error)
             self._refill_soon()
@@ -146,7 +149,9 @@ class Spool:
         with self._lock:
             least = _RESERVED if not failed and self.is_full() else 0
             file = self._spares.popleft() if len(self._spares) > least else None
-            self._open_file = file
+        if file is None and not self.is_full() and self._is_burst():
+            file = self._create_now(self._file_bytes)
+        self._open_file = file
         self._refill_soon()
         return file
 
@@ -271,19 +276,22 @@ class Spool:
             self._complain(error)
             return None
 
+    def _is_burst(self) -> bool:
+        """Whether files are used faster than spares are made, though the disk is not slow."""
+        since = self._refilling_since
+        return not self.trouble and since is not None and time.monotonic() - since < _BURST_SECONDS
+
     def _refill_soon(self) -> None:
-        if not self._refilling and not self.trouble:
-            self._refilling = True
+        if self._refilling_since is None and not self.trouble:
+            self._refilling_since = time.monotonic()
             self._worker.submit(self._refill)
 
     def _refill(self) -> None:
         """Makes spares; in the spool's thread."""
-        self._refilling = False
         try:
             if self._owner is None and not self._closed:
                 self._make()
-            while len(self._spares) < _SPARES and not (self.is_full() or self._closed):
-                self._spares.append(self._create(self._file_bytes))
+            self._fill()
             if self._durable and self._owner is not None:
                 self._owner.sync()
         except OSError as error:
@@ -292,6 +300,12 @@ class Spool:
             if self.trouble:
                 _log.warning("the spool has room again")
                 self.trouble = None
+        self._refilling_since = None
+
+    def _fill(self) -> None:
+        """Raises OSError."""
+        while len(self._spares) < _SPARES and not (self.is_full() or self._closed):
+            self._spares.append(self._create(self._file_bytes))
 
     def _complain(self, error: OSError) -> None:
         if self.trouble is None:
