@@ -51,9 +51,9 @@ class Spool:
         batch_bytes: The rows of a batch take about so many bytes at most.
         durable: Whether rows are to outlive the machine too.
         info: What is noted of the recorder.
-        on_left: Called, in the spool's thread, with files that a dead process left.
 
     Attributes:
+        on_left: Called with files that dead processes left, in the spool's thread or by `open`.
         used: Bytes that all files take.
         slow_writes: Rows whose write took more than 5 ms.
         trouble: Why no file can be made; None: they can be.
@@ -67,7 +67,6 @@ class Spool:
         batch_bytes: int,
         durable: bool,
         info: dict[str, Any],
-        on_left: Callable[[list[RowFile]], None],
     ) -> None:
         """Makes nothing yet. Never raises."""
         self._folder = folder
@@ -75,7 +74,7 @@ class Spool:
         self._file_bytes = max(min(batch_bytes + _MOST_UNUSED, limit // _SHARE), _SMALLEST_FILE)
         self._durable = durable
         self._info = info
-        self._on_left = on_left
+        self.on_left: Callable[[list[RowFile]], None] = list.clear
         self._lock = threading.RLock()
         self._worker = Worker(self._tick, _TICK_SECONDS)
         self._owner: Owner | None = None
@@ -128,7 +127,7 @@ class Spool:
                 except OSError as error:
                     self._leave(path, f"can't be read ({error.strerror})")
         if found:
-            self._on_left(found)
+            self.on_left(found)
 
     def take(self, size: int, *, failed: bool) -> RowFile | None:
         """A new file, for a row of so many bytes and those after it; None: none can be had now.
