@@ -8,9 +8,18 @@ from datetime import UTC, datetime
 from execlog.display.format import number, shown
 from execlog.repository.accounts import RecorderAccount, total_of
 
-__all__ = ["open_ones", "sentence", "shortfall"]
+__all__ = ["by_weight", "open_ones", "sentence", "shortfall"]
 
 _SHOWN = 3  # recorders that are named; the others are counted
+
+
+def by_weight(accounts: Iterable[RecorderAccount]) -> list[RecorderAccount]:
+    """Those to look at first: open ones, then those that dropped, each seen last first.
+
+    Never raises.
+    """
+    newest_first = sorted(accounts, key=lambda one: one.last_seen, reverse=True)
+    return sorted(newest_first, key=lambda one: (one.state != "open", not one.dropped))
 
 
 def sentence(accounts: Sequence[RecorderAccount], *, utc: bool = True) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Annotated
 
 import typer
 
 from execlog import RecorderAccount, StoreUnavailable, StrategyExecutionLogRepository
-from execlog.admin.accounted import sentence, shortfall
+from execlog.admin.accounted import by_weight, sentence, shortfall
 from execlog.cli.forms import print_models
 from execlog.cli.options import (
     Dsn,
@@ -34,11 +35,22 @@ from execlog.repository.accounts import whole_hours
 __all__ = ["account"]
 
 _DAY = timedelta(days=1)
+_IN_A_TABLE, _MOST = 50, 10_000
 
 
 def account(
     since: Since = None,
     until: Until = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "--limit",
+            "-n",
+            min=1,
+            max=_MOST,
+            help="Else 50 recorders in a table; all in other forms.",
+        ),
+    ] = None,
     output: OutputOption = Output.table,
     as_json: Json = False,
     spreadsheet: Spreadsheet = False,
@@ -48,6 +60,9 @@ def account(
     schema: Schema = SCHEMA,
 ) -> None:
     """Account for every execution that a recorder was offered: one sum over all processes.
+
+    The sum is over all recorders. They are listed in this order: those that are open, those that
+    dropped executions, the others; each seen last first.
 
     The window is widened to whole hours of UTC; without --since it is the last day. Exit 1 if
     executions were dropped, if the log holds less than was written, or if a recorder was neither
@@ -60,14 +75,20 @@ def account(
     begin = before(end, _DAY) if since is None else since
     found, held = ask(dsn, schema, lambda log: _asked(log, begin, until))
     lacking = shortfall(found, held)
+    most = limit or (_IN_A_TABLE if output is Output.table else len(found))
+    listed = by_weight(found)[:most]
     if output is Output.table:
-        _print(found, begin, until, utc=utc, wide=wide)
+        _print(found, listed, begin, until, utc=utc, wide=wide)
         if lacking:
             print(lacking)
     else:
-        print_models(RecorderAccount, found, output, spreadsheet=spreadsheet)
+        print_models(RecorderAccount, listed, output, spreadsheet=spreadsheet)
         if lacking:
             print(f"execlog: {lacking}", file=sys.stderr)
+    if len(listed) < len(found):
+        sys.stdout.flush()
+        left = f"{number(len(found) - len(listed))} more recorders are in the sum"
+        print(f"execlog: {left}; --limit shows more, -o csv all", file=sys.stderr)
     if lacking or any(one.dropped or one.state == "open" for one in found):
         raise typer.Exit(1)
 
@@ -88,6 +109,7 @@ async def _asked(
 
 def _print(
     found: Sequence[RecorderAccount],
+    listed: Sequence[RecorderAccount],
     since: datetime,
     until: datetime | None,
     *,
@@ -120,7 +142,7 @@ def _print(
             number(sum(one.dropped.values())),
             _state(one),
         )
-        for one in found
+        for one in listed
     ]
     print_table(columns, rows, utc=utc, wide=wide)
 
