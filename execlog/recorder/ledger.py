@@ -37,6 +37,7 @@ _AGAIN_SECONDS = 15.0  # after a failure
 _ABSENT_SECONDS = 300.0  # until a log that can't keep accounts is tried again
 _LOCKED_SECONDS = 5.0  # until one that was locked is: each try may hold a batch up for 0.1 s
 _KEEP_SECONDS = 5.0  # the time limit of an entry by itself: meanwhile no batch is stored
+_PATIENCE, _LAST_PATIENCE = "100ms", "1s"  # for a lock that another session holds
 # The classes of errors by which a server says that it has no such account, or refuses its values.
 _REFUSALS = ("0A", "21", "22", "23", "42", "P0")
 _LOCKED = "55P03"
@@ -162,12 +163,13 @@ class Ledger:
                 self._absent_until = time.monotonic() + pause
 
     async def _send(self, closed: bool) -> None:
+        patience = _LAST_PATIENCE if closed else _PATIENCE
         async with asyncio.timeout(_KEEP_SECONDS), self._link.connection() as connection:
             while self._retired:
-                await connection.fetchval(self._sql, *self._retired[0])
+                await connection.fetchval(self._sql, *self._retired[0], patience)
                 del self._retired[0]
             account = self._buffer.account()
-            await connection.fetchval(self._sql, *self._entry(account, closed=closed))
+            await connection.fetchval(self._sql, *self._entry(account, closed=closed), patience)
         self._kept, self.problem = account, None
         self._due = time.monotonic() + _IDLE_SECONDS
 
