@@ -5,8 +5,10 @@
 -- Index: strategy_execution_log_stored
 --
 -- The accounts of these hours say which transactions stored in them, from the last one that the recorder told of
--- before; rows of others that stored meanwhile are counted too. Removed is what `maintain` has removed since: what the rollups count of runs before rows_from,
--- from an hour earlier on, since a run ends before it is stored. NULL: not known, since there is no index of
+-- before; rows of others that stored meanwhile are counted too. Removed is what `maintain` has removed since:
+-- what the rollups count of runs before rows_from, from an hour earlier on, since a run ends before it is stored.
+-- Rollups know when a run ran and not when it was stored: some of these may have been stored in other hours, and
+-- those that were stored more than an hour late are not among them. NULL: not known, since there is no index of
 -- arrival (on a cluster), or since the rollups are removed as well.
 with span as (
     select range_agg(

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from execlog import RecorderAccount, StoreUnavailable, StrategyExecutionLogRepository
-from execlog.admin.accounted import by_weight, sentence, shortfall
+from execlog.admin.accounted import by_weight, reservation, sentence, shortfall
 from execlog.cli.forms import print_models
 from execlog.cli.options import (
     Dsn,
@@ -73,8 +73,10 @@ def account(
     output = form(output, as_json, spreadsheet)
     end = datetime.now(UTC) if until is None else until
     begin = before(end, _DAY) if since is None else since
-    found, held = ask(dsn, schema, lambda log: _asked(log, begin, until))
+    found, held, rows_from = ask(dsn, schema, lambda log: _asked(log, begin, until))
     lacking = shortfall(found, held)
+    first, _ = whole_hours(begin, until)
+    unsure = reservation(rows_from, first or begin, bool(lacking), utc=utc) if held else None
     most = limit or (_IN_A_TABLE if output is Output.table else len(found))
     listed = by_weight(found)[:most]
     if output is Output.table:
@@ -83,28 +85,36 @@ def account(
             print(lacking)
     else:
         print_models(RecorderAccount, listed, output, spreadsheet=spreadsheet)
-        if lacking:
-            print(f"execlog: {lacking}", file=sys.stderr)
-    if len(listed) < len(found):
-        sys.stdout.flush()
-        left = f"{number(len(found) - len(listed))} more recorders are in the sum"
-        print(f"execlog: {left}; --limit shows more, -o csv all", file=sys.stderr)
+        _note(lacking)
+    _note(unsure)
+    if left := len(found) - len(listed):
+        _note(f"{number(left)} more recorders are in the sum; --limit shows more, -o csv all")
     if lacking or any(one.dropped or one.state == "open" for one in found):
         raise typer.Exit(1)
 
 
+def _note(text: str | None) -> None:
+    if text:
+        sys.stdout.flush()
+        print(f"execlog: {text}", file=sys.stderr)
+
+
 async def _asked(
     log: StrategyExecutionLogRepository, since: datetime, until: datetime | None
-) -> tuple[list[RecorderAccount], int | None]:
-    """The accounts, and then how many rows there are: what is stored in between is no loss."""
+) -> tuple[list[RecorderAccount], int | None, datetime]:
+    """The accounts, and then how many rows there are: what is stored in between is no loss.
+
+    And the time before which rows were removed.
+    """
     found = await log.recorder_account(since=since, until=until)
+    rows_from = (await log.rollup_state()).rows_from
     try:
-        return found, await log.count_stored(since=since, until=until)
+        return found, await log.count_stored(since=since, until=until), rows_from
     except StoreUnavailable as error:
         if not isinstance(error.__cause__, TimeoutError):
             raise
         print("execlog: the rows were not counted in time; take less with --since", file=sys.stderr)
-        return found, None
+        return found, None, rows_from
 
 
 def _print(
