@@ -76,7 +76,8 @@ def account(
     found, held, rows_from = ask(dsn, schema, lambda log: _asked(log, begin, until))
     lacking = shortfall(found, held)
     first, _ = whole_hours(begin, until)
-    unsure = reservation(rows_from, first or begin, bool(lacking), utc=utc) if held else None
+    is_known = held is not None
+    unsure = reservation(rows_from, first or begin, bool(lacking), utc=utc) if is_known else None
     most = limit or (_IN_A_TABLE if output is Output.table else len(found))
     listed = by_weight(found)[:most]
     if output is Output.table:
