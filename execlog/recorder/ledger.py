@@ -64,7 +64,7 @@ class Ledger:
         sql: The statement that keeps an account by itself.
 
     Attributes:
-        problem: Why the store did not keep the last account, if that is not for want of a server.
+        problem: Why batches are stored without an account; None: they are not.
     """
 
     def __init__(self, buffer: Buffer, link: Link, sql: str) -> None:
@@ -79,6 +79,7 @@ class Ledger:
         self._unkept = 0  # rows that are in no account, or in one of an earlier identity
         self._kept: Account | None = None  # the last one that the store has
         self._sent: Account | None = None  # went with the last claim
+        self._blame = ""  # why the last one did not go
         self._without = 0.0  # the next claim goes without one, and those of so many seconds
         self._retired: list[Entry] = []  # last entries of earlier identities, to be sent
         self._due = time.monotonic() + _FIRST_SECONDS
@@ -108,6 +109,7 @@ class Ledger:
                 self._unkept += rows
             if self._without:
                 self._absent_until = time.monotonic() + self._without
+                self.problem = self._blame
             self._due = 0.0  # as soon as it is tried again
         self._sent, self._without = None, 0.0
 
@@ -117,7 +119,8 @@ class Ledger:
         The next claim then goes without one. Never raises.
         """
         sent, self._sent = self._sent, None
-        self._without = 0.0 if sent is None else self._pause_after(error)
+        self._without = 0.0 if sent is None else _pause_after(error)
+        self._blame = str(error)
         return self._without > 0
 
     def renew(self) -> None:
@@ -159,7 +162,7 @@ class Ledger:
                 await self._send(closed)
         except Exception as error:
             self._due = time.monotonic() + _AGAIN_SECONDS
-            if isinstance(error, ExeclogError) and (pause := self._pause_after(error)):
+            if isinstance(error, ExeclogError) and (pause := _pause_after(error)):
                 self._absent_until = time.monotonic() + pause
 
     async def _send(self, closed: bool) -> None:
@@ -172,14 +175,6 @@ class Ledger:
             await connection.fetchval(self._sql, *self._entry(account, closed=closed), patience)
         self._kept, self.problem = account, None
         self._due = time.monotonic() + _IDLE_SECONDS
-
-    def _pause_after(self, error: ExeclogError) -> float:
-        """For how long batches go without an account; 0: it is not to blame."""
-        state = error.sqlstate or ""
-        if state != _LOCKED and not state.startswith(_REFUSALS):
-            return 0.0
-        self.problem = str(error)
-        return _LOCKED_SECONDS if state == _LOCKED else _ABSENT_SECONDS
 
     def _entry(self, account: Account, *, closed: bool = False) -> Entry:
         """The account, less what was accounted for before."""
@@ -214,6 +209,13 @@ class Ledger:
 def _less(counts: dict[str, int], base: dict[str, int]) -> dict[str, int]:
     left = {why: count - base.get(why, 0) for why, count in counts.items()}
     return {why: count for why, count in left.items() if count}
+
+
+def _pause_after(error: ExeclogError) -> float:
+    """For how long batches go without an account; 0: it is not to blame."""
+    if error.sqlstate == _LOCKED:
+        return _LOCKED_SECONDS
+    return _ABSENT_SECONDS if (error.sqlstate or "").startswith(_REFUSALS) else 0.0
 
 
 def _process() -> dict[str, object]:
