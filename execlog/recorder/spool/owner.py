@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import sys
+import threading
 import time
 from typing import Any
 from uuid import UUID, uuid4
@@ -25,8 +26,10 @@ FORMAT = 1
 # Two files: to close one that is locked, wherever in the process, ends the lock.
 _LOCK, _INFO = "lock", "owner"
 _UNNAMED_SECONDS = 60.0
-# A process may lock a file twice, and its closing one descriptor ends both: so it must know.
-_owned: set[str] = set()
+# A process may lock a file twice, and closing one descriptor ends both: so it must know its own, by
+# device and inode. Under this lock alone the set is changed and are descriptors of locks closed.
+_owned: set[tuple[int, int]] = set()
+_lock = threading.RLock()
 
 
 class Owner:
@@ -42,6 +45,7 @@ class Owner:
         self.path = path
         self.info = info
         self._descriptor = descriptor
+        self._key = _key_of(descriptor)
 
     @classmethod
     def create(cls, spool: str, info: dict[str, Any]) -> Owner:
@@ -59,7 +63,8 @@ class Owner:
         except BaseException:
             os.close(descriptor)
             raise
-        _owned.add(path)
+        with _lock:
+            _owned.add(owner._key)
         return owner
 
     @classmethod
@@ -69,24 +74,26 @@ class Owner:
         Raises:
             OSError: It can't be opened.
         """
-        if path in _owned:
-            return None
         name = os.path.join(path, _LOCK)
-        try:
-            descriptor = os.open(name, os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
-            with contextlib.suppress(OSError):
-                os.rmdir(path)  # of one that died while it removed it
-            return None
-        try:
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.stat(name).st_ino != os.fstat(descriptor).st_ino:
-                raise FileNotFoundError
-        except (BlockingIOError, PermissionError, FileNotFoundError):
-            os.close(descriptor)
-            return None
-        _owned.add(path)
-        return cls(path, descriptor, about(path))
+        with _lock:
+            try:
+                if _key_of(name) in _owned:
+                    return None
+                descriptor = os.open(name, os.O_RDWR | os.O_CLOEXEC)
+            except FileNotFoundError:
+                with contextlib.suppress(OSError):
+                    os.rmdir(path)  # of one that died while it removed it
+                return None
+            try:
+                fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if _key_of(name) != _key_of(descriptor):
+                    raise FileNotFoundError
+            except (BlockingIOError, PermissionError, FileNotFoundError):
+                os.close(descriptor)
+                return None
+            owner = cls(path, descriptor, about(path))
+            _owned.add(owner._key)
+        return owner
 
     def note_log(self, log: UUID) -> None:
         """Notes to which log its rows are delivered. Raises OSError."""
@@ -120,8 +127,8 @@ class Owner:
 
     def abandon(self) -> None:
         """Ends the lock. Never raises."""
-        _owned.discard(self.path)
-        with contextlib.suppress(OSError):
+        with _lock, contextlib.suppress(OSError):
+            _owned.discard(self._key)
             os.close(self._descriptor)
 
     def _write(self, folder: str, *, sync: bool) -> None:
@@ -135,6 +142,12 @@ class Owner:
         finally:
             os.close(descriptor)
         os.rename(path, os.path.join(folder, _INFO))
+
+
+def _key_of(file: str | int) -> tuple[int, int]:
+    """Raises OSError."""
+    found = os.stat(file)
+    return found.st_dev, found.st_ino
 
 
 def about(path: str) -> dict[str, Any]:
@@ -177,5 +190,12 @@ def _remove(path: str) -> None:
     os.rmdir(path)
 
 
+def _forked() -> None:
+    """The locks stay the parent's."""
+    global _lock
+    _lock = threading.RLock()
+    _owned.clear()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_owned.clear)  # the locks stay the parent's
+    os.register_at_fork(after_in_child=_forked)

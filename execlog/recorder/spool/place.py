@@ -32,7 +32,7 @@ def prepared(folder: object) -> str:
         raise InvalidArgument("spool", validation.must_be("the path of a folder", folder))
     if os.name != "posix":
         raise InvalidArgument("spool", "needs a POSIX system")
-    path = os.path.abspath(folder)
+    path = os.path.realpath(folder)
     try:
         os.makedirs(path, mode=0o700, exist_ok=True)
         mode = os.stat(path).st_mode
@@ -50,12 +50,12 @@ def prepared(folder: object) -> str:
 
 def _file_system(path: str) -> str:
     """The type of the file system that it lies on; "" if it is not known."""
-    real, best, found = os.path.realpath(path), "", ""
+    best, found = "", ""
     with contextlib.suppress(OSError), open(_MOUNTS, encoding="utf-8", errors="replace") as mounts:
         for line in mounts:
             before, _, after = line.partition(" - ")
             point = before.split(" ")[4].encode().decode("unicode_escape")
-            inside = point == "/" or real == point or real.startswith(point + "/")
+            inside = point == "/" or path == point or path.startswith(point + "/")
             if inside and len(point) >= len(best):  # a later mount hides an earlier one
                 best, found = point, after.split(" ", 1)[0]
     return found

@@ -82,6 +82,7 @@ class Spool:
         self._ignored: set[str] = set()
         self._spares: deque[RowFile] = deque()
         self._open_file: RowFile | None = None  # the one that is written, to be synced now and then
+        self._synced_rows = 0
         self._number = self._ticks = 0
         self._is_open = self._closed = False
         self._refilling_since: float | None = None
@@ -110,7 +111,7 @@ class Spool:
                     self._fill()
                 except OSError as error:
                     self._complain(error)
-            self._refill_soon()
+            self._worker.submit(self._refill)  # which starts the thread
 
     def _make(self) -> None:
         """Makes the recorder's folder. Raises OSError."""
@@ -326,8 +327,10 @@ class Spool:
             self._probe()
         if self.trouble or len(self._spares) < _SPARES:
             self._refill()
-        if self._durable and self._open_file is not None:
-            self._open_file.sync()
+        file = self._open_file
+        if self._durable and file is not None and len(file) != self._synced_rows:
+            self._synced_rows = len(file)
+            file.sync()
         self._ticks += 1
         if self._ticks % _TICKS_PER_SCAN == 0:
             self._scan()
