@@ -3,7 +3,8 @@
 The format, version 1:
 
     header, 128 bytes:  b"execlog1"
-                        how many rows are of ok runs, and of failures (uint32 each); both 0: count
+                        how many rows are of ok runs, how many of failures (uint32 each), and the
+                        CRC-32 of both; zeros while it is written
                         CRC-32 of the claim (uint32)
                         the claim: the recorder's id, the batch's number (uint64), the last token
     each row:           CRC-32 of what follows (uint32)
@@ -39,7 +40,7 @@ ROW_BYTES = 8
 
 _MAGIC, _FAMILY = b"execlog1", b"execlog"
 _COUNTS, _CLAIM, _ROW = struct.Struct("<II"), struct.Struct("<16sQ16s"), struct.Struct("<II")
-_COUNTS_AT, _CLAIM_AT = 8, 16
+_COUNTS_AT, _CLAIM_AT = 8, 20
 _FAILED = 0x8000_0000
 _SLOW_NS = 5_000_000
 _NO_TOKEN = bytes(16)
@@ -144,7 +145,7 @@ class RowFile:
             if not header.strip(b"\0") and not opened.read().strip(b"\0"):
                 return file  # its process died while it made it
             _check(header)
-            ok, failed = _COUNTS.unpack_from(header, _COUNTS_AT)
+            ok, failed = _counts_of(header)
             if not ok + failed:
                 content = _content(header + opened.read())
                 ok, failed = len(content.ok), len(content.failed) + content.lost
@@ -198,7 +199,8 @@ class RowFile:
         """Notes how many rows there are, cuts what is not used, and closes it. Raises OSError."""
         if not self.is_mapped:
             return
-        self._put(_COUNTS_AT, _COUNTS.pack(self.ok_rows, self.failed_rows))
+        counts = _COUNTS.pack(self.ok_rows, self.failed_rows)
+        self._put(_COUNTS_AT, counts + zlib.crc32(counts).to_bytes(4, "little"))
         self._unmap()
         try:
             os.ftruncate(self._descriptor, self._end)
@@ -290,11 +292,21 @@ def _content(data: bytes) -> Content:
         lines[word >= _FAILED].append(line)
         place = after
     ok, failed = lines
-    counted = sum(_COUNTS.unpack_from(data, _COUNTS_AT))
+    counted = sum(_counts_of(data))
     lost, is_torn = max(counted - len(ok) - len(failed), 0), False
     if not counted and data[place:].strip(b"\0"):
         lost, is_torn = 1, True
     return Content(ok, failed, _claim_of(data), lost, is_torn)
+
+
+def _counts_of(data: bytes) -> tuple[int, int]:
+    """The rows of ok runs, and of failures; zeros if they are not noted."""
+    checksum_at = _COUNTS_AT + _COUNTS.size
+    checksum = int.from_bytes(data[checksum_at : checksum_at + 4], "little")
+    if zlib.crc32(data[_COUNTS_AT:checksum_at]) != checksum:
+        return 0, 0
+    ok, failed = _COUNTS.unpack_from(data, _COUNTS_AT)
+    return ok, failed
 
 
 def _claim_of(data: bytes) -> Claim | None:
