@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 
 from execlog.db import validation
@@ -17,6 +18,7 @@ _NETWORK = frozenset(
     "virtiofs".split()
 )
 _MOUNTS = "/proc/self/mountinfo"
+_ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
 def prepared(folder: object) -> str:
@@ -51,10 +53,13 @@ def prepared(folder: object) -> str:
 def _file_system(path: str) -> str:
     """The type of the file system that it lies on; "" if it is not known."""
     real, best, found = os.path.realpath(path), "", ""
-    with contextlib.suppress(OSError), open(_MOUNTS, encoding="utf-8", errors="replace") as mounts:
+    with (
+        contextlib.suppress(OSError),
+        open(_MOUNTS, encoding="utf-8", errors="surrogateescape") as mounts,
+    ):
         for line in mounts:
             before, _, after = line.partition(" - ")
-            point = before.split(" ")[4].encode().decode("unicode_escape")
+            point = _ESCAPE.sub(lambda found: chr(int(found[1], 8)), before.split(" ")[4])
             inside = point == "/" or real == point or real.startswith(point + "/")
             if inside and len(point) >= len(best):  # a later mount hides an earlier one
                 best, found = point, after.split(" ", 1)[0]
