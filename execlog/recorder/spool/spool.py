@@ -114,9 +114,13 @@ class Spool:
             self._worker.submit(self._refill)  # which starts the thread
 
     def _make(self) -> None:
-        """Makes the recorder's folder. Raises OSError."""
-        os.makedirs(self._folder, mode=0o700, exist_ok=True)
-        self._owner = Owner.create(self._folder, self._info)
+        """Makes the recorder's folder, if it is not there. Raises OSError."""
+        with self._lock:
+            if self._owner is None:
+                os.makedirs(self._folder, mode=0o700, exist_ok=True)
+                self._owner = Owner.create(self._folder, self._info)
+                if self._durable:
+                    _sync_folder(self._folder)
 
     def _scan(self) -> None:
         """Takes over the files that dead processes left, oldest first."""
@@ -139,13 +143,15 @@ class Spool:
 
         Never raises.
         """
-        if self._owner is None:
+        if self._owner is None and not self.trouble:  # else the spool's thread tries it again
             self._begin()
         if not self._is_well or self._closed:
             return None
         needed = size + HEADER_BYTES + 2 * ROW_BYTES
         if needed > self._file_bytes:
-            return self._create_now(needed)
+            self._open_file = self._create_now(needed)
+            self._refill_soon()
+            return self._open_file
         with self._lock:
             least = _RESERVED if not failed and self.is_full() else 0
             file = self._spares.popleft() if len(self._spares) > least else None
@@ -171,7 +177,7 @@ class Spool:
 
     def has_spare(self) -> bool:
         """Whether `take` may have a file. Never raises."""
-        return self._is_well and bool(self._spares or self._owner is None)
+        return self._is_well and bool(self._spares or (self._owner is None and not self.trouble))
 
     def note_slow(self) -> None:
         """Counts a write that was slow: no file is had until the disk is well. Never raises."""
@@ -289,11 +295,11 @@ class Spool:
     def _refill(self) -> None:
         """Makes spares; in the spool's thread."""
         try:
-            if self._owner is None and not self._closed:
+            if not self._closed:
                 self._make()
             self._fill()
             if self._durable and self._owner is not None:
-                self._owner.sync()
+                _sync_folder(self._owner.path)
         except OSError as error:
             self._complain(error)
         else:
@@ -330,7 +336,8 @@ class Spool:
         file = self._open_file
         if self._durable and file is not None and len(file) != self._synced_rows:
             self._synced_rows = len(file)
-            file.sync()
+            with contextlib.suppress(OSError):  # it is gone: its rows are stored
+                file.sync()
         self._ticks += 1
         if self._ticks % _TICKS_PER_SCAN == 0:
             self._scan()
@@ -346,11 +353,11 @@ class Spool:
             self._leave(path, "was written by a later version of execlog")
             return []
         files: list[RowFile] = []
-        for name in sorted(os.listdir(path)):
-            if name.endswith(".rows"):
+        for name in _names(path):
+            try:
                 files += self._found(os.path.join(path, name))
-            elif name.endswith(".new"):  # it died while it rewrote one
-                os.unlink(os.path.join(path, name))
+            except OSError as error:
+                self._leave(os.path.join(path, name), f"can't be read ({error.strerror})")
         if not files:
             one.release()
             if os.path.exists(path):
@@ -362,7 +369,11 @@ class Spool:
         return files
 
     def _found(self, path: str) -> list[RowFile]:
-        """The file there, unless it holds no rows. Raises OSError."""
+        """The file there, if it is one that holds rows. Raises OSError."""
+        if path.endswith(".new"):  # its process died while it rewrote one
+            os.unlink(path)
+        if not path.endswith(".rows"):
+            return []
         try:
             file = RowFile.find(path)
         except NewerFormat:
@@ -421,6 +432,23 @@ class Spool:
                 os.unlink(spare.path)
         for one in self._owners():
             one.release()
+
+
+def _names(folder: str) -> list[str]:
+    """The names in a folder, in order; none if it can't be read. Never raises."""
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []
+
+
+def _sync_folder(path: str) -> None:
+    """Returns when the disk has the names in a folder. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _without_ok(file: RowFile) -> None:
