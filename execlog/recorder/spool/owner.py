@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sys
+import threading
 import time
 from typing import Any
 from uuid import UUID, uuid4
@@ -17,16 +19,21 @@ from uuid import UUID, uuid4
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["FORMAT", "Owner", "about", "listed"]
+__all__ = ["FORMAT", "NAME", "Owner", "about", "is_alive", "listed"]
 
 FORMAT = 1
 """The version of the files' format."""
 
+NAME = re.compile(r"[0-9a-f]{32}")
+"""The name of a recorder's folder; while it is made, a dot is before it."""
+
 # Two files: to close one that is locked, wherever in the process, ends the lock.
 _LOCK, _INFO = "lock", "owner"
 _UNNAMED_SECONDS = 60.0
-# A process may lock a file twice, and its closing one descriptor ends both: so it must know.
+# A process may lock a file twice, and its closing one descriptor ends both: so it must know. By
+# name, which is random: a path may lead through a link.
 _owned: set[str] = set()
+_owning = threading.Lock()  # from the opening of a lock until `_owned` tells of it
 
 
 class Owner:
@@ -55,11 +62,12 @@ class Owner:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             owner = cls(path, descriptor, {"format": FORMAT, **info})
             owner._write(hidden, sync=False)
+            _owned.add(name)
             os.rename(hidden, path)  # only now others see it
         except BaseException:
+            _owned.discard(name)
             os.close(descriptor)
             raise
-        _owned.add(path)
         return owner
 
     @classmethod
@@ -69,23 +77,24 @@ class Owner:
         Raises:
             OSError: It can't be opened.
         """
-        if path in _owned:
-            return None
         name = os.path.join(path, _LOCK)
-        try:
-            descriptor = os.open(name, os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
-            with contextlib.suppress(OSError):
-                os.rmdir(path)  # of one that died while it removed it
-            return None
-        try:
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.stat(name).st_ino != os.fstat(descriptor).st_ino:
-                raise FileNotFoundError
-        except (BlockingIOError, PermissionError, FileNotFoundError):
-            os.close(descriptor)
-            return None
-        _owned.add(path)
+        with _owning:
+            if os.path.basename(path) in _owned:
+                return None
+            try:
+                descriptor = os.open(name, os.O_RDWR | os.O_CLOEXEC)
+            except FileNotFoundError:
+                with contextlib.suppress(OSError):
+                    os.rmdir(path)  # of one that died while it removed it
+                return None
+            try:
+                fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.stat(name).st_ino != os.fstat(descriptor).st_ino:
+                    raise FileNotFoundError
+            except (BlockingIOError, PermissionError, FileNotFoundError):
+                os.close(descriptor)
+                return None
+            _owned.add(os.path.basename(path))
         return cls(path, descriptor, about(path))
 
     def note_log(self, log: UUID) -> None:
@@ -120,9 +129,10 @@ class Owner:
 
     def abandon(self) -> None:
         """Ends the lock. Never raises."""
-        _owned.discard(self.path)
-        with contextlib.suppress(OSError):
-            os.close(self._descriptor)
+        with _owning:
+            _owned.discard(os.path.basename(self.path))
+            with contextlib.suppress(OSError):
+                os.close(self._descriptor)
 
     def _write(self, folder: str, *, sync: bool) -> None:
         """In one step: the file is there before and after, whole."""
@@ -147,8 +157,26 @@ def about(path: str) -> dict[str, Any]:
     return info if isinstance(info, dict) else {}
 
 
+def is_alive(path: str) -> bool:
+    """Whether a process has locked a recorder's folder.
+
+    Raises:
+        OSError: The lock can't be opened; FileNotFoundError: the folder is gone.
+    """
+    with _owning:
+        if os.path.basename(path) in _owned:
+            return True
+        with open(os.path.join(path, _LOCK), "rb") as lock:
+            try:
+                # Shared: two that ask at once don't take each other for the owner.
+                fcntl.lockf(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except (BlockingIOError, PermissionError):
+                return True
+            return False
+
+
 def listed(spool: str) -> list[str]:
-    """The paths of all recorders' folders, oldest first. Never raises.
+    """The paths of all recorders' folders, oldest first; others are left alone. Never raises.
 
     What a process left that died while it made its folder is removed.
     """
@@ -157,17 +185,14 @@ def listed(spool: str) -> list[str]:
         for entry in os.scandir(spool):
             with contextlib.suppress(OSError):
                 changed = entry.stat(follow_symlinks=False).st_mtime
+                if not NAME.fullmatch(entry.name.removeprefix(".")):
+                    continue
                 if entry.name.startswith("."):
                     if time.time() - changed > _UNNAMED_SECONDS:
-                        _remove_unnamed(entry.path)
+                        _remove(entry.path)
                 elif entry.is_dir(follow_symlinks=False):
                     found.append((changed, entry.path))
     return [path for _, path in sorted(found)]
-
-
-def _remove_unnamed(path: str) -> None:
-    if len(os.path.basename(path)) == len(uuid4().hex) + 1:
-        _remove(path)
 
 
 def _remove(path: str) -> None:
@@ -177,5 +202,11 @@ def _remove(path: str) -> None:
     os.rmdir(path)
 
 
+def _forked() -> None:
+    global _owning
+    _owning = threading.Lock()  # another thread of the parent's may have held it
+    _owned.clear()  # the locks stay the parent's
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_owned.clear)  # the locks stay the parent's
+    os.register_at_fork(after_in_child=_forked)
