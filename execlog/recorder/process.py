@@ -150,7 +150,7 @@ def _exiting() -> None:
         return
     try:
         _drain(_FLUSH_SECONDS, lambda one, seconds: one.flush_soon(seconds))
-    except KeyboardInterrupt:  # whoever sits there has waited enough
+    except KeyboardInterrupt:  # it has taken too long for somebody
         _interrupted = True
     if is_child:
         with contextlib.suppress(RuntimeError):  # the process has too many threads
