@@ -180,7 +180,10 @@ class Spool:
         return self._is_well and bool(self._spares or (self._owner is None and not self.trouble))
 
     def note_slow(self) -> None:
-        """Counts a write that was slow: no file is given out until the disk is well. Never raises."""
+        """Counts a write that was slow, after which rows wait in memory until the disk is well.
+
+        Never raises.
+        """
         self.slow_writes += 1
         self._is_well = False
         self._worker.submit(self._probe)
