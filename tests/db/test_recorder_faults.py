@@ -576,7 +576,7 @@ async def test_an_earlier_try_that_hangs_on_the_server(dsn: str) -> None:
     await transaction.start()
     claim = delivery._statements["claim_batch"].sql
     first = delivery._identity.claim(again=False)
-    assert await ghost.fetchval(claim, *first, "60s") == "claimed"
+    assert await ghost.fetchval(claim, *first, "60s", False) == "claimed"
     assert await ghost.fetchval("show tcp_keepalives_idle") in {"10", "0"}  # 0: a unix socket
     assert await ghost.fetchval("show lock_timeout") == "1min"
     async with recorder:
