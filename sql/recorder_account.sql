@@ -1,7 +1,7 @@
 -- How many executions were offered, and how did they end? One row for each recorder that was seen in these hours.
 -- $1 since timestamptz? always
 -- $2 until timestamptz? always
--- Columns: recorder_id uuid, host text, pid integer, application text, started_at timestamptz, last_seen timestamptz, closed_at timestamptz?, offered bigint, recovered bigint, sampled_out bigint, rejected text, dropped text, written bigint, pending bigint, capacity bigint, last_dropped_at timestamptz?, earlier_offered bigint, earlier_recovered bigint, earlier_sampled_out bigint, earlier_rejected text, earlier_dropped text, earlier_written bigint, earlier_pending bigint, server_time timestamptz
+-- Columns: recorder_id uuid, host text, pid integer, application text, started_at timestamptz, last_seen timestamptz, closed_at timestamptz?, offered bigint, recovered bigint, sampled_out bigint, rejected text, dropped text, written bigint, pending bigint, spooled bigint, capacity bigint, last_dropped_at timestamptz?, earlier_offered bigint, earlier_recovered bigint, earlier_sampled_out bigint, earlier_rejected text, earlier_dropped text, earlier_written bigint, earlier_pending bigint, server_time timestamptz
 -- Index: none
 --
 -- It uses recorder_account_hour, and recorder_account_pkey for each recorder. $1 is the first instant of an
@@ -35,6 +35,7 @@ select
     own.dropped::text as dropped,
     own.written,
     own.pending,
+    own.spooled,
     newest.capacity,
     own.last_dropped_at,
     coalesce(earlier.offered, 0) as earlier_offered,
