@@ -1,7 +1,8 @@
 -- Executions that wait in files of a recorder: to which log they belong, which of them it has, and how many wait.
 --
 -- Locks: execlog.recorder_account, access exclusive, to add a column without touching its rows: a recorder that
--- is storing a batch is waited for, others wait meanwhile. Expected stall: milliseconds.
+-- is storing a batch is waited for; others wait a tenth of a second at most, and then store without their accounts.
+-- Expected stall: milliseconds.
 
 alter table execlog.recorder_account add column spooled bigint not null default 0;
 

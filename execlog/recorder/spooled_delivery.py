@@ -14,7 +14,6 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from execlog.db.copy_format import NULL
 from execlog.errors import InvalidArgument, StoreUnavailable, driver_errors
 from execlog.recorder.batch import Shipment
 from execlog.recorder.buffer import Batch
@@ -188,6 +187,9 @@ class SpooledDelivery(Delivery):
 
 
 def _key(row: bytes) -> tuple[UUID, datetime | None]:
-    """A row's id and time, by which the store knows it."""
+    """A row's id and time, by which the store knows it; the time is None if it can't be read."""
     id_, created_at, _ = row.decode().split("\t", 2)
-    return UUID(id_), None if created_at == NULL else datetime.fromisoformat(created_at)
+    try:
+        return UUID(id_), datetime.fromisoformat(created_at)
+    except ValueError:
+        return UUID(id_), None

@@ -170,9 +170,9 @@ async def test_recorders_that_spool_are_counted(
     done = run("erase", "--user", USER, EXECLOG_DSN=dsn)
     assert (done.returncode, done.stdout) == (0, "0\n")
     assert "execlog: 3 recorders had executions in files when seen last" in done.stderr
-    await keep(pool, ids[0], 0, spooled=0, written=10)
-    await keep(pool, ids[1], 0, spooled=0, written=10, closed=True)
+    await keep(pool, ids[0], 0, spooled=0, offered=10, written=10)
+    await keep(pool, ids[1], 0, spooled=0, offered=10, written=10, closed=True)
     done = run("erase", "--user", USER, "--plan", EXECLOG_DSN=dsn)
     assert "execlog: 1 recorder had executions in files when seen last" in done.stderr
-    await keep(pool, ids[2], 0, spooled=0, written=10, closed=True)
+    await keep(pool, ids[2], 0, spooled=0, offered=10, written=10, closed=True)
     assert (await last(repository.erase(external_user_id=USER))).spooling_recorders == 0

@@ -45,7 +45,7 @@ async def found(
 
 async def keep(pool: Pool, recorder: UUID, pending: int, **fields: object) -> bool:
     account = {**GIVEN, "offered": 5 + pending, "pending": pending, **fields}
-    return bool(await pool.fetchval(SQL["keep_account"].sql, recorder, json.dumps(account)))
+    return bool(await pool.fetchval(SQL["keep_account"].sql, recorder, json.dumps(account), "5s"))
 
 
 # The log's uuid.

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import sys
+import threading
 import time
 from typing import Any
 from uuid import UUID, uuid4
@@ -25,8 +26,10 @@ FORMAT = 1
 # Two files: to close one that is locked, wherever in the process, ends the lock.
 _LOCK, _INFO = "lock", "owner"
 _UNNAMED_SECONDS = 60.0
-# A process may lock a file twice, and its closing one descriptor ends both: so it must know.
+# A process may lock a file twice, and its closing one descriptor ends both: so it must know, and
+# its threads must take turns. By name: a path can be spelled in many ways.
 _owned: set[str] = set()
+_turn = threading.RLock()
 
 
 class Owner:
@@ -49,17 +52,22 @@ class Owner:
         name = uuid4().hex
         hidden, path = os.path.join(spool, f".{name}"), os.path.join(spool, name)
         os.mkdir(hidden, 0o700)
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        descriptor = os.open(os.path.join(hidden, _LOCK), flags, 0o600)
+        descriptor = -1
         try:
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+            descriptor = os.open(os.path.join(hidden, _LOCK), flags, 0o600)
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             owner = cls(path, descriptor, {"format": FORMAT, **info})
             owner._write(hidden, sync=False)
-            os.rename(hidden, path)  # only now others see it
+            with _turn:
+                os.rename(hidden, path)  # only now others see it
+                _owned.add(os.path.basename(path))
         except BaseException:
-            os.close(descriptor)
+            if descriptor >= 0:
+                os.close(descriptor)
+            with contextlib.suppress(OSError):  # on a full disk this is tried again and again
+                _remove(hidden)
             raise
-        _owned.add(path)
         return owner
 
     @classmethod
@@ -69,8 +77,12 @@ class Owner:
         Raises:
             OSError: It can't be opened.
         """
-        if path in _owned:
-            return None
+        with _turn:
+            return None if os.path.basename(path) in _owned else cls._lock(path)
+
+    @classmethod
+    def _lock(cls, path: str) -> Owner | None:
+        """Raises OSError."""
         name = os.path.join(path, _LOCK)
         try:
             descriptor = os.open(name, os.O_RDWR | os.O_CLOEXEC)
@@ -85,7 +97,7 @@ class Owner:
         except (BlockingIOError, PermissionError, FileNotFoundError):
             os.close(descriptor)
             return None
-        _owned.add(path)
+        _owned.add(os.path.basename(path))
         return cls(path, descriptor, about(path))
 
     def note_log(self, log: UUID) -> None:
@@ -103,14 +115,6 @@ class Owner:
         except (KeyError, TypeError, ValueError, AttributeError):
             return None
 
-    def sync(self) -> None:
-        """Returns when the disk has the names of its files. Raises OSError."""
-        descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
     def release(self) -> None:
         """Ends the lock, and removes the folder if no file is left in it. Never raises."""
         with contextlib.suppress(OSError):
@@ -120,9 +124,10 @@ class Owner:
 
     def abandon(self) -> None:
         """Ends the lock. Never raises."""
-        _owned.discard(self.path)
-        with contextlib.suppress(OSError):
-            os.close(self._descriptor)
+        with _turn:
+            with contextlib.suppress(OSError):
+                os.close(self._descriptor)
+            _owned.discard(os.path.basename(self.path))
 
     def _write(self, folder: str, *, sync: bool) -> None:
         """In one step: the file is there before and after, whole."""
@@ -160,14 +165,19 @@ def listed(spool: str) -> list[str]:
                 if entry.name.startswith("."):
                     if time.time() - changed > _UNNAMED_SECONDS:
                         _remove_unnamed(entry.path)
-                elif entry.is_dir(follow_symlinks=False):
+                elif _is_name(entry.name) and entry.is_dir(follow_symlinks=False):
                     found.append((changed, entry.path))
     return [path for _, path in sorted(found)]
 
 
 def _remove_unnamed(path: str) -> None:
-    if len(os.path.basename(path)) == len(uuid4().hex) + 1:
+    if _is_name(os.path.basename(path)[1:]):
         _remove(path)
+
+
+def _is_name(name: str) -> bool:
+    """Whether it is that of a recorder's folder, and not of another one in this place."""
+    return len(name) == 32 and not name.strip("0123456789abcdef")
 
 
 def _remove(path: str) -> None:
@@ -177,5 +187,12 @@ def _remove(path: str) -> None:
     os.rmdir(path)
 
 
+def _forget() -> None:
+    """The locks stay the parent's."""
+    global _turn
+    _turn = threading.RLock()
+    _owned.clear()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_owned.clear)  # the locks stay the parent's
+    os.register_at_fork(after_in_child=_forget)
