@@ -70,7 +70,7 @@ class ExecutionRecorder:
     bounded: if the store is away until the buffer is full, ok runs are dropped before failures, and
     each loss is counted with its reason in `stats()`.
 
-    A process that is killed (`kill -9`) loses at most what was pending.
+    A process that is killed (`kill -9`) loses at most what was pending, and nothing with a `spool`.
 
     Life: `with` runs it in a thread of its own, `async with` (or `start`) in the running event
     loop. If nothing has started it, the first execution starts the thread, in whatever process;
@@ -461,11 +461,11 @@ class ExecutionRecorder:
 
         Args:
             timeout: Seconds to try to store; then the rest is dropped as "closed", or as
-                "unconfirmed" if it was sent and its commit was not answered. It returns at most a
-                second later, whatever the server does.
+                "unconfirmed" if it was sent and its commit was not answered; with a spool it stays
+                in its files. It returns at most two seconds later, whatever the server does.
 
         Returns:
-            The final account: nothing is pending.
+            The final account: nothing is pending but what lies in files.
 
         Raises:
             InvalidArgument: `timeout` is no positive number, or the recorder runs in another loop.
@@ -492,10 +492,10 @@ class ExecutionRecorder:
         """As `aclose`, for code without an event loop; from any thread but the one that stores.
 
         Args:
-            timeout: Seconds to try to store; then the rest is dropped.
+            timeout: Seconds to try to store; then the rest is dropped, or stays in its files.
 
         Returns:
-            The final account: nothing is pending.
+            The final account: nothing is pending but what lies in files.
 
         Raises:
             InvalidArgument: `timeout` is no positive number, the caller's event loop is the one
