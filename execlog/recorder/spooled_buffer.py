@@ -66,7 +66,7 @@ class SpooledBuffer(Buffer):
                 batch = self._turn(len(line), failed)
                 file = batch.file
                 if file is None:
-                    if not self._spool.is_full():
+                    if self._spool.missing_bytes() <= 0:
                         return super().add(line, failed, altered)
                     self._drop("full")
                     self._offered += 1
@@ -209,9 +209,7 @@ class SpooledBuffer(Buffer):
     def _turn(self, size: int, failed: bool) -> Batch:
         """The batch that takes a row for which the last one has no room; it may have no file."""
         last = self._last
-        if len(last):
-            if last.file is None and not self._spool.has_spare():
-                return last
+        if len(last) and (last.file is not None or self._spool.has_spare(failed=failed)):
             self._begin_next()
             self.writer_sleeps = True
             last = self._last
@@ -219,7 +217,8 @@ class SpooledBuffer(Buffer):
             missing = self._spool.missing_bytes()
             while missing > 0 and (freed := self._give_way_in_files(failed)):
                 missing -= freed
-        last.file = self._spool.take(size, failed=failed)
+        if not len(last):
+            last.file = self._spool.take(size, failed=failed)
         return last
 
     def _give_way_in_files(self, failed: bool) -> int:
@@ -241,11 +240,9 @@ class SpooledBuffer(Buffer):
         self._away -= rows
         file.ok_rows, file.failed_rows = 0, len(file) - rows
         batch.is_sealed = True
-        if len(file):
-            self._spool.thin(file)
-        else:
+        if not len(file):
             del self._waiting[batch.number]
-            self._spool.discard(file)
+        self._spool.give_way(file, freed)
         return freed
 
     def _forget(self, batch: Batch) -> None:

@@ -87,6 +87,7 @@ class Spool:
         self._is_open = self._closed = False
         self._refilling_since: float | None = None
         self._is_well = True
+        self._promised = 0  # bytes of files that are about to be freed
         self.used = self.slow_writes = 0
         self.trouble: str | None = None
 
@@ -153,8 +154,8 @@ class Spool:
             self._refill_soon()
             return self._open_file
         with self._lock:
-            least = _RESERVED if not failed and self.is_full() else 0
-            file = self._spares.popleft() if len(self._spares) > least else None
+            has_one = len(self._spares) > self._kept_back(failed)
+            file = self._spares.popleft() if has_one else None
         if file is None and not self.is_full() and self._is_burst():
             file = self._create_now(self._file_bytes)
         self._open_file = file
@@ -173,11 +174,16 @@ class Spool:
         """How much is to be freed so that failures find a file; 0 or less: none. Never raises."""
         if len(self._spares) > _RESERVED:
             return 0
-        return self.used + self._file_bytes - self._limit
+        return self.used - self._promised + self._file_bytes - self._limit
 
-    def has_spare(self) -> bool:
-        """Whether `take` may have a file. Never raises."""
-        return self._is_well and bool(self._spares or (self._owner is None and not self.trouble))
+    def has_spare(self, *, failed: bool) -> bool:
+        """Whether `take` may have a file, for a failure or for others. Never raises."""
+        if self._owner is None:
+            return not self.trouble
+        return self._is_well and len(self._spares) > self._kept_back(failed)
+
+    def _kept_back(self, failed: bool) -> int:
+        return _RESERVED if not failed and self.is_full() else 0
 
     def note_slow(self) -> None:
         """Counts a write that was slow, after which rows wait in memory until the disk is well.
@@ -197,9 +203,18 @@ class Spool:
         if self._durable:
             self._worker.submit(file.sync)
 
-    def thin(self, file: RowFile) -> None:
-        """Has a file rewritten without its ok runs. Never raises."""
-        self._worker.submit(lambda: self._resize(file, lambda: _without_ok(file)))
+    def give_way(self, file: RowFile, freed: int) -> None:
+        """Has a file rewritten without its ok runs; removed, if it counts no failures.
+
+        Args:
+            file: The file.
+            freed: About how many bytes that will free. Until it is done, they count as free.
+
+        Never raises.
+        """
+        with self._lock:
+            self._promised += freed
+        self._worker.submit(lambda: self._give_way(file, freed))
 
     def read(self, file: RowFile) -> concurrent.futures.Future[Content]:
         """The rows of a file. The future raises CorruptFile, OSError. Never raises."""
@@ -426,6 +441,16 @@ class Spool:
             self.used += file.size - before
         if self._durable:
             file.sync()
+
+    def _give_way(self, file: RowFile, freed: int) -> None:
+        try:
+            if len(file):
+                self._resize(file, lambda: _without_ok(file))
+            else:
+                self._remove(file, damaged=False)
+        finally:
+            with self._lock:
+                self._promised -= freed
 
     def _release(self) -> None:
         while self._spares:
