@@ -91,10 +91,37 @@ def balanced(stats: RecorderStats) -> bool:
 async def assert_sum(dsn: str, stats: RecorderStats) -> None:
     """Each execution that counts as written is there once, and no other is."""
     assert balanced(stats), stats
-    connection = await asyncpg.connect(dsn)
+    await assert_stored(dsn, stats.written)
+
+
+def assert_left(stats: RecorderStats, way: str, rows: int, reason: str) -> None:
+    """So many were neither stored nor rejected: dropped for a reason, but with a spool they wait.
+
+    `way` is the fixture's name for how the recorder runs.
+    """
+    assert balanced(stats), stats
+    waits = rows if way == "spool" else 0
+    assert (stats.pending_rows, stats.spooled_rows) == (waits, waits), stats
+    assert stats.dropped == ({} if waits else {reason: rows}), stats
+
+
+async def assert_none_is_missing(dsn: str, rows: int, **options: Any) -> RecorderStats:
+    """Another recorder stores what a spool holds: then so many are there, each once."""
+    async with ExecutionRecorder(dsn, **options) as recorder:
+        assert await recorder.flush(30), recorder.stats()
+    stats = recorder.stats()
+    assert balanced(stats), stats
+    assert stats.pending_rows == 0, stats
+    await assert_stored(dsn, rows)
+    return stats
+
+
+async def assert_stored(dsn: str, rows: int) -> None:
+    """So many executions are stored, each once."""
+    connection = await asyncpg.connect(dsn, statement_cache_size=0)
     try:
         found = await connection.fetchrow(f"select count(*), count(distinct id) from {TABLE}")
     finally:
         await connection.close()
     assert found is not None
-    assert (found[0], found[1]) == (stats.written, stats.written), stats
+    assert (found[0], found[1]) == (rows, rows)

@@ -174,6 +174,15 @@ class SpooledBuffer(Buffer):
             self._away += len(lines)
             self._loaded = self._taken = 0
 
+    def clear(self, reason: str) -> None:
+        """As that of `Buffer`; what lies in files stays there, for another process. Never raises.
+
+        It counts as pending.
+        """
+        with self._lock:
+            super().clear(reason)
+            self._holding_ok_files.clear()
+
     def spooled_bytes(self) -> int:
         """Bytes that the rows in files take. Never raises."""
         with self._lock:
@@ -204,6 +213,7 @@ class SpooledBuffer(Buffer):
             if last.file is None and not self._spool.has_spare():
                 return last
             self._begin_next()
+            self.writer_sleeps = True
             last = self._last
         if failed or self._drops_oldest:
             missing = self._spool.missing_bytes()

@@ -14,7 +14,6 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from execlog.db.copy_format import NULL
 from execlog.errors import InvalidArgument, StoreUnavailable, driver_errors
 from execlog.recorder.batch import Shipment
 from execlog.recorder.buffer import Batch
@@ -78,6 +77,7 @@ class SpooledDelivery(Delivery):
             self._taken.append(batch)
             if batch.is_adopted:
                 self._unresolved.append((batch, content.claim if content else None))
+                self._is_checked = False  # it may be for another log, and came after the last look
         return batch.rows()
 
     async def _read(self, batch: Batch, file: RowFile) -> Content | None:
@@ -188,6 +188,9 @@ class SpooledDelivery(Delivery):
 
 
 def _key(row: bytes) -> tuple[UUID, datetime | None]:
-    """A row's id and time, by which the store knows it."""
+    """A row's id and time, by which the store knows it; the time is None if it can't be read."""
     id_, created_at, _ = row.decode().split("\t", 2)
-    return UUID(id_), None if created_at == NULL else datetime.fromisoformat(created_at)
+    try:
+        return UUID(id_), datetime.fromisoformat(created_at)
+    except ValueError:
+        return UUID(id_), None

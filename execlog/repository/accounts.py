@@ -11,13 +11,13 @@ from uuid import UUID
 
 import asyncpg
 
-from execlog.db.rows import aware_fields
+from execlog.db.rows import aware
 from execlog.models import Model
 
 __all__ = ["AccountTotal", "RecorderAccount", "account_of", "total_of", "whole_hours"]
 
 _SILENT = timedelta(minutes=2)
-_COUNTS = ("recovered", "sampled_out", "written")
+_TIMES = ("started_at", "last_seen", "closed_at", "last_dropped_at", "server_time")
 
 
 class RecorderAccount(Model):
@@ -84,17 +84,16 @@ class AccountTotal(Model):
 
 def account_of(found: asyncpg.Record) -> RecorderAccount:
     """The model of a row of `recorder_account.sql`. Never raises."""
-    fields = aware_fields(found)
-    earlier = {name: fields.pop(f"earlier_{name}") for name in (*_COUNTS, "rejected", "dropped")}
-    # What was pending before the window is offered in it: how it ended is counted there.
-    fields["offered"] -= fields.pop("earlier_offered") - fields.pop("earlier_pending")
-    for name in _COUNTS:
-        fields[name] -= earlier[name]
+    fields = dict(found.items())
+    for name in _TIMES:
+        if fields[name] is not None:
+            fields[name] = aware(fields[name])
     for name in ("rejected", "dropped"):
-        fields[name] = _less(json.loads(fields[name]), json.loads(earlier[name]))
+        fields[name] = _less(_counts(fields[name]), _counts(fields.pop(f"earlier_{name}")))
     now, capacity = fields.pop("server_time"), fields.pop("capacity")
     closed = fields["closed_at"] is not None
-    silent = now - fields["last_seen"] > _SILENT
+    # One that is seen in the time to come was seen before the server's clock was set back.
+    silent = abs(now - fields["last_seen"]) > _SILENT
     if not fields["dropped"]:
         fields["last_dropped_at"] = None
     return RecorderAccount(
@@ -112,8 +111,9 @@ def total_of(accounts: Iterable[RecorderAccount]) -> AccountTotal:
     for one in accounts:
         for name in ("offered", "recovered", "sampled_out", "written", "pending"):
             sums[name] += getattr(one, name)
-        rejected.update(one.rejected)
-        dropped.update(one.dropped)
+        if one.rejected or one.dropped:
+            rejected.update(one.rejected)
+            dropped.update(one.dropped)
     return AccountTotal(
         offered=sums["offered"],
         recovered=sums["recovered"],
@@ -142,7 +142,14 @@ def whole_hours(
     return first, last
 
 
+def _counts(text: str | None) -> dict[str, int]:
+    """The counts by reason; mostly there are none, which is told without a parser."""
+    return {} if text is None or text == "{}" else dict(json.loads(text))
+
+
 def _less(counts: Mapping[str, int], earlier: Mapping[str, int]) -> dict[str, int]:
+    if not counts and not earlier:
+        return {}
     reasons = sorted({*counts, *earlier})
     left = {why: counts.get(why, 0) - earlier.get(why, 0) for why in reasons}
     return {why: count for why, count in left.items() if count}

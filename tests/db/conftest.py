@@ -6,6 +6,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -59,10 +61,13 @@ async def within_an_hour() -> None:
         await asyncio.sleep(rest)
 
 
-@pytest.fixture(params=["loop", pytest.param("thread", marks=pytest.mark.long)])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Recorders of DSNs run in the test's event loop, and once more in threads of their own."""
-    begin = ExecutionRecorder.start
+_LONG_WAYS = [pytest.param(name, marks=pytest.mark.long) for name in ("thread", "spool")]
+
+
+@pytest.fixture(params=["loop", *_LONG_WAYS])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """Recorders of DSNs run in the test's event loop, in threads of their own, and with a spool."""
+    begin, make = ExecutionRecorder.start, ExecutionRecorder.__init__
 
     async def start(recorder: ExecutionRecorder) -> None:
         background = recorder.background()
@@ -71,6 +76,11 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
         else:
             background.start_thread()
 
+    def make_spooled(recorder: ExecutionRecorder, *target: Any, **options: Any) -> None:
+        make(recorder, *target, **({"spool": tmp_path / "spool"} | options))
+
     if request.param == "thread":
         monkeypatch.setattr(ExecutionRecorder, "start", start)
+    elif request.param == "spool":
+        monkeypatch.setattr(ExecutionRecorder, "__init__", make_spooled)
     return str(request.param)

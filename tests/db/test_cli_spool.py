@@ -173,6 +173,24 @@ async def test_rows_of_another_log(dsn: str, template: str, pool: Pool, tmp_path
     assert (done.returncode, done.stdout) == (0, "stored 300 executions\n")
 
 
+async def test_rows_of_another_log_that_die_later(dsn: str, tmp_path: Path) -> None:
+    spool, other = tmp_path / "spool", tmp_path / "other"
+    killed(AWAY, other, rows=300)
+    owner = only_folder(other) / "owner"
+    log = "3f1e4d8a-0000-4000-8000-000000000000"
+    owner.write_text(json.dumps(json.loads(owner.read_text()) | {"log": log}))
+    async with ExecutionRecorder(dsn, spool=spool) as recorder:
+        record(recorder, 1)
+        assert await recorder.flush()
+        only_folder(other).rename(spool / only_folder(other).name)
+        await asyncio.to_thread(recorder._spool._scan)  # type: ignore[union-attr]
+        assert await recorder.flush()
+        stats = recorder.stats()
+        assert (stats.recovered, stats.written, stats.pending_rows) == (0, 1, 0)
+    [left] = list_spool(spool)
+    assert (left.state, left.rows, str(left.log)) == ("dead", 300, log)
+
+
 async def test_files_that_are_damaged_or_newer(dsn: str, tmp_path: Path) -> None:
     spool = tmp_path / "spool"
     killed(AWAY, spool, rows=300)

@@ -18,6 +18,7 @@ from execlog import (
 )
 from tests import databases
 from tests.databases import TABLE
+from tests.db.test_account_apart import locked
 from tests.db.test_faults import CALLS
 from tests.pooler import Pooler
 from tests.recording import assert_sum, load, record, until
@@ -136,15 +137,20 @@ async def test_a_busy_recorder_and_its_readers(dsn: str, direct: str, pool: Pool
     await connection.close()
 
 
-async def test_the_account(dsn: str, pool: Pool) -> None:
-    """By a connection of its own and by the pool: batches, an idle minute and the end."""
+async def test_the_account(direct: str, dsn: str, pool: Pool) -> None:
+    """By a connection of its own and by the pool: batches, a lock, an idle minute and the end."""
     for target in (dsn, pool):
         async with ExecutionRecorder(target) as recorder:
             for n in range(100):
                 record(recorder, n)
             assert await recorder.flush()
+            async with locked(direct):
+                record(recorder, 1)
+                assert await recorder.flush(5)
             await recorder._delivery._ledger.keep()
             record(recorder, 1)
     found = await execlog.recorder_account(dsn)
-    assert [(one.written, one.state) for one in found] == [(101, "closed")] * 2
-    assert await StrategyExecutionLogRepository(pool).count_stored() == 202
+    assert [(one.written, one.state) for one in found] == [(102, "closed")] * 2
+    # Its limits are those of a transaction, and no other client's.
+    assert {await pool.fetchval("show lock_timeout") for _ in range(6)} == {"0"}
+    assert await StrategyExecutionLogRepository(pool).count_stored() == 204

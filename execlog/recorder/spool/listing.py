@@ -70,7 +70,7 @@ def list_spool(folder: str | os.PathLike[str]) -> list[SpooledRecorder]:
         names = os.listdir(path)
     except OSError as error:
         raise InvalidArgument("spool", f"can't be read: {error.strerror}") from None
-    others = [name for name in names if not owners.NAME.fullmatch(name.removeprefix("."))]
+    others = [name for name in names if not owners.is_name(name.removeprefix("."))]
     if len(others) == len(names) and set(others) - {_LOST_AND_FOUND}:
         raise InvalidArgument("spool", "is no spool: it holds other files, and no recorder's")
     found: list[SpooledRecorder] = []

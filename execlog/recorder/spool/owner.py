@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import sys
 import threading
 import time
@@ -19,21 +18,18 @@ from uuid import UUID, uuid4
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["FORMAT", "NAME", "Owner", "about", "is_alive", "listed"]
+__all__ = ["FORMAT", "Owner", "about", "is_alive", "is_name", "listed"]
 
 FORMAT = 1
 """The version of the files' format."""
 
-NAME = re.compile(r"[0-9a-f]{32}")
-"""The name of a recorder's folder; while it is made, a dot is before it."""
-
 # Two files: to close one that is locked, wherever in the process, ends the lock.
 _LOCK, _INFO = "lock", "owner"
 _UNNAMED_SECONDS = 60.0
-# A process may lock a file twice, and its closing one descriptor ends both: so it must know. By
-# name, which is random: a path may lead through a link.
+# A process may lock a file twice, and its closing one descriptor ends both: so it must know, and
+# its threads must take turns. By name: a path can be spelled in many ways.
 _owned: set[str] = set()
-_owning = threading.Lock()  # from the opening of a lock until `_owned` tells of it
+_turn = threading.RLock()
 
 
 class Owner:
@@ -56,17 +52,21 @@ class Owner:
         name = uuid4().hex
         hidden, path = os.path.join(spool, f".{name}"), os.path.join(spool, name)
         os.mkdir(hidden, 0o700)
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        descriptor = os.open(os.path.join(hidden, _LOCK), flags, 0o600)
+        descriptor = -1
         try:
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+            descriptor = os.open(os.path.join(hidden, _LOCK), flags, 0o600)
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             owner = cls(path, descriptor, {"format": FORMAT, **info})
             owner._write(hidden, sync=False)
-            _owned.add(name)
-            os.rename(hidden, path)  # only now others see it
+            with _turn:
+                os.rename(hidden, path)  # only now others see it
+                _owned.add(os.path.basename(path))
         except BaseException:
-            _owned.discard(name)
-            os.close(descriptor)
+            if descriptor >= 0:
+                os.close(descriptor)
+            with contextlib.suppress(OSError):  # on a full disk this is tried again and again
+                _remove(hidden)
             raise
         return owner
 
@@ -77,24 +77,27 @@ class Owner:
         Raises:
             OSError: It can't be opened.
         """
+        with _turn:
+            return None if os.path.basename(path) in _owned else cls._lock(path)
+
+    @classmethod
+    def _lock(cls, path: str) -> Owner | None:
+        """Raises OSError."""
         name = os.path.join(path, _LOCK)
-        with _owning:
-            if os.path.basename(path) in _owned:
-                return None
-            try:
-                descriptor = os.open(name, os.O_RDWR | os.O_CLOEXEC)
-            except FileNotFoundError:
-                with contextlib.suppress(OSError):
-                    os.rmdir(path)  # of one that died while it removed it
-                return None
-            try:
-                fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if os.stat(name).st_ino != os.fstat(descriptor).st_ino:
-                    raise FileNotFoundError
-            except (BlockingIOError, PermissionError, FileNotFoundError):
-                os.close(descriptor)
-                return None
-            _owned.add(os.path.basename(path))
+        try:
+            descriptor = os.open(name, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            with contextlib.suppress(OSError):
+                os.rmdir(path)  # of one that died while it removed it
+            return None
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.stat(name).st_ino != os.fstat(descriptor).st_ino:
+                raise FileNotFoundError
+        except (BlockingIOError, PermissionError, FileNotFoundError):
+            os.close(descriptor)
+            return None
+        _owned.add(os.path.basename(path))
         return cls(path, descriptor, about(path))
 
     def note_log(self, log: UUID) -> None:
@@ -112,14 +115,6 @@ class Owner:
         except (KeyError, TypeError, ValueError, AttributeError):
             return None
 
-    def sync(self) -> None:
-        """Returns when the disk has the names of its files. Raises OSError."""
-        descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
     def release(self) -> None:
         """Ends the lock, and removes the folder if no file is left in it. Never raises."""
         with contextlib.suppress(OSError):
@@ -129,10 +124,10 @@ class Owner:
 
     def abandon(self) -> None:
         """Ends the lock. Never raises."""
-        with _owning:
-            _owned.discard(os.path.basename(self.path))
+        with _turn:
             with contextlib.suppress(OSError):
                 os.close(self._descriptor)
+            _owned.discard(os.path.basename(self.path))
 
     def _write(self, folder: str, *, sync: bool) -> None:
         """In one step: the file is there before and after, whole."""
@@ -163,7 +158,7 @@ def is_alive(path: str) -> bool:
     Raises:
         OSError: The lock can't be opened; FileNotFoundError: the folder is gone.
     """
-    with _owning:
+    with _turn:
         if os.path.basename(path) in _owned:
             return True
         with open(os.path.join(path, _LOCK), "rb") as lock:
@@ -176,7 +171,7 @@ def is_alive(path: str) -> bool:
 
 
 def listed(spool: str) -> list[str]:
-    """The paths of all recorders' folders, oldest first; others are left alone. Never raises.
+    """The paths of all recorders' folders, oldest first. Never raises.
 
     What a process left that died while it made its folder is removed.
     """
@@ -185,14 +180,22 @@ def listed(spool: str) -> list[str]:
         for entry in os.scandir(spool):
             with contextlib.suppress(OSError):
                 changed = entry.stat(follow_symlinks=False).st_mtime
-                if not NAME.fullmatch(entry.name.removeprefix(".")):
-                    continue
                 if entry.name.startswith("."):
                     if time.time() - changed > _UNNAMED_SECONDS:
-                        _remove(entry.path)
-                elif entry.is_dir(follow_symlinks=False):
+                        _remove_unnamed(entry.path)
+                elif is_name(entry.name) and entry.is_dir(follow_symlinks=False):
                     found.append((changed, entry.path))
     return [path for _, path in sorted(found)]
+
+
+def _remove_unnamed(path: str) -> None:
+    if is_name(os.path.basename(path)[1:]):
+        _remove(path)
+
+
+def is_name(name: str) -> bool:
+    """Whether it is that of a recorder's folder, and not of another one. Never raises."""
+    return len(name) == 32 and not name.strip("0123456789abcdef")
 
 
 def _remove(path: str) -> None:
@@ -202,11 +205,12 @@ def _remove(path: str) -> None:
     os.rmdir(path)
 
 
-def _forked() -> None:
-    global _owning
-    _owning = threading.Lock()  # another thread of the parent's may have held it
-    _owned.clear()  # the locks stay the parent's
+def _forget() -> None:
+    """The locks stay the parent's."""
+    global _turn
+    _turn = threading.RLock()
+    _owned.clear()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
+    os.register_at_fork(after_in_child=_forget)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 
 from execlog.db import validation
@@ -17,14 +18,15 @@ _NETWORK = frozenset(
     "virtiofs".split()
 )
 _MOUNTS = "/proc/self/mountinfo"
+_ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
 def prepared(folder: object) -> str:
     """The folder's absolute path; it is made, for its owner only, if it is not there.
 
     Raises:
-        InvalidArgument: It is no path of a folder, is open to other users, lies on a network file
-            system, or can't be made or written.
+        InvalidArgument: It is no path of a folder, may be written by other users, lies on a network
+            file system, or can't be made or written.
     """
     if isinstance(folder, os.PathLike):
         folder = os.fspath(folder)
@@ -40,8 +42,13 @@ def prepared(folder: object) -> str:
         raise InvalidArgument("spool", f"can't be made: {error.strerror}") from None
     if not stat.S_ISDIR(mode) or not os.access(path, os.R_OK | os.W_OK | os.X_OK):
         raise InvalidArgument("spool", "is not a folder that this process may write")
-    if mode & 0o077:
-        raise InvalidArgument("spool", "is open to other users: it must have mode 0700")
+    if mode & 0o077 and not os.listdir(path):  # it was made for this, and with a usual umask
+        with contextlib.suppress(OSError):
+            os.chmod(path, 0o700)
+            mode = 0o700
+    # Each recorder's own folder in it is 0700, whatever this one allows.
+    if mode & 0o022 and not mode & stat.S_ISVTX:
+        raise InvalidArgument("spool", "may be written by other users: it should have mode 0700")
     if (system := _file_system(path)) in _NETWORK or system.startswith("fuse."):
         problem = f"lies on a network file system ({system}): its locks and pages may be lost"
         raise InvalidArgument("spool", problem)
@@ -51,10 +58,13 @@ def prepared(folder: object) -> str:
 def _file_system(path: str) -> str:
     """The type of the file system that it lies on; "" if it is not known."""
     real, best, found = os.path.realpath(path), "", ""
-    with contextlib.suppress(OSError), open(_MOUNTS, encoding="utf-8", errors="replace") as mounts:
+    with (
+        contextlib.suppress(OSError),
+        open(_MOUNTS, encoding="utf-8", errors="surrogateescape") as mounts,
+    ):
         for line in mounts:
             before, _, after = line.partition(" - ")
-            point = before.split(" ")[4].encode().decode("unicode_escape")
+            point = _ESCAPE.sub(lambda found: chr(int(found[1], 8)), before.split(" ")[4])
             inside = point == "/" or real == point or real.startswith(point + "/")
             if inside and len(point) >= len(best):  # a later mount hides an earlier one
                 best, found = point, after.split(" ", 1)[0]

@@ -6,6 +6,7 @@ The format, version 1:
                         how many rows are of ok runs, and of failures (uint32 each); both 0: count
                         CRC-32 of the claim (uint32)
                         the claim: the recorder's id, the batch's number (uint64), the last token
+                        CRC-32 of the two counts (uint32)
     each row:           CRC-32 of what follows (uint32)
                         length (uint32; the highest bit tells whether the run failed)
                         the row, as a line of COPY's text format, with its end
@@ -39,7 +40,7 @@ ROW_BYTES = 8
 
 _MAGIC, _FAMILY = b"execlog1", b"execlog"
 _COUNTS, _CLAIM, _ROW = struct.Struct("<II"), struct.Struct("<16sQ16s"), struct.Struct("<II")
-_COUNTS_AT, _CLAIM_AT = 8, 16
+_COUNTS_AT, _CLAIM_AT, _CHECK_AT = 8, 16, 60
 _FAILED = 0x8000_0000
 _SLOW_NS = 5_000_000
 _NO_TOKEN = bytes(16)
@@ -60,8 +61,8 @@ class Content(NamedTuple):
         ok: The lines of ok runs, in order.
         failed: The lines of failures.
         claim: What the last transaction claimed that was to store them; None: there was none.
-        lost: Rows at its end that can't be read.
-        is_torn: Whether these are only what was being written when its process died.
+        lost: Rows that can't be read.
+        is_torn: Whether that is only what was being written when its process died.
     """
 
     ok: list[bytes]
@@ -144,7 +145,7 @@ class RowFile:
             if not header.strip(b"\0") and not opened.read().strip(b"\0"):
                 return file  # its process died while it made it
             _check(header)
-            ok, failed = _COUNTS.unpack_from(header, _COUNTS_AT)
+            ok, failed = _counts_of(header)
             if not ok + failed:
                 content = _content(header + opened.read())
                 ok, failed = len(content.ok), len(content.failed) + content.lost
@@ -162,16 +163,16 @@ class RowFile:
 
     def append(self, line: bytes, failed: bool) -> bool:
         """Writes a row, for which there is room; whether that took more than 5 ms. Never raises."""
-        length = len(line)
-        word = length | _FAILED if failed else length
+        word = len(line) | _FAILED if failed else len(line)
         frame = _ROW.pack(zlib.crc32(line, word), word) + line
-        begin = self._end
-        end = begin + length + ROW_BYTES
+        size = len(frame)
         started = time.perf_counter_ns()
+        # Nothing is called between these: a signal handler that records must find another place.
+        begin = self._end
+        self._end = end = begin + size
+        self.room -= size
         self._map[begin:end] = frame
         slow = time.perf_counter_ns() - started > _SLOW_NS
-        self._end = end
-        self.room -= length + ROW_BYTES
         if failed:
             self.failed_rows += 1
         else:
@@ -183,7 +184,9 @@ class RowFile:
 
         It must hold no row. Never raises.
         """
-        self._touched = (self._touched + mmap.PAGESIZE) % self.size
+        self._touched += mmap.PAGESIZE
+        if self._touched >= self.size:
+            self._touched = HEADER_BYTES
         started = time.perf_counter_ns()
         self._map[self._touched] = 0
         return time.perf_counter_ns() - started > _SLOW_NS
@@ -198,7 +201,9 @@ class RowFile:
         """Notes how many rows there are, cuts what is not used, and closes it. Raises OSError."""
         if not self.is_mapped:
             return
-        self._put(_COUNTS_AT, _COUNTS.pack(self.ok_rows, self.failed_rows))
+        counts = _COUNTS.pack(self.ok_rows, self.failed_rows)
+        self._put(_CHECK_AT, zlib.crc32(counts).to_bytes(4, "little"))
+        self._put(_COUNTS_AT, counts)
         self._unmap()
         try:
             os.ftruncate(self._descriptor, self._end)
@@ -278,23 +283,42 @@ def _content(data: bytes) -> Content:
     """Raises CorruptFile, NewerFormat."""
     _check(data[:HEADER_BYTES])
     lines: tuple[list[bytes], list[bytes]] = ([], [])
-    place, end = HEADER_BYTES, len(data) - ROW_BYTES
+    place, gaps = _read_rows(data, HEADER_BYTES, lines), 0
+    end = len(data.rstrip(b"\0"))
+    for begin in range(place + 1, end):
+        # Rows behind one that can't be read are whole: only where they begin is not known.
+        if begin > place and (after := _read_rows(data, begin, lines)) > begin:
+            place, gaps = after, gaps + 1
+    ok, failed = lines
+    counted = sum(_counts_of(data))
+    lost = max(counted - len(ok) - len(failed), 0) if counted else gaps + (place < end)
+    return Content(ok, failed, _claim_of(data), lost, is_torn=not counted and not gaps)
+
+
+def _read_rows(data: bytes, place: int, lines: tuple[list[bytes], list[bytes]]) -> int:
+    """Reads rows from a place on, up to one that can't be read; returns where that is."""
+    end = len(data) - ROW_BYTES
     crc32, unpack = zlib.crc32, _ROW.unpack_from
     while place <= end:
         checksum, word = unpack(data, place)
         begin = place + ROW_BYTES
         after = begin + (word & ~_FAILED)
+        if begin == after or after > end + ROW_BYTES:
+            break
         line = data[begin:after]
-        if not word or crc32(line, word) != checksum or not line:
+        if crc32(line, word) != checksum:
             break
         lines[word >= _FAILED].append(line)
         place = after
-    ok, failed = lines
-    counted = sum(_COUNTS.unpack_from(data, _COUNTS_AT))
-    lost, is_torn = max(counted - len(ok) - len(failed), 0), False
-    if not counted and data[place:].strip(b"\0"):
-        lost, is_torn = 1, True
-    return Content(ok, failed, _claim_of(data), lost, is_torn)
+    return place
+
+
+def _counts_of(header: bytes) -> tuple[int, int]:
+    """How many rows of ok runs and of failures it says that there are; (0, 0): it does not."""
+    counts = header[_COUNTS_AT:_CLAIM_AT]
+    checksum = int.from_bytes(header[_CHECK_AT : _CHECK_AT + 4], "little")
+    ok, failed = _COUNTS.unpack(counts)
+    return (ok, failed) if zlib.crc32(counts) == checksum else (0, 0)
 
 
 def _claim_of(data: bytes) -> Claim | None:

@@ -51,9 +51,9 @@ class Spool:
         batch_bytes: The rows of a batch take about so many bytes at most.
         durable: Whether rows are to outlive the machine too.
         info: What is noted of the recorder.
-        on_left: Called, in the spool's thread, with files that a dead process left.
 
     Attributes:
+        on_left: Called with files that dead processes left, in the spool's thread or by `open`.
         used: Bytes that all files take.
         slow_writes: Rows whose write took more than 5 ms.
         trouble: Why no file can be made; None: they can be.
@@ -67,7 +67,6 @@ class Spool:
         batch_bytes: int,
         durable: bool,
         info: dict[str, Any],
-        on_left: Callable[[list[RowFile]], None],
     ) -> None:
         """Makes nothing yet. Never raises."""
         self._folder = folder
@@ -75,7 +74,7 @@ class Spool:
         self._file_bytes = max(min(batch_bytes + _MOST_UNUSED, limit // _SHARE), _SMALLEST_FILE)
         self._durable = durable
         self._info = info
-        self._on_left = on_left
+        self.on_left: Callable[[list[RowFile]], None] = list.clear
         self._lock = threading.RLock()
         self._worker = Worker(self._tick, _TICK_SECONDS)
         self._owner: Owner | None = None
@@ -83,6 +82,7 @@ class Spool:
         self._ignored: set[str] = set()
         self._spares: deque[RowFile] = deque()
         self._open_file: RowFile | None = None  # the one that is written, to be synced now and then
+        self._synced_rows = 0
         self._number = self._ticks = 0
         self._is_open = self._closed = False
         self._refilling_since: float | None = None
@@ -111,12 +111,16 @@ class Spool:
                     self._fill()
                 except OSError as error:
                     self._complain(error)
-            self._refill_soon()
+            self._worker.submit(self._refill)  # which starts the thread
 
     def _make(self) -> None:
-        """Makes the recorder's folder. Raises OSError."""
-        os.makedirs(self._folder, mode=0o700, exist_ok=True)
-        self._owner = Owner.create(self._folder, self._info)
+        """Makes the recorder's folder, if it is not there. Raises OSError."""
+        with self._lock:
+            if self._owner is None:
+                os.makedirs(self._folder, mode=0o700, exist_ok=True)
+                self._owner = Owner.create(self._folder, self._info)
+                if self._durable:
+                    _sync_folder(self._folder)
 
     def _scan(self) -> None:
         """Takes over the files that dead processes left, oldest first."""
@@ -128,7 +132,7 @@ class Spool:
                 except OSError as error:
                     self._leave(path, f"can't be read ({error.strerror})")
         if found:
-            self._on_left(found)
+            self.on_left(found)
 
     def take(self, size: int, *, failed: bool) -> RowFile | None:
         """A new file, for a row of so many bytes and those after it; None: none can be had now.
@@ -139,13 +143,15 @@ class Spool:
 
         Never raises.
         """
-        if self._owner is None:
+        if self._owner is None and not self.trouble:  # else the spool's thread tries it again
             self._begin()
         if not self._is_well or self._closed:
             return None
         needed = size + HEADER_BYTES + 2 * ROW_BYTES
         if needed > self._file_bytes:
-            return self._create_now(needed)
+            self._open_file = self._create_now(needed)
+            self._refill_soon()
+            return self._open_file
         with self._lock:
             least = _RESERVED if not failed and self.is_full() else 0
             file = self._spares.popleft() if len(self._spares) > least else None
@@ -171,10 +177,13 @@ class Spool:
 
     def has_spare(self) -> bool:
         """Whether `take` may have a file. Never raises."""
-        return self._is_well and bool(self._spares or self._owner is None)
+        return self._is_well and bool(self._spares or (self._owner is None and not self.trouble))
 
     def note_slow(self) -> None:
-        """Counts a write that was slow: no file is had until the disk is well. Never raises."""
+        """Counts a write that was slow, after which rows wait in memory until the disk is well.
+
+        Never raises.
+        """
         self.slow_writes += 1
         self._is_well = False
         self._worker.submit(self._probe)
@@ -289,11 +298,11 @@ class Spool:
     def _refill(self) -> None:
         """Makes spares; in the spool's thread."""
         try:
-            if self._owner is None and not self._closed:
+            if not self._closed:
                 self._make()
             self._fill()
             if self._durable and self._owner is not None:
-                self._owner.sync()
+                _sync_folder(self._owner.path)
         except OSError as error:
             self._complain(error)
         else:
@@ -327,8 +336,11 @@ class Spool:
             self._probe()
         if self.trouble or len(self._spares) < _SPARES:
             self._refill()
-        if self._durable and self._open_file is not None:
-            self._open_file.sync()
+        file = self._open_file
+        if self._durable and file is not None and len(file) != self._synced_rows:
+            self._synced_rows = len(file)
+            with contextlib.suppress(OSError):  # it is gone: its rows are stored
+                file.sync()
         self._ticks += 1
         if self._ticks % _TICKS_PER_SCAN == 0:
             self._scan()
@@ -344,11 +356,11 @@ class Spool:
             self._leave(path, "was written by a later version of execlog")
             return []
         files: list[RowFile] = []
-        for name in sorted(os.listdir(path)):
-            if name.endswith(".rows"):
+        for name in _names(path):
+            try:
                 files += self._found(os.path.join(path, name))
-            elif name.endswith(".new"):  # it died while it rewrote one
-                os.unlink(os.path.join(path, name))
+            except OSError as error:
+                self._leave(os.path.join(path, name), f"can't be read ({error.strerror})")
         if not files:
             one.release()
             if os.path.exists(path):
@@ -360,7 +372,11 @@ class Spool:
         return files
 
     def _found(self, path: str) -> list[RowFile]:
-        """The file there, unless it holds no rows. Raises OSError."""
+        """The file there, if it is one that holds rows. Raises OSError."""
+        if path.endswith(".new"):  # its process died while it rewrote one
+            os.unlink(path)
+        if not path.endswith(".rows"):
+            return []
         try:
             file = RowFile.find(path)
         except NewerFormat:
@@ -419,6 +435,23 @@ class Spool:
                 os.unlink(spare.path)
         for one in self._owners():
             one.release()
+
+
+def _names(folder: str) -> list[str]:
+    """The names in a folder, in order; none if it can't be read. Never raises."""
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []
+
+
+def _sync_folder(path: str) -> None:
+    """Returns when the disk has the names in a folder. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _without_ok(file: RowFile) -> None:
