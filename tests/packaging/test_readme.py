@@ -266,6 +266,7 @@ def test_each_command(
     said = {
         "postgresql://...": beside_others,
         "/var/lib/scores/spool": str(spool),
+        "FOLDER": str(spool),
         "postgresql://coordinator/scoring": beside_others,
         "postgresql://other/db": beside_others,
         "ID": str(SHOWN),
