@@ -1,7 +1,7 @@
 -- How many executions were offered, and how did they end? One row for each recorder that was seen in these hours.
 -- $1 since timestamptz? always
 -- $2 until timestamptz? always
--- Columns: recorder_id uuid, host text, pid integer, application text, started_at timestamptz, last_seen timestamptz, closed_at timestamptz?, offered bigint, recovered bigint, sampled_out bigint, rejected text, dropped text, written bigint, pending bigint, capacity bigint, last_dropped_at timestamptz?, earlier_rejected text?, earlier_dropped text?, server_time timestamptz
+-- Columns: recorder_id uuid, host text, pid integer, application text, started_at timestamptz, last_seen timestamptz, closed_at timestamptz?, offered bigint, recovered bigint, sampled_out bigint, rejected text, dropped text, written bigint, pending bigint, spooled bigint, capacity bigint, last_dropped_at timestamptz?, earlier_rejected text?, earlier_dropped text?, server_time timestamptz
 -- Index: none
 --
 -- It uses recorder_account_hour, and recorder_account_pkey for each recorder. $1 is the first instant of an
@@ -51,6 +51,7 @@ select
     own.dropped::text as dropped,
     own.written - coalesce(earlier.written, 0) as written,
     own.pending,
+    own.spooled,
     newest.capacity,
     own.last_dropped_at,
     earlier.rejected::text as earlier_rejected,

@@ -95,7 +95,10 @@ def open_ones(accounts: Iterable[RecorderAccount]) -> str | None:
     if len(found) > _SHOWN:
         named.append(f"{number(len(found) - _SHOWN)} more")
     most = number(sum(one.most_missing for one in found))
-    return f"not closed, and silent: {', '.join(named)}; at most {most} executions are missing"
+    said = f"not closed, and silent: {', '.join(named)}; at most {most} executions are missing"
+    if spooled := sum(one.spooled for one in found):
+        said += f", and {number(spooled)} were left in files, which the next recorder there stores"
+    return said
 
 
 def _largest_first(counts: dict[str, int]) -> Iterator[tuple[str, int]]:

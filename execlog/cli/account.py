@@ -66,7 +66,9 @@ def account(
 
     The window is widened to whole hours of UTC; without --since it is the last day. Exit 1 if
     executions were dropped, if the log holds less than was written, or if a recorder was neither
-    closed nor seen for two minutes: then it says how many may be missing.
+    closed nor seen for two minutes: then it says how many may be missing. Executions that are
+    spooled wait in files, which outlive the process: the next recorder with that folder stores
+    them, and counts them as recovered.
 
     Example: execlog account --since 1d
     """
@@ -159,7 +161,10 @@ def _print(
 
 
 def _state(one: RecorderAccount) -> str:
+    terms = []
     if one.state == "open":
         # The number first: at 80 columns the rest is cut.
-        return f"open: {number(one.most_missing)} missing at most"
-    return one.state
+        terms.append(f"{number(one.most_missing)} missing at most")
+    if one.spooled:
+        terms.append(f"{number(one.spooled)} spooled")
+    return f"{one.state}: {', '.join(terms)}" if terms else one.state

@@ -25,6 +25,10 @@ class RecorderAccount(Model):
 
     Always: offered + recovered = sampled_out + rejected + dropped + written + pending.
 
+    An execution that one process left in a file and another took over is pending in the account of
+    the first and recovered in that of the other: over all recorders about as many wait as the sum
+    of pending less that of recovered (of one that was killed some more may lie in files).
+
     A recorder tells the store with each batch, and once a minute if there is none. Of one whose
     process was killed the account is as of `last_seen`: what it was offered later is unknown.
 
@@ -35,7 +39,8 @@ class RecorderAccount(Model):
         application: The application_name of its connection, or the name of its program.
         started_at: When it was made, by the clock of its machine.
         last_seen: When it told its account last, by the server's clock, also after the window.
-        closed_at: When it was closed, with nothing pending; None: not yet, as far as it is known.
+        closed_at: When it was closed, with nothing pending but what is spooled; None: not yet, as
+            far as it is known.
         state: "closed"; "alive" if it was seen within two minutes; "open" if it was not: its
             process was killed, can't reach the store, or closed without reaching it.
         offered: Calls of `record` until it was closed, with those pending when the window began.
@@ -45,10 +50,12 @@ class RecorderAccount(Model):
         dropped: Accepted and then lost, by reason.
         written: Stored, each once.
         pending: Waiting at the end of the window, or when it was last seen.
+        spooled: How many of these lay in files. They outlive the process: the next recorder with
+            the same folder stores them, and counts them as recovered; this account is not told.
         last_dropped_at: When it last dropped one in the window, by the clock of its machine.
         most_missing: 0 if it is closed; else how many executions are missing at most if its process
-            is gone: as many as its memory can hold. What it dropped for want of room after
-            `last_seen`, while the log was away, is not in it.
+            is gone: as many as its memory can hold; what is spooled is not missing. What it dropped
+            for want of room after `last_seen`, while the log was away, is not in it.
     """
 
     recorder_id: UUID
@@ -66,6 +73,7 @@ class RecorderAccount(Model):
     dropped: dict[str, int]
     written: int
     pending: int
+    spooled: int
     last_dropped_at: datetime | None
     most_missing: int
 
@@ -99,7 +107,7 @@ def account_of(found: asyncpg.Record) -> RecorderAccount:
     return RecorderAccount(
         **fields,
         state="closed" if closed else "open" if silent else "alive",
-        most_missing=0 if closed else max(fields["pending"], capacity),
+        most_missing=0 if closed else max(fields["pending"] - fields["spooled"], capacity),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -135,6 +136,28 @@ async def test_a_busy_recorder_and_its_readers(dsn: str, direct: str, pool: Pool
     connection = await asyncpg.connect(direct)
     assert await connection.fetchval(f"select count(*) from {TABLE}") == written
     await connection.close()
+
+
+async def test_a_durable_claim_leaves_nothing_behind(
+    dsn: str, direct: str, pool: Pool, tmp_path: Path
+) -> None:
+    """Other clients are given the same connections: theirs are as their role has them."""
+    connection = await asyncpg.connect(direct)
+    name = await connection.fetchval("select quote_ident(current_database())")
+    await connection.execute(f"alter database {name} set synchronous_commit = off")
+    end = "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid()"
+    await connection.execute(f"{end} and datname = current_database()")
+    await connection.close()
+    await asyncio.sleep(0.2)
+    async with ExecutionRecorder(dsn, spool=tmp_path / "spool") as recorder:
+        for n in range(20):
+            record(recorder, n)
+            assert await recorder.flush()
+    stats = recorder.stats()
+    assert (stats.written, stats.dropped) == (20, {})
+    async with asyncpg.create_pool(dsn, min_size=0, max_size=1, statement_cache_size=0) as own:
+        seen = {await own.fetchval("show synchronous_commit") for _ in range(6)}
+    assert seen == {"off"}
 
 
 async def test_the_account(direct: str, dsn: str, pool: Pool) -> None:
