@@ -77,6 +77,7 @@ class SpooledDelivery(Delivery):
             self._taken.append(batch)
             if batch.is_adopted:
                 self._unresolved.append((batch, content.claim if content else None))
+                self._is_checked = False  # it may be for another log, and came after the last look
         return batch.rows()
 
     async def _read(self, batch: Batch, file: RowFile) -> Content | None:

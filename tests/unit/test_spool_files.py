@@ -170,7 +170,7 @@ def test_a_row_that_comes_while_another_is_written(tmp_path: Path) -> None:
         signal.signal(signal.SIGALRM, earlier)
     content = file.read()
     assert content.lost == 0
-    assert content.ok == nested != []
+    assert sorted(content.ok) == sorted(nested) != []  # a handler may interrupt another one
     assert len(content.ok) + len(content.failed) == len(file)
 
 
