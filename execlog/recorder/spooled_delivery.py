@@ -8,6 +8,7 @@ asks the store which of the rows it has, by their ids, and stores the others as 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
@@ -156,24 +157,25 @@ class SpooledDelivery(Delivery):
         if claim == self._noted:
             return
         try:
-            sealed = []
-            for batch in self._taken:
-                if batch.is_sealed:
-                    sealed.append(batch.file)
-                elif batch.file is not None:
-                    batch.file.note(claim)
-            if sealed:
-                files = [file for file in sealed if file is not None]
-                await asyncio.wrap_future(self._spool.note(files, lambda file: file.note(claim)))
+            await self._write(claim)
         except OSError as error:
             problem = f"record: the spool can't be written ({error.strerror})"
             raise StoreUnavailable(problem) from None
         self._noted = claim
 
-    def _settle(self, shipment: Shipment, rows: list[bytes]) -> None:
-        super()._settle(shipment, rows)
-        if self._log is not None:
-            self._spool.note_log(self._log)
+    async def _write(self, claim: Claim) -> None:
+        """Writes to the files what is claimed, and on which log. Raises OSError."""
+        if self._log is not None and (noted := self._spool.note_log(self._log)) is not None:
+            with contextlib.suppress(OSError):  # of a full disk; it is tried again
+                await asyncio.wrap_future(noted)
+        sealed = []
+        for batch in self._taken:
+            if batch.file is not None and batch.is_sealed:
+                sealed.append(batch.file)
+            elif batch.file is not None:
+                batch.file.note(claim)
+        if sealed:
+            await asyncio.wrap_future(self._spool.note(sealed, lambda file: file.note(claim)))
 
     def _finish(self) -> None:
         self._files.settle([], last=True)

@@ -100,10 +100,14 @@ class Owner:
         _owned.add(os.path.basename(path))
         return cls(path, descriptor, about(path))
 
-    def note_log(self, log: UUID) -> None:
-        """Notes to which log its rows are delivered. Raises OSError."""
-        self.info["log"] = str(log)
-        self._write(self.path, sync=True)
+    def note_log(self, log: UUID, *, sync: bool) -> None:
+        """Notes to which log its rows are delivered; on the disk too, if asked. Raises OSError."""
+        self.info |= {"log": str(log)}
+        try:
+            self._write(self.path, sync=sync)
+        except OSError:
+            del self.info["log"]
+            raise
 
     def log(self) -> UUID | None:
         """To which log its rows were delivered; None: to none yet, or it is not known.

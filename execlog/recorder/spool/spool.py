@@ -235,12 +235,20 @@ class Spool:
         """Has a file removed, or set aside because it is damaged. Never raises."""
         self._worker.submit(lambda: self._remove(file, damaged=damaged))
 
-    def note_log(self, log: UUID) -> None:
-        """Notes to which log rows were delivered, where it is not noted yet. Never raises."""
-        for one in self._owners():
-            if one.log() is None:
-                one.info["log"] = str(log)
-                self._worker.submit(lambda one=one: one.note_log(log))  # type: ignore[misc]
+    def note_log(self, log: UUID) -> concurrent.futures.Future[None] | None:
+        """Notes to which log rows are delivered; None: it is noted. The future raises OSError.
+
+        Never raises.
+        """
+        lacking = [one for one in self._owners() if one.log() is None]
+        if not lacking:
+            return None
+
+        def all_of_them() -> None:
+            for one in lacking:
+                one.note_log(log, sync=self._durable)
+
+        return self._worker.submit(all_of_them)
 
     def is_of(self, log: UUID) -> bool:
         """Whether the recorder's own files may be delivered to this log. Never raises."""
