@@ -120,7 +120,8 @@ async def _lane(
             assert await nursery.stdout.readline() == b"gone\n"
             outcome.kills += 1
             if what.measured:
-                outcome.pending.append(await _pending(what))
+                lost = sum(outcome.pending) if what.spool is None else 0
+                outcome.pending.append(await _pending(what) - lost)
 
 
 async def _until_it_records(file: Path) -> None:

@@ -345,19 +345,22 @@ async def test_a_commit_in_doubt_when_its_process_is_killed(tmp_path: Path, prun
     with Outage() as server:
         await execlog.migrate(server.dsn)
         await in_doubt(server, spool, 200)
-        async with ExecutionRecorder(server.dsn, spool=spool, timeout=1) as recorder:
-            assert recorder.stats().recovered == 200
-            await asyncio.sleep(0.5)
-            assert recorder.stats().written == 0
-            if not pruned:
-                await server.configure("synchronous_standby_names", None)
-                assert await recorder.flush(20)
+        recorder = ExecutionRecorder(server.dsn, spool=spool, timeout=1)
+        await recorder.start()
+        assert recorder.stats().recovered == 200
+        await asyncio.sleep(0.5)
+        assert recorder.stats().written == 0
         if pruned:
+            await recorder.aclose(0.1)
             await server.configure("synchronous_standby_names", None)
             async with server.connection() as connection:
                 await connection.execute("delete from execlog.recorder_progress")
             await assert_none_is_missing(server.dsn, 200, spool=spool)
-        await assert_stored(server.dsn, 200)
+        else:
+            await server.configure("synchronous_standby_names", None)
+            stats = await recorder.aclose(20)
+            assert (stats.recovered, stats.written, stats.pending_rows) == (0, 0, 0)
+            await assert_stored(server.dsn, 200)
 
 
 async def test_a_pool_as_target(dsn: str, pool: Pool, tmp_path: Path) -> None:
