@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from execlog.recorder.this_process import leave_signals
+
 __all__ = ["Worker"]
 
 T = TypeVar("T")
@@ -63,6 +65,7 @@ class Worker:
         return True
 
     def _run(self) -> None:
+        leave_signals()
         due = time.monotonic() + self._tick_seconds
         while True:
             wait = due - time.monotonic()
