@@ -263,11 +263,15 @@ class ErasedPart(Model):
     """The progress of an erasure.
 
     `executions` is the number found so far; `reached` is the time down to which the log was read,
-    None if all of it was.
+    None if all of it was. `spooling_recorders` is how many recorders had executions in files when
+    they told their account last before it began: what is stored from there later may be the user's,
+    so the erasure is to be repeated once they have closed with nothing left, or others have taken
+    their files over.
     """
 
     executions: int
     reached: datetime | None
+    spooling_recorders: int = 0
 
 
 class RecorderStats(Model):

@@ -13,7 +13,7 @@
 -- switch details
 -- switch slowest_first
 -- Columns: value text?, runs bigint, failures bigint, failed_weight double precision, other_weight double precision, weight double precision, weight_squares double precision, duration_ms double precision, points double precision?, p50_ms double precision?, p95_ms double precision?, p99_ms double precision?, users bigint?, first_seen timestamptz?, last_seen timestamptz?
--- Index: strategy_execution_log_newest, strategy_execution_log_failures, strategy_execution_log_time, strategy_execution_log_newest_failures, strategy_execution_log_realm_failures, strategy_execution_log_user
+-- Index: strategy_execution_log_newest, strategy_execution_log_failures, strategy_execution_log_time, strategy_execution_log_newest_failures, strategy_execution_log_realm_failures, strategy_execution_log_user_hash
 --
 -- By strategy if no other switch is on. The table is read once. What only adds up is hashed by value, which takes no
 -- sorting; percentiles and users are then looked for in the groups that are wanted, or in all if their p99 decides.

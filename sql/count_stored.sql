@@ -4,21 +4,29 @@
 -- Columns: held bigint?, removed bigint?
 -- Index: strategy_execution_log_stored
 --
--- The accounts of these hours say which transactions stored in them; rows of others that stored meanwhile are
--- counted too. Removed is what `maintain` has removed since: what the rollups count of runs before rows_from,
--- from an hour earlier on, since a run ends before it is stored. NULL: not known, since there is no index of
+-- The accounts of these hours say which transactions stored in them, from the last one that the recorder told of
+-- before; rows of others that stored meanwhile are counted too. Removed is what `maintain` has removed since:
+-- what the rollups count of runs before rows_from, from an hour earlier on, since a run ends before it is stored.
+-- Rollups know when a run ran and not when it was stored: some of these may have been stored in other hours, and
+-- those that were stored more than an hour late are not among them. NULL: not known, since there is no index of
 -- arrival (on a cluster), or since the rollups are removed as well.
 with span as (
     select range_agg(
-        pg_catalog.int8range(
-            least(first_xid, last_xid)::text::bigint,
-            greatest(first_xid, last_xid)::text::bigint,
-            '[]'
-        )
+        case
+            -- Batches may have gone without the account in between.
+            when before.last_xid < own.first_xid and before.last_xid < own.last_xid
+            then pg_catalog.int8range(before.last_xid::text::bigint, own.last_xid::text::bigint, '(]')
+            else pg_catalog.int8range(
+                least(own.first_xid, own.last_xid)::text::bigint,
+                greatest(own.first_xid, own.last_xid)::text::bigint,
+                '[]'
+            )
+        end
     ) as xids
-    from execlog.recorder_account
-    where hour >= coalesce($1::timestamptz, '-infinity')
-        and hour <= coalesce($2::timestamptz, 'infinity')
+    from execlog.recorder_account as own
+    left join execlog.recorder_account as before on before.recorder_id = own.recorder_id and before.hour = own.earlier
+    where own.hour >= coalesce($1::timestamptz, '-infinity')
+        and own.hour <= coalesce($2::timestamptz, 'infinity')
 )
 select
     case

@@ -4,7 +4,7 @@
 -- $3 rows bigint
 -- $4 only_count boolean
 -- Columns: found bigint, reached timestamptz?
--- Index: strategy_execution_log_time, strategy_execution_log_user
+-- Index: strategy_execution_log_time, strategy_execution_log_user_hash
 --
 -- A part goes from the end of the last one down to the time of the row at the limit, with all rows of that
 -- time; reached is that time, and NULL after the last part, which includes the rows without a time. The user's
@@ -39,6 +39,7 @@ dated as (
         notes = 'erased'
     where strategy_id is distinct from ''
         and external_user_id = $1::text
+        and pg_catalog.hashtextextended(external_user_id, 0) = pg_catalog.hashtextextended($1::text, 0)
         and not $4::boolean
         and created_at <= coalesce($2::timestamptz, 'infinity')
         and created_at is distinct from $2::timestamptz
@@ -56,6 +57,7 @@ undated as (
         notes = 'erased'
     where strategy_id is distinct from ''
         and external_user_id = $1::text
+        and pg_catalog.hashtextextended(external_user_id, 0) = pg_catalog.hashtextextended($1::text, 0)
         and not $4::boolean
         and created_at is null
         and (select is_last from part)
@@ -66,6 +68,7 @@ counted as (
     from execlog.strategy_execution_log
     where strategy_id is distinct from ''
         and external_user_id = $1::text
+        and pg_catalog.hashtextextended(external_user_id, 0) = pg_catalog.hashtextextended($1::text, 0)
         and $4::boolean
         and created_at <= coalesce($2::timestamptz, 'infinity')
         and created_at is distinct from $2::timestamptz
@@ -75,6 +78,7 @@ counted as (
     from execlog.strategy_execution_log
     where strategy_id is distinct from ''
         and external_user_id = $1::text
+        and pg_catalog.hashtextextended(external_user_id, 0) = pg_catalog.hashtextextended($1::text, 0)
         and $4::boolean
         and created_at is null
         and (select is_last from part)

@@ -15,5 +15,5 @@
 -- switch bare
 -- switch no_input
 -- Columns: StrategyExecutionLog
--- Index: strategy_execution_log_newest_failures, strategy_execution_log_realm_failures, strategy_execution_log_user
+-- Index: strategy_execution_log_newest_failures, strategy_execution_log_realm_failures, strategy_execution_log_user_hash
 :newest(failed_of_all)

@@ -10,7 +10,7 @@
 -- switch of_all
 -- switch failed_of_all
 -- Columns: is_failed boolean, is_error boolean, created_at timestamptz?, weight double precision, trace text?, slower_than_ms double precision?
--- Index: strategy_execution_log_newest, strategy_execution_log_failures, strategy_execution_log_time, strategy_execution_log_newest_failures, strategy_execution_log_realm_failures, strategy_execution_log_user
+-- Index: strategy_execution_log_newest, strategy_execution_log_failures, strategy_execution_log_time, strategy_execution_log_newest_failures, strategy_execution_log_realm_failures, strategy_execution_log_user_hash
 --
 -- A trace is NULL if its text is longer than may be, or if those of newer runs take all the bytes, as they are stored.
 -- What is stored is seldom larger than its text: a trace of twice the size is not even unpacked.

@@ -7,7 +7,7 @@
 -- switch failed_of_all
 -- switch no_input
 -- Columns: StrategyExecutionLog
--- Index: strategy_execution_log_time, strategy_execution_log_newest, strategy_execution_log_newest_failures, strategy_execution_log_user
+-- Index: strategy_execution_log_time, strategy_execution_log_newest, strategy_execution_log_newest_failures, strategy_execution_log_user_hash
 --
 -- It is prepared again for each stream, so that the plan is made for its parameters.
 -- The limit is NULL (floor(random()) is 0), but the planner can't know that and assumes a tenth of the rows:

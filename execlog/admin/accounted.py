@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from execlog.display.format import number, shown
+from execlog.display.format import local, number, shown
 from execlog.repository.accounts import RecorderAccount, total_of
 
-__all__ = ["open_ones", "sentence", "shortfall"]
+__all__ = ["by_weight", "open_ones", "reservation", "sentence", "shortfall"]
 
+_HOUR, _FIRST = timedelta(hours=1), datetime.min.replace(tzinfo=UTC)
 _SHOWN = 3  # recorders that are named; the others are counted
+
+
+def by_weight(accounts: Iterable[RecorderAccount]) -> list[RecorderAccount]:
+    """Those to look at first: open ones, then those that dropped, each seen last first.
+
+    Never raises.
+    """
+    newest_first = sorted(accounts, key=lambda one: one.last_seen, reverse=True)
+    return sorted(newest_first, key=lambda one: (one.state != "open", not one.dropped))
 
 
 def sentence(accounts: Sequence[RecorderAccount], *, utc: bool = True) -> str:
@@ -48,6 +58,31 @@ def shortfall(accounts: Iterable[RecorderAccount], held: int | None) -> str | No
     return f"written {number(written)}, the log holds {number(held)}: {missing} are missing"
 
 
+def reservation(
+    rows_from: datetime, since: datetime, is_short: bool, *, utc: bool = True
+) -> str | None:
+    """How far off the number of rows that the log holds may be; None: it is right.
+
+    Of rows that were removed it is known when they ran, and not when they were stored.
+    Never raises.
+
+    Args:
+        rows_from: Rows of runs before this were removed, all or some.
+        since: The begin of the window.
+        is_short: Whether the log holds less than was written.
+        utc: Show times in UTC, not in the local zone.
+    """
+    if rows_from == _FIRST:
+        return None
+    removed = f"rows of runs before {local(rows_from, utc)} were removed"
+    if rows_from + _HOUR > since:
+        counted = "counted are those that ran in these hours or in the one before"
+        return f"{removed}: {counted}, whenever they were stored"
+    return (
+        f"{removed}: those that were stored in these hours count as missing" if is_short else None
+    )
+
+
 def open_ones(accounts: Iterable[RecorderAccount]) -> str | None:
     """The recorders that are neither closed nor alive, and what is missing at most.
 
@@ -60,7 +95,10 @@ def open_ones(accounts: Iterable[RecorderAccount]) -> str | None:
     if len(found) > _SHOWN:
         named.append(f"{number(len(found) - _SHOWN)} more")
     most = number(sum(one.most_missing for one in found))
-    return f"not closed, and silent: {', '.join(named)}; at most {most} executions are missing"
+    said = f"not closed, and silent: {', '.join(named)}; at most {most} executions are missing"
+    if spooled := sum(one.spooled for one in found):
+        said += f", and {number(spooled)} were left in files, which the next recorder there stores"
+    return said
 
 
 def _largest_first(counts: dict[str, int]) -> Iterator[tuple[str, int]]:

@@ -67,13 +67,16 @@ def work(
     Raises:
         ExeclogError: The server can't be reached or refuses.
     """
+    answers: list[Answer] = []
 
-    async def doing() -> Answer:
+    async def doing() -> None:
         async with connected(dsn, writes=writes) as pool:
             with _interruptible():
-                return await done(pool)
+                answers.append(await done(pool))
 
-    return asyncio.run(doing())
+    # Not as the task's result: to set the signal's handler back, Python 3.11 makes the text of it.
+    asyncio.run(doing())
+    return answers[0]
 
 
 @contextlib.contextmanager

@@ -207,6 +207,9 @@ class Buffer:
             wake, self.writer_sleeps = self.writer_sleeps, False
             return True, wake
 
+    def adopt(self, files: list[RowFile]) -> None:
+        """Takes files that a dead process left, if it keeps rows in files. Never raises."""
+
     def seal(self) -> int:
         """Ends the last batch, so that it counts as full; returns the last number that has rows.
 

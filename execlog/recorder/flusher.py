@@ -148,6 +148,10 @@ class Delivery:
         """Has `run` look whether rows are to be stored now. Never raises."""
         self._wake.set()
 
+    def without_account(self) -> str | None:
+        """Why batches are stored without the account; None: they are not. Never raises."""
+        return self._ledger.problem
+
     def is_awaited(self) -> bool:
         """Whether a caller waits in `until_settled` or `sign_off`. Never raises."""
         return bool(self._awaited) or self._signing_off is not None

@@ -19,6 +19,7 @@ from execlog.recorder.flusher import Delivery
 from execlog.recorder.log_reporter import Reporter
 from execlog.recorder.loop_thread import LoopThread
 from execlog.recorder.maintenance_task import Upkeep
+from execlog.recorder.spool.row_file import RowFile
 from execlog.recorder.spool.spool import Spool
 
 __all__ = ["Background"]
@@ -75,6 +76,7 @@ class Background:
         self._tasks: list[asyncio.Task[None]] = []
         self._closing: asyncio.Future[None] | None = None
         self._reminded = False
+        self._forgotten_seconds: float | None = None
 
     def start(self) -> None:
         """Starts the tasks in the running event loop, also after they had stopped for good.
@@ -92,6 +94,8 @@ class Background:
             self._buffer.close("")
         self._open_spool()
         self._revive()
+        if self._thread is not None and self._forgotten_seconds is not None:
+            self.close_soon(self._forgotten_seconds)
 
     def start_thread(self, action: str = "start") -> None:
         """Starts the tasks in a thread of their own, if they don't run in it already.
@@ -176,6 +180,15 @@ class Background:
         """Begins a `close`, from any thread; None if no loop runs it. Never raises."""
         return self._submit(self._close(seconds))
 
+    def forget(self, seconds: float) -> None:
+        """Begins a `close` in its own thread, once it has one: its program has lost the recorder.
+
+        An event loop of the program's keeps it. From any thread. Never raises.
+        """
+        self._forgotten_seconds = seconds
+        if self._thread is not None:
+            self.close_soon(seconds)
+
     def take_over(self) -> None:
         """Has a thread store what waits if no event loop does, because the process ends.
 
@@ -225,6 +238,11 @@ class Background:
                 _thread.start_new_thread(self._start_by_itself, ())
             except RuntimeError:  # the process ends, or has too many
                 self._buffer.wake_on_next()
+
+    def adopt(self, files: list[RowFile]) -> None:
+        """Stores files that a dead process left. From any thread. Never raises."""
+        self._buffer.adopt(files)
+        self.wake()
 
     def is_new(self) -> bool:
         """Whether it was neither started nor closed. Never raises."""

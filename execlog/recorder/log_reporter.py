@@ -43,6 +43,7 @@ class Reporter:
         self._dropped: Counter[str] = Counter()
         self._hook_failures = self._renewals = 0
         self._away = False
+        self._without_account: str | None = None
 
     def explain(self, reason: str, problem: str) -> None:
         """Gives the problem behind a reason, for the line about that reason. Never raises."""
@@ -74,6 +75,7 @@ class Reporter:
         elif self._away:
             self._away = False
             _log.info("stores again")
+        self._account(delivery.without_account())
         if delivery.renewals > self._renewals and self._may_say("renewal"):
             _log.warning("another process had this recorder's identity; it has a new one")
             self._renewals = delivery.renewals
@@ -83,6 +85,13 @@ class Reporter:
             self._hook_failures = delivery.hook_failures
         if self._buffer.is_nearly_full() and self._may_say("nearly full"):
             _log.warning("the buffer is at least 80 %% full: %d executions", account.pending_rows)
+
+    def _account(self, problem: str | None) -> None:
+        if problem is None:
+            self._without_account = None
+        elif problem != self._without_account and self._may_say("account"):
+            self._without_account = problem
+            _log.warning("stores, but the log does not keep the account: %s", problem)
 
     def _losses(self, rejected: Counter[str], dropped: Counter[str]) -> None:
         if rejected != self._rejected and self._may_say("rejected"):

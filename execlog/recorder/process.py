@@ -58,6 +58,7 @@ _recorders: weakref.WeakSet[Owner] = weakref.WeakSet()
 # Those that were started and not closed, also if the program has forgotten its recorder.
 _running: set[Background] = set()
 _leaving = False
+_interrupted = False  # by Ctrl-C, while it was being drained
 _ends = 0.0  # when the process will be gone, if it is being drained for the last time
 
 
@@ -102,7 +103,7 @@ def _watch() -> None:
 def _on_sigterm(number: int, frame: FrameType | None) -> None:
     """Has another thread drain: this one may be inside `record`, with the buffer's lock."""
     global _leaving
-    if _leaving or not (_running or _recorders):
+    if _leaving or not (_running or sum(one.pending() for one in _known())):
         _die()
         return
     _leaving = True
@@ -134,6 +135,7 @@ def _die() -> None:
 
 def _exiting() -> None:
     """Stores what is pending when the main thread has ended; other threads may go on."""
+    global _interrupted
     children = sys.modules.get("multiprocessing.process")
     is_child = children is not None and children.parent_process() is not None
     if is_child and not _at_work():
@@ -146,7 +148,10 @@ def _exiting() -> None:
             _close(max(begin + seconds - time.monotonic(), 0.1))
             raise
         return
-    _drain(_FLUSH_SECONDS, lambda one, seconds: one.flush_soon(seconds))
+    try:
+        _drain(_FLUSH_SECONDS, lambda one, seconds: one.flush_soon(seconds))
+    except KeyboardInterrupt:  # it has taken too long for somebody
+        _interrupted = True
     if is_child:
         with contextlib.suppress(RuntimeError):  # the process has too many threads
             threading.Thread(target=_close_last, name="execlog exit").start()
@@ -167,9 +172,20 @@ def _close_last() -> None:
 
 
 def _exited() -> None:
-    _close(_CLOSE_SECONDS)
-    if lost := sum(one.pending() for one in list(_recorders)):
+    if not _interrupted:
+        with contextlib.suppress(KeyboardInterrupt):
+            _close(_CLOSE_SECONDS)
+    if lost := sum(one.pending() for one in _known()):
         _log.warning("%d executions are lost with this process: nothing stored them", lost)
+    if _leaving:  # the program has ended before its recorders have
+        _die()
+
+
+def _known() -> list[Owner]:
+    """All recorders; other threads may make one meanwhile."""
+    while True:
+        with contextlib.suppress(RuntimeError):
+            return list(_recorders)
 
 
 def _close(seconds: float) -> None:
@@ -191,7 +207,7 @@ def _drain(
     so that one whose store is away leaves some to the others.
     """
     ends = time.monotonic() + seconds
-    known = _running.union(one.background() for one in list(_recorders))
+    known = _running.union(one.background() for one in _known())
     paused = [one for one in known if one.is_paused()]
     for one in known.difference(paused):
         one.take_over()
@@ -204,10 +220,10 @@ def _drain(
 
 
 def _forked() -> None:
-    global _leaving, _ends
-    _leaving, _ends = False, 0.0
+    global _leaving, _interrupted, _ends
+    _leaving, _interrupted, _ends = False, False, 0.0
     _running.clear()
-    for recorder in list(_recorders):
+    for recorder in _known():
         recorder.after_fork()
 
 

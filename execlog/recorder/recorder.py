@@ -15,6 +15,7 @@ import os
 import random
 import sys
 import time
+import weakref
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from execlog.recorder.connection import Target
-    from execlog.recorder.spool.row_file import RowFile
     from execlog.recorder.spool.spool import Spool
 
     P = ParamSpec("P")
@@ -57,6 +57,7 @@ __all__ = ["ExecutionRecorder"]
 
 _BATCH_BYTES = 1024 * 1024  # a message of this size holds the event loop for a millisecond
 _MOST_BATCH_ROWS = 10_000
+_CLOSE_SECONDS = 10.0
 _MISSING: Any = None
 _parents: list[object] = []
 
@@ -69,7 +70,7 @@ class ExecutionRecorder:
     bounded: if the store is away until the buffer is full, ok runs are dropped before failures, and
     each loss is counted with its reason in `stats()`.
 
-    A process that is killed (`kill -9`) loses at most what was pending.
+    A process that is killed (`kill -9`) loses at most what was pending, and nothing with a `spool`.
 
     Life: `with` runs it in a thread of its own, `async with` (or `start`) in the running event
     loop. If nothing has started it, the first execution starts the thread, in whatever process;
@@ -195,6 +196,7 @@ class ExecutionRecorder:
         self._maintenance = maintenance
         self._strict = validation.flag("strict", strict)
         self._spooling = None if spool is None else Spooling(spool, spool_bytes, durability)
+        self._forgotten: weakref.finalize[Any, ExecutionRecorder] = weakref.finalize(self, bool)
         self._begin()
         process.register(self)
 
@@ -212,7 +214,7 @@ class ExecutionRecorder:
             self._buffer = Buffer(**self._limits)
             self._delivery = Delivery(self._buffer, self._link, **options)
         else:
-            spool = self._spooling.begin(self._limits["batch_bytes"], self._adopt)
+            spool = self._spooling.begin(self._limits["batch_bytes"])
             buffer = SpooledBuffer(spool, **self._limits)
             self._spool, self._buffer = spool, buffer
             self._delivery = SpooledDelivery(buffer, self._link, spool, **options)
@@ -225,6 +227,12 @@ class ExecutionRecorder:
             self._buffer, self._link, self._delivery, self._reporter, upkeep, self._spool
         )
         self._wake = self._background.wake
+        if self._spool is not None:
+            self._spool.on_left = self._background.adopt
+        # One that its program has forgotten without closing it.
+        self._forgotten.detach()
+        self._forgotten = weakref.finalize(self, self._background.forget, _CLOSE_SECONDS)
+        self._forgotten.atexit = False  # see `process`
 
     def __enter__(self) -> Self:
         """Starts it in a thread of its own.
@@ -453,11 +461,11 @@ class ExecutionRecorder:
 
         Args:
             timeout: Seconds to try to store; then the rest is dropped as "closed", or as
-                "unconfirmed" if it was sent and its commit was not answered. It returns at most a
-                second later, whatever the server does.
+                "unconfirmed" if it was sent and its commit was not answered; with a spool it stays
+                in its files. It returns at most two seconds later, whatever the server does.
 
         Returns:
-            The final account: nothing is pending.
+            The final account: nothing is pending but what lies in files.
 
         Raises:
             InvalidArgument: `timeout` is no positive number, or the recorder runs in another loop.
@@ -484,10 +492,10 @@ class ExecutionRecorder:
         """As `aclose`, for code without an event loop; from any thread but the one that stores.
 
         Args:
-            timeout: Seconds to try to store; then the rest is dropped.
+            timeout: Seconds to try to store; then the rest is dropped, or stays in its files.
 
         Returns:
-            The final account: nothing is pending.
+            The final account: nothing is pending but what lies in files.
 
         Raises:
             InvalidArgument: `timeout` is no positive number, the caller's event loop is the one
@@ -554,12 +562,6 @@ class ExecutionRecorder:
             self._buffer.reject(reason)
         except Exception:  # the stack is too deep to call them
             self._buffer.uncalled += 1
-
-    def _adopt(self, files: list[RowFile]) -> None:
-        """Takes over what a dead process left; in the spool's thread."""
-        if isinstance(self._buffer, SpooledBuffer):
-            self._buffer.adopt(files)
-            self._background.wake()
 
     def background(self) -> Background:
         """What runs it. Never raises."""

@@ -8,13 +8,13 @@ asks the store which of the rows it has, by their ids, and stores the others as 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 import asyncpg
 
-from execlog.db.copy_format import NULL
 from execlog.errors import InvalidArgument, StoreUnavailable, driver_errors
 from execlog.recorder.batch import Shipment
 from execlog.recorder.buffer import Batch
@@ -78,6 +78,7 @@ class SpooledDelivery(Delivery):
             self._taken.append(batch)
             if batch.is_adopted:
                 self._unresolved.append((batch, content.claim if content else None))
+                self._is_checked = False  # it may be for another log, and came after the last look
         return batch.rows()
 
     async def _read(self, batch: Batch, file: RowFile) -> Content | None:
@@ -156,24 +157,25 @@ class SpooledDelivery(Delivery):
         if claim == self._noted:
             return
         try:
-            sealed = []
-            for batch in self._taken:
-                if batch.is_sealed:
-                    sealed.append(batch.file)
-                elif batch.file is not None:
-                    batch.file.note(claim)
-            if sealed:
-                files = [file for file in sealed if file is not None]
-                await asyncio.wrap_future(self._spool.note(files, lambda file: file.note(claim)))
+            await self._write(claim)
         except OSError as error:
             problem = f"record: the spool can't be written ({error.strerror})"
             raise StoreUnavailable(problem) from None
         self._noted = claim
 
-    def _settle(self, shipment: Shipment, rows: list[bytes]) -> None:
-        super()._settle(shipment, rows)
-        if self._log is not None:
-            self._spool.note_log(self._log)
+    async def _write(self, claim: Claim) -> None:
+        """Writes to the files what is claimed, and on which log. Raises OSError."""
+        if self._log is not None and (noted := self._spool.note_log(self._log)) is not None:
+            with contextlib.suppress(OSError):  # of a full disk; it is tried again
+                await asyncio.wrap_future(noted)
+        sealed = []
+        for batch in self._taken:
+            if batch.file is not None and batch.is_sealed:
+                sealed.append(batch.file)
+            elif batch.file is not None:
+                batch.file.note(claim)
+        if sealed:
+            await asyncio.wrap_future(self._spool.note(sealed, lambda file: file.note(claim)))
 
     def _finish(self) -> None:
         self._files.settle([], last=True)
@@ -188,6 +190,9 @@ class SpooledDelivery(Delivery):
 
 
 def _key(row: bytes) -> tuple[UUID, datetime | None]:
-    """A row's id and time, by which the store knows it."""
+    """A row's id and time, by which the store knows it; the time is None if it can't be read."""
     id_, created_at, _ = row.decode().split("\t", 2)
-    return UUID(id_), None if created_at == NULL else datetime.fromisoformat(created_at)
+    try:
+        return UUID(id_), datetime.fromisoformat(created_at)
+    except ValueError:
+        return UUID(id_), None

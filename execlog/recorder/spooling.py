@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from typing import Literal, get_args
 
 from execlog.db import validation
 from execlog.errors import InvalidArgument
 from execlog.recorder.spool.place import prepared
-from execlog.recorder.spool.row_file import RowFile
 from execlog.recorder.spool.spool import Spool
 from execlog.recorder.this_process import about_process
 
@@ -44,12 +42,11 @@ class Spooling:
         self._durable = durability == "disk"
         self._folder = prepared(folder)
 
-    def begin(self, batch_bytes: int, on_left: Callable[[list[RowFile]], None]) -> Spool:
+    def begin(self, batch_bytes: int) -> Spool:
         """The files of a new recorder in this process. Never raises.
 
         Args:
             batch_bytes: The rows of a batch take about so many bytes at most.
-            on_left: Called, in another thread, with files that a dead process left.
         """
         return Spool(
             self._folder,
@@ -57,5 +54,4 @@ class Spooling:
             batch_bytes=batch_bytes,
             durable=self._durable,
             info=about_process(),
-            on_left=on_left,
         )

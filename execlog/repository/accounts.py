@@ -11,19 +11,23 @@ from uuid import UUID
 
 import asyncpg
 
-from execlog.db.rows import aware_fields
+from execlog.db.rows import aware
 from execlog.models import Model
 
 __all__ = ["AccountTotal", "RecorderAccount", "account_of", "total_of", "whole_hours"]
 
 _SILENT = timedelta(minutes=2)
-_COUNTS = ("recovered", "sampled_out", "written")
+_TIMES = ("started_at", "last_seen", "closed_at", "last_dropped_at", "server_time")
 
 
 class RecorderAccount(Model):
     """The account of one recorder, or of several together, in whole hours of the server's clock.
 
     Always: offered + recovered = sampled_out + rejected + dropped + written + pending.
+
+    An execution that one process left in a file and another took over is pending in the account of
+    the first and recovered in that of the other: over all recorders about as many wait as the sum
+    of pending less that of recovered (of one that was killed some more may lie in files).
 
     A recorder tells the store with each batch, and once a minute if there is none. Of one whose
     process was killed the account is as of `last_seen`: what it was offered later is unknown.
@@ -35,7 +39,8 @@ class RecorderAccount(Model):
         application: The application_name of its connection, or the name of its program.
         started_at: When it was made, by the clock of its machine.
         last_seen: When it told its account last, by the server's clock, also after the window.
-        closed_at: When it was closed, with nothing pending; None: not yet, as far as it is known.
+        closed_at: When it was closed, with nothing pending but what is spooled; None: not yet, as
+            far as it is known.
         state: "closed"; "alive" if it was seen within two minutes; "open" if it was not: its
             process was killed, can't reach the store, or closed without reaching it.
         offered: Calls of `record` until it was closed, with those pending when the window began.
@@ -45,10 +50,12 @@ class RecorderAccount(Model):
         dropped: Accepted and then lost, by reason.
         written: Stored, each once.
         pending: Waiting at the end of the window, or when it was last seen.
+        spooled: How many of these lay in files. They outlive the process: the next recorder with
+            the same folder stores them, and counts them as recovered; this account is not told.
         last_dropped_at: When it last dropped one in the window, by the clock of its machine.
         most_missing: 0 if it is closed; else how many executions are missing at most if its process
-            is gone: as many as its memory can hold. What it dropped for want of room after
-            `last_seen`, while the log was away, is not in it.
+            is gone: as many as its memory can hold; what is spooled is not missing. What it dropped
+            for want of room after `last_seen`, while the log was away, is not in it.
     """
 
     recorder_id: UUID
@@ -66,6 +73,7 @@ class RecorderAccount(Model):
     dropped: dict[str, int]
     written: int
     pending: int
+    spooled: int
     last_dropped_at: datetime | None
     most_missing: int
 
@@ -84,23 +92,22 @@ class AccountTotal(Model):
 
 def account_of(found: asyncpg.Record) -> RecorderAccount:
     """The model of a row of `recorder_account.sql`. Never raises."""
-    fields = aware_fields(found)
-    earlier = {name: fields.pop(f"earlier_{name}") for name in (*_COUNTS, "rejected", "dropped")}
-    # What was pending before the window is offered in it: how it ended is counted there.
-    fields["offered"] -= fields.pop("earlier_offered") - fields.pop("earlier_pending")
-    for name in _COUNTS:
-        fields[name] -= earlier[name]
+    fields = dict(found.items())
+    for name in _TIMES:
+        if fields[name] is not None:
+            fields[name] = aware(fields[name])
     for name in ("rejected", "dropped"):
-        fields[name] = _less(json.loads(fields[name]), json.loads(earlier[name]))
+        fields[name] = _less(_counts(fields[name]), _counts(fields.pop(f"earlier_{name}")))
     now, capacity = fields.pop("server_time"), fields.pop("capacity")
     closed = fields["closed_at"] is not None
-    silent = now - fields["last_seen"] > _SILENT
+    # One that is seen in the time to come was seen before the server's clock was set back.
+    silent = abs(now - fields["last_seen"]) > _SILENT
     if not fields["dropped"]:
         fields["last_dropped_at"] = None
     return RecorderAccount(
         **fields,
         state="closed" if closed else "open" if silent else "alive",
-        most_missing=0 if closed else max(fields["pending"], capacity),
+        most_missing=0 if closed else max(fields["pending"] - fields["spooled"], capacity),
     )
 
 
@@ -112,8 +119,9 @@ def total_of(accounts: Iterable[RecorderAccount]) -> AccountTotal:
     for one in accounts:
         for name in ("offered", "recovered", "sampled_out", "written", "pending"):
             sums[name] += getattr(one, name)
-        rejected.update(one.rejected)
-        dropped.update(one.dropped)
+        if one.rejected or one.dropped:
+            rejected.update(one.rejected)
+            dropped.update(one.dropped)
     return AccountTotal(
         offered=sums["offered"],
         recovered=sums["recovered"],
@@ -142,7 +150,14 @@ def whole_hours(
     return first, last
 
 
+def _counts(text: str | None) -> dict[str, int]:
+    """The counts by reason; mostly there are none, which is told without a parser."""
+    return {} if text is None or text == "{}" else dict(json.loads(text))
+
+
 def _less(counts: Mapping[str, int], earlier: Mapping[str, int]) -> dict[str, int]:
+    if not counts and not earlier:
+        return {}
     reasons = sorted({*counts, *earlier})
     left = {why: counts.get(why, 0) - earlier.get(why, 0) for why in reasons}
     return {why: count for why, count in left.items() if count}

@@ -99,10 +99,12 @@ class LogState(Questions):
     ) -> int | None:
         """How many rows the log holds, at least, of what was stored in the hours of the window.
 
-        Rows that `maintain` has removed since are counted from rollups, from an hour earlier on.
         Rows of others are counted too, if they were stored while recorders did. If recorders have
         `written` more than that, rows are missing: a backup was restored, or they were deleted.
-        (Not counted are removed rows that had a time of long before they were stored.)
+
+        Rows that `maintain` has removed since are counted from rollups, which know when runs ran
+        and not when they were stored: those of these hours and of the hour before. So of runs
+        before `rollup_state().rows_from` the number may be off by what was stored late.
 
         Args:
             since: Only from the hour of this time on.

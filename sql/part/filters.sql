@@ -26,6 +26,8 @@
 -- switch no_case
 --
 -- A single status is compared with "=", so that the index of failures by status has the order of a page.
+-- Users are found by a hash of the id, which their index holds; ids that share one are told apart by the text. The
+-- hashes of few are constants when the statement is planned: the planner then knows whether these have many runs.
 -- Versions and trace ids are sent as text: the driver would ask the catalogue about other arrays first.
 -- The method turns on `failed` beside statuses of which none is ok: then the planner may take that index.
 and realm_id = any($1::text[])  -- if realm_ids
@@ -41,6 +43,7 @@ and error_code = any($7::text[])  -- if error_codes
 and case_name = any($8::text[])  -- if case_names
 and case_name is null  -- if no_case
 and external_user_id = any($9::text[])  -- if external_user_ids
+and pg_catalog.hashtextextended(external_user_id, 0) = any(case when cardinality($9::text[]) <= 4 then array[pg_catalog.hashtextextended(($9::text[])[1], 0), pg_catalog.hashtextextended(($9::text[])[2], 0), pg_catalog.hashtextextended(($9::text[])[3], 0), pg_catalog.hashtextextended(($9::text[])[4], 0)] else array(select pg_catalog.hashtextextended(wanted, 0) from unnest($9::text[]) as wanted) end)  -- if external_user_ids
 and external_game_id = any($10::text[])  -- if external_game_ids
 and external_task_id = any($11::text[])  -- if external_task_ids
 and parent_strategy_id = any($12::text[])  -- if parent_strategy_ids

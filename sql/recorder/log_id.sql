@@ -1,4 +1,4 @@
 -- Which log is connected?
--- Columns: log_id uuid
+-- Columns: log_id uuid?
 -- Index: none
 select execlog.log_id() as log_id

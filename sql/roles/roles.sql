@@ -41,6 +41,7 @@ begin
         from pg_catalog.pg_partition_tree('execlog.strategy_execution_log')
         union all
         values
+            ('execlog.log_identity'::regclass),
             ('execlog.maintenance'::regclass),
             ('execlog.recorder_account'::regclass),
             ('execlog.recorder_progress'::regclass),
@@ -80,12 +81,13 @@ grant insert on execlog.strategy_execution_log to :"writer";
 grant execute on function execlog.claim_batch(uuid, bigint, uuid, uuid) to :"writer";
 grant execute on function execlog.keep_account(uuid, jsonb) to :"writer";
 grant execute on function execlog.list_stored_ids(uuid[], timestamptz[]) to :"writer";
+grant execute on function execlog.log_id() to :"writer";
 grant execute on function execlog.prune_recorders() to :"writer";
 grant execute on function execlog.roll_up() to :"writer";
 
 -- It claims batches by these functions, and can't change the progress of another recorder. (Recorders of
 -- earlier versions need what is revoked here: run this once all of them are replaced.)
-revoke all on execlog.recorder_account, execlog.recorder_progress from :"writer";
+revoke all on execlog.log_identity, execlog.recorder_account, execlog.recorder_progress from :"writer";
 
 -- A process that hangs in the middle of a batch must not block a migration for ever.
 alter role :"writer" set idle_in_transaction_session_timeout = '60s';

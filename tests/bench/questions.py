@@ -86,7 +86,7 @@ async def bench_copy(bench: Bench) -> None:
     for log in logs.values():
         await log.make(this)
     for name in ("no_user", "columns"):
-        await bench.pool.execute(f"drop index {name}.strategy_execution_log_user")
+        await bench.pool.execute(f"drop index {name}.strategy_execution_log_user_hash")
     for name in ("no_stored", "columns"):
         await bench.pool.execute(f"drop index {name}.strategy_execution_log_stored")
     cases: dict[str, tuple[dict[str, bool], dict[str, float]]] = {

@@ -10,7 +10,6 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -413,19 +412,22 @@ async def test_a_row_that_the_server_refuses(dsn: str, pool: Pool) -> None:
 
 
 @pytest.fixture
-async def not_migrated(empty_dsn: str, migrations: Path) -> AsyncIterator[tuple[str, Path]]:
-    """A log of the version before accounts, and the file that it lacks."""
-    [path] = [migrations / f"{name}.sql" for name in migration_names() if name > EARLIER]
-    text = path.read_text()
-    path.unlink()
+async def not_migrated(empty_dsn: str, migrations: Path) -> tuple[str, list[str]]:
+    """A log of the version before accounts, and the migrations that it lacks."""
+    lacking = [name for name in migration_names() if name > EARLIER]
+    texts = {migrations / f"{name}.sql": "" for name in lacking}
+    for path in texts:
+        texts[path] = path.read_text()
+        path.unlink()
     await execlog.migrate(empty_dsn)
-    path.write_text(text)
-    yield empty_dsn, path
+    for path, text in texts.items():
+        path.write_text(text)
+    return empty_dsn, lacking
 
 
 @pytest.mark.parametrize("by", ["dsn", "pool"])
 async def test_a_log_of_the_version_before(
-    not_migrated: tuple[str, Path], monkeypatch: pytest.MonkeyPatch, by: str
+    not_migrated: tuple[str, list[str]], monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
     """It stores without an account, and has one once the log can keep it."""
     monkeypatch.setattr(ledger, "_ABSENT_SECONDS", 0.3)
@@ -436,7 +438,7 @@ async def test_a_log_of_the_version_before(
             loading = asyncio.create_task(load(recorder, 60, 500))
             await until(lambda: recorder.stats().batches > 10)
             refused(recorder)
-            assert await execlog.migrate(pool) == [not_migrated[1].stem]
+            assert await execlog.migrate(pool) == not_migrated[1]
             await until(lambda: pool.fetchval(f"select sum(written) > 200 from {ACCOUNT}"))
             loading.cancel()
             assert await recorder.flush()
@@ -454,9 +456,9 @@ async def test_a_log_of_the_version_before(
     assert one.state == "closed"
 
 
-async def test_roles_that_were_there_may_keep_and_ask(not_migrated: tuple[str, Path]) -> None:
+async def test_roles_that_were_there_may_keep_and_ask(not_migrated: tuple[str, list[str]]) -> None:
     """Without the SQL of the roles once more."""
-    dsn, file = not_migrated
+    dsn, lacking = not_migrated
     admin = await asyncpg.connect(dsn)
     names = {"writer": f"writer_{os.getpid()}", "reader": f"reader_{os.getpid()}"}
     for role in names.values():
@@ -467,7 +469,7 @@ async def test_roles_that_were_there_may_keep_and_ask(not_migrated: tuple[str, P
             f"grant execute on function execlog.claim_batch to {names['writer']};"
             f"grant select on execlog.recorder_progress to {names['reader']}"
         )
-        assert await execlog.migrate(admin) == [file.stem]
+        assert await execlog.migrate(admin) == lacking
         for role, may in ((names["writer"], True), (names["reader"], False)):
             keep = "has_function_privilege($1, 'execlog.keep_account(uuid, jsonb)', 'execute')"
             ask = f"has_table_privilege($1, '{ACCOUNT}', 'select')"

@@ -290,7 +290,7 @@ async def test_a_batch_takes_one_connection_to_a_machine(pool: Pool, log: Log, s
     async with pool.acquire() as connection:
         async with connection.transaction():
             sql = flusher._statements(schema)["claim_batch"].sql
-            await connection.fetch(sql, uuid4(), 1, uuid4(), None, "5s")
+            await connection.fetch(sql, uuid4(), 1, uuid4(), None, "5s", False)
             assert await connection.fetchval(f"select {setting}") == "sequential"
         assert await connection.fetchval(f"select {setting}") == "parallel"
 

@@ -8,7 +8,7 @@ import io
 import json
 import re
 import subprocess
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import httpx2
 import pytest
@@ -122,13 +122,16 @@ async def test_none_was_seen(dsn: str) -> None:
     assert "none was seen in the last day" in doctor.stdout
 
 
+async def page_of(pool: Pool) -> str:
+    """The text of the storage page."""
+    transport = httpx2.ASGITransport(app=create_app(pool))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        return (await client.get("/storage")).text
+
+
 async def test_the_storage_page(dsn: str, pool: Pool) -> None:
     await closed(dsn, 5, 1)
-    app = create_app(pool)
-    transport = httpx2.ASGITransport(app=app)
-    async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-        page = (await client.get("/storage")).text
-    assert "6 offered = 5 written + 1 rejected (points)" in page
+    assert "6 offered = 5 written + 1 rejected (points)" in await page_of(pool)
 
 
 @pytest.mark.parametrize("by", ["dsn", "pool"])
@@ -158,3 +161,89 @@ async def test_prometheus(dsn: str, pool: Pool, by: str) -> None:
 async def test_labels_that_are_the_metrics_own(dsn: str) -> None:
     with pytest.raises(execlog.InvalidArgument, match="labels"):
         LogCollector(dsn, {"reason": "x"})
+
+
+async def test_those_that_say_something_are_shown_first(dsn: str, pool: Pool) -> None:
+    """The sum is over all recorders, however few are shown; data has all of them."""
+    async with ExecutionRecorder(dsn, max_rows=3) as recorder:
+        for n in range(5):
+            record(recorder, n)
+    await pool.execute(f"update {ACCOUNT} set host = 'lossy'")
+    await closed(dsn, 4)
+    copied = (
+        "earlier, application, started_at, offered, recovered, sampled_out, rejected, dropped,"
+        " written, pending, capacity, first_xid, last_xid, hour"
+    )
+    await pool.execute(
+        f"insert into {ACCOUNT} ({copied}, recorder_id, host, pid, last_seen, closed_at)"
+        f" select {copied}, gen_random_uuid(), case when n = 9 then 'open' else 'idle' end, n,"
+        "  last_seen - (10 + n) * interval '1 minute', case when n <> 9 then last_seen end"
+        f" from {ACCOUNT}, generate_series(1, 60) as n where host <> 'lossy'"
+    )
+    done = await told(dsn)
+    assert done.returncode == 1
+    first, *lines = done.stdout.splitlines()
+    assert first.startswith("249 offered = 247 written + 2 dropped (full, ")
+    rows = [line.split("\t") for line in lines[3:-1]]
+    assert len(rows) == 50
+    assert lines[-1] == "written 247, the log holds 7: 240 are missing"
+    assert [row[0] for row in rows[:2]] == ["open", "lossy"]
+    assert [int(row[1]) for row in rows[3:]] == list(range(1, 9)) + list(range(10, 49))
+    assert done.stderr == (
+        "execlog: 12 more recorders are in the sum; --limit shows more, -o csv all\n"
+    )
+    done = await told(dsn, "--limit", "100")
+    assert (len(done.stdout.splitlines()), done.stderr) == (5 + 62, "")
+    assert len((await told(dsn, "-o", "jsonl")).stdout.splitlines()) == 62
+    done = await told(dsn, "-n", "1", "--json")
+    assert [one["host"] for one in json.loads(done.stdout)] == ["open"]
+    assert "61 more" in done.stderr
+    for odd in ("0", "10001"):
+        assert (await told(dsn, "--limit", odd)).returncode == 2
+
+
+@pytest.mark.usefixtures("within_an_hour")
+async def test_what_is_said_of_rows_that_were_removed(dsn: str, pool: Pool) -> None:
+    """They are counted by when they ran, so the number may be off."""
+    old, days = datetime.now(UTC) - timedelta(days=3), timedelta(days=2)
+    await execlog.maintain(dsn, interval="day", ahead=1)
+    async with ExecutionRecorder(dsn) as recorder:
+        for n in range(5):
+            record(recorder, n)
+        for n in range(7):
+            record(recorder, n, created_at=old)
+    done = await told(dsn)
+    assert (done.returncode, done.stderr) == (0, "")
+    for _ in range(2):
+        await execlog.maintain(dsn, interval="day", ahead=1, retain=days)
+    assert await pool.fetchval(f"select count(*) from {TABLE}") == 5
+    done = await told(dsn)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (
+        1,
+        "written 12, the log holds 5: 7 are missing",
+    )
+    assert re.fullmatch(
+        r"execlog: rows of runs before \S+ \S+ were removed:"
+        r" those that were stored in these hours count as missing\n",
+        done.stderr,
+    )
+    done = await told(dsn, "--since", "4d")
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "12 offered = 12 written")
+    assert "counted are those that ran in these hours or in the one before" in done.stderr
+
+
+async def test_a_log_that_has_no_accounts_yet(dsn: str, pool: Pool) -> None:
+    await pool.execute(
+        f"drop table {ACCOUNT}; drop function execlog.keep_account;"
+        " delete from execlog.schema_migration where name >= '0013'"
+    )
+    done = await told(dsn)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("execlog: recorder_account: ")
+    assert "run `execlog migrate`" in done.stderr
+    doctor = await asyncio.to_thread(run, "doctor", EXECLOG_DSN=dsn)
+    assert doctor.returncode == 1
+    assert "missing: 0013_recorder_account" in doctor.stdout
+    assert (await page_of(pool)).count("run `execlog migrate`") == 2
+    with pytest.raises(execlog.SchemaOutdated, match="execlog migrate"):
+        await LogCollector(pool).read()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from tests.types import Pool
 from tests.web.test_api import client
 
 NOW = datetime.now(UTC)
+EMPTY = tempfile.TemporaryDirectory()
 # With these words each command that has a form answers, of a log that may be empty.
 WORDS = {
     "tail": [],
@@ -38,6 +40,7 @@ WORDS = {
     "doctor": [],
     "rollup verify": [],
     "account": [],
+    "spool": [EMPTY.name],
 }
 
 

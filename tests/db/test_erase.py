@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -17,6 +18,7 @@ from execlog import (
 )
 from execlog.repository import writes as module
 from tests.command import run
+from tests.db.test_spool_in_the_log import keep
 from tests.recording import assert_sum, record
 from tests.rows import STRATEGY, T0, row
 from tests.types import Pool
@@ -149,3 +151,28 @@ async def test_from_a_terminal(
         assert done.stderr == f"execlog: {count} executions erased\n"
     assert run("erase", EXECLOG_DSN=dsn).returncode == 2
     assert run("erase", "--user", "", EXECLOG_DSN=dsn).returncode == 2
+
+
+@pytest.mark.usefixtures("within_an_hour")
+async def test_recorders_that_spool_are_counted(
+    dsn: str, pool: Pool, repository: StrategyExecutionLogRepository
+) -> None:
+    """By their last accounts, open or closed; those that have drained their files are none."""
+    account = "execlog.recorder_account"
+    ids = [uuid4() for _ in range(4)]
+    await keep(pool, ids[0], 5, spooled=5)
+    await pool.execute(f"update {account} set hour = hour - interval '2 hours'")
+    await keep(pool, ids[1], 5, spooled=5)
+    await keep(pool, ids[2], 5, spooled=5, closed=True)
+    await keep(pool, ids[3], 5)
+    assert await repository.spooling_recorders() == 3
+    assert (await last(repository.erase(external_user_id=USER))).spooling_recorders == 3
+    done = run("erase", "--user", USER, EXECLOG_DSN=dsn)
+    assert (done.returncode, done.stdout) == (0, "0\n")
+    assert "execlog: 3 recorders had executions in files when seen last" in done.stderr
+    await keep(pool, ids[0], 0, spooled=0, offered=10, written=10)
+    await keep(pool, ids[1], 0, spooled=0, offered=10, written=10, closed=True)
+    done = run("erase", "--user", USER, "--plan", EXECLOG_DSN=dsn)
+    assert "execlog: 1 recorder had executions in files when seen last" in done.stderr
+    await keep(pool, ids[2], 0, spooled=0, offered=10, written=10, closed=True)
+    assert (await last(repository.erase(external_user_id=USER))).spooling_recorders == 0

@@ -86,6 +86,7 @@ CALLS: dict[str, Call] = {
     "explain": lambda repo: repo.explain(strategy_id=STRATEGY),
     "recorder_account": lambda repo: repo.recorder_account(),
     "count_stored": lambda repo: repo.count_stored(),
+    "spooling_recorders": lambda repo: repo.spooling_recorders(),
 }
 every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 
@@ -524,7 +525,8 @@ async def test_one_statement_and_one_round_trip_a_method(dsn: str) -> None:
             # The query logger sees neither COPY nor a cursor, but the transaction around it, in
             # which limits are lifted.
             around = ["BEGIN READ ONLY;", _lift_limits(), "COMMIT;"]
-            erasing = ["BEGIN;", lifting, statements()["erase"].sql, "COMMIT;"]
+            erasing = [statements()["spooling_recorders"].sql]
+            erasing += ["BEGIN;", lifting, statements()["erase"].sql, "COMMIT;"]
             unusual = {"insert_rows": [], "stream": around, "erase": erasing}
             if name in unusual:
                 assert ours == unusual[name], name

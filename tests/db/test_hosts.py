@@ -119,6 +119,8 @@ async def test_what_reads_takes_the_first_host(pair: Pair) -> None:
     assert (await execlog.health(pair.both("&target_session_attrs=primary"))).writable is True
     code, told, _ = await command("doctor", "-o", "json", "--dsn", pair.both())
     assert (code, json.loads(told)["writable"]) == (0, False)
+    code, told, error = await command("account", "--dsn", pair.both())
+    assert (code, told, error) == (0, "", "execlog: no recorder was seen\n")
 
 
 @pytest.mark.long

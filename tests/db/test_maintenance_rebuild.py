@@ -280,4 +280,4 @@ async def test_one_that_takes_over_does_not_begin_again(
     assert await pool.fetchval(noted) == 1
     await pool.execute(END)
     assert await rebuilt(pool) == [(CLOSED, "done")]
-    assert await pool.fetchval(noted) == 7
+    assert await pool.fetchval(noted) == 8

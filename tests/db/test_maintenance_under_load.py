@@ -125,9 +125,9 @@ async def test_killed_anywhere(
         "select relname from pg_class where relkind = 'r' and not relispartition"
         " and relnamespace = 'execlog'::regnamespace"
     )
-    lasting = {"maintenance", "recorder_account", "recorder_progress", "schema_migration"}
+    lasting = {"log_identity", "maintenance", "recorder_account", "recorder_progress"}
     rolled = ("horizon", "mark", "mark_of_all", "partition", "state")
-    lasting |= {"rollup", *(f"rollup_{name}" for name in rolled)}
+    lasting |= {"schema_migration", "rollup", *(f"rollup_{name}" for name in rolled)}
     assert {found["relname"] for found in leftovers} == lasting
 
 

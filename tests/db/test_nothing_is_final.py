@@ -63,7 +63,8 @@ async def test_a_store_that_refuses(
     try:
         await pool.execute("grant usage on schema execlog to writer")
         await pool.execute(f"grant insert on {TABLE} to writer")
-        await pool.execute("grant execute on function execlog.claim_batch to writer")
+        for routine in ("claim_batch", "keep_account"):
+            await pool.execute(f"grant execute on function execlog.{routine} to writer")
         async with asyncpg.create_pool(
             dsn, min_size=1, init=lambda connection: connection.execute("set role writer")
         ) as own:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -18,6 +19,7 @@ from execlog import (
 )
 from tests import databases
 from tests.databases import TABLE
+from tests.db.test_account_apart import locked
 from tests.db.test_faults import CALLS
 from tests.pooler import Pooler
 from tests.recording import assert_sum, load, record, until
@@ -136,15 +138,42 @@ async def test_a_busy_recorder_and_its_readers(dsn: str, direct: str, pool: Pool
     await connection.close()
 
 
-async def test_the_account(dsn: str, pool: Pool) -> None:
-    """By a connection of its own and by the pool: batches, an idle minute and the end."""
+async def test_a_durable_claim_leaves_nothing_behind(
+    dsn: str, direct: str, pool: Pool, tmp_path: Path
+) -> None:
+    """Other clients are given the same connections: theirs are as their role has them."""
+    connection = await asyncpg.connect(direct)
+    name = await connection.fetchval("select quote_ident(current_database())")
+    await connection.execute(f"alter database {name} set synchronous_commit = off")
+    end = "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid()"
+    await connection.execute(f"{end} and datname = current_database()")
+    await connection.close()
+    await asyncio.sleep(0.2)
+    async with ExecutionRecorder(dsn, spool=tmp_path / "spool") as recorder:
+        for n in range(20):
+            record(recorder, n)
+            assert await recorder.flush()
+    stats = recorder.stats()
+    assert (stats.written, stats.dropped) == (20, {})
+    async with asyncpg.create_pool(dsn, min_size=0, max_size=1, statement_cache_size=0) as own:
+        seen = {await own.fetchval("show synchronous_commit") for _ in range(6)}
+    assert seen == {"off"}
+
+
+async def test_the_account(direct: str, dsn: str, pool: Pool) -> None:
+    """By a connection of its own and by the pool: batches, a lock, an idle minute and the end."""
     for target in (dsn, pool):
         async with ExecutionRecorder(target) as recorder:
             for n in range(100):
                 record(recorder, n)
             assert await recorder.flush()
+            async with locked(direct):
+                record(recorder, 1)
+                assert await recorder.flush(5)
             await recorder._delivery._ledger.keep()
             record(recorder, 1)
     found = await execlog.recorder_account(dsn)
-    assert [(one.written, one.state) for one in found] == [(101, "closed")] * 2
-    assert await StrategyExecutionLogRepository(pool).count_stored() == 202
+    assert [(one.written, one.state) for one in found] == [(102, "closed")] * 2
+    # Its limits are those of a transaction, and no other client's.
+    assert {await pool.fetchval("show lock_timeout") for _ in range(6)} == {"0"}
+    assert await StrategyExecutionLogRepository(pool).count_stored() == 204

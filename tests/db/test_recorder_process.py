@@ -163,6 +163,51 @@ def test_a_program_that_is_terminated(dsn: str, name: str) -> None:
 
 
 @pytest.mark.long
+def test_a_program_whose_last_act_is_to_terminate_itself(dsn: str) -> None:
+    program = start("work(0.2); os.kill(os.getpid(), signal.SIGTERM)", dsn)
+    said, problems = program.communicate(timeout=30)
+    assert (program.returncode, problems) == (-signal.SIGTERM, "")
+    assert_stored(dsn, said)
+
+
+@pytest.mark.long
+def test_a_program_that_is_interrupted_while_it_stores_its_last_ones() -> None:
+    program = start("work(0.2); print('ended', flush=True)", AWAY)
+    assert program.stdout is not None
+    while program.stdout.readline() != "ended\n":
+        pass
+    time.sleep(1)
+    begin = time.monotonic()
+    program.send_signal(signal.SIGINT)
+    _, problems = program.communicate(timeout=30)
+    assert time.monotonic() - begin < 3
+    assert "Traceback" not in problems
+    assert "executions are lost with this process" in problems
+
+
+@pytest.mark.long
+def test_recorders_that_are_forgotten_leave_no_thread(dsn: str) -> None:
+    program = start(
+        """
+work(0.1)
+for _ in range(20):
+    execlog.ExecutionRecorder(sys.argv[1]).record(**fields())
+for _ in range(100):
+    own = [one for one in threading.enumerate() if one.name == "execlog recorder"]
+    if len(own) == 1:  # that of the first recorder
+        break
+    time.sleep(0.1)
+else:
+    sys.exit(f"{len(own)} threads")
+""",
+        dsn,
+    )
+    said, problems = program.communicate(timeout=60)
+    assert (program.returncode, problems) == (0, "")
+    assert len(asyncio.run(stored(dsn))) == len(said.split()) + 20
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("threads", [1, 8])
 def test_what_other_threads_answer_while_it_dies_is_stored(dsn: str, threads: int) -> None:
     """They hold each execution that came too late, and never say its id."""

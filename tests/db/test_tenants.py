@@ -134,7 +134,7 @@ GIVEN: dict[str, Any] = {
 }
 # About the log, and not about its rows; or one that is asked about each row below.
 OTHERS = {"health", "list_tables", "maintenance_state", "rollup_state", "get"}
-OTHERS |= {"recorder_account", "count_stored"}
+OTHERS |= {"recorder_account", "count_stored", "spooling_recorders"}
 READING = {
     name: (statement, statements(ONLY)[name])
     for name, statement in statements().items()
@@ -165,8 +165,9 @@ async def told(pool: Pool, statement: Statement, chosen: frozenset[str]) -> list
         if one.type == "text[]":  # versions are sent as text by some
             values[place] = [*map(str, values[place])]
     found = await pool.fetch(sql, *values)
-    # The two logs took the same rows at different times.
-    of_time = ("stored_at", "last_xid")
+    # The two logs took the same rows at different times, and the two were asked at different
+    # times: another database's transactions move a snapshot too.
+    of_time = ("stored_at", "last_xid", "upto", "current")
     return [{name: held for name, held in one.items() if name not in of_time} for one in found]
 
 

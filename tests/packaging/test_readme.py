@@ -261,8 +261,12 @@ def test_each_command(
     monkeypatch.setenv("EXECLOG_DSN", beside_others)
     command = get_command(app)  # once: to make it takes longer than most answers
     psql = str(_find_binaries() / "psql")
+    spool = tmp_path / "spool"
+    spool.mkdir(0o700)
     said = {
         "postgresql://...": beside_others,
+        "/var/lib/scores/spool": str(spool),
+        "FOLDER": str(spool),
         "postgresql://coordinator/scoring": beside_others,
         "postgresql://other/db": beside_others,
         "ID": str(SHOWN),

@@ -18,7 +18,7 @@ from uuid import UUID, uuid4
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["FORMAT", "Owner", "about", "listed"]
+__all__ = ["FORMAT", "Owner", "about", "is_alive", "is_name", "listed"]
 
 FORMAT = 1
 """The version of the files' format."""
@@ -100,10 +100,14 @@ class Owner:
         _owned.add(os.path.basename(path))
         return cls(path, descriptor, about(path))
 
-    def note_log(self, log: UUID) -> None:
-        """Notes to which log its rows are delivered. Raises OSError."""
-        self.info["log"] = str(log)
-        self._write(self.path, sync=True)
+    def note_log(self, log: UUID, *, sync: bool) -> None:
+        """Notes to which log its rows are delivered; on the disk too, if asked. Raises OSError."""
+        self.info |= {"log": str(log)}
+        try:
+            self._write(self.path, sync=sync)
+        except OSError:
+            del self.info["log"]
+            raise
 
     def log(self) -> UUID | None:
         """To which log its rows were delivered; None: to none yet, or it is not known.
@@ -152,6 +156,24 @@ def about(path: str) -> dict[str, Any]:
     return info if isinstance(info, dict) else {}
 
 
+def is_alive(path: str) -> bool:
+    """Whether a process has locked a recorder's folder.
+
+    Raises:
+        OSError: The lock can't be opened; FileNotFoundError: the folder is gone.
+    """
+    with _turn:
+        if os.path.basename(path) in _owned:
+            return True
+        with open(os.path.join(path, _LOCK), "rb") as lock:
+            try:
+                # Shared: two that ask at once don't take each other for the owner.
+                fcntl.lockf(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except (BlockingIOError, PermissionError):
+                return True
+            return False
+
+
 def listed(spool: str) -> list[str]:
     """The paths of all recorders' folders, oldest first. Never raises.
 
@@ -165,18 +187,18 @@ def listed(spool: str) -> list[str]:
                 if entry.name.startswith("."):
                     if time.time() - changed > _UNNAMED_SECONDS:
                         _remove_unnamed(entry.path)
-                elif _is_name(entry.name) and entry.is_dir(follow_symlinks=False):
+                elif is_name(entry.name) and entry.is_dir(follow_symlinks=False):
                     found.append((changed, entry.path))
     return [path for _, path in sorted(found)]
 
 
 def _remove_unnamed(path: str) -> None:
-    if _is_name(os.path.basename(path)[1:]):
+    if is_name(os.path.basename(path)[1:]):
         _remove(path)
 
 
-def _is_name(name: str) -> bool:
-    """Whether it is that of a recorder's folder, and not of another one in this place."""
+def is_name(name: str) -> bool:
+    """Whether it is that of a recorder's folder, and not of another one. Never raises."""
     return len(name) == 32 and not name.strip("0123456789abcdef")
 
 

@@ -25,8 +25,8 @@ def prepared(folder: object) -> str:
     """The folder's absolute path; it is made, for its owner only, if it is not there.
 
     Raises:
-        InvalidArgument: It is no path of a folder, is open to other users, lies on a network file
-            system, or can't be made or written.
+        InvalidArgument: It is no path of a folder, may be written by other users, lies on a network
+            file system, or can't be made or written.
     """
     if isinstance(folder, os.PathLike):
         folder = os.fspath(folder)
@@ -42,8 +42,13 @@ def prepared(folder: object) -> str:
         raise InvalidArgument("spool", f"can't be made: {error.strerror}") from None
     if not stat.S_ISDIR(mode) or not os.access(path, os.R_OK | os.W_OK | os.X_OK):
         raise InvalidArgument("spool", "is not a folder that this process may write")
-    if mode & 0o077:
-        raise InvalidArgument("spool", "is open to other users: it must have mode 0700")
+    if mode & 0o077 and not os.listdir(path):  # it was made for this, and with a usual umask
+        with contextlib.suppress(OSError):
+            os.chmod(path, 0o700)
+            mode = 0o700
+    # Each recorder's own folder in it is 0700, whatever this one allows.
+    if mode & 0o022 and not mode & stat.S_ISVTX:
+        raise InvalidArgument("spool", "may be written by other users: it should have mode 0700")
     if (system := _file_system(path)) in _NETWORK or system.startswith("fuse."):
         problem = f"lies on a network file system ({system}): its locks and pages may be lost"
         raise InvalidArgument("spool", problem)

@@ -51,9 +51,9 @@ class Spool:
         batch_bytes: The rows of a batch take about so many bytes at most.
         durable: Whether rows are to outlive the machine too.
         info: What is noted of the recorder.
-        on_left: Called, in the spool's thread, with files that a dead process left.
 
     Attributes:
+        on_left: Called with files that dead processes left, in the spool's thread or by `open`.
         used: Bytes that all files take.
         slow_writes: Rows whose write took more than 5 ms.
         trouble: Why no file can be made; None: they can be.
@@ -67,7 +67,6 @@ class Spool:
         batch_bytes: int,
         durable: bool,
         info: dict[str, Any],
-        on_left: Callable[[list[RowFile]], None],
     ) -> None:
         """Makes nothing yet. Never raises."""
         self._folder = folder
@@ -75,7 +74,7 @@ class Spool:
         self._file_bytes = max(min(batch_bytes + _MOST_UNUSED, limit // _SHARE), _SMALLEST_FILE)
         self._durable = durable
         self._info = info
-        self._on_left = on_left
+        self.on_left: Callable[[list[RowFile]], None] = list.clear
         self._lock = threading.RLock()
         self._worker = Worker(self._tick, _TICK_SECONDS)
         self._owner: Owner | None = None
@@ -83,6 +82,7 @@ class Spool:
         self._ignored: set[str] = set()
         self._spares: deque[RowFile] = deque()
         self._open_file: RowFile | None = None  # the one that is written, to be synced now and then
+        self._synced_rows = 0
         self._number = self._ticks = 0
         self._is_open = self._closed = False
         self._refilling_since: float | None = None
@@ -112,7 +112,7 @@ class Spool:
                     self._fill()
                 except OSError as error:
                     self._complain(error)
-            self._worker.submit(self._refill)
+            self._worker.submit(self._refill)  # which starts the thread
 
     def _make(self) -> None:
         """Makes the recorder's folder, if it is not there. Raises OSError."""
@@ -133,7 +133,7 @@ class Spool:
                 except OSError as error:
                     self._leave(path, f"can't be read ({error.strerror})")
         if found:
-            self._on_left(found)
+            self.on_left(found)
 
     def take(self, size: int, *, failed: bool) -> RowFile | None:
         """A new file, for a row of so many bytes and those after it; None: none can be had now.
@@ -186,7 +186,10 @@ class Spool:
         return _RESERVED if not failed and self.is_full() else 0
 
     def note_slow(self) -> None:
-        """Counts a write that was slow: no file is had until the disk is well. Never raises."""
+        """Counts a write that was slow, after which rows wait in memory until the disk is well.
+
+        Never raises.
+        """
         self.slow_writes += 1
         self._is_well = False
         self._worker.submit(self._probe)
@@ -232,12 +235,20 @@ class Spool:
         """Has a file removed, or set aside because it is damaged. Never raises."""
         self._worker.submit(lambda: self._remove(file, damaged=damaged))
 
-    def note_log(self, log: UUID) -> None:
-        """Notes to which log rows were delivered, where it is not noted yet. Never raises."""
-        for one in self._owners():
-            if one.log() is None:
-                one.info["log"] = str(log)
-                self._worker.submit(lambda one=one: one.note_log(log))  # type: ignore[misc]
+    def note_log(self, log: UUID) -> concurrent.futures.Future[None] | None:
+        """Notes to which log rows are delivered; None: it is noted. The future raises OSError.
+
+        Never raises.
+        """
+        lacking = [one for one in self._owners() if one.log() is None]
+        if not lacking:
+            return None
+
+        def all_of_them() -> None:
+            for one in lacking:
+                one.note_log(log, sync=self._durable)
+
+        return self._worker.submit(all_of_them)
 
     def is_of(self, log: UUID) -> bool:
         """Whether the recorder's own files may be delivered to this log. Never raises."""
@@ -348,9 +359,11 @@ class Spool:
             self._probe()
         if self.trouble or len(self._spares) < _SPARES:
             self._refill()
-        if self._durable and self._open_file is not None:
+        file = self._open_file
+        if self._durable and file is not None and len(file) != self._synced_rows:
+            self._synced_rows = len(file)
             with contextlib.suppress(OSError):  # it is gone: its rows are stored
-                self._open_file.sync()
+                file.sync()
         self._ticks += 1
         if self._ticks % _TICKS_PER_SCAN == 0:
             self._scan()

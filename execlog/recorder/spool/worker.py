@@ -29,10 +29,11 @@ class Worker:
         self._tick_seconds = tick_seconds
         self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], Any] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._is_stopped = False
         self._lock = threading.RLock()
 
     def submit(self, job: Callable[[], T]) -> concurrent.futures.Future[T]:
-        """Has a job done after those before; here, if no thread can be started. Never raises."""
+        """Has a job done after those before; here, if it has no thread any more. Never raises."""
         done: concurrent.futures.Future[T] = concurrent.futures.Future()
         if self._is_running():
             self._jobs.put((job, done))
@@ -43,11 +44,12 @@ class Worker:
     def stop(self) -> None:
         """Ends the thread after the jobs that it has. Never raises."""
         with self._lock:
-            thread, self._thread = self._thread, None
-        if thread is not None:
+            self._is_stopped = True
             self._jobs.put(None)
 
     def _is_running(self) -> bool:
+        if self._is_stopped:
+            return False
         if self._thread is not None and self._thread.is_alive():
             return True
         with self._lock:

@@ -91,6 +91,14 @@ where not exists (
     where logicalrelid operator(pg_catalog.=) 'execlog.schema_migration'::pg_catalog.regclass
 );
 
+-- One row, which a recorder asks for on the machine that it is connected to.
+select pg_catalog.create_reference_table('execlog.log_identity')
+where not exists (
+    select 1
+    from pg_catalog.pg_dist_partition
+    where logicalrelid operator(pg_catalog.=) 'execlog.log_identity'::pg_catalog.regclass
+);
+
 -- One row; maintenance runs on the coordinator, and all machines may read its state.
 select pg_catalog.create_reference_table('execlog.maintenance')
 where not exists (
@@ -232,6 +240,20 @@ where not exists (
     where objid operator(pg_catalog.=) 'execlog.keep_account(uuid, jsonb)'::pg_catalog.regprocedure
 );
 
+select pg_catalog.create_distributed_function('execlog.log_id()')
+where not exists (
+    select 1
+    from pg_catalog.pg_dist_object
+    where objid operator(pg_catalog.=) 'execlog.log_id()'::pg_catalog.regprocedure
+);
+
+select pg_catalog.create_distributed_function('execlog.list_stored_ids(uuid[], timestamptz[])')
+where not exists (
+    select 1
+    from pg_catalog.pg_dist_object
+    where objid operator(pg_catalog.=) 'execlog.list_stored_ids(uuid[], timestamptz[])'::pg_catalog.regprocedure
+);
+
 select pg_catalog.create_distributed_function('execlog.prune_recorders()')
 where not exists (
     select 1
@@ -247,7 +269,7 @@ where not exists (
 );
 
 select pg_catalog.run_command_on_workers(
-    'revoke execute on function execlog.claim_batch(uuid, bigint, uuid, uuid), execlog.keep_account(uuid, jsonb), execlog.prune_recorders(), execlog.mark(text, text, timestamptz, interval) from public'
+    'revoke execute on function execlog.claim_batch(uuid, bigint, uuid, uuid), execlog.keep_account(uuid, jsonb), execlog.log_id(), execlog.list_stored_ids(uuid[], timestamptz[]), execlog.prune_recorders(), execlog.mark(text, text, timestamptz, interval) from public'
 );
 
 -- Rows that came in between were not marked.

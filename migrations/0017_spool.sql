@@ -1,34 +1,54 @@
 -- Executions that wait in files of a recorder: to which log they belong, which of them it has, and how many wait.
 --
--- Locks: execlog.recorder_account, access exclusive, to add a column without touching its rows: a batch waits
--- a tenth of a second at most, and goes without its account then. Expected stall: milliseconds.
+-- Locks: execlog.recorder_account, access exclusive, to add a column without touching its rows: a recorder that
+-- is storing a batch is waited for; others wait a tenth of a second at most, and then store without their accounts.
+-- Expected stall: milliseconds.
 
 alter table execlog.recorder_account add column spooled bigint not null default 0;
 
 comment on column execlog.recorder_account.spooled is 'How many of those that wait lie in files, so that they outlive the process.';
+comment on column execlog.recorder_account.pending is 'Waiting, as of last_seen. Those that another process took over since are its recovered ones.';
+comment on column execlog.recorder_account.closed_at is 'When it was closed, with nothing pending but what lies in files; NULL: it was not, as far as it is known.';
 
--- The function's text holds it: a copy of the log (a restored backup, a standby) is the same log.
-do $$
-begin
-    execute pg_catalog.format(
-        'create function execlog.log_id() returns uuid language sql immutable parallel safe as %L',
-        pg_catalog.format('select %L::uuid', pg_catalog.gen_random_uuid())
-    );
-end
+-- A restored backup and a standby are the same log; one in another schema is not.
+create table execlog.log_identity (
+    log_id uuid not null default gen_random_uuid(),
+    only_row boolean not null default true,
+    constraint log_identity_pkey primary key (only_row),
+    constraint only_row check (only_row)
+);
+
+comment on table execlog.log_identity is 'What tells this log from others; one row.';
+comment on column execlog.log_identity.log_id is 'Made by the migration, and never changed.';
+
+insert into execlog.log_identity default values;
+
+create function execlog.log_id()
+returns uuid
+language sql
+stable
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+    select log_id
+    from execlog.log_identity
 $$;
 
 comment on function execlog.log_id() is 'What tells this log from others.';
 
--- One lookup for each execution, in its partition: with few of them, or many, no partition is read whole.
+-- One lookup for each execution, in its partition: with few of them, or many, no partition is read whole. It is
+-- volatile, so that it sees what was committed while it waited for a lock: `maintain` moves rows from DEFAULT to
+-- a partition of their own, where an older snapshot does not see them.
 create function execlog.list_stored_ids(ids uuid[], times timestamptz[])
 returns setof uuid
 language sql
-stable
+volatile
 security definer
 set search_path = pg_catalog, pg_temp
 set enable_hashjoin = off
 set enable_mergejoin = off
 set enable_seqscan = off
+set jit = off
 as $$
     select stored.id
     from unnest(ids, times) as asked (id, created_at)
@@ -109,14 +129,13 @@ begin
 end
 $$;
 
-
 -- They are whose the log is. Who may claim a batch may ask these.
 do $$
 declare
     path constant text := pg_catalog.current_setting('search_path');
     propagation constant text := coalesce(nullif(pg_catalog.current_setting('citus.enable_ddl_propagation', true), ''), 'on');
     log_owner oid;
-    writer text;
+    granted text;
 begin
     perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     perform set_config('citus.enable_ddl_propagation', 'off', true);
@@ -124,8 +143,8 @@ begin
     into log_owner
     from pg_class
     where oid = 'execlog.strategy_execution_log'::regclass;
-    revoke execute on function execlog.list_stored_ids(uuid[], timestamptz[]) from public;
-    for writer in
+    revoke execute on function execlog.log_id(), execlog.list_stored_ids(uuid[], timestamptz[]) from public;
+    for granted in
         select case grantee when 0 then 'public' else quote_ident(pg_get_userbyid(grantee)) end
         from pg_proc
         cross join lateral aclexplode(proacl)
@@ -133,10 +152,11 @@ begin
             and privilege_type = 'EXECUTE'
             and grantee <> proowner
     loop
-        execute 'grant execute on function execlog.list_stored_ids(uuid[], timestamptz[]) to ' || writer;
+        execute 'grant execute on function execlog.log_id(), execlog.list_stored_ids(uuid[], timestamptz[]) to ' || granted;
     end loop;
     perform set_config('citus.enable_ddl_propagation', propagation, true);
     if pg_get_userbyid(log_owner) <> current_user then
+        execute 'alter table execlog.log_identity owner to ' || quote_ident(pg_get_userbyid(log_owner));
         execute 'alter function execlog.log_id() owner to ' || quote_ident(pg_get_userbyid(log_owner));
         execute 'alter function execlog.list_stored_ids(uuid[], timestamptz[]) owner to ' || quote_ident(pg_get_userbyid(log_owner));
     end if;
