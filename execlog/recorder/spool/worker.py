@@ -82,9 +82,13 @@ class Worker:
 
 
 def _do(job: Callable[[], T], done: concurrent.futures.Future[T]) -> None:
+    # One that waits for it may have been cancelled; from here on it can't cancel the future.
+    is_awaited = done.set_running_or_notify_cancel()
     try:
         answer = job()
     except BaseException as error:
-        done.set_exception(error)
+        if is_awaited:
+            done.set_exception(error)
     else:
-        done.set_result(answer)
+        if is_awaited:
+            done.set_result(answer)
