@@ -59,6 +59,7 @@ _recorders: weakref.WeakSet[Owner] = weakref.WeakSet()
 _running: set[Background] = set()
 _leaving = False
 _interrupted = False  # by Ctrl-C, while it was being drained
+_ends_with_child = False
 _ends = 0.0  # when the process will be gone, if it is being drained for the last time
 
 
@@ -72,6 +73,7 @@ def began(background: Background) -> None:
     """A recorder was started, and must be drained before the process ends. Never raises."""
     _running.add(background)
     _watch()
+    _end_with_child()
 
 
 def ended(background: Background) -> None:
@@ -133,20 +135,45 @@ def _die() -> None:
         os._exit(128 + signal.SIGTERM)
 
 
+def _is_child() -> bool:
+    """Whether this is a process of `multiprocessing`."""
+    module = sys.modules.get("multiprocessing.process")
+    return module is not None and module.parent_process() is not None
+
+
+def _end_with_child() -> None:
+    """Has a child of `multiprocessing` close its recorders before it ends its threads.
+
+    A pool terminates its children as they end by themselves. What a program's handler raises when
+    nothing is left to be done but to end threads, ends the process without a word.
+    """
+    global _ends_with_child
+    if _is_child() and not _ends_with_child:
+        _ends_with_child = True
+        sys.modules["multiprocessing.util"].Finalize(None, _close_child, exitpriority=-100)
+
+
+def _close_child() -> None:
+    """Closes the recorders, whatever a program's handler of a signal raises meanwhile.
+
+    Not if other threads go on. Raises what the handler raises, in the end.
+    """
+    if _at_work():
+        return
+    begin, seconds = time.monotonic(), _FLUSH_SECONDS + _CLOSE_SECONDS
+    try:
+        _close(seconds)
+    except BaseException:
+        _close(max(begin + seconds - time.monotonic(), 0.1))
+        raise
+
+
 def _exiting() -> None:
     """Stores what is pending when the main thread has ended; other threads may go on."""
     global _interrupted
-    children = sys.modules.get("multiprocessing.process")
-    is_child = children is not None and children.parent_process() is not None
+    is_child = _is_child()
     if is_child and not _at_work():
-        # `atexit` is not for forked children. A pool terminates its children as they end by
-        # themselves: a program's handler may raise SystemExit here, which must not end the wait.
-        begin, seconds = time.monotonic(), _FLUSH_SECONDS + _CLOSE_SECONDS
-        try:
-            _close(seconds)
-        except BaseException:
-            _close(max(begin + seconds - time.monotonic(), 0.1))
-            raise
+        _close_child()  # `atexit` is not for forked children
         return
     try:
         _drain(_FLUSH_SECONDS, lambda one, seconds: one.flush_soon(seconds))
@@ -220,8 +247,8 @@ def _drain(
 
 
 def _forked() -> None:
-    global _leaving, _interrupted, _ends
-    _leaving, _interrupted, _ends = False, False, 0.0
+    global _leaving, _interrupted, _ends, _ends_with_child
+    _leaving, _interrupted, _ends, _ends_with_child = False, False, 0.0, False
     _running.clear()
     for recorder in _known():
         recorder.after_fork()

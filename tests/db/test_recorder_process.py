@@ -358,3 +358,27 @@ process.join()
     assert (process.returncode, problems) == (0, "")
     assert len(said.read_text().split()) > 4000  # 5,000 a second, for a second
     assert_stored(dsn, said.read_text())
+
+
+@pytest.mark.long
+def test_a_child_that_is_terminated_as_it_ends_by_itself(dsn: str, tmp_path: Path) -> None:
+    """What its handler raises while its threads are ended, ends the process then and there."""
+    said = tmp_path / "said"
+    program = f"""
+import multiprocessing
+
+def child():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with open({str(said)!r}, "w") as accepted:
+        work(0.2, accepted)
+    threading._register_atexit(lambda: os.kill(os.getpid(), signal.SIGTERM))
+
+process = multiprocessing.get_context("fork").Process(target=child)
+process.start()
+process.join()
+sys.exit(process.exitcode)
+"""
+    with start(program, dsn) as process:
+        process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert_stored(dsn, said.read_text())

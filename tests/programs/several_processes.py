@@ -1,4 +1,4 @@
-"""Processes of `multiprocessing`: each stores what it recorded before it ends, also if terminated.
+"""Processes of `multiprocessing`: each stores what it recorded before it ends.
 
 EXECLOG_DSN=postgresql://... python several_processes.py fork < events.jsonl   # or spawn
 """
@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import sys
+from concurrent.futures import Future, ProcessPoolExecutor
 
 import execlog
 
@@ -26,19 +27,24 @@ def score(line: str) -> str:
 
 
 def main(kind: str) -> None:
-    """Scores in a pool of two processes; if it is ended early, the block terminates them."""
+    """Scores in two processes; if it is ended early, they finish what they were given."""
     # Else SIGTERM ends this process alone: multiprocessing leaves its children behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    with multiprocessing.get_context(kind).Pool(2) as pool:
+    context = multiprocessing.get_context(kind)
+    with ProcessPoolExecutor(2, mp_context=context, initializer=be_told) as pool:
         for line in sys.stdin:
-            pool.apply_async(score, (line,), callback=say)
-        pool.close()
-        pool.join()
+            pool.submit(score, line).add_done_callback(say)
 
 
-def say(done: str) -> None:
+def be_told() -> None:
+    """A terminal's Ctrl-C, and what stops a service, go to the children too: these wait."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def say(done: Future[str]) -> None:
     """An id, when its run is recorded."""
-    print(done, flush=True)
+    print(done.result(), flush=True)
 
 
 if __name__ == "__main__":
