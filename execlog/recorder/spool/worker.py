@@ -79,9 +79,13 @@ class Worker:
 
 
 def _do(job: Callable[[], T], done: concurrent.futures.Future[T]) -> None:
+    # A caller that was cancelled takes no answer, neither before the job nor in the midst of it.
+    is_awaited = done.set_running_or_notify_cancel()
     try:
         answer = job()
     except BaseException as error:
-        done.set_exception(error)
+        if is_awaited:
+            done.set_exception(error)
     else:
-        done.set_result(answer)
+        if is_awaited:
+            done.set_result(answer)
