@@ -180,8 +180,12 @@ class SpooledBuffer(Buffer):
         It counts as pending.
         """
         with self._lock:
+            left = [batch.file for batch in self._waiting.values()]
             super().clear(reason)
             self._holding_ok_files.clear()
+        for file in left:
+            if file is not None and file.is_mapped:
+                self._spool.seal(file)
 
     def spooled_bytes(self) -> int:
         """Bytes that the rows in files take. Never raises."""

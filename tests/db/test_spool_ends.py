@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import time
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
 from execlog import ExecutionRecorder
 from execlog.recorder.spool.row_file import Content, RowFile
+from execlog.recorder.spool.spool import Spool
 from tests.db.test_spool import killed
 from tests.recording import AWAY, assert_none_is_missing, record, until
 
@@ -39,4 +42,36 @@ async def test_it_ends_while_a_file_is_read(
         stats = await recorder.aclose(0.1)
     assert stats.pending_rows == stats.spooled_rows == 3001
     assert (await assert_none_is_missing(dsn, 3001, spool=spool)).recovered == 3001
+    assert os.listdir(spool) == []
+
+
+def test_what_it_leaves_is_closed_and_cut(tmp_path: Path) -> None:
+    spool = tmp_path / "spool"
+    for rows in (1, 700):  # some files of these wait open
+        before = set(os.listdir("/proc/self/fd"))
+        with ExecutionRecorder(AWAY, spool=spool, batch_rows=100) as recorder:
+            for n in range(rows):
+                record(recorder, n)
+            recorder.close(0.05)
+        del recorder
+        gc.collect()
+        assert set(os.listdir("/proc/self/fd")) <= before
+        assert max(path.stat().st_size for path in spool.glob("*/*.rows")) < 64 * 1024
+
+
+async def test_times_at_the_ends_of_the_calendar(
+    dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was stored is found, whatever its time is: it is neither sent again nor refused."""
+    spool = tmp_path / "spool"
+    first, last = (time.replace(tzinfo=UTC) for time in (datetime.min, datetime.max))
+    odd = datetime(1960, 1, 2, 3, 4, 5, 678901, timezone(-timedelta(hours=23, minutes=59)))
+    with monkeypatch.context() as killed_before:
+        killed_before.setattr(Spool, "discard", lambda *_, **__: None)
+        async with ExecutionRecorder(dsn, spool=spool) as recorder:
+            for created_at in (first, last, odd, datetime(9999, 6, 1, tzinfo=UTC), None):
+                record(recorder, 1, created_at=created_at)
+            assert await recorder.flush()
+    stats = await assert_none_is_missing(dsn, 5, spool=spool)
+    assert (stats.recovered, stats.written, stats.rejected) == (0, 0, {})
     assert os.listdir(spool) == []
