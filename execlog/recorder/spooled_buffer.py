@@ -91,7 +91,10 @@ class SpooledBuffer(Buffer):
             return True, wake
 
     def adopt(self, files: list[RowFile]) -> None:
-        """Takes files that a dead process left, behind those that wait. Never raises."""
+        """Takes files that a dead process left, behind those that wait. Never raises.
+
+        They never give way: they take no room of the recorder's own.
+        """
         with self._lock:
             if len(self._last):
                 self._begin_next()
@@ -102,8 +105,6 @@ class SpooledBuffer(Buffer):
                 self._waiting[number] = batch
                 self._recovered += len(file)
                 self._away += len(file)
-                if file.ok_rows:
-                    self._holding_ok_files.append(batch)
                 number += 1
             self._last = Batch(number)
             self._waiting[number] = self._last
@@ -115,7 +116,6 @@ class SpooledBuffer(Buffer):
             for batch in [one for one in self._waiting.values() if one.file in gone]:
                 self._recovered -= len(batch)
                 self._away -= len(batch)
-                self._forget(batch)
                 del self._waiting[batch.number]
 
     def take(self, *, full: bool) -> Batch | None:
@@ -230,8 +230,9 @@ class SpooledBuffer(Buffer):
         if self._holding_ok_files:
             batch = self._holding_ok_files[0 if self._drops_oldest else -1]
             rows = batch.file.ok_rows if batch.file else 0
-        elif failed and self._drops_oldest and self._first().file:
-            batch = self._first()
+        elif failed and self._drops_oldest:
+            own = (one for one in self._waiting.values() if one.file and not one.is_adopted)
+            batch = next(own, self._last)
             rows = len(batch)
         else:
             return 0

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import threading
 import time
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from execlog import ExecutionRecorder
+from execlog.recorder.buffer import POLICIES, Policy
+from execlog.recorder.spool import owner as owners
 from execlog.recorder.spool.row_file import Content, RowFile
 from execlog.recorder.spool.spool import Spool
 from tests.db.test_spool import killed
 from tests.recording import AWAY, assert_none_is_missing, record, until
+
+
+def is_own(path: Path) -> bool:
+    """Whether this process made a file."""
+    return owners.about(str(path.parent)).get("pid") == os.getpid()
 
 
 @pytest.mark.long
@@ -74,4 +83,27 @@ async def test_times_at_the_ends_of_the_calendar(
             assert await recorder.flush()
     stats = await assert_none_is_missing(dsn, 5, spool=spool)
     assert (stats.recovered, stats.written, stats.rejected) == (0, 0, {})
+    assert os.listdir(spool) == []
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+async def test_what_it_adopts_gives_way_to_nothing(
+    dsn: str, tmp_path: Path, policy: Policy
+) -> None:
+    """It was accepted and has its place, also if its process had a larger limit."""
+    spool = tmp_path / "spool"
+    killed(AWAY, spool, rows=9000)
+    limits: dict[str, Any] = {"spool": spool, "spool_bytes": 2**20, "policy": policy}
+    with ExecutionRecorder(AWAY, **limits) as recorder:
+        assert recorder.stats().recovered == 9000
+        for n in range(20_000):
+            record(recorder, n)
+            if n % 500 == 0:
+                await asyncio.sleep(0.002)  # the spool's thread has its turn
+        own = [path for path in spool.glob("*/*.rows") if is_own(path)]
+        assert sum(path.stat().st_size for path in own) <= 2**20
+        stats = recorder.close(0.05)
+    assert set(stats.dropped) <= {"full", "closed"}
+    assert 9500 < stats.pending_rows < 20_000
+    await assert_none_is_missing(dsn, stats.pending_rows, spool=spool)
     assert os.listdir(spool) == []

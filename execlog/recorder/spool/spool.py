@@ -47,14 +47,15 @@ class Spool:
 
     Args:
         folder: The spool, which `place` has prepared.
-        limit: The most bytes that the files may take.
+        limit: The most bytes that the recorder's own files may take. What dead processes left was
+            within their limits: it is there anyway, and none of it gives way to new rows.
         batch_bytes: The rows of a batch take about so many bytes at most.
         durable: Whether rows are to outlive the machine too.
         info: What is noted of the recorder.
 
     Attributes:
         on_left: Called with files that dead processes left, in the spool's thread or by `open`.
-        used: Bytes that all files take.
+        used: Bytes that the recorder's own files take.
         slow_writes: Rows whose write took more than 5 ms.
         trouble: Why no file can be made; None: they can be.
     """
@@ -267,7 +268,6 @@ class Spool:
                     del self._left[path]
                     self._leave(path, "is of another log")
                     one.abandon()
-            self.used -= sum(file.size for file in files)
         return files
 
     def close(self) -> concurrent.futures.Future[None]:
@@ -390,7 +390,6 @@ class Spool:
                 self._ignored.add(path)  # only files are left that were set aside
             return []
         with self._lock:
-            self.used += sum(file.size for file in files)
             self._left[path] = one, set(files)
         return files
 
@@ -429,11 +428,12 @@ class Spool:
                 self._leave(f"{file.path}.bad", "is damaged")
             else:
                 os.unlink(file.path)
+        folder = os.path.dirname(file.path)
         with self._lock:
-            self.used -= file.size
+            if folder not in self._left:
+                self.used -= file.size
         if len(self._spares) < _SPARES:
             self._refill()
-        folder = os.path.dirname(file.path)
         with self._lock:
             one, files = self._left.get(folder, (None, set()))
             files.discard(file)
