@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from execlog.recorder.this_process import leave_signals
+
 __all__ = ["LoopThread"]
 
 _TAKEN = "with gevent one event loop at a time can run: use one recorder in a process"
@@ -65,6 +67,7 @@ class LoopThread:
         self._thread.join(seconds)
 
     def _run(self) -> None:
+        leave_signals()
         try:
             if asyncio._get_running_loop() is not None:
                 _log.warning(_TAKEN)

@@ -1,7 +1,8 @@
 """A buffer whose rows lie in files, so that they outlive the process.
 
 Each batch has a file, and its rows are in memory only while they are written to the store. While no
-file can be had, because the disk is full or slow, batches are in memory as those of `Buffer`.
+file can be had, because the disk is full or slow, batches are in memory as those of `Buffer`, and
+move to files as soon as there are some.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import time
 from collections import deque
 
 from execlog.recorder.buffer import Batch, Buffer, Policy
-from execlog.recorder.spool.row_file import Content, RowFile
+from execlog.recorder.spool.row_file import ROW_BYTES, Content, RowFile
 from execlog.recorder.spool.spool import Spool
 
 __all__ = ["SpooledBuffer"]
@@ -44,6 +45,7 @@ class SpooledBuffer(Buffer):
         self._spool = spool
         self._holding_ok_files: deque[Batch] = deque()  # waiting, and not the last one
         self._loaded_bytes = 0  # of the files that are being written
+        spool.on_room = self.move_to_files
         super().__init__(
             max_rows=max_rows,
             max_bytes=max_bytes,
@@ -187,6 +189,15 @@ class SpooledBuffer(Buffer):
             if file is not None and file.is_mapped:
                 self._spool.seal(file)
 
+    def move_to_files(self) -> None:
+        """Has what waits in memory in files, as far as any can be had. Never raises."""
+        while self._waiting_bytes:
+            with self._lock:
+                waiting = self._waiting.values()
+                batch = next((one for one in waiting if one.file is None and len(one)), None)
+                if batch is None or not self._move_to_file(batch):
+                    return
+
     def spooled_bytes(self) -> int:
         """Bytes that the rows in files take. Never raises."""
         with self._lock:
@@ -209,6 +220,29 @@ class SpooledBuffer(Buffer):
             self._spool.seal(filled.file)
         else:
             self._spool.sync(filled.file)
+
+    def _move_to_file(self, batch: Batch) -> bool:
+        rows = len(batch)
+        size = sum(len(line) + ROW_BYTES for line in batch.rows())
+        file = self._spool.take(size, failed=bool(batch.failed))
+        if file is None:
+            return False
+        for lines, failed in ((batch.ok, False), (batch.failed, True)):
+            for line in lines:
+                file.append(line, failed)
+        self._rows -= rows
+        self._away += rows
+        self._bytes -= batch.size
+        self._waiting_bytes -= batch.size
+        self._ok_bytes -= batch.ok_size
+        if batch in self._holding_ok:
+            self._holding_ok.remove(batch)
+        batch.file, batch.ok, batch.failed, batch.size, batch.ok_size = file, [], [], 0, 0
+        if batch is not self._last:
+            if file.ok_rows:
+                self._holding_ok_files.append(batch)
+            self._spool.sync(file)
+        return True
 
     def _turn(self, size: int, failed: bool) -> Batch:
         """The batch that takes a row for which the last one has no room; it may have no file."""

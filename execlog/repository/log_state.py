@@ -94,6 +94,21 @@ class LogState(Questions):
         found = await self._fetch("recorder_account", since=first, until=last)
         return await sliced(account_of(record) for record in found)
 
+    async def spooling_recorders(self) -> int:
+        """How many recorders had executions in files when they told their account last.
+
+        They may be open or closed: what a recorder leaves in files waits for the next one with the
+        same folder, which does not change the account of the first. Accounts are kept for 400 days.
+
+        Raises:
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        [record] = await self._fetch("spooling_recorders")
+        recorders: int = record["recorders"]
+        return recorders
+
     async def count_stored(
         self, *, since: datetime | None = None, until: datetime | None = None
     ) -> int | None:

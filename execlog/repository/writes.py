@@ -101,7 +101,7 @@ class Writes(Questions):
         user = validation.name("external_user_id", external_user_id)
         counting = validation.flag("only_count", only_count)
         # Asked first: what is stored from files meanwhile may belong to a part that is done.
-        spooling = await self.spooling_recorders()
+        [spooled] = await self._fetch("spooling_recorders")
         before, found = None, 0
         while True:
             query = self._statements["erase"].query(
@@ -109,24 +109,11 @@ class Writes(Questions):
             )
             [part] = await self._store.fetch_long(query)
             before, found = part["reached"], found + part["found"]
-            yield ErasedPart(executions=found, reached=aware(before), spooling_recorders=spooling)
+            yield ErasedPart(
+                executions=found, reached=aware(before), spooling_recorders=spooled["recorders"]
+            )
             if before is None:
                 return
-
-    async def spooling_recorders(self) -> int:
-        """How many recorders had executions in files when they told their account last.
-
-        They may be open or closed: what a recorder leaves in files waits for the next one with the
-        same folder, which does not change the account of the first. Accounts are kept for 400 days.
-
-        Raises:
-            SchemaOutdated: The database is not migrated.
-            StoreUnavailable: The server is away or out of time.
-            QueryRejected: The server refuses.
-        """
-        [record] = await self._fetch("spooling_recorders")
-        recorders: int = record["recorders"]
-        return recorders
 
 
 def _sequence(rows: object) -> list[object]:

@@ -14,6 +14,7 @@ from uuid import uuid4
 import pytest
 
 from execlog import InvalidArgument
+from execlog.db.copy_format import COLUMNS
 from execlog.recorder.identity import Claim
 from execlog.recorder.spool import owner as owners
 from execlog.recorder.spool import place
@@ -66,6 +67,23 @@ def test_what_is_written_is_read(tmp_path: Path, sealed: bool) -> None:
     assert content.claim[:2] == CLAIM[:2]
     assert content.claim.last_token == CLAIM.last_token
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+COLUMNS_OF_FORMAT_1 = (
+    "id created_at strategy_id strategy_version strategy_type realm_id external_game_id "
+    "external_task_id external_user_id status error_code points case_name duration_ms "
+    "nodes_executed trace sampled sample_rate parent_strategy_id notes trace_id error_message "
+    "input attributes"
+).split()
+
+
+def test_a_row_has_the_columns_of_its_format() -> None:
+    """A row in a file has no names: if the columns change, the format has another number.
+
+    Then files of the older one must be read with the columns that it had.
+    """
+    assert owners.FORMAT == 1
+    assert list(COLUMNS) == COLUMNS_OF_FORMAT_1
 
 
 TORN: dict[str, Callable[[bytearray], None]] = {

@@ -1,31 +1,39 @@
-"""The thread that does a spool's slow work."""
+"""The thread of a spool does all its jobs, whatever becomes of those that wait for them."""
 
 from __future__ import annotations
 
 import threading
 
+import pytest
+
 from execlog.recorder.spool.worker import Worker
 
 
-def test_callers_that_wait_no_more() -> None:
-    """Their jobs are done all the same, and those after them."""
-    worker = Worker(lambda: None, 60)
-    begun, goes_on = threading.Event(), threading.Event()
-    done: list[int] = []
+def test_a_job_that_is_not_awaited_any_more_is_done_and_so_are_those_after_it() -> None:
+    ticks = threading.Event()
+    worker = Worker(ticks.set, 0.01)
+    begun, go, done = threading.Event(), threading.Event(), []
 
-    def wait() -> None:
+    def first() -> None:
         begun.set()
-        goes_on.wait(5)
+        go.wait(5)
+        done.append("first")
 
-    under_way = worker.submit(wait)
-    assert begun.wait(5)
-    waiting = worker.submit(lambda: done.append(1))
+    running = worker.submit(first)
+    waiting = worker.submit(lambda: done.append("second"))
+    begun.wait(5)
     assert waiting.cancel()
-    under_way.cancel()
-    failing = worker.submit(lambda: 1 // 0)
-    failing.cancel()
-    last = worker.submit(lambda: done.append(2))
+    assert not running.cancel()
+    go.set()
+    assert worker.submit(lambda: threading.current_thread().name).result(5) == "execlog spool"
+    assert done == ["first", "second"]
+    assert ticks.wait(5)
     worker.stop()
-    goes_on.set()
-    last.result(5)
-    assert done == [1, 2]
+
+
+def test_a_job_that_fails_stops_no_other() -> None:
+    worker = Worker(lambda: None, 1.0)
+    with pytest.raises(ZeroDivisionError):
+        worker.submit(lambda: 1 // 0).result(5)
+    assert worker.submit(lambda: 1).result(5) == 1
+    worker.stop()

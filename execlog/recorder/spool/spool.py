@@ -55,6 +55,7 @@ class Spool:
 
     Attributes:
         on_left: Called with files that dead processes left, in the spool's thread or by `open`.
+        on_room: Called when a file can be had again, in the spool's thread.
         used: Bytes that the recorder's own files take.
         slow_writes: Rows whose write took more than 5 ms.
         trouble: Why no file can be made; None: they can be.
@@ -76,6 +77,7 @@ class Spool:
         self._durable = durable
         self._info = info
         self.on_left: Callable[[list[RowFile]], None] = list.clear
+        self.on_room: Callable[[], object] = bool
         self._lock = threading.RLock()
         self._worker = Worker(self._tick, _TICK_SECONDS)
         self._owner: Owner | None = None
@@ -113,11 +115,14 @@ class Spool:
                     self._fill()
                 except OSError as error:
                     self._complain(error)
-            self._worker.submit(self._refill)  # which starts the thread
+        self._worker.submit(self._refill)  # which starts the thread
 
     def _make(self) -> None:
         """Makes the recorder's folder, if it is not there. Raises OSError."""
         with self._lock:
+            if self._owner is not None and not os.path.isdir(self._owner.path):
+                self._owner.abandon()  # somebody has removed it
+                self._owner = None
             if self._owner is None:
                 os.makedirs(self._folder, mode=0o700, exist_ok=True)
                 self._owner = Owner.create(self._folder, self._info)
@@ -332,6 +337,7 @@ class Spool:
             if self.trouble:
                 _log.warning("the spool has room again")
                 self.trouble = None
+            self.on_room()
         self._refilling_since = None
 
     def _fill(self) -> None:
@@ -350,6 +356,8 @@ class Spool:
         """Looks whether the disk is well again, after a slow write."""
         spare = self._spares[-1] if self._spares else None
         self._is_well = spare is None or not spare.touch()
+        if self._is_well:
+            self.on_room()
 
     def _tick(self) -> None:
         """What is to be done now and then; in the spool's thread."""
@@ -494,6 +502,8 @@ def _without_ok(file: RowFile) -> None:
     new = RowFile.create(f"{file.path}.new", size)
     for line in content.failed:
         new.append(line, True)
+    if content.claim is not None:
+        new.note(content.claim)
     new.seal()
     os.rename(new.path, file.path)
     file.close()

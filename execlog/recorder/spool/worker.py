@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from execlog.recorder.this_process import leave_signals
+
 __all__ = ["Worker"]
 
 T = TypeVar("T")
@@ -63,6 +65,7 @@ class Worker:
         return True
 
     def _run(self) -> None:
+        leave_signals()
         due = time.monotonic() + self._tick_seconds
         while True:
             wait = due - time.monotonic()
@@ -79,7 +82,7 @@ class Worker:
 
 
 def _do(job: Callable[[], T], done: concurrent.futures.Future[T]) -> None:
-    # A caller that was cancelled takes no answer, neither before the job nor in the midst of it.
+    # One that waits for it may have been cancelled; from here on it can't cancel the future.
     is_awaited = done.set_running_or_notify_cancel()
     try:
         answer = job()
