@@ -190,13 +190,21 @@ class SpooledBuffer(Buffer):
                 self._spool.seal(file)
 
     def move_to_files(self) -> None:
-        """Has what waits in memory in files, as far as any can be had. Never raises."""
+        """Has what waits in memory in files, as far as some are ready; in the spool's thread.
+
+        Never raises.
+        """
         while self._waiting_bytes:
             with self._lock:
                 waiting = self._waiting.values()
                 batch = next((one for one in waiting if one.file is None and len(one)), None)
-                if batch is None or not self._move_to_file(batch):
+                if batch is None or not self._spool.has_spare(failed=bool(batch.failed)):
                     return
+                if not self._move_to_file(batch):
+                    return
+                file = None if batch is self._last else batch.file
+            if file is not None:
+                self._spool.seal_here(file)  # there may be hundreds of them
 
     def spooled_bytes(self) -> int:
         """Bytes that the rows in files take. Never raises."""
@@ -241,7 +249,7 @@ class SpooledBuffer(Buffer):
         if batch is not self._last:
             if file.ok_rows:
                 self._holding_ok_files.append(batch)
-            self._spool.sync(file)
+            batch.is_sealed = True
         return True
 
     def _turn(self, size: int, failed: bool) -> Batch:

@@ -10,16 +10,18 @@ import time
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from execlog import ExecutionRecorder
-from execlog.recorder.buffer import POLICIES, Policy
+from execlog.recorder.buffer import Policy
 from execlog.recorder.spool import owner as owners
 from execlog.recorder.spool.row_file import Content, RowFile
 from execlog.recorder.spool.spool import Spool
 from tests.db.test_spool import killed
-from tests.recording import AWAY, assert_none_is_missing, record, until
+from tests.db.test_spool_faults import rows_of
+from tests.recording import AWAY, assert_none_is_missing, balanced, record, until
 
 
 def is_own(path: Path) -> bool:
@@ -86,7 +88,9 @@ async def test_times_at_the_ends_of_the_calendar(
     assert os.listdir(spool) == []
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize(
+    "policy", ["drop_newest", pytest.param("drop_oldest", marks=pytest.mark.long)]
+)
 async def test_what_it_adopts_gives_way_to_nothing(
     dsn: str, tmp_path: Path, policy: Policy
 ) -> None:
@@ -107,3 +111,24 @@ async def test_what_it_adopts_gives_way_to_nothing(
     assert 9500 < stats.pending_rows < 20_000
     await assert_none_is_missing(dsn, stats.pending_rows, spool=spool)
     assert os.listdir(spool) == []
+
+
+async def test_what_waited_in_memory_takes_few_descriptors_and_no_more_room_than_it_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as full:
+        full.setattr(RowFile, "create", Mock(side_effect=OSError(28, "No space left on device")))
+        recorder = ExecutionRecorder(AWAY, spool=tmp_path / "spool", batch_rows=50)
+        await recorder.start()
+        for n in range(10_000):
+            record(recorder, n)
+        assert recorder.stats().spooled_rows == 0
+    before = len(os.listdir("/proc/self/fd"))
+    await until(lambda: recorder.stats().spooled_rows >= 9900)
+    assert len(os.listdir("/proc/self/fd")) < before + 40
+    sizes = [path.stat().st_size for path in rows_of(tmp_path / "spool")]
+    assert len(sizes) > 190
+    assert sum(sizes) < 20 * 2**20
+    stats = await recorder.aclose(0.05)
+    assert balanced(stats)
+    assert stats.dropped in ({}, {"closed": 50})

@@ -202,7 +202,12 @@ class Spool:
 
     def seal(self, file: RowFile) -> concurrent.futures.Future[None]:
         """Has a file closed that will wait for long. Never raises."""
-        return self._worker.submit(lambda: self._resize(file, file.seal))
+        return self._worker.submit(lambda: self.seal_here(file))
+
+    def seal_here(self, file: RowFile) -> None:
+        """As `seal`, in the spool's thread itself. Never raises."""
+        with contextlib.suppress(OSError):  # it can't be synced: it is gone
+            self._resize(file, file.seal)
 
     def sync(self, file: RowFile) -> None:
         """Has the disk keep a file, if rows are to outlive the machine. Never raises."""
@@ -339,6 +344,8 @@ class Spool:
                 self.trouble = None
             self.on_room()
         self._refilling_since = None
+        if len(self._spares) < _SPARES and not (self.is_full() or self._closed):
+            self._refill_soon()  # what waited in memory took them
 
     def _fill(self) -> None:
         """Raises OSError."""
