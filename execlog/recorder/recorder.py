@@ -116,7 +116,7 @@ class ExecutionRecorder:
         spool: A folder whose files keep what is pending, so that it outlives the process: another
             process with the same folder stores what a dead one left, each execution once. It is
             made with mode 0700. See `execlog/recorder/README.md`.
-        spool_bytes: Bytes that this recorder's files may take.
+        spool_bytes: Bytes that this recorder's own files may take, beside those that it adopts.
         durability: What pending executions outlive: "process" (they are in the system's page cache
             when `record` returns), or "disk": the machine too, but for the last batch.
         strict: For tests of an engine: an execution that can't be stored raises `InvalidArgument`

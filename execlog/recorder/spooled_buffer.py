@@ -93,7 +93,10 @@ class SpooledBuffer(Buffer):
             return True, wake
 
     def adopt(self, files: list[RowFile]) -> None:
-        """Takes files that a dead process left, behind those that wait. Never raises."""
+        """Takes files that a dead process left, behind those that wait. Never raises.
+
+        They never give way: they take no room of the recorder's own.
+        """
         with self._lock:
             if len(self._last):
                 self._begin_next()
@@ -104,8 +107,6 @@ class SpooledBuffer(Buffer):
                 self._waiting[number] = batch
                 self._recovered += len(file)
                 self._away += len(file)
-                if file.ok_rows:
-                    self._holding_ok_files.append(batch)
                 number += 1
             self._last = Batch(number)
             self._waiting[number] = self._last
@@ -117,7 +118,6 @@ class SpooledBuffer(Buffer):
             for batch in [one for one in self._waiting.values() if one.file in gone]:
                 self._recovered -= len(batch)
                 self._away -= len(batch)
-                self._forget(batch)
                 del self._waiting[batch.number]
 
     def take(self, *, full: bool) -> Batch | None:
@@ -182,17 +182,29 @@ class SpooledBuffer(Buffer):
         It counts as pending.
         """
         with self._lock:
+            left = [batch.file for batch in self._waiting.values()]
             super().clear(reason)
             self._holding_ok_files.clear()
+        for file in left:
+            if file is not None and file.is_mapped:
+                self._spool.seal(file)
 
     def move_to_files(self) -> None:
-        """Has what waits in memory in files, as far as any can be had. Never raises."""
+        """Has what waits in memory in files, as far as some are ready; in the spool's thread.
+
+        Never raises.
+        """
         while self._waiting_bytes:
             with self._lock:
                 waiting = self._waiting.values()
                 batch = next((one for one in waiting if one.file is None and len(one)), None)
-                if batch is None or not self._move_to_file(batch):
+                if batch is None or not self._spool.has_spare(failed=bool(batch.failed)):
                     return
+                if not self._move_to_file(batch):
+                    return
+                file = None if batch is self._last else batch.file
+            if file is not None:
+                self._spool.seal_here(file)  # there may be hundreds of them
 
     def spooled_bytes(self) -> int:
         """Bytes that the rows in files take. Never raises."""
@@ -237,7 +249,7 @@ class SpooledBuffer(Buffer):
         if batch is not self._last:
             if file.ok_rows:
                 self._holding_ok_files.append(batch)
-            self._spool.sync(file)
+            batch.is_sealed = True
         return True
 
     def _turn(self, size: int, failed: bool) -> Batch:
@@ -260,8 +272,9 @@ class SpooledBuffer(Buffer):
         if self._holding_ok_files:
             batch = self._holding_ok_files[0 if self._drops_oldest else -1]
             rows = batch.file.ok_rows if batch.file else 0
-        elif failed and self._drops_oldest and self._first().file:
-            batch = self._first()
+        elif failed and self._drops_oldest:
+            own = (one for one in self._waiting.values() if one.file and not one.is_adopted)
+            batch = next(own, self._last)
             rows = len(batch)
         else:
             return 0

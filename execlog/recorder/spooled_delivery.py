@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
@@ -32,6 +32,11 @@ __all__ = ["SpooledDelivery"]
 # The classes of errors by which a server says that it has no such function, or that it may not be
 # called: an older log.
 _ABSENT = ("42", "3F")
+# As the driver sends them: see `copy_format.timestamp`.
+_ENDS = {
+    "-infinity": datetime.min.replace(tzinfo=UTC),
+    "infinity": datetime.max.replace(tzinfo=UTC),
+}
 _OF_ANOTHER = "holds rows for another log than the one that is connected; they stay there"
 
 
@@ -63,6 +68,9 @@ class SpooledDelivery(Delivery):
             lines = [row for batch in self._taken for row in batch.rows() if id(row) in kept]
             self._shipment.remove(lines)
             self._files.put_back(lines)
+            for batch in self._taken:
+                if batch.file is not None and batch.file.is_mapped:
+                    self._spool.seal(batch.file)
             if not self._shipment:
                 self._shipment = None
                 if self._doubtful:
@@ -193,6 +201,6 @@ def _key(row: bytes) -> tuple[UUID, datetime | None]:
     """A row's id and time, by which the store knows it; the time is None if it can't be read."""
     id_, created_at, _ = row.decode().split("\t", 2)
     try:
-        return UUID(id_), datetime.fromisoformat(created_at)
+        return UUID(id_), _ENDS.get(created_at) or datetime.fromisoformat(created_at)
     except ValueError:
         return UUID(id_), None

@@ -47,7 +47,8 @@ class Spool:
 
     Args:
         folder: The spool, which `place` has prepared.
-        limit: The most bytes that the files may take.
+        limit: The most bytes that the recorder's own files may take. What dead processes left was
+            within their limits: it is there anyway, and none of it gives way to new rows.
         batch_bytes: The rows of a batch take about so many bytes at most.
         durable: Whether rows are to outlive the machine too.
         info: What is noted of the recorder.
@@ -55,7 +56,7 @@ class Spool:
     Attributes:
         on_left: Called with files that dead processes left, in the spool's thread or by `open`.
         on_room: Called when a file can be had again, in the spool's thread.
-        used: Bytes that all files take.
+        used: Bytes that the recorder's own files take.
         slow_writes: Rows whose write took more than 5 ms.
         trouble: Why no file can be made; None: they can be.
     """
@@ -201,7 +202,12 @@ class Spool:
 
     def seal(self, file: RowFile) -> concurrent.futures.Future[None]:
         """Has a file closed that will wait for long. Never raises."""
-        return self._worker.submit(lambda: self._resize(file, file.seal))
+        return self._worker.submit(lambda: self.seal_here(file))
+
+    def seal_here(self, file: RowFile) -> None:
+        """As `seal`, in the spool's thread itself. Never raises."""
+        with contextlib.suppress(OSError):  # it can't be synced: it is gone
+            self._resize(file, file.seal)
 
     def sync(self, file: RowFile) -> None:
         """Has the disk keep a file, if rows are to outlive the machine. Never raises."""
@@ -272,7 +278,6 @@ class Spool:
                     del self._left[path]
                     self._leave(path, "is of another log")
                     one.abandon()
-            self.used -= sum(file.size for file in files)
         return files
 
     def close(self) -> concurrent.futures.Future[None]:
@@ -339,6 +344,8 @@ class Spool:
                 self.trouble = None
             self.on_room()
         self._refilling_since = None
+        if len(self._spares) < _SPARES and not (self.is_full() or self._closed):
+            self._refill_soon()  # what waited in memory took them
 
     def _fill(self) -> None:
         """Raises OSError."""
@@ -398,7 +405,6 @@ class Spool:
                 self._ignored.add(path)  # only files are left that were set aside
             return []
         with self._lock:
-            self.used += sum(file.size for file in files)
             self._left[path] = one, set(files)
         return files
 
@@ -437,11 +443,12 @@ class Spool:
                 self._leave(f"{file.path}.bad", "is damaged")
             else:
                 os.unlink(file.path)
+        folder = os.path.dirname(file.path)
         with self._lock:
-            self.used -= file.size
+            if folder not in self._left:
+                self.used -= file.size
         if len(self._spares) < _SPARES:
             self._refill()
-        folder = os.path.dirname(file.path)
         with self._lock:
             one, files = self._left.get(folder, (None, set()))
             files.discard(file)
