@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import statistics
-import sys
 from collections.abc import Sequence
 
 import asyncpg
@@ -34,7 +32,6 @@ from tests.bench.common import (
 from tests.types import Connection
 
 _PEER_ROW_US = 72.0
-_OUTAGE_LIMIT_SECONDS = 120.0  # beyond its length
 _MIB = 1024 * 1024
 _BATCH_ROWS = 2000  # of the recorder
 
@@ -167,7 +164,7 @@ async def report_lag(report: Report, dsn: str) -> None:
 
 
 async def report_outage(report: Report, seconds: float) -> None:
-    made = await _outage(seconds)
+    made = await outage.run(seconds, flow.RATE, None)
     ratio = made.grown / outage.MAX_BYTES
     report.row(
         f"memory, outage of {seconds:g} s",
@@ -207,20 +204,6 @@ async def report_outage(report: Report, seconds: float) -> None:
         f"{made.offered_failures:,} offered",
         made.stored_failures / made.offered_failures,
     )
-
-
-async def _outage(seconds: float) -> outage.Outcome:
-    command = [sys.executable, "-m", "tests.bench.outage", "--seconds", str(seconds)]
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
-    try:
-        async with asyncio.timeout(seconds + _OUTAGE_LIMIT_SECONDS):
-            said, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.terminate()
-            await process.wait()
-    assert process.returncode == 0, process.returncode
-    return outage.Outcome(**json.loads(said))
 
 
 def _spread(values: Sequence[float], form: str) -> str:
