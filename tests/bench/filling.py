@@ -43,11 +43,15 @@ print(written)
 
 
 class Calls:
-    """Nanoseconds of each call, and how many bytes another process wrote a second meanwhile."""
+    """Nanoseconds of each call, and how many bytes another process wrote a second meanwhile.
+
+    `waited` counts calls that waited for the disk for more than 5 ms: others lacked a processor.
+    """
 
     def __init__(self) -> None:
         self.taken: list[array[int]] = []
         self.filled: list[float] = []
+        self.waited = 0
 
     def percentile(self, share: float) -> float:
         """Microseconds: the median of the rounds' percentiles."""
@@ -68,12 +72,14 @@ async def beside_filling(
 ) -> dict[str, Calls]:
     """The calls of each side at this rate."""
     made = {side: Calls() for side in recorders}
+    before = {side: recorder.stats().slow_writes for side, recorder in recorders.items()}
     for turn in range(rounds):
         for side, recorder in recorders.items():
             taken = array("q", bytes(8 * int(rate * SECONDS)))
             async with _filler(folder / f"filling-{turn}", made[side]):
                 await paced(SECONDS, _timing(recorder, chosen, taken), rate)
             made[side].taken.append(taken)
+            made[side].waited = recorder.stats().slow_writes - before[side]
             assert await recorder.flush(LIMIT_SECONDS)
     return made
 

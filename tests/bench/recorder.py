@@ -4,9 +4,9 @@
 
 All sides run in this one run, in turn, on the same rows and the same server, which is durable: see
 `tests.bench`. Only the outage has a server and a process of its own. What is measured, and why like
-that, is said in the modules that do it: `calls`, `flow`, `lag`, `outage`. A target is a ratio where
-both sides can be measured here; a time that was stated for one machine is scaled as well, by the
-peer's row, which took 72 us there.
+that, is said in the modules that do it: `calls`, `flow`, `lag`, `outage`, `spooled`. A target is a
+ratio where both sides can be measured here; a time that was stated for one machine is scaled as
+well, by the peer's row, which took 72 us there.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Sequence
 import asyncpg
 
 import execlog
-from tests.bench import accounts, calls, flow, lag, outage, ways
+from tests.bench import accounts, calls, flow, lag, outage, spooled, ways
 from tests.bench.common import (
     DURABLE,
     FAILED,
@@ -34,6 +34,7 @@ from tests.types import Connection
 _PEER_ROW_US = 72.0
 _MIB = 1024 * 1024
 _BATCH_ROWS = 2000  # of the recorder
+_SPOOLED_ROUNDS, _SPOOLED_ROWS = 5, 200_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -235,9 +236,11 @@ async def bench_recorder(outage_seconds: float) -> None:
             await report_paced(report, dsn)
             await report_lag(report, dsn)
             await ways.report_ways(report, dsn, flow.ROUNDS)
+            await spooled.report_spooled(report, dsn, _SPOOLED_ROUNDS, _SPOOLED_ROWS)
         finally:
             await connection.close()
     await report_outage(report, outage_seconds)
+    await spooled.report_outage(report, outage_seconds)
     print(f"\n{load()}")
 
 
