@@ -52,11 +52,11 @@ async def cost(dsn: str) -> Cost:
     async with ExecutionRecorder(dsn) as recorder:
         delivery: Delivery = recorder._delivery
         ledger: Ledger = delivery._ledger
-        await flow._saturate(recorder, mixed, ROUND_ROWS)
+        await flow.saturate(recorder, mixed, ROUND_ROWS)
         for pair in range(PAIRS):
             for keeps in (True, False) if pair % 2 else (False, True):
                 ledger._absent_until = 0.0 if keeps else math.inf
-                rate = await flow._saturate(recorder, mixed, ROUND_ROWS)
+                rate = await flow.saturate(recorder, mixed, ROUND_ROWS)
                 (made.kept if keeps else made.without).append(rate)
     # As the recorder's own connection is.
     connection = await asyncpg.connect(dsn, statement_cache_size=0)

@@ -75,11 +75,11 @@ def runs(count: int, *, failures: bool) -> Runs:
     return chosen
 
 
-async def paced(seconds: float, burst: Callable[[int, int], None]) -> float:
-    """Has bursts of executions made at `RATE`: from this number up to that. The rate it kept."""
+async def paced(seconds: float, burst: Callable[[int, int], None], rate: int = RATE) -> float:
+    """Has bursts of executions made at a rate: from this number up to that. The rate it kept."""
     clock = asyncio.get_running_loop().time
     begin = clock()
-    share = int(RATE * TICK)
+    share = int(rate * TICK)
     ticks = round(seconds / TICK)
     async with asyncio.timeout(2 * seconds + LIMIT_SECONDS):
         for tick in range(ticks):
@@ -94,11 +94,11 @@ async def throughput(dsn: str, connection: Connection, peer: PeerRepository) -> 
     mixed = runs(1000, failures=True)
     fresh = Fresh(datetime.now(UTC))
     async with ExecutionRecorder(dsn) as recorder:
-        await _saturate(recorder, mixed, _WARM_UP_ROWS)
+        await saturate(recorder, mixed, _WARM_UP_ROWS)
         for _ in range(ROUNDS):
             tuples = fresh.tuples(ROUND_ROWS)
             gc.collect()
-            made.recorder.append(await _saturate(recorder, mixed, ROUND_ROWS))
+            made.recorder.append(await saturate(recorder, mixed, ROUND_ROWS))
             made.copy.append(await _copy(connection, tuples))
             made.peer.append(await _one_by_one(peer, fresh))
         stats = recorder.stats()
@@ -109,7 +109,8 @@ async def throughput(dsn: str, connection: Connection, peer: PeerRepository) -> 
     return made
 
 
-async def _saturate(recorder: ExecutionRecorder, chosen: Runs, count: int) -> float:
+async def saturate(recorder: ExecutionRecorder, chosen: Runs, count: int) -> float:
+    """Executions a second that are recorded and stored, in bursts: see the module."""
     record = recorder.record
     begin = time.perf_counter()
     async with asyncio.timeout(LIMIT_SECONDS):
@@ -159,7 +160,7 @@ async def paced_runs(dsn: str) -> Paced:
     set_aside()
     try:
         async with ExecutionRecorder(dsn) as recorder:
-            await _saturate(recorder, chosen, _WARM_UP_ROWS)
+            await saturate(recorder, chosen, _WARM_UP_ROWS)
             for _ in range(PACED_ROUNDS):
                 made.own_cpu.append(await _own_cpu(chosen))
                 begin = time.process_time()

@@ -4,24 +4,22 @@
 
 All sides run in this one run, in turn, on the same rows and the same server, which is durable: see
 `tests.bench`. Only the outage has a server and a process of its own. What is measured, and why like
-that, is said in the modules that do it: `calls`, `flow`, `lag`, `outage`. A target is a ratio where
-both sides can be measured here; a time that was stated for one machine is scaled as well, by the
-peer's row, which took 72 us there.
+that, is said in the modules that do it: `calls`, `flow`, `lag`, `outage`, `spooled`. A target is a
+ratio where both sides can be measured here; a time that was stated for one machine is scaled as
+well, by the peer's row, which took 72 us there.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import statistics
-import sys
 from collections.abc import Sequence
 
 import asyncpg
 
 import execlog
-from tests.bench import accounts, calls, flow, lag, outage, ways
+from tests.bench import accounts, calls, flow, lag, outage, spooled, ways
 from tests.bench.common import (
     DURABLE,
     FAILED,
@@ -34,9 +32,9 @@ from tests.bench.common import (
 from tests.types import Connection
 
 _PEER_ROW_US = 72.0
-_OUTAGE_LIMIT_SECONDS = 120.0  # beyond its length
 _MIB = 1024 * 1024
 _BATCH_ROWS = 2000  # of the recorder
+_SPOOLED_ROUNDS, _SPOOLED_ROWS = 5, 200_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -167,7 +165,7 @@ async def report_lag(report: Report, dsn: str) -> None:
 
 
 async def report_outage(report: Report, seconds: float) -> None:
-    made = await _outage(seconds)
+    made = await outage.run(seconds, flow.RATE, None)
     ratio = made.grown / outage.MAX_BYTES
     report.row(
         f"memory, outage of {seconds:g} s",
@@ -209,20 +207,6 @@ async def report_outage(report: Report, seconds: float) -> None:
     )
 
 
-async def _outage(seconds: float) -> outage.Outcome:
-    command = [sys.executable, "-m", "tests.bench.outage", "--seconds", str(seconds)]
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
-    try:
-        async with asyncio.timeout(seconds + _OUTAGE_LIMIT_SECONDS):
-            said, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.terminate()
-            await process.wait()
-    assert process.returncode == 0, process.returncode
-    return outage.Outcome(**json.loads(said))
-
-
 def _spread(values: Sequence[float], form: str) -> str:
     return f" ({min(values):{form}}-{max(values):{form}})"
 
@@ -252,9 +236,11 @@ async def bench_recorder(outage_seconds: float) -> None:
             await report_paced(report, dsn)
             await report_lag(report, dsn)
             await ways.report_ways(report, dsn, flow.ROUNDS)
+            await spooled.report_spooled(report, dsn, _SPOOLED_ROUNDS, _SPOOLED_ROWS)
         finally:
             await connection.close()
     await report_outage(report, outage_seconds)
+    await spooled.report_outage(report, outage_seconds)
     print(f"\n{load()}")
 
 
