@@ -13,6 +13,7 @@ import random
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 from uuid import uuid4
@@ -36,7 +37,7 @@ from tests import first_wave
 from tests.command import run
 from tests.db.test_roles import as_role
 from tests.plans import shown
-from tests.recording import balanced, load
+from tests.recording import AWAY, balanced, load
 from tests.rows import T0, row
 from tests.types import Pool
 
@@ -322,6 +323,27 @@ async def test_recorders_on_every_machine(pool: Pool, log: Log, schema: str) -> 
     for dsn in everywhere:
         assert await execlog.check_migrations(dsn, schema=schema) == []
         assert (await execlog.health(dsn, schema=schema)).lag_seconds is not None
+
+
+@cluster
+async def test_a_spool_that_a_dead_process_left(
+    pool: Pool, log: Log, schema: str, tmp_path: Path
+) -> None:
+    """Each machine finds which of the executions the log has, wherever they lie."""
+    rows = [row(created_at=T0 + n * timedelta(hours=7), strategy_id=f"s{n % 9}") for n in range(90)]
+    await log.insert_rows(rows[:30])
+    for dsn in (DSN, (await machines(pool))[0]):
+        left = ExecutionRecorder(AWAY, spool=tmp_path / "spool")
+        await left.start()
+        for one in rows:
+            left.record(**one.model_dump())
+        assert (await left.aclose(0.2)).spooled_rows == 90
+        async with ExecutionRecorder(dsn, schema=schema, spool=tmp_path / "spool") as recorder:
+            assert recorder.stats().recovered == 90
+            assert await recorder.flush()
+        stats = recorder.stats()
+        assert stats.recovered == stats.written == (60 if dsn == DSN else 0)
+        assert sorted([one.id async for one in log.stream()]) == sorted(one.id for one in rows)
 
 
 @cluster
