@@ -42,10 +42,11 @@ _PAUSE = 0.01
 
 # Leaves a spool of so many rows, as a killed process does.
 _LEAVER = """
-import os, sys
+import logging, os, sys
 import execlog
 from tests.bench.flow import runs
 
+logging.disable()
 folder, rows = sys.argv[1], int(sys.argv[2])
 chosen = runs(1000, failures=True)
 recorder = execlog.ExecutionRecorder("postgresql://127.0.0.1:1/none", spool=folder)

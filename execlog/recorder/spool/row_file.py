@@ -19,6 +19,7 @@ error while it is made, and never one of a write into it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import mmap
 import os
 import struct
@@ -282,10 +283,13 @@ def _has_waited(since: int | None) -> bool:
 
 
 def _allocate(descriptor: int, size: int) -> None:
+    """Raises OSError."""
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(descriptor, 0, size)
-    else:
-        os.write(descriptor, bytes(size))
+    # The system's pages are made here, where others may go on meanwhile, and many at once: with
+    # those that `append` would have to make, 2,000 rows take 1.5 ms instead of 1.2.
+    if os.pwrite(descriptor, bytes(size), 0) < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _check(header: bytes) -> None:
