@@ -132,3 +132,14 @@ async def test_what_waited_in_memory_takes_few_descriptors_and_no_more_room_than
     stats = await recorder.aclose(0.05)
     assert balanced(stats)
     assert stats.dropped in ({}, {"closed": 50})
+
+
+@pytest.mark.long
+def test_small_batches_at_full_speed_are_in_files(tmp_path: Path) -> None:
+    """Nothing waits in memory because the spool's thread hardly has its turn."""
+    with ExecutionRecorder(AWAY, spool=tmp_path / "spool", batch_rows=100) as recorder:
+        for n in range(40_000):
+            record(recorder, n)
+        stats = recorder.stats()
+        assert stats.spooled_rows > 0.9 * stats.pending_rows
+        recorder.close(0.05)

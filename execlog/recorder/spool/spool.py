@@ -319,9 +319,11 @@ class Spool:
             return None
 
     def _is_burst(self) -> bool:
-        """Whether files are used faster than spares are made, though the disk is not slow."""
-        since = self._refilling_since
-        return not self.trouble and since is not None and time.monotonic() - since < _BURST_SECONDS
+        """Whether files are used faster than spares are made, though the disk is not slow.
+
+        A thread that lacks a processor, or Python's lock, begins its next job late.
+        """
+        return not self.trouble and self._worker.busy_seconds() < _BURST_SECONDS
 
     def _refill_soon(self) -> None:
         if self._refilling_since is None and not self.trouble:

@@ -32,6 +32,7 @@ class Worker:
         self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], Any] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._is_stopped = False
+        self._busy_since: float | None = None
         self._lock = threading.RLock()
 
     def submit(self, job: Callable[[], T]) -> concurrent.futures.Future[T]:
@@ -42,6 +43,11 @@ class Worker:
         else:
             _do(job, done)
         return done
+
+    def busy_seconds(self) -> float:
+        """For how long the thread has been at its present job; 0: it is at none. Never raises."""
+        since = self._busy_since
+        return 0.0 if since is None else time.monotonic() - since
 
     def stop(self) -> None:
         """Ends the thread after the jobs that it has. Never raises."""
@@ -78,7 +84,9 @@ class Worker:
                 continue
             if job is None:
                 return
+            self._busy_since = time.monotonic()
             _do(*job)
+            self._busy_since = None
 
 
 def _do(job: Callable[[], T], done: concurrent.futures.Future[T]) -> None:
