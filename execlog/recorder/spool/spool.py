@@ -353,6 +353,7 @@ class Spool:
         """Raises OSError."""
         while len(self._spares) < _SPARES and not (self.is_full() or self._closed):
             self._spares.append(self._create(self._file_bytes))
+            self._worker.begin_part()
 
     def _complain(self, error: OSError) -> None:
         if self.trouble is None:

@@ -45,9 +45,14 @@ class Worker:
         return done
 
     def busy_seconds(self) -> float:
-        """For how long the thread has been at its present job; 0: it is at none. Never raises."""
+        """For how long the thread has been at a part of its job; 0: it is at none. Never raises."""
         since = self._busy_since
         return 0.0 if since is None else time.monotonic() - since
+
+    def begin_part(self) -> None:
+        """Has the next part of the present job begin, if this is the thread. Never raises."""
+        if threading.current_thread() is self._thread:
+            self._busy_since = time.monotonic()
 
     def stop(self) -> None:
         """Ends the thread after the jobs that it has. Never raises."""
