@@ -57,6 +57,7 @@ __all__ = ["ExecutionRecorder"]
 
 _BATCH_BYTES = 1024 * 1024  # a message of this size holds the event loop for a millisecond
 _MOST_BATCH_ROWS = 10_000
+_USUAL_ROW_BYTES = 4096  # a file of the spool is made for rows of at most this size
 _CLOSE_SECONDS = 10.0
 _MISSING: Any = None
 _parents: list[object] = []
@@ -214,7 +215,8 @@ class ExecutionRecorder:
             self._buffer = Buffer(**self._limits)
             self._delivery = Delivery(self._buffer, self._link, **options)
         else:
-            spool = self._spooling.begin(self._limits["batch_bytes"])
+            usual = min(self._limits["batch_bytes"], self._batch_rows * _USUAL_ROW_BYTES)
+            spool = self._spooling.begin(usual)
             buffer = SpooledBuffer(spool, **self._limits)
             self._spool, self._buffer = spool, buffer
             self._delivery = SpooledDelivery(buffer, self._link, spool, **options)

@@ -11,6 +11,7 @@ import time
 from collections import deque
 
 from execlog.recorder.buffer import Batch, Buffer, Policy
+from execlog.recorder.identity import Claim
 from execlog.recorder.spool.row_file import ROW_BYTES, Content, RowFile
 from execlog.recorder.spool.spool import Spool
 
@@ -176,12 +177,35 @@ class SpooledBuffer(Buffer):
             self._away += len(lines)
             self._loaded = self._taken = 0
 
+    def keep(self, lines: list[bytes], claim: Claim | None) -> bool:
+        """Writes rows that were taken to a file, since the recorder ends; whether there is one.
+
+        Args:
+            lines: Rows that are in no file.
+            claim: What the last transaction claimed, which may have stored them.
+
+        Never raises.
+        """
+        with self._lock:
+            file = self._spool.take(sum(len(line) + ROW_BYTES for line in lines), failed=True)
+            if file is None:
+                return False
+            if claim is not None:
+                file.note(claim)
+            for line in lines:
+                file.append(line, True)  # it is not known any more, and not looked at
+            self.put_back(lines)
+        self._spool.seal(file)
+        return True
+
     def clear(self, reason: str) -> None:
         """As that of `Buffer`; what lies in files stays there, for another process. Never raises.
 
-        It counts as pending.
+        It counts as pending. What waits in memory goes to files too, if any can be had.
         """
         with self._lock:
+            in_memory = [one for one in self._waiting.values() if one.file is None and len(one)]
+            all(self._move_to_file(batch) for batch in in_memory)
             left = [batch.file for batch in self._waiting.values()]
             super().clear(reason)
             self._holding_ok_files.clear()

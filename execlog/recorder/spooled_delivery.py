@@ -62,7 +62,7 @@ class SpooledDelivery(Delivery):
         super().__init__(buffer, link, durable=True, **options)
 
     def give_up(self, reason: str) -> None:
-        """Leaves in their files what is there, and drops the rest. Never raises."""
+        """Leaves in files what is there, and drops what finds no place there. Never raises."""
         if self._shipment is not None:
             kept = set(map(id, self._shipment.rows()))
             lines = [row for batch in self._taken for row in batch.rows() if id(row) in kept]
@@ -71,6 +71,9 @@ class SpooledDelivery(Delivery):
             for batch in self._taken:
                 if batch.file is not None and batch.file.is_mapped:
                     self._spool.seal(batch.file)
+            others = self._shipment.rows()
+            if others and self._files.keep(others, self._noted):
+                self._shipment.remove(others)
             if not self._shipment:
                 self._shipment = None
                 if self._doubtful:
@@ -103,6 +106,7 @@ class SpooledDelivery(Delivery):
         if not self._is_checked:
             with driver_errors("record"):
                 await self._check_log(shipment)
+            return False  # it may have other rows now
         if not self._unresolved:
             return bool(shipment)
         batch, claim = self._unresolved[0]

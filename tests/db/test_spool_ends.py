@@ -13,6 +13,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from asyncpg.transaction import Transaction
 
 from execlog import ExecutionRecorder
 from execlog.recorder.buffer import Policy
@@ -22,6 +23,8 @@ from execlog.recorder.spool.spool import Spool
 from tests.db.test_spool import killed
 from tests.db.test_spool_faults import rows_of
 from tests.recording import AWAY, assert_none_is_missing, balanced, record, until
+
+CREATE, COMMIT = RowFile.create, Transaction.commit
 
 
 def is_own(path: Path) -> bool:
@@ -132,3 +135,50 @@ async def test_what_waited_in_memory_takes_few_descriptors_and_no_more_room_than
     stats = await recorder.aclose(0.05)
     assert balanced(stats)
     assert stats.dropped in ({}, {"closed": 50})
+
+
+@pytest.mark.long
+def test_small_batches_at_full_speed_are_in_files(tmp_path: Path) -> None:
+    """Nothing waits in memory because the spool's thread hardly has its turn."""
+    with ExecutionRecorder(AWAY, spool=tmp_path / "spool", batch_rows=100) as recorder:
+        for n in range(40_000):
+            record(recorder, n)
+        stats = recorder.stats()
+        assert stats.spooled_rows > 0.9 * stats.pending_rows
+        recorder.close(0.05)
+
+
+@pytest.mark.parametrize("doubtful", [False, True])
+async def test_what_waits_in_memory_when_it_is_closed_goes_to_files(
+    dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, doubtful: bool
+) -> None:
+    """Also the batch that is being stored, whose commit may or may not have been done."""
+    spool = tmp_path / "spool"
+    recorder = ExecutionRecorder(dsn, spool=spool, batch_rows=100)
+    with monkeypatch.context() as full:
+        full.setattr(RowFile, "create", Mock(side_effect=OSError(28, "No space left on device")))
+        if doubtful:
+            full.setattr(Transaction, "commit", lost_commit)
+        else:
+            full.setattr("execlog.recorder.flusher.Delivery._claim", no_answer)
+        await recorder.start()
+        for n in range(1000):
+            record(recorder, n)
+        await until(lambda: recorder.stats().retries)
+        assert recorder.stats().spooled_rows == 0
+        full.setattr(RowFile, "create", CREATE)
+        recorder._spool.trouble = None  # type: ignore[union-attr]
+        stats = await recorder.aclose(0.01)
+    assert balanced(stats)
+    assert (stats.pending_rows, stats.spooled_rows, stats.dropped) == (1000, 1000, {})
+    after = await assert_none_is_missing(dsn, 1000, spool=spool)
+    assert (after.recovered, after.written) == ((900, 900) if doubtful else (1000, 1000))
+
+
+async def lost_commit(transaction: Transaction) -> None:
+    await COMMIT(transaction)
+    raise ConnectionResetError
+
+
+async def no_answer(*_: object) -> None:
+    raise ConnectionResetError

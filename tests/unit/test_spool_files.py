@@ -293,6 +293,9 @@ def test_places_that_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty").chmod(0o755)
     assert Path(place.prepared(tmp_path / "empty")).stat().st_mode & 0o777 == 0o700
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "tmp").chmod(0o1777)
+    assert Path(place.prepared(tmp_path / "tmp")).stat().st_mode & 0o7777 == 0o1777
     with pytest.raises(InvalidArgument, match=r"^spool: can't be made"):
         place.prepared(tmp_path / "file")
     assert place.prepared(tmp_path / "a" / "b") == str(tmp_path / "a" / "b")

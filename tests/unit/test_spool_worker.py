@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -36,4 +37,24 @@ def test_a_job_that_fails_stops_no_other() -> None:
     with pytest.raises(ZeroDivisionError):
         worker.submit(lambda: 1 // 0).result(5)
     assert worker.submit(lambda: 1).result(5) == 1
+    worker.stop()
+
+
+def test_how_long_it_is_at_a_job() -> None:
+    """Not how long the job has waited for its turn."""
+    worker = Worker(lambda: None, 60)
+    assert worker.busy_seconds() == 0
+    begun, go = threading.Event(), threading.Event()
+
+    def job() -> None:
+        begun.set()
+        go.wait(5)
+
+    worker.submit(job)
+    last = worker.submit(worker.busy_seconds)
+    begun.wait(5)
+    time.sleep(0.05)
+    assert worker.busy_seconds() >= 0.05
+    go.set()
+    assert last.result(5) < 0.05
     worker.stop()

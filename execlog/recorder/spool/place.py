@@ -42,7 +42,8 @@ def prepared(folder: object) -> str:
         raise InvalidArgument("spool", f"can't be made: {error.strerror}") from None
     if not stat.S_ISDIR(mode) or not os.access(path, os.R_OK | os.W_OK | os.X_OK):
         raise InvalidArgument("spool", "is not a folder that this process may write")
-    if mode & 0o077 and not os.listdir(path):  # it was made for this, and with a usual umask
+    # It was made for this, and with a usual umask; one with the sticky bit is for all users.
+    if mode & 0o077 and not mode & stat.S_ISVTX and not os.listdir(path):
         with contextlib.suppress(OSError):
             os.chmod(path, 0o700)
             mode = 0o700

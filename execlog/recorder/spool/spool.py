@@ -319,9 +319,11 @@ class Spool:
             return None
 
     def _is_burst(self) -> bool:
-        """Whether files are used faster than spares are made, though the disk is not slow."""
-        since = self._refilling_since
-        return not self.trouble and since is not None and time.monotonic() - since < _BURST_SECONDS
+        """Whether files are used faster than spares are made, though the disk is not slow.
+
+        A thread that lacks a processor, or Python's lock, begins its next job late.
+        """
+        return not self.trouble and self._worker.busy_seconds() < _BURST_SECONDS
 
     def _refill_soon(self) -> None:
         if self._refilling_since is None and not self.trouble:
@@ -351,6 +353,7 @@ class Spool:
         """Raises OSError."""
         while len(self._spares) < _SPARES and not (self.is_full() or self._closed):
             self._spares.append(self._create(self._file_bytes))
+            self._worker.begin_part()
 
     def _complain(self, error: OSError) -> None:
         if self.trouble is None:

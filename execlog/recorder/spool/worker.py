@@ -32,6 +32,7 @@ class Worker:
         self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], Any] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._is_stopped = False
+        self._busy_since: float | None = None
         self._lock = threading.RLock()
 
     def submit(self, job: Callable[[], T]) -> concurrent.futures.Future[T]:
@@ -42,6 +43,16 @@ class Worker:
         else:
             _do(job, done)
         return done
+
+    def busy_seconds(self) -> float:
+        """For how long the thread has been at a part of its job; 0: it is at none. Never raises."""
+        since = self._busy_since
+        return 0.0 if since is None else time.monotonic() - since
+
+    def begin_part(self) -> None:
+        """Has the next part of the present job begin, if this is the thread. Never raises."""
+        if threading.current_thread() is self._thread:
+            self._busy_since = time.monotonic()
 
     def stop(self) -> None:
         """Ends the thread after the jobs that it has. Never raises."""
@@ -78,7 +89,9 @@ class Worker:
                 continue
             if job is None:
                 return
+            self._busy_since = time.monotonic()
             _do(*job)
+            self._busy_since = None
 
 
 def _do(job: Callable[[], T], done: concurrent.futures.Future[T]) -> None:
