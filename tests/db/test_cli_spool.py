@@ -183,7 +183,7 @@ async def test_rows_of_another_log_that_die_later(dsn: str, tmp_path: Path) -> N
         record(recorder, 1)
         assert await recorder.flush()
         only_folder(other).rename(spool / only_folder(other).name)
-        await asyncio.to_thread(recorder._spool._scan)  # type: ignore[union-attr]
+        await asyncio.to_thread(recorder._spool._adopt)  # type: ignore[union-attr]
         assert await recorder.flush()
         stats = recorder.stats()
         assert (stats.recovered, stats.written, stats.pending_rows) == (0, 1, 0)

@@ -18,7 +18,7 @@ from uuid import UUID, uuid4
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["FORMAT", "Owner", "about", "is_alive", "is_name", "listed"]
+__all__ = ["FORMAT", "Owner", "about", "is_alive", "is_name", "listed", "sync_folder"]
 
 FORMAT = 1
 """The version of the files' format."""
@@ -190,6 +190,19 @@ def listed(spool: str) -> list[str]:
                 elif is_name(entry.name) and entry.is_dir(follow_symlinks=False):
                     found.append((changed, entry.path))
     return [path for _, path in sorted(found)]
+
+
+def sync_folder(path: str) -> None:
+    """Returns when the disk has the names in a folder.
+
+    Raises:
+        OSError: It has not.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _remove_unnamed(path: str) -> None:

@@ -35,7 +35,15 @@ from execlog.recorder.identity import Claim
 if sys.platform != "win32":
     import resource
 
-__all__ = ["HEADER_BYTES", "ROW_BYTES", "Content", "CorruptFile", "NewerFormat", "RowFile"]
+__all__ = [
+    "HEADER_BYTES",
+    "ROW_BYTES",
+    "Content",
+    "CorruptFile",
+    "NewerFormat",
+    "RowFile",
+    "without_ok",
+]
 
 HEADER_BYTES = 128
 """The bytes of a file before its first row."""
@@ -271,6 +279,26 @@ class RowFile:
             yield descriptor
         finally:
             os.close(descriptor)
+
+
+def without_ok(file: RowFile) -> None:
+    """Rewrites a file without its ok runs.
+
+    Raises:
+        CorruptFile: It is damaged.
+        OSError: It can't be rewritten; it stays as it is.
+    """
+    content = file.read()
+    size = HEADER_BYTES + 2 * ROW_BYTES + sum(len(line) + ROW_BYTES for line in content.failed)
+    new = RowFile.create(f"{file.path}.new", size)
+    for line in content.failed:
+        new.append(line, True)
+    if content.claim is not None:
+        new.note(content.claim)
+    new.seal()
+    os.rename(new.path, file.path)
+    file.close()
+    file.size = new.size
 
 
 def _waits() -> int:

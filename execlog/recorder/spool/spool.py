@@ -19,15 +19,14 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from execlog.recorder.spool import owner as owners
-from execlog.recorder.spool.owner import Owner
+from execlog.recorder.spool.left import Left
+from execlog.recorder.spool.owner import Owner, sync_folder
 from execlog.recorder.spool.row_file import (
     HEADER_BYTES,
     ROW_BYTES,
     Content,
-    CorruptFile,
-    NewerFormat,
     RowFile,
+    without_ok,
 )
 from execlog.recorder.spool.worker import Worker
 
@@ -81,8 +80,7 @@ class Spool:
         self._lock = threading.RLock()
         self._worker = Worker(self._tick, _TICK_SECONDS)
         self._owner: Owner | None = None
-        self._left: dict[str, tuple[Owner, set[RowFile]]] = {}  # of dead processes, by path
-        self._ignored: set[str] = set()
+        self._left = Left(folder)
         self._spares: deque[RowFile] = deque()
         self._open_file: RowFile | None = None  # the one that is written, to be synced now and then
         self._synced_rows = 0
@@ -103,7 +101,7 @@ class Spool:
             return
         self._is_open = True
         self._begin()
-        self._scan()
+        self._adopt()
 
     def _begin(self) -> None:
         if self._owner is not None or self._closed:
@@ -127,18 +125,10 @@ class Spool:
                 os.makedirs(self._folder, mode=0o700, exist_ok=True)
                 self._owner = Owner.create(self._folder, self._info)
                 if self._durable:
-                    _sync_folder(self._folder)
+                    sync_folder(self._folder)
 
-    def _scan(self) -> None:
-        """Takes over the files that dead processes left, oldest first."""
-        found: list[RowFile] = []
-        for path in owners.listed(self._folder):
-            if path not in self._ignored:
-                try:
-                    found += self._take_over(path)
-                except OSError as error:
-                    self._leave(path, f"can't be read ({error.strerror})")
-        if found:
+    def _adopt(self) -> None:
+        if found := self._left.scan():
             self.on_left(found)
 
     def take(self, size: int, *, failed: bool) -> RowFile | None:
@@ -270,15 +260,7 @@ class Spool:
 
         Never raises.
         """
-        files: list[RowFile] = []
-        with self._lock:
-            for path, (one, left) in list(self._left.items()):
-                if one.log() not in (None, log):
-                    files += left
-                    del self._left[path]
-                    self._leave(path, "is of another log")
-                    one.abandon()
-        return files
+        return self._left.withdraw(log)
 
     def close(self) -> concurrent.futures.Future[None]:
         """Removes what holds no rows, and lets others have the rest. Never raises."""
@@ -289,8 +271,7 @@ class Spool:
 
     def _owners(self) -> list[Owner]:
         own = [] if self._owner is None else [self._owner]
-        with self._lock:
-            return own + [one for one, _ in self._left.values()]
+        return own + self._left.owners()
 
     def _create(self, size: int) -> RowFile:
         """Raises OSError."""
@@ -337,7 +318,7 @@ class Spool:
                 self._make()
             self._fill()
             if self._durable and self._owner is not None:
-                _sync_folder(self._owner.path)
+                sync_folder(self._owner.path)
         except OSError as error:
             self._complain(error)
         else:
@@ -384,80 +365,22 @@ class Spool:
                 file.sync()
         self._ticks += 1
         if self._ticks % _TICKS_PER_SCAN == 0:
-            self._scan()
-
-    def _take_over(self, path: str) -> list[RowFile]:
-        """Raises OSError."""
-        one = Owner.take_over(path)
-        if one is None:
-            return []
-        version = one.info.get("format", owners.FORMAT)
-        if not isinstance(version, int) or version > owners.FORMAT:
-            one.abandon()
-            self._leave(path, "was written by a later version of execlog")
-            return []
-        files: list[RowFile] = []
-        for name in _names(path):
-            try:
-                files += self._found(os.path.join(path, name))
-            except OSError as error:
-                self._leave(os.path.join(path, name), f"can't be read ({error.strerror})")
-        if not files:
-            one.release()
-            if os.path.exists(path):
-                self._ignored.add(path)  # only files are left that were set aside
-            return []
-        with self._lock:
-            self._left[path] = one, set(files)
-        return files
-
-    def _found(self, path: str) -> list[RowFile]:
-        """The file there, if it is one that holds rows. Raises OSError."""
-        if path.endswith(".new"):  # its process died while it rewrote one
-            os.unlink(path)
-        if not path.endswith(".rows"):
-            return []
-        try:
-            file = RowFile.find(path)
-        except NewerFormat:
-            self._leave(path, "was written by a later version of execlog")
-            return []
-        except CorruptFile:
-            os.rename(path, f"{path}.bad")
-            self._leave(f"{path}.bad", "is damaged")
-            return []
-        if not len(file):
-            os.unlink(path)
-            return []
-        return [file]
-
-    def _leave(self, path: str, why: str) -> None:
-        if path not in self._ignored:
-            self._ignored.add(path)
-            _log.warning(
-                "spool: %s %s, and is left alone", os.path.relpath(path, self._folder), why
-            )
+            self._adopt()
 
     def _remove(self, file: RowFile, *, damaged: bool) -> None:
         file.close()
         with contextlib.suppress(FileNotFoundError):
             if damaged:
                 os.rename(file.path, f"{file.path}.bad")
-                self._leave(f"{file.path}.bad", "is damaged")
+                self._left.leave(f"{file.path}.bad", "is damaged")
             else:
                 os.unlink(file.path)
-        folder = os.path.dirname(file.path)
-        with self._lock:
-            if folder not in self._left:
+        if not self._left.holds(file):
+            with self._lock:
                 self.used -= file.size
         if len(self._spares) < _SPARES:
             self._refill()
-        with self._lock:
-            one, files = self._left.get(folder, (None, set()))
-            files.discard(file)
-            if one is not None and not files:
-                del self._left[folder]
-                one.release()
+        self._left.remove(file)
 
     def _resize(self, file: RowFile, change: Callable[[], None]) -> None:
         before = file.size
@@ -471,7 +394,7 @@ class Spool:
     def _give_way(self, file: RowFile, freed: int) -> None:
         try:
             if len(file):
-                self._resize(file, lambda: _without_ok(file))
+                self._resize(file, lambda: without_ok(file))
             else:
                 self._remove(file, damaged=False)
         finally:
@@ -486,35 +409,3 @@ class Spool:
                 os.unlink(spare.path)
         for one in self._owners():
             one.release()
-
-
-def _names(folder: str) -> list[str]:
-    """The names in a folder, in order; none if it can't be read. Never raises."""
-    try:
-        return sorted(os.listdir(folder))
-    except OSError:
-        return []
-
-
-def _sync_folder(path: str) -> None:
-    """Returns when the disk has the names in a folder. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _without_ok(file: RowFile) -> None:
-    """Raises OSError."""
-    content = file.read()
-    size = HEADER_BYTES + 2 * ROW_BYTES + sum(len(line) + ROW_BYTES for line in content.failed)
-    new = RowFile.create(f"{file.path}.new", size)
-    for line in content.failed:
-        new.append(line, True)
-    if content.claim is not None:
-        new.note(content.claim)
-    new.seal()
-    os.rename(new.path, file.path)
-    file.close()
-    file.size = new.size
