@@ -177,13 +177,22 @@ class Delivery:
         finally:
             self._awaited = [other for other in self._awaited if other is not entry]
 
+    async def until_safe(self) -> None:
+        """Returns when closing it would lose nothing that waits now; no time limit.
+
+        Raises:
+            CancelledError: The caller was cancelled; no row is lost by it.
+        """
+        await self.until_settled()
+
     async def sign_off(self) -> None:
-        """Has the store keep the last account, if it answers soon; nothing is pending any more.
+        """Has the store keep the last account, if it answers soon, and if nothing is pending.
 
         Raises:
             CancelledError: The caller was cancelled.
         """
-        if self.stopped is not None or not self._ledger.is_needed():
+        is_pending = self._buffer.account().pending_rows > 0
+        if self.stopped is not None or is_pending or not self._ledger.is_needed():
             return
         self._signing_off = asyncio.get_running_loop().create_future()
         self._wake.set()

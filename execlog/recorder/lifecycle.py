@@ -310,7 +310,7 @@ class Background:
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
-                    await self._delivery.until_settled()
+                    await self._delivery.until_safe()
                     await self._delivery.sign_off()
         except GeneratorExit:
             dead = True  # the event loop died; a recorder in another loop may own what is pending

@@ -230,6 +230,11 @@ class SpooledBuffer(Buffer):
             if file is not None:
                 self._spool.seal_here(file)  # there may be hundreds of them
 
+    def is_safe(self) -> bool:
+        """Whether all that is pending lies in files. Never raises."""
+        with self._lock:
+            return self._rows == self._loaded
+
     def spooled_bytes(self) -> int:
         """Bytes that the rows in files take. Never raises."""
         with self._lock:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
+from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
@@ -37,6 +39,8 @@ _ENDS = {
     "-infinity": datetime.min.replace(tzinfo=UTC),
     "infinity": datetime.max.replace(tzinfo=UTC),
 }
+_AWAY_SECONDS = 2.0  # of a close, until a store that is away is not waited for
+_LOOK_SECONDS = 0.1
 _OF_ANOTHER = "holds rows for another log than the one that is connected; they stay there"
 
 
@@ -81,6 +85,23 @@ class SpooledDelivery(Delivery):
                     self._doubtful = False
         self._taken, self._unresolved, self._batch = [], [], None
         super().give_up(reason)
+
+    async def until_safe(self) -> None:
+        """As that of `Delivery`; of a store that is away not much is expected any more.
+
+        Raises:
+            CancelledError: The caller was cancelled; no row is lost by it.
+        """
+        settled = asyncio.create_task(self.until_settled())
+        until = time.monotonic() + _AWAY_SECONDS
+        try:
+            while not settled.done():
+                await asyncio.wait([settled], timeout=_LOOK_SECONDS)
+                if time.monotonic() > until and self.failing and self._files.is_safe():
+                    return
+        finally:
+            with contextlib.suppress(RuntimeError):  # the event loop died
+                settled.cancel()
 
     async def _load(self, batch: Batch) -> list[bytes]:
         if batch.file is not None and batch not in self._taken:
@@ -156,8 +177,9 @@ class SpooledDelivery(Delivery):
                 await self._await_end(connection, claim)
             records = await connection.fetch(self._statements["list_stored_ids"].sql, ids, times)
             await transaction.rollback()
-        stored = {record["id"] for record in records}
-        return [row for row, key in zip(rows, ids, strict=True) if key in stored]
+        # An id that a caller gave twice counts as stored once all of it is.
+        lacking = Counter(ids) - Counter(record["id"] for record in records)
+        return [row for row, key in zip(rows, ids, strict=True) if key not in lacking]
 
     async def _await_end(self, connection: Connection, claim: Claim) -> None:
         """Waits for the transaction that made the claim, if it is still under way."""

@@ -6,10 +6,17 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
 
 from execlog import ExecutionRecorder
+from tests.databases import TABLE
 from tests.recording import AWAY, assert_sum, balanced, load, record
+from tests.rows import fields
 
 KILLED = """
 import os, sys, time
@@ -76,3 +83,36 @@ async def test_a_store_that_is_away_until_the_end(dsn: str, tmp_path: Path) -> N
         assert other.stats().recovered == stats.offered
         assert await other.flush()
     await assert_sum(dsn, other.stats())
+
+
+async def test_a_store_that_is_away_is_not_waited_for_long(tmp_path: Path) -> None:
+    """What lies in files is safe; a recorder without a spool waits as long as it may."""
+    recorder = ExecutionRecorder(AWAY, spool=tmp_path / "spool")
+    await recorder.start()
+    record(recorder, 1)
+    begin = time.monotonic()
+    stats = await recorder.aclose()
+    assert time.monotonic() - begin < 5
+    assert (stats.pending_rows, stats.spooled_rows, stats.dropped) == (1, 1, {})
+
+
+async def test_an_id_that_was_given_twice_is_stored_twice(dsn: str, tmp_path: Path) -> None:
+    """Of one that is in the log, an execution of another time is no copy."""
+    recorder = ExecutionRecorder(AWAY, spool=tmp_path / "spool")
+    await recorder.start()
+    twice = uuid4()
+    times = [datetime(2026, 5, day, tzinfo=UTC) for day in (1, 2)]
+    for time_ in times:
+        recorder.record(**fields(id=twice, created_at=time_))
+    await recorder.aclose(timeout=0.3)
+    async with ExecutionRecorder(dsn) as other:
+        other.record(**fields(id=twice, created_at=times[0]))
+    async with ExecutionRecorder(dsn, spool=tmp_path / "spool") as other:
+        assert await other.flush()
+    stats = other.stats()
+    assert balanced(stats)
+    connection = await asyncpg.connect(dsn)
+    found = await connection.fetch(f"select created_at from {TABLE} order by 1")
+    await connection.close()
+    assert [one["created_at"] for one in found] == times
+    assert (stats.written, stats.rejected) == (1, {"refused_by_store": 1})

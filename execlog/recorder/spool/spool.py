@@ -84,6 +84,7 @@ class Spool:
         self._spares: deque[RowFile] = deque()
         self._open_file: RowFile | None = None  # the one that is written, to be synced now and then
         self._synced_rows = 0
+        self._is_unsynced = False
         self._number = self._ticks = 0
         self._is_open = self._closed = False
         self._refilling_since: float | None = None
@@ -202,7 +203,7 @@ class Spool:
     def sync(self, file: RowFile) -> None:
         """Has the disk keep a file, if rows are to outlive the machine. Never raises."""
         if self._durable:
-            self._worker.submit(file.sync)
+            self._worker.submit(lambda: self._sync(file))
 
     def give_way(self, file: RowFile, freed: int) -> None:
         """Has a file rewritten without its ok runs; removed, if it counts no failures.
@@ -361,8 +362,7 @@ class Spool:
         file = self._open_file
         if self._durable and file is not None and len(file) != self._synced_rows:
             self._synced_rows = len(file)
-            with contextlib.suppress(OSError):  # it is gone: its rows are stored
-                file.sync()
+            self._sync(file)
         self._ticks += 1
         if self._ticks % _TICKS_PER_SCAN == 0:
             self._adopt()
@@ -382,6 +382,16 @@ class Spool:
             self._refill()
         self._left.remove(file)
 
+    def _sync(self, file: RowFile) -> None:
+        try:
+            file.sync()
+        except FileNotFoundError:
+            """Its rows are stored."""
+        except OSError as error:
+            if not self._is_unsynced:
+                self._is_unsynced = True
+                _log.warning("spool: the disk does not take what is written (%s)", error.strerror)
+
     def _resize(self, file: RowFile, change: Callable[[], None]) -> None:
         before = file.size
         with contextlib.suppress(OSError):  # it keeps its size
@@ -389,7 +399,7 @@ class Spool:
         with self._lock:
             self.used += file.size - before
         if self._durable:
-            file.sync()
+            self._sync(file)
 
     def _give_way(self, file: RowFile, freed: int) -> None:
         try:
