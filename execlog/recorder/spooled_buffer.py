@@ -1,8 +1,8 @@
 """A buffer whose rows lie in files, so that they outlive the process.
 
-Each batch has a file, and its rows are in memory only while they are written to the store. While no
-file can be had, because the disk is full or slow, batches are in memory as those of `Buffer`, and
-move to files as soon as there are some.
+Each batch has a file. Its rows are in memory too while few batches wait, and while they are written
+to the store. While no file can be had, because the disk is full or slow, batches are in memory as
+those of `Buffer`, and move to files as soon as there are some.
 """
 
 from __future__ import annotations
