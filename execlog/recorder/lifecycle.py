@@ -27,6 +27,7 @@ __all__ = ["Background"]
 T = TypeVar("T")
 
 _END_SECONDS = 1.0
+_SPOOL_SECONDS = 3.0  # a disk may be slow; files that it still holds are found stored later
 _UNSTARTED_SECONDS = 5.0
 _A_POOL = "is a pool, which belongs to its event loop: use `async with`, or a DSN"
 _UNSTARTED = "executions wait: a recorder with a pool must be started in the pool's event loop"
@@ -94,8 +95,7 @@ class Background:
             self._buffer.close("")
         self._open_spool()
         self._revive()
-        if self._thread is not None and self._forgotten_seconds is not None:
-            self.close_soon(self._forgotten_seconds)
+        self._close_forgotten()
 
     def start_thread(self, action: str = "start") -> None:
         """Starts the tasks in a thread of their own, if they don't run in it already.
@@ -186,8 +186,9 @@ class Background:
         An event loop of the program's keeps it. From any thread. Never raises.
         """
         self._forgotten_seconds = seconds
-        if self._thread is not None:
-            self.close_soon(seconds)
+        if self._thread is not None and self._closing is None:
+            with contextlib.suppress(RuntimeError):  # the thread has ended
+                self._thread.loop.call_soon_threadsafe(self._close_forgotten)
 
     def take_over(self) -> None:
         """Has a thread store what waits if no event loop does, because the process ends.
@@ -366,6 +367,10 @@ class Background:
         if self._loop is None and self._closing is None:
             _log.warning(_UNSTARTED)
 
+    def _close_forgotten(self) -> None:
+        if self._thread is not None and self._forgotten_seconds is not None:
+            self.close_soon(self._forgotten_seconds)
+
     def _open_spool(self) -> None:
         if self._spool is not None:
             self._spool.open()
@@ -445,7 +450,7 @@ class Background:
                 self._reporter.report()
                 if self._spool is not None:
                     closed = asyncio.wrap_future(self._spool.close())
-                    await asyncio.wait([closed], timeout=_END_SECONDS)
+                    await asyncio.wait([closed], timeout=_SPOOL_SECONDS)
                 closing.set_result(None)
                 process.ended(self)
                 if self._thread is not None:

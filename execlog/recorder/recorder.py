@@ -464,7 +464,8 @@ class ExecutionRecorder:
         Args:
             timeout: Seconds to try to store; then the rest is dropped as "closed", or as
                 "unconfirmed" if it was sent and its commit was not answered; with a spool it stays
-                in its files. It returns at most two seconds later, whatever the server does.
+                in its files. It returns at most a second later, whatever the server
+                does, or four if the spool's disk is slow.
 
         Returns:
             The final account: nothing is pending but what lies in files.

@@ -317,8 +317,8 @@ class Spool:
         try:
             if not self._closed:
                 self._make()
-            self._fill()
-            if self._durable and self._owner is not None:
+            has_more = self._fill()
+            if has_more and self._durable and self._owner is not None:
                 sync_folder(self._owner.path)
         except OSError as error:
             self._complain(error)
@@ -331,11 +331,13 @@ class Spool:
         if len(self._spares) < _SPARES and not (self.is_full() or self._closed):
             self._refill_soon()  # what waited in memory took them
 
-    def _fill(self) -> None:
-        """Raises OSError."""
+    def _fill(self) -> bool:
+        """Whether it has made files. Raises OSError."""
+        before = self._number
         while len(self._spares) < _SPARES and not (self.is_full() or self._closed):
             self._spares.append(self._create(self._file_bytes))
             self._worker.begin_part()
+        return self._number > before
 
     def _complain(self, error: OSError) -> None:
         if self.trouble is None:
