@@ -13,10 +13,9 @@ import errno
 import logging
 import os
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from execlog.recorder.spool.left import Left
@@ -31,6 +30,8 @@ from execlog.recorder.spool.row_file import (
 from execlog.recorder.spool.worker import Worker
 
 __all__ = ["Spool"]
+
+T = TypeVar("T")
 
 _SPARES, _RESERVED = 6, 2
 _SMALLEST_FILE, _SHARE = 64 * 1024, 16
@@ -87,7 +88,7 @@ class Spool:
         self._is_unsynced = False
         self._number = self._ticks = 0
         self._is_open = self._closed = False
-        self._refilling_since: float | None = None
+        self._is_refilling = False
         self._is_well = True
         self._promised = 0  # bytes of files that are about to be freed
         self.used = self.slow_writes = 0
@@ -197,8 +198,7 @@ class Spool:
 
     def seal_here(self, file: RowFile) -> None:
         """As `seal`, in the spool's thread itself. Never raises."""
-        with contextlib.suppress(OSError):  # it can't be synced: it is gone
-            self._resize(file, file.seal)
+        self._resize(file, file.seal)
 
     def sync(self, file: RowFile) -> None:
         """Has the disk keep a file, if rows are to outlive the machine. Never raises."""
@@ -226,12 +226,7 @@ class Spool:
         self, files: list[RowFile], note: Callable[[RowFile], None]
     ) -> concurrent.futures.Future[None]:
         """Has something noted in files that may be closed. Never raises."""
-
-        def all_of_them() -> None:
-            for file in files:
-                note(file)
-
-        return self._worker.submit(all_of_them)
+        return self._for_each(files, note)
 
     def discard(self, file: RowFile, *, damaged: bool = False) -> None:
         """Has a file removed, or set aside because it is damaged. Never raises."""
@@ -245,12 +240,7 @@ class Spool:
         lacking = [one for one in self._owners() if one.log() is None]
         if not lacking:
             return None
-
-        def all_of_them() -> None:
-            for one in lacking:
-                one.note_log(log, sync=self._durable)
-
-        return self._worker.submit(all_of_them)
+        return self._for_each(lacking, lambda one: one.note_log(log, sync=self._durable))
 
     def is_of(self, log: UUID) -> bool:
         """Whether the recorder's own files may be delivered to this log. Never raises."""
@@ -269,6 +259,13 @@ class Spool:
         done = self._worker.submit(self._release)
         self._worker.stop()
         return done
+
+    def _for_each(self, ones: list[T], do: Callable[[T], None]) -> concurrent.futures.Future[None]:
+        def all_of_them() -> None:
+            for one in ones:
+                do(one)
+
+        return self._worker.submit(all_of_them)
 
     def _owners(self) -> list[Owner]:
         own = [] if self._owner is None else [self._owner]
@@ -308,8 +305,8 @@ class Spool:
         return not self.trouble and self._worker.busy_seconds() < _BURST_SECONDS
 
     def _refill_soon(self) -> None:
-        if self._refilling_since is None and not self.trouble:
-            self._refilling_since = time.monotonic()
+        if not (self._is_refilling or self.trouble):
+            self._is_refilling = True
             self._worker.submit(self._refill)
 
     def _refill(self) -> None:
@@ -327,17 +324,21 @@ class Spool:
                 _log.warning("the spool has room again")
                 self.trouble = None
             self.on_room()
-        self._refilling_since = None
-        if len(self._spares) < _SPARES and not (self.is_full() or self._closed):
+        self._is_refilling = False
+        if self._may_fill():
             self._refill_soon()  # what waited in memory took them
 
     def _fill(self) -> bool:
         """Whether it has made files. Raises OSError."""
         before = self._number
-        while len(self._spares) < _SPARES and not (self.is_full() or self._closed):
+        while self._may_fill():
             self._spares.append(self._create(self._file_bytes))
             self._worker.begin_part()
         return self._number > before
+
+    def _may_fill(self) -> bool:
+        """Whether spares are lacking, and there is room for one."""
+        return len(self._spares) < _SPARES and not (self.is_full() or self._closed)
 
     def _complain(self, error: OSError) -> None:
         if self.trouble is None:
