@@ -12,7 +12,7 @@ from collections import deque
 
 from execlog.recorder.buffer import Batch, Buffer, Policy
 from execlog.recorder.identity import Claim
-from execlog.recorder.spool.row_file import ROW_BYTES, Content, RowFile
+from execlog.recorder.spool.row_file import Content, RowFile, bytes_of
 from execlog.recorder.spool.spool import Spool
 
 __all__ = ["SpooledBuffer"]
@@ -187,7 +187,7 @@ class SpooledBuffer(Buffer):
         Never raises.
         """
         with self._lock:
-            file = self._spool.take(sum(len(line) + ROW_BYTES for line in lines), failed=True)
+            file = self._spool.take(bytes_of(lines), failed=True)
             if file is None:
                 return False
             if claim is not None:
@@ -260,8 +260,7 @@ class SpooledBuffer(Buffer):
 
     def _move_to_file(self, batch: Batch) -> bool:
         rows = len(batch)
-        size = sum(len(line) + ROW_BYTES for line in batch.rows())
-        file = self._spool.take(size, failed=bool(batch.failed))
+        file = self._spool.take(bytes_of(batch.rows()), failed=bool(batch.failed))
         if file is None:
             return False
         for lines, failed in ((batch.ok, False), (batch.failed, True)):
