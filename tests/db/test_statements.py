@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -170,11 +171,16 @@ async def test_the_server_sees_the_copy_that_the_file_shows(pool: Pool) -> None:
     async with pool.acquire() as connection:
 
         async def seen() -> object:
+            """What the server executes: asyncpg asks for rows before it has answered the COPY."""
             async with pool.acquire() as other:
-                return await other.fetchval(
-                    "select query from pg_stat_activity where pid = $1",
-                    connection.get_server_pid(),
-                )
+                for _ in range(1000):
+                    if query := await other.fetchval(
+                        "select query from pg_stat_activity where pid = $1 and query ilike 'copy%'",
+                        connection.get_server_pid(),
+                    ):
+                        return query
+                    await asyncio.sleep(0.01)
+            pytest.fail("the server did not begin with the COPY")
 
         queries = []
 
