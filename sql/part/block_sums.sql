@@ -22,6 +22,7 @@ with ends as materialized (
                     from execlog.strategy_execution_log
                     where strategy_id = $1::text
                         and created_at > '-infinity'
+                        and created_at < 'infinity'
                 ),
                 (
                     select
@@ -51,6 +52,7 @@ with ends as materialized (
                 select max(created_at)
                 from execlog.strategy_execution_log
                 where strategy_id = $1::text
+                    and created_at > '-infinity'
                     and created_at < 'infinity'
             )
         ) as until

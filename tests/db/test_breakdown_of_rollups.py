@@ -80,6 +80,19 @@ def same(rolled: list[Breakdown], exact: list[Breakdown], left_out: tuple[str, .
         assert seen_then(one.first_seen, other.first_seen)
 
 
+def alike(found: list[Breakdown], expected: list[Breakdown]) -> None:
+    """The same but for the noise of sums in another order, which another plan may add up in."""
+    assert [_rounded(one) for one in found] == [_rounded(one) for one in expected]
+
+
+def _rounded(one: Breakdown) -> dict[str, Any]:
+    fields = one.model_dump()
+    return {
+        name: float(f"{value:.12g}") if isinstance(value, float) else value
+        for name, value in fields.items()
+    }
+
+
 def seen_then(found: datetime | None, first: datetime | None) -> bool:
     """Whether that is the time of the first, or the begin of its minute or hour."""
     if found is None or first is None:
@@ -134,13 +147,13 @@ async def test_orders_limits_and_details(shared: Pool, by: str) -> None:
         rolled, exact = await both(shared, lambda log: log.breakdown(**scope))  # noqa: B023
         same(rolled, exact)
         await shared.execute("update execlog.rollup_state set exact_runs = -1")
-        assert await log.breakdown(**scope, limit=2) == rolled[:2]
+        alike(await log.breakdown(**scope, limit=2), rolled[:2])
         bare = await log.breakdown(**scope, details=False)
         no_details = dict.fromkeys((*PERCENTILES, "relative_error"))
-        assert bare == [one.model_copy(update=no_details) for one in rolled]
+        alike(bare, [one.model_copy(update=no_details) for one in rolled])
     slowest = await log.breakdown(by=by, order="p99", since=MIDNIGHT)
-    assert slowest == sorted(rolled, key=lambda one: -(one.p99_ms or 0.0))
-    assert await log.breakdown(by=by, order="p99", since=MIDNIGHT, limit=1) == slowest[:1]
+    alike(slowest, sorted(rolled, key=lambda one: -(one.p99_ms or 0.0)))
+    alike(await log.breakdown(by=by, order="p99", since=MIDNIGHT, limit=1), slowest[:1])
     bare = await log.breakdown(by=by, order="p99", since=MIDNIGHT, details=False)
     assert [one.value for one in bare] == [one.value for one in slowest]
     assert {one.p99_ms for one in bare} == {None}

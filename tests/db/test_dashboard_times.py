@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import asyncpg
@@ -50,6 +51,24 @@ async def test_the_window_before_at_the_ends_of_the_calendar(
     assert [(sum(got.runs), got.runs_before) for got in found] == (
         [(len(inside), len(earlier))] if inside or earlier else []
     )
+
+
+@pytest.mark.parametrize("times", [TIMES[1:2], TIMES[-1:], [TIMES[1], TIMES[-1]], TIMES])
+@pytest.mark.parametrize("exact_runs", [-1, 1000])
+async def test_verdicts_on_runs_at_the_ends_of_the_calendar(
+    pool: Pool, times: list[datetime | None], exact_runs: int
+) -> None:
+    """The first and the last time are infinite to Postgres, which has no length up to there."""
+    await pool.execute("update execlog.rollup_state set exact_runs = $1", exact_runs)
+    repository = StrategyExecutionLogRepository(pool)
+    await repository.insert_rows(row(created_at=time, status="error") for time in times)
+    first, last = (time.replace(tzinfo=UTC) for time in (datetime.min, datetime.max))
+    for since in (None, first, first + SECOND, T0):
+        for until in (None, last, last - SECOND):
+            scope: dict[str, Any] = {"since": since, "until": until}
+            both = await repository.compare(a=STRATEGY, b=STRATEGY, **scope)
+            assert both.delta.error_rate == 0
+            assert both.intervals.error_rate.significant in (None, False)
 
 
 @pytest.mark.parametrize(
