@@ -312,7 +312,9 @@ if __name__ == "__main__":
     import multiprocessing
     process = multiprocessing.get_context({kind!r}).Process(target=child)
     process.start()
-    time.sleep(1.5){end}
+    while not os.path.exists({str(tmp_path / "said")!r}):
+        time.sleep(0.01)
+    time.sleep(1){end}
     process.join()
 """
     )

@@ -137,7 +137,7 @@ async def test_random_faults_under_load(
         await asyncio.gather(*loads)
         closed = await asyncio.gather(*(recorder.aclose(timeout=30) for recorder in recorders))
         for stats in closed:
-            assert stats.written == stats.offered > SECONDS * 700, stats
+            assert stats.written == stats.offered > SECONDS * 50, stats
             assert not stats.dropped and not stats.rejected
         assert os.listdir(tmp_path / "spool") == []
         all_ = closed[0].model_copy(
