@@ -126,7 +126,7 @@ function take(text) {
   const found = new DOMParser().parseFromString(text, "text/html");
   const told = found.getElementById("live").dataset;
   reach(told.place);
-  note = told.more ? `Live: the newest of over ${told.more}/s` : "";
+  note = told.more ? `Live: newest of ${told.more}+/s` : "";
   isOld ||= told.reload !== undefined;
   waiting.push(...[...found.querySelectorAll("tbody tr")].map((one) => document.adoptNode(one)));
   waiting = waiting.slice(-Number(body.most));
@@ -156,6 +156,7 @@ function show() {
     list.rows[list.rows.length - 1].remove();
     isCut = true;
   }
+  if (isCut) linkOlder();
   waiting = [];
   tellAges(list);
   tellNews();
@@ -185,6 +186,14 @@ function tellNews() {
     if (isOld || !show()) refresh();
   });
   document.querySelector("main").prepend(button);
+}
+
+function linkOlder() {
+  const pages = document.querySelector("#rows .pages");
+  if (!pages || pages.querySelector("a[rel=next]")) return;
+  const link = document.createElement("a");
+  [link.rel, link.href, link.textContent] = ["next", location.href, "Older"];
+  pages.replaceChildren(link);
 }
 
 // The next page begins behind the last row; if that has changed, only a reload knows how it is called.
@@ -248,7 +257,7 @@ function tellAges(page) {
   for (const one of page.querySelectorAll("time + .ago")) {
     const age = Math.floor((now - Date.parse(one.previousElementSibling.dateTime)) / 1000);
     const [unit, name] = age < 60 ? [1, "s"] : age < 3600 ? [60, "min"] : [3600, "h"];
-    if (age >= 0) one.textContent = ` ${Math.floor(age / unit)} ${name} ago`;
+    if (age >= 0) one.textContent = `${Math.floor(age / unit)} ${name} ago`;
   }
 }
 
