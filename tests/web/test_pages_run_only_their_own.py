@@ -30,7 +30,7 @@ async def test_nothing_is_loaded_from_elsewhere(chrome: Browser, site: Site) -> 
             await page.evaluate("path => fetch(path)", f"/api/{path}")
         assert {url for url in heard.asked if not url.startswith(f"{site.url}/")} == set()
         assert heard.said == []
-        for kind in ("execlog.css", "execlog.js", "execlog.svg"):
+        for kind in ("execlog.css", "execlog.js", "live.js", "execlog.svg"):
             assert any(url.endswith(f"/static/{kind}") for url in heard.asked), kind
         for answer in heard.answers:
             policy = answer.headers.get("content-security-policy", "")
