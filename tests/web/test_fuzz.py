@@ -173,6 +173,7 @@ KINDS: dict[str, st.SearchStrategy[str]] = {
     "a": names,
     "b": names,
     "realm": st.sampled_from(["acme", SCRIPT]),
+    "zone": st.sampled_from(["Asia/Kolkata", "America/New_York", "UTC", SCRIPT]),
     "status": st.sampled_from([*STATUSES, "failed", "other"]),
     "error_code": st.just(SCRIPT),
     "case_name": st.just(SCRIPT),
