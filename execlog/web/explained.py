@@ -115,7 +115,7 @@ async def causes(
     realms = asked["realm_id"]
     # The window as its texts say it: a length of time ends later with each refresh.
     scope = None if realms is None else frozenset(realms)
-    key = (strategy, measure, scope, *sorted(view.window.items()))
+    key = (strategy, measure, scope, view.zone, *sorted(view.window.items()))
     return await reader.causes.get(
         key, lambda: log.explain(strategy_id=strategy, measure=measure, **asked)
     )

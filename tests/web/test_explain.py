@@ -85,7 +85,7 @@ async def test_the_page_says_what_the_command_says_and_leads_to_the_rows(
     text = (await api.get("/explain", params=ASKED)).text
     for sentence in sentences_of(expected, utc=True):
         assert sentence in words(text)
-    assert "data-live" not in text and text.count("<script") == 1
+    assert "data-live" not in text and text.count("<script") == 2
     causes, symptoms = rows(text, "causes"), rows(text, "symptoms")
     assert (len(causes), len(symptoms)) == (len(expected.causes), len(expected.symptoms))
     assert words(causes[0]).startswith("realm acme in version 4 ")
@@ -170,13 +170,14 @@ async def test_a_page_that_refreshes_asks_once_a_minute(
         assert " realm acme " in first and " As of " in first
         assert await why() == first
         assert len(asked) == 1
-        # Another window, realm or scope is another question.
+        # Another window, realm, zone of its times or scope is another question.
         await why(since=(T0 + timedelta(seconds=1)).isoformat())
         await why(realm="acme")
-        assert len(asked) == 3
+        await why(zone="Asia/Kolkata")
+        assert len(asked) == 4
         shown.append(Scope(realms=["acme", "bolt"]))
         await why()
-        assert [one["realm_id"] for one in asked[3:]] == [shown[-1].realms]
+        assert [one["realm_id"] for one in asked[4:]] == [shown[-1].realms]
 
 
 @pytest.mark.parametrize(
