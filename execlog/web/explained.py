@@ -67,7 +67,7 @@ async def explain(reader: Reader, request: Request) -> Response:
         found=found,
         words=explained,
         own=own,
-        link_of=lambda cause: link_of(view, cause, asked.id, own),
+        link_of=lambda cause: link_of(view, cause, asked.id, own, asked.measure),
         chips=[one for one in chips(view) if one.name != label("id")],
         ADDED=[name for name in ADDED if name != "id"],
         label=label,
@@ -141,7 +141,9 @@ def step_of(buckets: Sequence[TimeseriesBucket], found: Explanation | None) -> c
     return charts.step(buckets, found.since_low, found.since, found.since_high)
 
 
-def link_of(view: View, cause: Cause, strategy: str, own: Mapping[str, Any]) -> str | None:
+def link_of(
+    view: View, cause: Cause, strategy: str, own: Mapping[str, Any], measure: str | None
+) -> str | None:
     """The executions of a cause in the window; None: no query says one of its values.
 
     Args:
@@ -149,10 +151,14 @@ def link_of(view: View, cause: Cause, strategy: str, own: Mapping[str, Any]) -> 
         cause: The cause.
         strategy: The strategy.
         own: The filters that the page has.
+        measure: What changed: of the error rate only runs that failed, unless the page or the
+            cause has a status.
 
     Never raises.
     """
     filters: dict[str, Any] = {}
+    if measure == "error_rate" and "status" not in own:
+        filters["status"] = "failed"
     for name, value in cause.attributes.items():
         if name == "attributes":
             texts = [f"{key}={_text(held)}" for key, held in value.items()]

@@ -16,18 +16,18 @@ from starlette.responses import Response
 from execlog.admin.doctor import examined
 from execlog.db.slices import finished
 from execlog.db.traces import read_object
-from execlog.display import explained
 from execlog.display.columns import others
 from execlog.display.json_head import head
 from execlog.display.trace_tree import compact
 from execlog.web import charts, queries
-from execlog.web.explained import causes, changed_measure, explain, link_of, step_of
+from execlog.web.explained import explain
 from execlog.web.filtered import breakdown, executions
 from execlog.web.parts import Parts
 from execlog.web.queries import query
 from execlog.web.reading import Reader
 from execlog.web.rendering import render
 from execlog.web.stored import text_of, trace_of
+from execlog.web.strategy import strategy
 from execlog.web.view import View
 from execlog.web.waterfall import waterfall
 
@@ -38,7 +38,6 @@ Page = Callable[[Reader, Request], Awaitable[Response]]
 _STRATEGIES = 50
 _NEWEST = 10
 _LONGEST_INPUT = 20_000  # characters that are shown
-_LINES = (("p50", "duration_p50_ms"), ("p95", "duration_p95_ms"), ("p99", "duration_p99_ms"))
 
 
 async def overview(reader: Reader, request: Request) -> Response:
@@ -70,35 +69,6 @@ async def overview(reader: Reader, request: Request) -> Response:
         activity={one.strategy_id: one for one in activity or ()},
         spark=charts.spark,
         failures=failures,
-    )
-
-
-async def strategy(reader: Reader, request: Request) -> Response:
-    """The card of a strategy, its time series and its newest failures."""
-    asked = query(queries.Page, request)
-    view = View.of(request, "strategy", asked.since, asked.until)
-    parts = Parts()
-    window = {"strategy_id": view.scope.strategy(asked.id), **view.narrowed()}
-    async with reader.snapshot() as log:
-        failures = await parts.take(
-            "newest failures",
-            log.list_executions(**window, status="failed", limit=_NEWEST, payloads=False),
-        )
-        report = await parts.take("numbers", log.report(**window, bucket=view.bucket))
-        why = None
-        if report is not None and (measure := changed_measure(report.intervals)) is not None:
-            found = causes(reader, log, view, asked.id, measure)
-            why = await parts.take("causes", found)
-    drawn: dict[str, Any] = {"why": why, "words": explained, "step": None}
-    if report is not None:
-        drawn["step"] = step_of(report.timeseries, why.answer if why else None)
-        drawn["link_of"] = lambda cause: link_of(view, cause, asked.id, {})
-        drawn["volume"] = charts.volume(report.timeseries)
-        drawn["lines"] = charts.durations(
-            [(name, report.timeseries, field) for name, field in _LINES]
-        )
-    return await parts.page(
-        "strategy.html", view, id=asked.id, report=report, failures=failures, **drawn
     )
 
 
