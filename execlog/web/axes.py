@@ -21,6 +21,7 @@ __all__ = [
     "length",
     "levels",
     "rate",
+    "readable",
     "short",
     "times",
     "width_of",
@@ -38,6 +39,7 @@ _STEPS = tuple(
     timedelta(seconds=seconds) for seconds in (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800)
 ) + tuple(timedelta(hours=hours) for hours in (1, 2, 3, 6, 12, 24, 48, 96, 168, 336, 720, 2160))
 _LABELS = 5  # at most, so that they fit on a phone
+_RUNS, _BUCKETS = 20, 12  # of a bucket whose rate is drawn, and of a window, at least
 _FINEST = 0.001  # ms
 _MILLION = 1_000_000
 _UNITS = (("day", 86400), ("h", 3600), ("min", 60), ("s", 1))
@@ -77,6 +79,26 @@ def elapsed(buckets: Sequence[TimeseriesBucket]) -> list[Mark]:
 def width_of(buckets: Sequence[TimeseriesBucket]) -> timedelta:
     """The width of buckets; of a single one a minute stands for it. Never raises."""
     return buckets[1].start - buckets[0].start if len(buckets) > 1 else timedelta(minutes=1)
+
+
+def readable(width: timedelta, whole: timedelta, runs: int) -> timedelta:
+    """The width of buckets whose rates are no mere noise: of twenty runs on average, if possible.
+
+    Args:
+        width: The usual width, which it is at least.
+        whole: The length of the window, of which there are twelve buckets at least.
+        runs: How many runs the window has.
+
+    Never raises.
+    """
+    found = width
+    for wider in _STEPS:
+        if wider <= width:
+            continue
+        if runs * (found / whole) >= _RUNS or whole / wider < _BUCKETS:
+            break
+        found = wider
+    return found
 
 
 def length(time: timedelta) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from execlog.models import PointsCount
@@ -36,12 +36,12 @@ class Versions:
 
     Attributes:
         groups: All of them, the highest number first.
-        series: The time series of those that a chart has lines for, in the same order; none if only
-            one version ran.
+        series: The time series of those that a chart has lines for, in the same order; if only one
+            version ran, that of all runs.
     """
 
     groups: Sequence[Breakdown]
-    series: Mapping[int, Sequence[TimeseriesBucket]]
+    series: Mapping[int | None, Sequence[TimeseriesBucket]]
 
 
 class Details:
@@ -53,16 +53,17 @@ class Details:
         self._groups = Kept[list[Breakdown]](seconds=_SECONDS, most=_MOST)
         self._points = Kept[list[PointsCount]](seconds=_SECONDS, most=_MOST)
 
-    async def versions(self, log: Reads, view: View, strategy: str, runs: int) -> Dated[Versions]:
+    async def versions(
+        self, log: Reads, view: View, strategy: str, runs: int, width: timedelta
+    ) -> Dated[Versions]:
         """The versions, and the time series of the highest one and of those with the most runs.
-
-        The buckets are those of the page's report: they begin with its window.
 
         Args:
             log: The page's snapshot.
             view: The page.
             strategy: The strategy, which is in the scope.
             runs: How many runs it has in the window.
+            width: The width of the buckets.
 
         Raises:
             HTTPException: 403, the realm is not in the scope.
@@ -79,11 +80,12 @@ class Details:
             series = {}
             for version in _drawn(groups):
                 series[version] = await log.timeseries(
-                    strategy_version=version, bucket=view.bucket, **asked
+                    strategy_version=version, bucket=width, **asked
                 )
             return Versions(groups, series)
 
-        key = (view.since, *_key(view, strategy))
+        # Buckets begin with the window: a whole minute, unless it is short.
+        key = (view.since, width, *_key(view, strategy))
         return await _answer(self._versions, key, ask, runs)
 
     async def cases(
@@ -136,10 +138,10 @@ def _key(view: View, strategy: str) -> tuple[Hashable, ...]:
     return (strategy, scope, *sorted(view.window.items()))
 
 
-def _drawn(groups: Sequence[Breakdown]) -> list[int]:
+def _drawn(groups: Sequence[Breakdown]) -> list[int | None]:
     """The versions that get lines: the highest number, and others with the most runs."""
     if len(groups) < 2:
-        return []
+        return [None]
     newest, *others = groups
     most = sorted(others, key=lambda one: one.runs, reverse=True)[: LINES - 1]
     return [one.value for one in groups if one in (newest, *most) and isinstance(one.value, int)]

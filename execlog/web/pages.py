@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -20,6 +19,7 @@ from execlog.display.columns import others
 from execlog.display.json_head import head
 from execlog.display.trace_tree import compact
 from execlog.web import charts, queries
+from execlog.web.compared import compare
 from execlog.web.explained import explain
 from execlog.web.filtered import breakdown, executions
 from execlog.web.parts import Parts
@@ -70,40 +70,6 @@ async def overview(reader: Reader, request: Request) -> Response:
         spark=charts.spark,
         failures=failures,
     )
-
-
-async def compare(reader: Reader, request: Request) -> Response:
-    """Two strategies side by side."""
-    asked = query(queries.ComparePage, request)
-    view = View.of(request, "compare", asked.since, asked.until)
-    parts = Parts()
-    window = view.narrowed()
-    given: dict[str, Any] = {"a": asked.a, "b": asked.b, "both": None, "known": None}
-    if asked.a is None or asked.b is None:
-        async with reader.snapshot() as log:
-            strategies = view.scope.strategies
-            known = log.rank_strategies(
-                **window, strategy_id=strategies, by="runs", limit=_STRATEGIES
-            )
-            given["known"] = await parts.take("names", known)
-        return await parts.page("compare.html", view, **given)
-    a, b = view.scope.strategy(asked.a), view.scope.strategy(asked.b)
-    async with reader.snapshot() as log:
-        both = await parts.take("numbers", log.compare(a=a, b=b, **window))
-        series = [
-            await parts.take(
-                f"time series of {name}",
-                log.timeseries(strategy_id=one, **window, bucket=view.bucket),
-            )
-            for name, one in (("A", a), ("B", b))
-        ]
-    one, two = series
-    if one is not None and two is not None:
-        given["series"] = list(zip(one, two, strict=True))
-        given["runs"] = charts.counts([("a", one, "total"), ("b", two, "total")])
-        of = "duration_p95_ms"
-        given["p95"] = charts.durations([("a", one, of), ("b", two, of)])
-    return await parts.page("compare.html", view, **{**given, "both": both})
 
 
 async def execution(reader: Reader, request: Request) -> Response:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from starlette.requests import Request
@@ -13,12 +13,12 @@ from starlette.responses import Response
 from execlog.display import explained
 from execlog.models import PointsCount
 from execlog.repository.groups import Breakdown
-from execlog.repository.metrics import StrategyMetrics
 from execlog.repository.report import StrategyReport
 from execlog.repository.repository import Reads
 from execlog.repository.timeseries import TimeseriesBucket
 from execlog.web import axes, bars, charts, queries
 from execlog.web.details import LINES, Versions
+from execlog.web.differences import share_of
 from execlog.web.explained import causes, changed_measure, link_of, step_of
 from execlog.web.headline import headline
 from execlog.web.kept import Dated
@@ -27,11 +27,10 @@ from execlog.web.queries import query
 from execlog.web.reading import Reader
 from execlog.web.view import View
 
-__all__ = ["share_of", "strategy"]
+__all__ = ["strategy"]
 
 _NEWEST = 10
 _LINES = (("p50", "duration_p50_ms"), ("p95", "duration_p95_ms"), ("p99", "duration_p99_ms"))
-_RATE = "error_rate"
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ async def _beside(
     has_points = card.points_histogram[0].upper_bound or len(card.points_histogram) > 1
     realms = view.narrowed()["realm_id"]
     return _Beside(
-        versions=await parts.take("versions", details.versions(*asked)),
+        versions=await parts.take("versions", details.versions(*asked, _width(report))),
         cases=await parts.take("cases", details.cases(*asked)),
         # A scope of one tenant has nothing to tell apart.
         tenants=await parts.take("tenants", details.tenants(*asked))
@@ -122,63 +121,63 @@ async def _beside(
     )
 
 
+def _width(report: StrategyReport) -> timedelta:
+    """The width of the buckets of the error rate."""
+    buckets = report.timeseries
+    width = axes.width_of(buckets)
+    return axes.readable(width, width * len(buckets), report.metrics.status_breakdown.total)
+
+
 def _drawn(view: View, report: StrategyReport, beside: _Beside) -> dict[str, Any]:
     """The charts, the bars and the groups of a strategy that ran."""
-    buckets = report.timeseries
+    buckets, card = report.timeseries, report.metrics
     part = charts.has_part(buckets, view.until)
-    series = beside.versions.answer.series if beside.versions else {}
-    lined = {version: found for version, found in series.items() if len(found) == len(buckets)}
-    rates: list[charts.Series] = [
-        (f"v{place}", found, _RATE) for place, found in enumerate(lined.values(), 1)
-    ]
-    # The newest one is drawn last, above the others.
-    rates.reverse()
     return {
         "buckets": buckets,
         "part": part,
-        "width": axes.length(axes.width_of(buckets)),
-        "versions": lined,
-        "more_versions": max(len(beside.versions.answer.groups) - LINES, 0)
-        if beside.versions
-        else 0,
-        "rates": charts.rates(rates or [("rate", buckets, _RATE)], part=part),
-        "flags": charts.flags(buckets, list(_begins(lined))),
         "volume": charts.volume(buckets, part=part),
         "lines": charts.durations([(name, buckets, field) for name, field in _LINES], part=part),
-        "durations": bars.durations(report.metrics),
-        "points": bars.points(report.metrics, beside.points.answer if beside.points else None),
+        "durations": bars.durations(card),
+        "points": bars.points(card, beside.points.answer if beside.points else None),
         "cases": {one.value: one for one in beside.cases.answer} if beside.cases else {},
         "tenants": beside.tenants.answer if beside.tenants else [],
         "as_of": beside.as_of(view.now),
+        **_rates(view, buckets, beside.versions.answer if beside.versions else None),
+    }
+
+
+def _rates(
+    view: View, buckets: Sequence[TimeseriesBucket], versions: Versions | None
+) -> dict[str, Any]:
+    """The chart of error rates, a line for each version if there are several."""
+    found: Mapping[int | None, Sequence[TimeseriesBucket]] = (
+        versions.series if versions else {None: buckets}
+    )
+    longest = next(iter(found.values()))
+    part = charts.has_part(longest, view.until)
+    names = [] if None in found else list(found)
+    series: list[charts.Series] = [
+        (f"v{place}" if names else "rate", one, "error_rate")
+        for place, one in enumerate(found.values(), 1)
+    ]
+    series.reverse()  # so that the newest one is drawn last, above the others
+    return {
+        "rated": found,
+        "rated_part": part,
+        "versions": names,
+        "more_versions": max(len(versions.groups) - LINES, 0) if versions else 0,
+        "rates": charts.rates(series, part=part),
+        "flags": charts.flags(longest, list(_begins(found))),
+        "width_of": axes.length,
+        "widths": [axes.width_of(one) for one in (longest, buckets)],
     }
 
 
 def _begins(
-    series: dict[int, Sequence[TimeseriesBucket]],
+    series: Mapping[int | None, Sequence[TimeseriesBucket]],
 ) -> Iterator[tuple[datetime, str]]:
     """When versions ran first, but for those that ran from the begin of the window on."""
     for version, buckets in series.items():
         first = next((place for place, one in enumerate(buckets) if one.total), 0)
-        if first:
+        if first and version is not None:
             yield buckets[first].start, f"v{version} first ran"
-
-
-def share_of(card: StrategyMetrics, count: int) -> tuple[float, bool]:
-    """The share of runs that rows with an error code are of all, and whether it is exact.
-
-    If ok runs were sampled, it is of what the rows stand for, as if all failures weighed the same.
-
-    Args:
-        card: The card.
-        count: How many rows have the code.
-
-    Never raises.
-    """
-    total = card.status_breakdown.total
-    if not total:
-        return 0.0, True
-    if abs(card.estimated_total - total) < 0.5:
-        return count / total, True
-    failures = total - card.status_breakdown.ok
-    failed = 1.0 - card.success_rate
-    return (min(failed * count / failures, 1.0) if failures else 0.0), False
