@@ -223,7 +223,7 @@ def _drawn(
     """The charts of both time series, and the table of their numbers."""
     is_same = len({(side.view.since, side.view.until) for side in sides}) == 1
     part = is_same and charts.has_part(one, view.until)
-    zone = UTC if is_same else None
+    zone = view.clock if is_same else None
 
     def lines(field: str) -> list[charts.Series]:
         return [("a", one, field), ("b", two, field)]

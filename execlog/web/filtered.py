@@ -20,6 +20,8 @@ from execlog.repository.node_times import NEWEST
 from execlog.repository.repository import Reads
 from execlog.web import queries
 from execlog.web.filters import ADDED, added, chips, filter_of, filters_of, label
+from execlog.web.live import Question
+from execlog.web.newest import follow
 from execlog.web.parts import Parts
 from execlog.web.queries import Cursor, query
 from execlog.web.reading import Reader
@@ -53,6 +55,9 @@ async def executions(reader: Reader, request: Request) -> Response:
     parts = Parts()
     size = validation.limit(asked.limit, 200)
     async with reader.snapshot() as log:
+        place = None
+        if asked.before is None:  # before the rows are read
+            place = await follow(reader, log, view, Question(strategies, filters))
         rows = await parts.take(
             "executions",
             log.list_executions(
@@ -71,6 +76,8 @@ async def executions(reader: Reader, request: Request) -> Response:
         rows=rows,
         absent=absent,
         following=_following(view, rows, size),
+        follow=place,
+        most_rows=size,
         **_shared(view),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, timedelta
+from datetime import timedelta, tzinfo
 from typing import NamedTuple
 
 from execlog.display.format import milliseconds, number, percent
@@ -26,12 +26,13 @@ class Headline(NamedTuple):
     kind: str
 
 
-def headline(report: StrategyReport, why: Explanation | None) -> Headline:
+def headline(report: StrategyReport, why: Explanation | None, zone: tzinfo) -> Headline:
     """What changed since the window before.
 
     Args:
         report: The report of the strategy.
         why: What explains the change, and since when; None: it is not known.
+        zone: The zone of its times.
 
     Never raises.
     """
@@ -44,7 +45,7 @@ def headline(report: StrategyReport, why: Explanation | None) -> Headline:
         return Headline(f"{rate}. Nothing ran in the window before to compare with.", "same")
     said, kinds = [], []
     if sure.error_rate.significant:
-        since = _since(report, why) if why is not None and why.measure == "error_rate" else ""
+        since = _since(report, why, zone) if why is not None and why.measure == "error_rate" else ""
         rose = now.error_rate > before.error_rate
         said.append(
             f"Error rate {'rose' if rose else 'fell'} from {percent(before.error_rate)}"
@@ -54,7 +55,7 @@ def headline(report: StrategyReport, why: Explanation | None) -> Headline:
     slower = _slower(report)
     if slower is not None:
         name, then, took = slower
-        since = _since(report, why) if why is not None and why.measure == "duration" else ""
+        since = _since(report, why, zone) if why is not None and why.measure == "duration" else ""
         rose = took > then
         said.append(
             f"{name} {'rose' if rose else 'fell'} from {milliseconds(then)}"
@@ -81,12 +82,12 @@ def _slower(report: StrategyReport) -> tuple[str, float, float] | None:
     return None
 
 
-def _since(report: StrategyReport, why: Explanation) -> str:
+def _since(report: StrategyReport, why: Explanation, zone: tzinfo) -> str:
     """At about which time it changed; empty: it is not known."""
     if why.since is None:
         return ""
     card = report.metrics
-    at = why.since.astimezone(UTC)
+    at = why.since.astimezone(zone)
     is_long = (
         card.window_from is not None
         and card.window_until is not None

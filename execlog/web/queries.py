@@ -13,6 +13,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     WithJsonSchema,
 )
 from starlette.requests import Request
@@ -22,6 +23,7 @@ from execlog.errors import InvalidArgument
 from execlog.models import StrategyExecutionLog, invalid_argument
 from execlog.repository.groups import BreakdownOrder
 from execlog.repository.ranking import RankBy
+from execlog.web.zones import zone_of
 
 __all__ = [
     "AllExecutions",
@@ -51,9 +53,10 @@ _LONGEST_QUERY = 16_384  # five names of 512 bytes, each byte as three character
 _EXAMPLES = ["15m", "24h", "2026-11-24T13:00:00Z"]
 
 
-def _moment(value: object) -> datetime:
-    # Without a zone it is UTC: a viewer can't see the server's own zone.
-    return timeparse.moment(_ZONE.sub(r"+\1", _text(value)), datetime.now(UTC), UTC)
+def _moment(value: object, info: ValidationInfo) -> datetime:
+    # Without an offset it is in the zone that the query names, else UTC, never the server's own.
+    zone = info.context["zone"] if info.context else UTC
+    return timeparse.moment(_ZONE.sub(r"+\1", _text(value)), datetime.now(UTC), zone)
 
 
 def _length(value: object) -> timedelta:
@@ -87,6 +90,7 @@ _Length = Annotated[
 ]
 _Name = Annotated[str, Field(min_length=1)]
 _Version = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
+_Zone = Annotated[str, WithJsonSchema({"type": "string", "examples": ["UTC", "Europe/Berlin"]})]
 _Limit = Annotated[int, Field(description="Clamped to its range, never refused.")]
 
 
@@ -145,6 +149,7 @@ class _Query(BaseModel):
 class _Window(_Query):
     since: _Moment | None = Field(None, description="From then on, or since so long ago.")
     until: _Moment | None = Field(None, description="Until then, included.")
+    zone: _Zone | None = Field(None, description="The zone of times without an offset; else UTC.")
 
 
 class _Realm(_Window):
@@ -306,7 +311,8 @@ def query(model: type[Asked], request: Request) -> Asked:
     if len(request.scope["query_string"]) > _LONGEST_QUERY:
         raise InvalidArgument("query", f"is longer than {_LONGEST_QUERY:,} bytes")
     given = {name: value for name, value in request.query_params.items() if value}
+    zone = zone_of(given.get("zone"))
     try:
-        return model.model_validate(given)
+        return model.model_validate(given, context={"zone": zone})
     except ValidationError as error:
         raise invalid_argument(error) from None

@@ -29,6 +29,7 @@ from execlog.repository.questions import Rights
 from execlog.repository.repository import Reads, statements
 from execlog.web.details import Details
 from execlog.web.kept import Kept
+from execlog.web.live import Live
 from execlog.web.stored import stored
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Reader:
         schema: The schema of the log.
         causes: The explanations on the pages of strategies.
         details: What these pages show beside their reports.
+        live: The new rows of lists that are open.
 
     Raises:
         InvalidArgument: `source` is neither, `timeout` is no positive number, or `schema` can't be
@@ -81,6 +83,7 @@ class Reader:
         self._rights = {inputs: Rights(inputs=inputs) for inputs in (True, False)}
         self.causes = Kept[Explanation](seconds=_CAUSES_SECONDS, most=_MOST_CAUSES)
         self.details = Details()
+        self.live = Live(self.snapshot)
         words = {"timeout": validation.server_timeout("timeout", timeout)}
         self._begin = filled((folder("sql") / "reading" / "begin.sql").read_text(), where, words)
         self._end = (folder("sql") / "reading" / "end.sql").read_text()
@@ -122,7 +125,8 @@ class Reader:
                     await pool.release(connection, timeout=_END_SECONDS)
 
     async def aclose(self) -> None:
-        """Closes the pool that was made for a DSN. Never raises."""
+        """Ends the poll, and closes the pool that was made for a DSN. Never raises."""
+        await self.live.aclose()
         if self._connect is not None:
             pool, self._pool = self._pool, None
             if pool is not None:

@@ -74,9 +74,10 @@ async def strategy(reader: Reader, request: Request) -> Response:
     drawn: dict[str, Any] = {}
     if report is not None and report.metrics.status_breakdown.total:
         drawn = _drawn(view, report, beside)
+        charted = (drawn["rated"], report.timeseries)
+        drawn["steps"] = [step_of(one, why.answer if why else None) for one in charted]
     if report is not None:
-        drawn["step"] = step_of(report.timeseries, why.answer if why else None)
-        drawn["headline"] = headline(report, why.answer if why else None)
+        drawn["headline"] = headline(report, why.answer if why else None, view.clock)
     return await parts.page(
         "strategy.html",
         view,
@@ -135,8 +136,10 @@ def _drawn(view: View, report: StrategyReport, beside: _Beside) -> dict[str, Any
     return {
         "buckets": buckets,
         "part": part,
-        "volume": charts.volume(buckets, part=part),
-        "lines": charts.durations([(name, buckets, field) for name, field in _LINES], part=part),
+        "volume": charts.volume(buckets, view.clock, part=part),
+        "lines": charts.durations(
+            [(name, buckets, field) for name, field in _LINES], view.clock, part=part
+        ),
         "durations": bars.durations(card),
         "points": bars.points(card, beside.points.answer if beside.points else None),
         "cases": {one.value: one for one in beside.cases.answer} if beside.cases else {},
@@ -162,11 +165,12 @@ def _rates(
     ]
     series.reverse()  # so that the newest one is drawn last, above the others
     return {
-        "rated": found,
+        "rated": longest,
+        "lines_of": list(found.values()),
         "rated_part": part,
         "versions": names,
         "more_versions": max(len(versions.groups) - LINES, 0) if versions else 0,
-        "rates": charts.rates(series, part=part),
+        "rates": charts.rates(series, view.clock, part=part),
         "flags": charts.flags(longest, list(_begins(found))),
         "width_of": axes.length,
         "widths": [axes.width_of(one) for one in (longest, buckets)],
