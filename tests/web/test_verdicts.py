@@ -80,8 +80,8 @@ async def test_each_page_says_what_is_more_than_chance(api: httpx2.AsyncClient) 
     assert len(re.findall('class="worse"', cards)) == 4
     page = await text(api, "/strategy", id="broke")
     why = words(page.partition('id="why"')[2].partition("</section>")[0])
-    assert " error rate " in why and " values of " in why
-    assert page.count('<line class="step"') in (0, 2)
+    assert "Error rate rose from " in why and " values of " in why
+    assert page.count('<line class="step"') in (0, 3)
     assert page.count('<rect class="step"') == page.count('<line class="step"')
     assert (", since " in why) == ('class="step"' in page)
     assert 'id="why"' not in await text(api, "/strategy", id="steady-1")
@@ -91,6 +91,7 @@ async def test_each_page_says_what_is_more_than_chance(api: httpx2.AsyncClient) 
     both = await text(api, "/compare", a="steady-1", b="broke")
     deltas = both.partition('id="deltas"')[2].partition("</section>")[0]
     assert len(re.findall('class="worse"', deltas)) == 4
+    assert " points higher in B worse " in words(deltas)
     both = await text(api, "/compare", a="steady-1", b="steady-2")
     assert "not significant (1,800 runs in A)" in words(both)
 
