@@ -268,7 +268,7 @@ setInterval(() => { if (!document.hidden) tellAges(document); }, 10_000);
 const own = document.getElementById("own-zone");
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 if (own && zone && ![own.dataset.zone, "UTC", "Etc/UTC", "Etc/Unknown"].includes(zone)) {
-  own.href = own.getAttribute("href").replace("zone=ZONE", `zone=${encodeURIComponent(zone)}`);
+  own.href = own.dataset.link.replace("zone=ZONE", `zone=${encodeURIComponent(zone)}`);
   own.textContent = `Show times in ${zone}`;
   own.hidden = false;
 }
