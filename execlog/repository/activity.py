@@ -77,6 +77,8 @@ class StrategyActivity(Model):
         starts: When the buckets begin; the same for all strategies of an answer.
         runs: The executions of each bucket.
         failures: How many of them failed.
+        weights: How many executions those of each bucket stand for: the sum of 1/sample_rate.
+        error_rates: The error rate of each bucket, 0 if nothing ran.
         runs_before: The executions of the window of the same length that ends just before.
         error_rate_before: The error rate of that window, 0 if nothing ran.
         error_rate_change: How sure the change of the error rate is; those of all strategies of an
@@ -89,6 +91,8 @@ class StrategyActivity(Model):
     starts: list[datetime]
     runs: list[int]
     failures: list[int]
+    weights: list[float]
+    error_rates: list[float]
     runs_before: int
     error_rate_before: float
     error_rate_change: Interval
@@ -141,14 +145,19 @@ class ActivityBuckets:
         """The model of a row of sql/activity.sql. Never raises for such a row."""
         starts = self.starts()
         runs, failures = [0] * len(starts), [0] * len(starts)
+        weights, rates = [0.0] * len(starts), [0.0] * len(starts)
         for number, one in sums.items():
             if number >= 0:
                 runs[number], failures[number] = one.runs, one.failures
+                weights[number] = one.weight
+                rates[number] = one.failed_weight / one.weight if one.weight else 0.0
         return StrategyActivity(
             strategy_id=record["strategy_id"],
             starts=starts,
             runs=runs,
             failures=failures,
+            weights=weights,
+            error_rates=rates,
             runs_before=record["runs_before"],
             error_rate_before=record["error_rate_before"],
             error_rate_change=change,

@@ -4,7 +4,8 @@ Each split of a series of blocks is tried: by how much two rates, one before and
 more likely than one. Runs of one block fail together, so the likelihood ratio is divided by the
 dispersion of the blocks: of both sides, of neighbours taken together, and of the side that fails
 more, whichever is greatest (McCullagh and Nelder, Generalized Linear Models, 4.5). The p-value is
-that of the best split times the number of splits.
+that of the best of all splits (Miller and Siegmund, 1982, Biometrics 38), which is at most that of
+this split times their number.
 
 A few minutes in which many runs fail at once are no level: the change must stand without the block
 that fails most, too.
@@ -17,16 +18,17 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from execlog.statistics.distributions import t_two_sided
+from execlog.statistics.distributions import normal_quantile, t_two_sided
 from execlog.statistics.effects import LEAST_RUNS
 
 __all__ = ["Level", "level"]
 
 _LEAST_BEFORE, _LEAST_AFTER = 6, 4  # blocks with runs on either side of a split
-_LEAST_FAILING = 4  # of the side that fails more: blocks with failures
+_LEAST_FAILING = 3  # of the side that fails more: blocks with failures, beside the one left out
 _LEAST_FAILED = 5  # and failures
 _PARTS = 12  # of the series, that neighbours are taken together in
 _SCATTERED = 1.3  # a dispersion up to this is that of independent runs, whose error is known
+_LARGE = 0.3  # a p-value of one split that tells nothing once all are looked at
 _CERTAIN = 0.01  # for a further change within one side
 _MOST = 4  # changes that are looked for after the first one
 
@@ -93,14 +95,37 @@ def _best(ns: Sequence[float], ys: Sequence[float], unit: float) -> _Split | Non
     n_all, y_all = n_upto[-1], y_upto[-1]
     if min(y_all, n_all - y_all) < _LEAST_FAILED * unit:
         return _Split(cuts[0], 1.0)
-    best = max(cuts, key=lambda cut: _gain(n_upto[cut - 1], y_upto[cut - 1], n_all, y_all))
+    # The score, which needs no logarithm, is largest where the likelihood is, or close to it.
+    scores = [_score(n_upto[cut - 1], y_upto[cut - 1], n_all, y_all) for cut in cuts]
+    best = cuts[scores.index(max(scores))]
     sides = (range(best), range(best, len(ns)))
     rates = [math.fsum(ys[p] for p in side) / math.fsum(ns[p] for p in side) for side in sides]
     high = int(rates[1] > rates[0])
     worst = max(sides[high], key=lambda p: ys[p] - ns[p] * rates[high])
     without = [[p for p in side if p != worst] for side in sides]
     p_value = max(_p_value(ns, ys, tried, high, unit) for tried in (sides, without))
-    return _Split(best, min(p_value * len(cuts), 1.0))
+    ends = n_upto[cuts[0] - 1] / n_all, n_upto[cuts[-1] - 1] / n_all
+    return _Split(best, min(_of_all(p_value, *ends), p_value * len(cuts), 1.0))
+
+
+def _of_all(p_value: float, low: float, high: float) -> float:
+    """The probability that any split of a series is as far from chance as its best one.
+
+    Args:
+        p_value: Of the best split.
+        low: The part of the runs before the first split.
+        high: The part of the runs before the last split.
+    """
+    if not 0 < p_value < _LARGE:
+        return 1.0 if p_value else 0.0
+    z = -normal_quantile(p_value / 2)
+    density = math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+    span = math.log(high * (1 - low) / ((1 - high) * low))
+    return density * (4 / z + (z - 1 / z) * span)
+
+
+def _score(n: float, y: float, n_all: float, y_all: float) -> float:
+    return (y * n_all - n * y_all) ** 2 / (n * (n_all - n))
 
 
 def _gain(n: float, y: float, n_all: float, y_all: float) -> float:

@@ -23,6 +23,7 @@ from execlog.display.trace_tree import compact
 from execlog.web import charts, queries
 from execlog.web.explained import causes, changed_measure, explain, link_of, step_of
 from execlog.web.filtered import breakdown, executions
+from execlog.web.overview import overview
 from execlog.web.parts import Parts
 from execlog.web.queries import query
 from execlog.web.reading import Reader
@@ -39,38 +40,6 @@ _STRATEGIES = 50
 _NEWEST = 10
 _LONGEST_INPUT = 20_000  # characters that are shown
 _LINES = (("p50", "duration_p50_ms"), ("p95", "duration_p95_ms"), ("p99", "duration_p99_ms"))
-
-
-async def overview(reader: Reader, request: Request) -> Response:
-    """The strategies of the realm, ranked, and what failed last."""
-    asked = query(queries.Ranking, request)
-    view = View.of(request, "", asked.since, asked.until)
-    parts = Parts()
-    window = view.narrowed()
-    strategies = view.scope.strategies
-    async with reader.snapshot() as log:
-        failures = await parts.take(
-            "newest failures",
-            log.list_failures(**window, strategy_id=strategies, limit=_NEWEST, payloads=False),
-        )
-        ranks = await parts.take(
-            "strategies",
-            log.rank_strategies(**window, strategy_id=strategies, by=asked.by, limit=_STRATEGIES),
-        )
-        activity = None
-        if ranks:
-            names = [rank.strategy_id for rank in ranks]
-            activity = await parts.take("activity", log.activity(**window, strategy_id=names))
-    return await parts.page(
-        "overview.html",
-        view,
-        by=asked.by,
-        ranks=ranks,
-        most=_STRATEGIES,
-        activity={one.strategy_id: one for one in activity or ()},
-        spark=charts.spark,
-        failures=failures,
-    )
 
 
 async def strategy(reader: Reader, request: Request) -> Response:
