@@ -28,6 +28,7 @@ _LEAST_FAILING = 3  # of the side that fails more: blocks with failures, beside 
 _LEAST_FAILED = 5  # and failures
 _PARTS = 12  # of the series, that neighbours are taken together in
 _SCATTERED = 1.3  # a dispersion up to this is that of independent runs, whose error is known
+_FAR = 10.0  # the square of a score that chance seldom has
 _LARGE = 0.3  # a p-value of one split that tells nothing once all are looked at
 _CERTAIN = 0.01  # for a further change within one side
 _MOST = 4  # changes that are looked for after the first one
@@ -96,8 +97,12 @@ def _best(ns: Sequence[float], ys: Sequence[float], unit: float) -> _Split | Non
     if min(y_all, n_all - y_all) < _LEAST_FAILED * unit:
         return _Split(cuts[0], 1.0)
     # The score, which needs no logarithm, is largest where the likelihood is, or close to it.
-    scores = [_score(n_upto[cut - 1], y_upto[cut - 1], n_all, y_all) for cut in cuts]
-    best = cuts[scores.index(max(scores))]
+    scores = [_score(n_upto[cut], y_upto[cut], n_all, y_all) for cut in range(last)]
+    best = scores.index(max(scores)) + 1
+    if best < cuts[0]:
+        # If it changed there, too few runs say from what.
+        is_far = max(scores) * n_all > _FAR * y_all * (n_all - y_all)
+        return None if is_far else _Split(cuts[0], 1.0)
     sides = (range(best), range(best, len(ns)))
     rates = [math.fsum(ys[p] for p in side) / math.fsum(ns[p] for p in side) for side in sides]
     high = int(rates[1] > rates[0])
