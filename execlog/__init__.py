@@ -42,7 +42,7 @@ from execlog.recorder.flusher import RejectedExecution
 from execlog.recorder.recorder import ExecutionRecorder
 from execlog.repository import StrategyExecutionLogRepository
 from execlog.repository.accounts import RecorderAccount
-from execlog.repository.activity import StrategyActivity
+from execlog.repository.activity import LevelChange, StrategyActivity
 from execlog.repository.comparison import (
     ComparisonIntervals,
     MetricsDelta,
@@ -82,6 +82,7 @@ __all__ = [
     "HistogramBucket",
     "Interval",
     "InvalidArgument",
+    "LevelChange",
     "Maintenance",
     "MaintenanceRun",
     "MaintenanceState",

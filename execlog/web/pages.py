@@ -18,10 +18,11 @@ from execlog.db.traces import read_object
 from execlog.display.columns import others
 from execlog.display.json_head import head
 from execlog.display.trace_tree import compact
-from execlog.web import charts, queries
+from execlog.web import queries
 from execlog.web.compared import compare
 from execlog.web.explained import explain
 from execlog.web.filtered import breakdown, executions
+from execlog.web.overview import overview
 from execlog.web.parts import Parts
 from execlog.web.queries import query
 from execlog.web.reading import Reader
@@ -35,41 +36,7 @@ __all__ = ["PAGES", "Page"]
 
 Page = Callable[[Reader, Request], Awaitable[Response]]
 
-_STRATEGIES = 50
-_NEWEST = 10
 _LONGEST_INPUT = 20_000  # characters that are shown
-
-
-async def overview(reader: Reader, request: Request) -> Response:
-    """The strategies of the realm, ranked, and what failed last."""
-    asked = query(queries.Ranking, request)
-    view = View.of(request, "", asked.since, asked.until)
-    parts = Parts()
-    window = view.narrowed()
-    strategies = view.scope.strategies
-    async with reader.snapshot() as log:
-        failures = await parts.take(
-            "newest failures",
-            log.list_failures(**window, strategy_id=strategies, limit=_NEWEST, payloads=False),
-        )
-        ranks = await parts.take(
-            "strategies",
-            log.rank_strategies(**window, strategy_id=strategies, by=asked.by, limit=_STRATEGIES),
-        )
-        activity = None
-        if ranks:
-            names = [rank.strategy_id for rank in ranks]
-            activity = await parts.take("activity", log.activity(**window, strategy_id=names))
-    return await parts.page(
-        "overview.html",
-        view,
-        by=asked.by,
-        ranks=ranks,
-        most=_STRATEGIES,
-        activity={one.strategy_id: one for one in activity or ()},
-        spark=charts.spark,
-        failures=failures,
-    )
 
 
 async def execution(reader: Reader, request: Request) -> Response:

@@ -38,6 +38,8 @@ __all__ = [
     "Explained",
     "Failures",
     "Metrics",
+    "Overview",
+    "OverviewBy",
     "Page",
     "Paged",
     "Ranking",
@@ -161,6 +163,16 @@ class Ranking(_Realm):
 
     by: RankBy = Field("p99", description="The number to rank by, the largest first.")
     limit: _Limit = 10
+
+
+OverviewBy = Literal["trouble"] | RankBy
+"""The orders of the overview."""
+
+
+class Overview(_Realm):
+    """The parameters of the overview, beside its filters."""
+
+    by: OverviewBy = Field("trouble", description="Those whose error rate changed first; or by.")
 
 
 class Metrics(_Realm):

@@ -29,6 +29,7 @@ PUBLIC = [
     "Health",
     "HistogramBucket",
     "Interval",
+    "LevelChange",
     "InvalidArgument",
     "Maintenance",
     "MaintenanceRun",

@@ -38,7 +38,7 @@ async def test_from_the_overview_to_one_execution_and_back(
 
     await page.goto(site.page())
     await follow(page, page.get_by_role("link", name="6 h", exact=True))
-    await at(r"/\?since=6h$", "Strategies")
+    await at(r"/\?since=6h$", "Overview")
     ranking = page.locator("#ranking tbody tr").filter(
         has=page.get_by_role("link", name="loyalty", exact=True)
     )

@@ -64,12 +64,12 @@ def words(part: str) -> str:
 
 
 async def test_each_page_says_what_is_more_than_chance(api: httpx2.AsyncClient) -> None:
-    overview = (await text(api, "/")).partition('class="ranks"')[2].partition("</table>")[0]
+    overview = (await text(api, "/")).partition('class="ranks ')[2].partition("</table>")[0]
     cells = {
-        words(one.partition("<td")[0]): words(
+        words(one.partition(">")[2].partition("<td")[0]): words(
             one.partition('data-name="Change">')[2].partition("<td")[0]
         )
-        for one in overview.partition("<tbody>")[2].split("<tr>")[1:]
+        for one in overview.partition("<tbody>")[2].split("<tr")[1:]
     }
     assert cells["broke"].endswith(" worse Why?")
     assert cells["mended"].endswith(" better Why?")
