@@ -11,9 +11,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from execlog.models import PointsCount
+from execlog.repository.activity import StrategyActivity
 from execlog.repository.groups import Breakdown
 from execlog.repository.repository import Reads
 from execlog.repository.timeseries import TimeseriesBucket
+from execlog.web.change import levels
 from execlog.web.kept import Dated, Kept
 from execlog.web.view import View
 
@@ -51,6 +53,7 @@ class Details:
         """Keeps nothing yet. Never raises."""
         self._versions = Kept[Versions](seconds=_SECONDS, most=_MOST)
         self._groups = Kept[list[Breakdown]](seconds=_SECONDS, most=_MOST)
+        self._levels = Kept[list[list[StrategyActivity]]](seconds=_SECONDS, most=_MOST)
         self._points = Kept[list[PointsCount]](seconds=_SECONDS, most=_MOST)
 
     async def versions(
@@ -87,6 +90,13 @@ class Details:
         # Buckets begin with the window: a whole minute, unless it is short.
         key = (view.since, width, *_key(view, strategy))
         return await _answer(self._versions, key, ask, runs)
+
+    async def levels(
+        self, log: Reads, view: View, strategy: str, runs: int
+    ) -> Dated[list[list[StrategyActivity]]]:
+        """The activities in which a change is looked for. Arguments and Raises: see `versions`."""
+        key = _key(view, strategy)
+        return await _answer(self._levels, key, lambda: levels(log, view, strategy), runs)
 
     async def cases(
         self, log: Reads, view: View, strategy: str, runs: int

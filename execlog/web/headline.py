@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import NamedTuple
 
 from execlog.display.format import milliseconds, number, percent
 from execlog.repository.explanation import Explanation
 from execlog.repository.report import StrategyReport
+from execlog.web.change import Change
 
 __all__ = ["Headline", "headline"]
 
@@ -19,78 +20,74 @@ class Headline(NamedTuple):
 
     Attributes:
         text: The sentences.
-        kind: "worse", "better" or "same": what chance does not explain.
+        kind: "worse" or "better"; "same" if chance explains what changed.
     """
 
     text: str
     kind: str
 
 
-def headline(report: StrategyReport, why: Explanation | None, zone: tzinfo) -> Headline:
-    """What changed since the window before.
+def headline(
+    report: StrategyReport, change: Change | None, why: Explanation | None, zone: tzinfo
+) -> Headline:
+    """What changed in the window, or since the one before.
 
     Args:
         report: The report of the strategy.
-        why: What explains the change, and since when; None: it is not known.
+        change: What changed by more than chance; None: nothing.
+        why: What explains it, and since when; None: it is not known.
         zone: The zone of its times.
 
     Never raises.
     """
-    now, before, sure = report.metrics, report.before, report.intervals
-    rate = f"Error rate {percent(now.error_rate)}"
+    now, before = report.metrics, report.before
     if not now.status_breakdown.total:
         ran = f", {number(before.total)} runs in the window before" if before.total else ""
         return Headline(f"Nothing ran in this window{ran}.", "same")
-    if not before.total:
-        return Headline(f"{rate}. Nothing ran in the window before to compare with.", "same")
-    said, kinds = [], []
-    if sure.error_rate.significant:
-        since = _since(report, why, zone) if why is not None and why.measure == "error_rate" else ""
-        rose = now.error_rate > before.error_rate
-        said.append(
-            f"Error rate {'rose' if rose else 'fell'} from {percent(before.error_rate)}"
-            f" to {percent(now.error_rate)}{since}."
-        )
-        kinds.append(rose)
-    slower = _slower(report)
-    if slower is not None:
-        name, then, took = slower
-        since = _since(report, why, zone) if why is not None and why.measure == "duration" else ""
-        rose = took > then
-        said.append(
-            f"{name} {'rose' if rose else 'fell'} from {milliseconds(then)}"
-            f" to {milliseconds(took)}{since}."
-        )
-        kinds.append(rose)
-    if not said:
-        if sure.error_rate.significant is None:
-            return Headline(f"{rate}. Too few runs to tell whether it changed.", "same")
-        text = f"{rate}, {percent(before.error_rate)} in the window before: not significant."
-        return Headline(text, "same")
-    if not sure.error_rate.significant:
-        said.insert(0, f"{rate}.")
-    return Headline(" ".join(said), "worse" if any(kinds) else "better")
-
-
-def _slower(report: StrategyReport) -> tuple[str, float, float] | None:
-    """The highest percentile that changed by more than chance: its name, before and now."""
-    now, before, sure = report.metrics.duration, report.before, report.intervals
-    for name in ("p99", "p95", "p50"):
-        if getattr(sure, f"{name}_ms").significant:
-            then = getattr(before, f"duration_{name}_ms")
-            return name, then, getattr(now, f"{name}_ms")
-    return None
-
-
-def _since(report: StrategyReport, why: Explanation, zone: tzinfo) -> str:
-    """At about which time it changed; empty: it is not known."""
-    if why.since is None:
-        return ""
-    card = report.metrics
-    at = why.since.astimezone(zone)
-    is_long = (
-        card.window_from is not None
-        and card.window_until is not None
-        and card.window_until - card.window_from > _DAY
+    if change is None:
+        return Headline(_calm(report), "same")
+    at = change.at or (None if why is None else why.since)
+    since = "" if at is None else _at(report, at, zone)
+    if change.measure == "error_rate":
+        ends = change.then, change.since
+        if ends[0] is None or ends[1] is None:
+            ends = before.error_rate, now.error_rate
+        return _moved("Error rate", ends[0] or 0.0, ends[1] or 0.0, since)
+    name = next(
+        name
+        for name in ("p99", "p95", "p50")
+        if getattr(report.intervals, f"{name}_ms").significant
     )
-    return f" at about {at:%H:%M}{f' on {at:%b} {at.day}' if is_long else ''}"
+    then, took = getattr(before, f"duration_{name}_ms"), getattr(now.duration, f"{name}_ms")
+    verb = "rose" if took > then else "fell"
+    text = f"{name} {verb} from {milliseconds(then)} to {milliseconds(took)}{since}."
+    rate = f"Error rate {_rate(now.error_rate)}."
+    return Headline(f"{text} {rate}", "worse" if took > then else "better")
+
+
+def _moved(name: str, then: float, since: float, at: str) -> Headline:
+    verb = "rose" if since > then else "fell"
+    text = f"{name} {verb} from {_rate(then)} to {_rate(since)}{at}."
+    return Headline(text, "worse" if since > then else "better")
+
+
+def _calm(report: StrategyReport) -> str:
+    """What is said of a strategy that did not change by more than chance."""
+    rate = f"Error rate {_rate(report.metrics.error_rate)}"
+    if not report.before.total:
+        return f"{rate}, no change within this window; nothing ran in the window before."
+    if report.intervals.error_rate.significant is None:
+        return f"{rate}; too few runs to tell whether it changed since the window before."
+    return f"{rate}, not significantly other than {_rate(report.before.error_rate)} before."
+
+
+def _rate(value: float) -> str:
+    return percent(value, ".1f") if value else "0 %"
+
+
+def _at(report: StrategyReport, at: datetime, zone: tzinfo) -> str:
+    """At about which time it changed."""
+    begin, end = report.metrics.window_from, report.metrics.window_until
+    here = at.astimezone(zone)
+    is_long = begin is not None and end is not None and end - begin > _DAY
+    return f" at about {here:%H:%M}{f' on {here:%b} {here.day}' if is_long else ''}"

@@ -17,9 +17,10 @@ from execlog.repository.report import StrategyReport
 from execlog.repository.repository import Reads
 from execlog.repository.timeseries import TimeseriesBucket
 from execlog.web import axes, bars, charts, queries
+from execlog.web.change import change_of
 from execlog.web.details import LINES, Versions
 from execlog.web.differences import share_of
-from execlog.web.explained import causes, changed_measure, link_of, step_of
+from execlog.web.explained import causes, link_of, step_of
 from execlog.web.headline import headline
 from execlog.web.kept import Dated
 from execlog.web.parts import Parts
@@ -66,18 +67,21 @@ async def strategy(reader: Reader, request: Request) -> Response:
             "newest failures",
             log.list_executions(**window, status="failed", limit=_NEWEST, payloads=False),
         )
-        measure = None if report is None else changed_measure(report.intervals)
-        why = None
-        if measure is not None:
-            why = await parts.take("causes", causes(reader, log, view, asked.id, measure))
+        change, why = None, None
+        if report is not None and (total := report.metrics.status_breakdown.total):
+            levels = reader.details.levels(log, view, asked.id, total)
+            found = await parts.take("changes within the window", levels)
+            change = change_of(view, report, found.answer if found else ())
+        if change is not None:
+            why = await parts.take("causes", causes(reader, log, view, asked.id, change))
         beside = await _beside(reader, log, view, asked.id, report, parts)
     drawn: dict[str, Any] = {}
     if report is not None and report.metrics.status_breakdown.total:
         drawn = _drawn(view, report, beside)
         charted = (drawn["rated"], report.timeseries)
-        drawn["steps"] = [step_of(one, why.answer if why else None) for one in charted]
+        drawn["steps"] = [step_of(one, change, why.answer if why else None) for one in charted]
     if report is not None:
-        drawn["headline"] = headline(report, why.answer if why else None, view.clock)
+        drawn["headline"] = headline(report, change, why.answer if why else None, view.clock)
     return await parts.page(
         "strategy.html",
         view,
@@ -86,7 +90,8 @@ async def strategy(reader: Reader, request: Request) -> Response:
         failures=failures,
         why=why,
         words=explained,
-        link_of=lambda cause: link_of(view, cause, asked.id, {}, measure),
+        change=change,
+        link_of=lambda cause: link_of(view, cause, asked.id, {}, change and change.measure),
         share_of=share_of,
         **drawn,
     )
