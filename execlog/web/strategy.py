@@ -91,7 +91,9 @@ async def strategy(reader: Reader, request: Request) -> Response:
         why=why,
         words=explained,
         change=change,
-        link_of=lambda cause: link_of(view, cause, asked.id, {}, change and change.measure),
+        link_of=lambda cause: link_of(
+            view, cause, asked.id, {}, change.measure if change else None
+        ),
         share_of=share_of,
         **drawn,
     )
