@@ -1,14 +1,15 @@
 """What the page of a strategy shows beside its report, which need not be as fresh.
 
-Of few runs it is asked for each time; of many at most once a minute for all viewers of a process.
+All viewers of a process share it: of few runs for some seconds, less than a page takes to refresh
+itself, and of many for a minute.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from datetime import timedelta
+from typing import Generic, TypeVar
 
 from execlog.models import PointsCount
 from execlog.repository.activity import StrategyActivity
@@ -24,8 +25,8 @@ __all__ = ["LINES", "Details", "Versions"]
 LINES = 4
 """The most versions that a chart has lines for."""
 
-_SECONDS, _MOST = 60.0, 100
-_FEW = 5_000  # runs that are counted anew each time, which takes milliseconds
+_SOON, _LATER, _MOST = 5.0, 60.0, 100
+_FEW = 5_000  # runs that are counted anew with each refresh, which takes milliseconds
 _GROUPS = 50
 _TENANTS = 10
 
@@ -46,15 +47,29 @@ class Versions:
     series: Mapping[int | None, Sequence[TimeseriesBucket]]
 
 
+class _Kept(Generic[Answer]):
+    """Answers about few runs and about many."""
+
+    def __init__(self) -> None:
+        self._few = Kept[Answer](seconds=_SOON, most=_MOST)
+        self._many = Kept[Answer](seconds=_LATER, most=_MOST)
+
+    async def get(
+        self, key: Hashable, runs: int, ask: Callable[[], Awaitable[Answer]]
+    ) -> Dated[Answer]:
+        kept = self._few if runs <= _FEW else self._many
+        return await kept.get(key, ask)
+
+
 class Details:
-    """Asks for the details of strategies, and keeps those of many runs for a minute."""
+    """Asks for the details of strategies, and keeps them for a while."""
 
     def __init__(self) -> None:
         """Keeps nothing yet. Never raises."""
-        self._versions = Kept[Versions](seconds=_SECONDS, most=_MOST)
-        self._groups = Kept[list[Breakdown]](seconds=_SECONDS, most=_MOST)
-        self._levels = Kept[list[list[StrategyActivity]]](seconds=_SECONDS, most=_MOST)
-        self._points = Kept[list[PointsCount]](seconds=_SECONDS, most=_MOST)
+        self._versions = _Kept[Versions]()
+        self._groups = _Kept[list[Breakdown]]()
+        self._levels = _Kept[list[list[StrategyActivity]]]()
+        self._points = _Kept[list[PointsCount]]()
 
     async def versions(
         self, log: Reads, view: View, strategy: str, runs: int, width: timedelta
@@ -89,27 +104,26 @@ class Details:
 
         # Buckets begin with the window: a whole minute, unless it is short.
         key = (view.since, width, *_key(view, strategy))
-        return await _answer(self._versions, key, ask, runs)
+        return await self._versions.get(key, runs, ask)
 
     async def levels(
         self, log: Reads, view: View, strategy: str, runs: int
     ) -> Dated[list[list[StrategyActivity]]]:
         """The activities in which a change is looked for. Arguments and Raises: see `versions`."""
         key = _key(view, strategy)
-        return await _answer(self._levels, key, lambda: levels(log, view, strategy), runs)
+        return await self._levels.get(key, runs, lambda: levels(log, view, strategy))
 
     async def cases(
         self, log: Reads, view: View, strategy: str, runs: int
     ) -> Dated[list[Breakdown]]:
         """The cases with the most runs. Arguments and Raises: see `versions`."""
         asked = {"strategy_id": strategy, **view.narrowed()}
-        return await _answer(
-            self._groups,
+        return await self._groups.get(
             ("case_name", *_key(view, strategy)),
+            runs,
             lambda: log.breakdown(
                 by="case_name", order="runs", limit=_GROUPS, details=False, **asked
             ),
-            runs,
         )
 
     async def tenants(
@@ -117,11 +131,10 @@ class Details:
     ) -> Dated[list[Breakdown]]:
         """The tenants with the most failures. Arguments and Raises: see `versions`."""
         asked = {"strategy_id": strategy, **view.narrowed()}
-        return await _answer(
-            self._groups,
+        return await self._groups.get(
             ("realm_id", *_key(view, strategy)),
-            lambda: log.breakdown(by="realm_id", limit=_TENANTS, details=False, **asked),
             runs,
+            lambda: log.breakdown(by="realm_id", limit=_TENANTS, details=False, **asked),
         )
 
     async def points(
@@ -130,15 +143,7 @@ class Details:
         """The bars of whole points. Arguments and Raises: see `versions`."""
         asked = {"strategy_id": strategy, **view.narrowed()}
         key = _key(view, strategy)
-        return await _answer(self._points, key, lambda: log.count_by_points(**asked), runs)
-
-
-async def _answer(
-    kept: Kept[Answer], key: Hashable, ask: Callable[[], Awaitable[Answer]], runs: int
-) -> Dated[Answer]:
-    if runs <= _FEW:
-        return Dated(await ask(), datetime.now(UTC))
-    return await kept.get(key, ask)
+        return await self._points.get(key, runs, lambda: log.count_by_points(**asked))
 
 
 def _key(view: View, strategy: str) -> tuple[Hashable, ...]:
