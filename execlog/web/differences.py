@@ -25,7 +25,7 @@ class Measure(NamedTuple):
         name: What it measures.
         a: Its value in A, as the next one a text.
         b: Its value in B.
-        moved: By how much it is higher or lower in B; empty: it is not said.
+        moved: By how much it is higher or lower in B; empty: the page leaves that open.
         verdict: "better" or "worse" in B if chance does not explain it; else why not, or empty.
         is_sure: Whether the verdict is one of these two.
         interval: The ends of the interval of the difference; empty: there is none.

@@ -39,6 +39,7 @@ PUBLIC = [
     "MigrationError",
     "NodeTime",
     "NodeTimes",
+    "PointsCount",
     "QueryFileError",
     "QueryRejected",
     "RebuiltPart",
