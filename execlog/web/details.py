@@ -150,7 +150,7 @@ def _key(view: View, strategy: str) -> tuple[Hashable, ...]:
     """A question with the scope that it is asked in; the window as its texts say it."""
     realms = view.narrowed()["realm_id"]
     scope = None if realms is None else frozenset(realms)
-    return (strategy, scope, *sorted(view.window.items()))
+    return (strategy, scope, view.zone, *sorted(view.window.items()))
 
 
 def _drawn(groups: Sequence[Breakdown]) -> list[int | None]:

@@ -115,7 +115,8 @@ async def causes(
     realms = asked["realm_id"]
     # The window as its texts say it: a length of time ends later with each refresh.
     scope = None if realms is None else frozenset(realms)
-    key = (strategy, change.measure, change.at, scope, *sorted(view.window.items()))
+    window = sorted(view.window.items())
+    key = (strategy, change.measure, change.at, scope, view.zone, *window)
     if change.at is not None:
         asked |= {"since": change.at, "baseline_since": change.baseline(view)}
     return await reader.causes.get(

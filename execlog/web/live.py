@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from execlog.errors import ExeclogError, QueryRejected
+from execlog.errors import CANCELLED, ExeclogError, InvalidArgument, QueryRejected
 from execlog.models import StrategyExecutionLog
 from execlog.repository.filters import Filters
 from execlog.repository.repository import Reads
@@ -26,11 +26,12 @@ from execlog.repository.repository import Reads
 __all__ = ["MOST_SHOWN", "Found", "Live", "Question", "Ring"]
 
 MOST_SHOWN = 20
-"""The most rows that one answer has: nobody reads more in a second."""
+"""The most rows that one answer has: a person can't read more in a second."""
 
 _KEPT = 200  # rows of a question
 _LOOKED_AT = 200  # rows a tick; if more were stored, the newest are asked for instead
 _MOST_QUESTIONS, _MOST_A_TICK = 50, 20
+_REFUSED_SECONDS = 30.0  # until a question is asked again that the server did not answer
 _ASKED_SECONDS = 10.0  # a question is forgotten after so long without a viewer
 _LATE = timedelta(seconds=5)  # how late a row may be stored and still be among the newest
 
@@ -80,7 +81,7 @@ class Ring:
     Attributes:
         place: Up to where the log was read.
         name: Tells this ring from others of the question, in other processes or before.
-        read_at: When it was read, in the loop's seconds.
+        read_at: When it was read, in the loop's seconds; later than now: not before then.
         asked_at: When a viewer last asked.
         end: How many rows came in all.
         more_at: The value of `end` when more were stored than were read.
@@ -136,7 +137,7 @@ class Ring:
 
 
 class Live:
-    """The rings of all questions, and the task that reads for them while somebody asks.
+    """The rings of all questions, and the task that reads for them while a viewer asks.
 
     Args:
         snapshot: Lends a snapshot of the log.
@@ -202,7 +203,7 @@ class Live:
         self._task = task
 
     async def _read_all(self) -> None:
-        """Reads for as long as anybody asks."""
+        """Reads for as long as a viewer asks."""
         clock = asyncio.get_running_loop().time
         while True:
             await asyncio.sleep(self.seconds)
@@ -218,7 +219,11 @@ class Live:
 
     async def _tick(self) -> None:
         """Reads for the questions that waited longest, in one transaction."""
-        waiting = sorted(self._rings.items(), key=lambda one: one[1].read_at)[:_MOST_A_TICK]
+        now = asyncio.get_running_loop().time()
+        due = [one for one in self._rings.items() if one[1].read_at <= now]
+        waiting = sorted(due, key=lambda one: one[1].read_at)[:_MOST_A_TICK]
+        if not waiting:
+            return
         try:
             async with self._snapshot() as log:
                 for question, ring in waiting:
@@ -244,5 +249,8 @@ class Live:
                 )
                 present = await log.list_stored(after=None, limit=1)
                 ring.take(newest[::-1], present.place, was_skipped=True)
-        except QueryRejected as error:  # this one question
-            ring.error = error
+        except ExeclogError as error:
+            is_late = isinstance(error.__cause__, TimeoutError) or error.sqlstate == CANCELLED
+            if not is_late and not isinstance(error, QueryRejected | InvalidArgument):
+                raise
+            ring.error, ring.read_at = error, loop.time() + _REFUSED_SECONDS  # this question alone

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -94,7 +95,7 @@ class View:
                 since = since.replace(minute=0) if until - since >= _LONG else since
         return cls(page, given, window, realm, scope_of(request), since, until, now, zone)
 
-    @property
+    @functools.cached_property
     def clock(self) -> tzinfo:
         """The zone that times are shown in. Never raises for the view of a request."""
         return zone_of(self.zone)

@@ -170,13 +170,14 @@ async def test_a_page_that_refreshes_asks_once_a_minute(
         assert " realm acme " in first and " As of " in first
         assert await why() == first
         assert len(asked) == 1
-        # Another window, realm or scope is another question.
+        # Another window, realm, zone of its times or scope is another question.
         await why(since=(T0 + timedelta(seconds=1)).isoformat())
         await why(realm="acme")
-        assert len(asked) == 3
+        await why(zone="Asia/Kolkata")
+        assert len(asked) == 4
         shown.append(Scope(realms=["acme", "bolt"]))
         await why()
-        assert [one["realm_id"] for one in asked[3:]] == [shown[-1].realms]
+        assert [one["realm_id"] for one in asked[4:]] == [shown[-1].realms]
 
 
 @pytest.mark.parametrize(

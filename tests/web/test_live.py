@@ -15,7 +15,7 @@ from starlette.requests import Request
 
 from execlog import StrategyExecutionLog, StrategyExecutionLogRepository
 from execlog.web import Scope, create_app
-from execlog.web.live import MOST_SHOWN
+from execlog.web.live import MOST_SHOWN, Live
 from tests import databases
 from tests.rows import row
 from tests.types import Pool
@@ -50,12 +50,21 @@ def run(name: str, **more: Any) -> StrategyExecutionLog:
 async def viewing(
     pool: Pool, scope: Callable[[Request], Scope | None] | None = None, tick: float = TICK
 ) -> AsyncIterator[httpx2.AsyncClient]:
+    async with reading(pool, scope, tick) as (api, _):
+        yield api
+
+
+@asynccontextmanager
+async def reading(
+    pool: Pool, scope: Callable[[Request], Scope | None] | None = None, tick: float = TICK
+) -> AsyncIterator[tuple[httpx2.AsyncClient, Live]]:
+    """An application, and what reads for its open lists."""
     app = create_app(pool, authorize=scope)
     app.state.reader.live.seconds = tick
     transport = httpx2.ASGITransport(app=app, client=("127.0.0.1", 1))
     async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as api:
         try:
-            yield api
+            yield api, app.state.reader.live
         finally:
             await app.state.reader.aclose()
 
@@ -261,9 +270,9 @@ async def _statements(pool: Pool, viewers: int, seconds: float, tick: float) -> 
 
 
 async def test_fifty_viewers_ask_no_more_than_two(pool: Pool) -> None:
-    ticks = 1.5 / 0.1
+    ticks = 1.0 / 0.1
     for viewers in (2, 50):
-        sent = await _statements(pool, viewers, 1.5, 0.1)
+        sent = await _statements(pool, viewers, 1.0, 0.1)
         transactions = [one for one in sent if BEGIN in one]
         assert 3 <= len(transactions) <= ticks + 1, viewers
         # Two questions, each asked once in a transaction.
@@ -332,3 +341,49 @@ async def test_a_log_without_an_order_is_loaded_whole(pool: Pool) -> None:
                 assert 'data-live="10"' in page.text
                 assert "data-follow" not in page.text
             assert (await api.get("/live/executions?id=another")).status_code == 501
+
+
+async def test_a_restored_server_is_read_from_its_present(pool: Pool) -> None:
+    name = "restored"
+    async with reading(pool) as (api, live):
+        place = await follow(api, f"id={name}")
+        [ring] = live._rings.values()
+        ring.place = "900000000:900000000:"  # of a time that the server has not reached
+        text = await news(api, f"id={name}", place)
+        assert 'data-reload="yes"' in told(text)
+        after = place_of(text)
+        assert after.partition(".")[0] != place.partition(".")[0]
+        await store(pool, one := run(name))
+        assert str(one.id) in await news(api, f"id={name}", after)
+
+
+async def test_a_question_that_is_refused_leaves_others_alone(pool: Pool) -> None:
+    name = "alone"
+    async with viewing(pool) as api:
+        place = await follow(api, f"id={name}")
+        await api.get("/live/executions?min_nodes=2&max_nodes=1")
+        await status_becomes(api, "/live/executions?min_nodes=2&max_nodes=1", 400)
+        await store(pool, one := run(name))
+        assert str(one.id) in await news(api, f"id={name}", place)
+
+
+async def test_no_more_lists_than_there_is_room_for(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("execlog.web.live._MOST_QUESTIONS", 2)
+    async with viewing(pool) as api:
+        for n in range(2):
+            assert await follow(api, f"id=room-{n}") != ""
+        other = await api.get("/executions?id=room-2")
+        assert (other.status_code, "data-follow" in other.text) == (200, False)
+        assert (await api.get("/live/executions?id=room-2")).status_code == 501
+
+
+async def test_each_of_many_lists_has_its_turn(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("execlog.web.live._MOST_A_TICK", 2)
+    async with viewing(pool) as api:
+        places = [await follow(api, f"id=turn-{n}") for n in range(5)]
+        rows = [run(f"turn-{n}") for n in range(5)]
+        await store(pool, *rows)
+        for n, (place, one) in enumerate(zip(places, rows, strict=True)):
+            assert str(one.id) in await news(api, f"id=turn-{n}", place)
