@@ -29,6 +29,7 @@ _LEAST_FAILED = 5  # and failures
 _PARTS = 12  # of the series, that neighbours are taken together in
 _SCATTERED = 1.3  # a dispersion up to this is that of independent runs, whose error is known
 _FAR = 10.0  # the square of a score that chance seldom has
+_NEAR = 0.7  # of the largest score
 _LARGE = 0.3  # a p-value of one split that tells nothing once all are looked at
 _CERTAIN = 0.01  # for a further change within one side
 _MOST = 4  # changes that are looked for after the first one
@@ -96,9 +97,10 @@ def _best(ns: Sequence[float], ys: Sequence[float], unit: float) -> _Split | Non
     n_all, y_all = n_upto[-1], y_upto[-1]
     if min(y_all, n_all - y_all) < _LEAST_FAILED * unit:
         return _Split(cuts[0], 1.0)
-    # The score, which needs no logarithm, is largest where the likelihood is, or close to it.
+    # The score, which needs no logarithm, is large where the likelihood is largest.
     scores = [_score(n_upto[cut], y_upto[cut], n_all, y_all) for cut in range(last)]
-    best = scores.index(max(scores)) + 1
+    near = [cut for cut, score in enumerate(scores) if score >= _NEAR * max(scores)]
+    best = max(near, key=lambda cut: _gain(n_upto[cut], y_upto[cut], n_all, y_all)) + 1
     if best < cuts[0]:
         # If it changed there, too few runs say from what.
         is_far = max(scores) * n_all > _FAR * y_all * (n_all - y_all)

@@ -37,6 +37,7 @@ _RECENT = timedelta(hours=2)
 _SUSPECTS = 25  # whose last hours are read
 _LEAST_RUNS = 50  # of a strategy that is ranked by its error rate
 _ADDED = ("realm", "strategy_version")
+_MARGIN = 20  # of the time since a change, by which it may be earlier
 _SHORTEST = timedelta(minutes=15)  # of a window that explains a change
 
 
@@ -199,15 +200,15 @@ def _words(view: View) -> dict[str, Any]:
 def _links(view: View, one: Trouble) -> dict[str, str]:
     """The strategy with as long a time before its change, and what the change is made of."""
     end = view.now if view.until is None else view.until
-    begin = min(one.changed_at, end - _SHORTEST).replace(second=0, microsecond=0)
+    # Some time before: a baseline with some of what is wrong explains less than a longer window.
+    begin = min(one.changed_at - (end - one.changed_at) / _MARGIN, end - _SHORTEST)
     own: dict[str, Any] = {"id": one.strategy_id}
     if "strategy_version" in view.own:
         own["strategy_version"] = view.own["strategy_version"]
-    since = _from(view, begin)
     return {
         "strategy": _from(view, begin - (end - begin)).link("strategy", id=one.strategy_id),
-        "why": since.link("explain", **own),
-        "failing": since.link("executions", **own, status="failed"),
+        "why": _from(view, begin).link("explain", **own),
+        "failing": _from(view, one.changed_at).link("executions", **own, status="failed"),
     }
 
 
