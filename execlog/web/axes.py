@@ -40,6 +40,7 @@ _STEPS = tuple(
 ) + tuple(timedelta(hours=hours) for hours in (1, 2, 3, 6, 12, 24, 48, 96, 168, 336, 720, 2160))
 _LABELS = 5  # at most, so that they fit on a phone
 _RUNS, _BUCKETS = 20, 12  # of a bucket whose rate is drawn, and of a window, at least
+_CLOSE = 0.08  # of an axis: half a label on a phone
 _FINEST = 0.001  # ms
 _MILLION = 1_000_000
 _UNITS = (("day", 86400), ("h", 3600), ("min", 60), ("s", 1))
@@ -200,8 +201,12 @@ def _round_times(
 
 
 def _mark(share: float, label: str) -> Mark:
-    anchor = "start" if share < 0.08 else "end" if share > 0.92 else "middle"
-    return Mark(f"{share * 100:.4g}%", label, anchor)
+    """A label in the middle of its place, or at an end of the axis if it is close to that."""
+    if share < _CLOSE:
+        return Mark("0%", label, "start")
+    if share > 1 - _CLOSE:
+        return Mark("100%", label, "end")
+    return Mark(f"{share * 100:.4g}%", label, "middle")
 
 
 def _step(whole: timedelta) -> timedelta:
