@@ -79,7 +79,7 @@ async def compare(reader: Reader, request: Request) -> Response:
             link = await _preset(log, view, asked.a, asked.preset)
             if link is not None:
                 return Response(status_code=303, headers={"Location": link})
-            given["note"] = "Only one version of it ran in this window."
+            given["note"] = "Fewer than two versions of it ran in this window."
         if asked.a is None or asked.b is None:
             ranking = log.rank_strategies(
                 **view.narrowed(), strategy_id=view.scope.strategies, by="runs", limit=_KNOWN
