@@ -222,7 +222,7 @@ def _drawn(
 ) -> dict[str, Any]:
     """The charts of both time series, and the table of their numbers."""
     is_same = len({(side.view.since, side.view.until) for side in sides}) == 1
-    part = is_same and charts.has_part(one, view.until)
+    part = len(one) == len(two) and charts.has_part(one, sides[0].view.until)
     zone = view.clock if is_same else None
 
     def lines(field: str) -> list[charts.Series]:
