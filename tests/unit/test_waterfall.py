@@ -11,7 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from execlog.display.trace_tree import Node, compact, nodes
-from execlog.web.outline import DRAWN, Outline
+from execlog.web.branches import DRAWN
+from execlog.web.outline import Outline
 from execlog.web.waterfall import Row, Waterfall, waterfall
 
 NODE = {"node": "rule", "ms": 0.5}
