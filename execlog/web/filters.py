@@ -16,7 +16,7 @@ from execlog.repository.filters import Filters
 from execlog.web.access import Scope
 from execlog.web.view import View
 
-__all__ = ["ADDED", "MODEL", "Chip", "added", "chips", "filter_of", "filters_of", "label"]
+__all__ = ["ADDED", "ANY", "MODEL", "Chip", "added", "chips", "filter_of", "filters_of", "label"]
 
 _Name = Annotated[str, Field(min_length=1)]
 _Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -79,6 +79,9 @@ _SEVERAL = frozenset(name for name, kind in _HINTS.items() if str(_FORMS[kind]).
 
 ADDED = ("id", "realm", *(name for name in _HINTS if name not in ("realm_id", "no_case")), "attr")
 """The parameters that the form of a page can add."""
+
+ANY = "any"
+"""What the form says for a column if the value names it."""
 
 
 class Chip(NamedTuple):
@@ -144,20 +147,44 @@ def chips(view: View) -> Iterator[Chip]:
 def added(view: View) -> str | None:
     """The link to the page with the filter that its form adds; None: it adds none.
 
+    The form has the value, and a column or `any`: then the value is NAME=VALUE.
+
     Raises:
-        InvalidArgument: There is no such filter.
+        InvalidArgument: There is no such filter, or the value names none.
     """
     if "add" not in view.own:
         return None
     name, value = view.own["add"][-1], view.own.get("value", [""])[-1].strip()
-    if name not in ADDED:
+    if name not in ADDED and name != ANY:
         raise InvalidArgument("add", "is no filter")
     rest: dict[str, Any] = {"add": None, "value": None}
     if not value:
         return view.same(**rest)
+    if name == ANY:
+        name, value = _named(value)
+    elif name != "attr":
+        # What the form suggests has the name of its column, whichever was chosen.
+        value = value.removeprefix(f"{label(name)}=")
     if name in _SEVERAL or name == "attr":
-        return view.same(**rest, **{name: [*view.own.get(name, ()), value]})
+        held = view.own.get(name, ())
+        return view.same(**rest, **{name: [*held, *([] if value in held else [value])]})
     return view.same(**rest, **{name: value})
+
+
+def _named(text: str) -> tuple[str, str]:
+    """The parameter and the value of a text such as code=E1, or plan=gold for an attribute.
+
+    Raises:
+        InvalidArgument: It is none.
+    """
+    name, equals, value = (part.strip() for part in text.partition("="))
+    known = {label(one): one for one in ADDED} | {one: one for one in ADDED}
+    if parameter := {**known, **_PARAMETERS}.get(name) if value else None:
+        return parameter, value
+    if not equals or not context.is_attribute(name, value):
+        problem = "must be NAME=VALUE, such as code=E1, or a column must be chosen for it"
+        raise InvalidArgument("value", problem)
+    return "attr", f"{name}={value}"
 
 
 def filter_of(column: str, value: object) -> dict[str, Any] | None:

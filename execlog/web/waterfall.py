@@ -76,6 +76,8 @@ class Waterfall:
         last: The row of the node that was entered last, if the run failed and none says that it
             did; else None.
         slowest: What took the most time; None if no node tells its time.
+        outside_ms: The part of the run's own duration that is in no node; 0 if no node tells its
+            time.
     """
 
     rows: Sequence[Row]
@@ -85,6 +87,7 @@ class Waterfall:
     failures: int = 0
     last: Row | None = None
     slowest: Slowest | None = None
+    outside_ms: float = 0.0
 
 
 def waterfall(
@@ -130,6 +133,7 @@ def waterfall(
         notable.failures,
         drawn.of(notable.last) if is_unsaid and notable.last else None,
         _slowest(slowest, drawn, is_sure=notable.is_whole),
+        max(duration_ms - top.span_ms, 0.0) if slowest is not None else 0.0,
     )
 
 
