@@ -34,7 +34,7 @@ from execlog.web.waterfall import Row, waterfall
 __all__ = ["execution"]
 
 _LONGEST_INPUT = 20_000  # characters that are shown
-_LONGEST_FACT = 300  # of what a failed node says, above its trace
+_LONGEST_FACT = 300  # characters of a value in a link, or of what a failed node says
 _NEAR, _WIDE = timedelta(hours=1), timedelta(hours=12)
 _COUNT_SECONDS = 0.1
 _ENDED = {"ok": "ran", "error": "failed", "timeout": "timed out", "limit": "hit a limit"}
@@ -108,8 +108,13 @@ class _Links:
     def __init__(self, view: View, one: StrategyExecutionLog) -> None:
         self._view, self._one = view, one
 
-    def to(self, *, of_strategy: bool = True, **own: Any) -> str:
-        """The executions with these values, of the same strategy or of all."""
+    def to(self, *, of_strategy: bool = True, **own: Any) -> str | None:
+        """The executions with these values, of the same strategy or of all.
+
+        None: a value is empty, so that it is no filter, or too long for a link.
+        """
+        if any(value is None or not 0 < len(str(value)) <= _LONGEST_FACT for value in own.values()):
+            return None
         asked = {"id": self._one.strategy_id, **own} if of_strategy else own
         view, at = self._view, self._one.created_at
         if at is None:
@@ -205,4 +210,4 @@ def _attributes(text: str | None, links: _Links) -> list[tuple[str, str, str | N
 
 
 def _is_filter(name: str, value: str) -> bool:
-    return 0 < len(value) <= _LONGEST_FACT and context.is_attribute(name, value)
+    return value != "" and context.is_attribute(name, value)

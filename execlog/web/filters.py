@@ -177,11 +177,11 @@ def _named(text: str) -> tuple[str, str]:
     Raises:
         InvalidArgument: It is none.
     """
-    name, equals, value = (part.strip() for part in text.partition("="))
+    name, _, value = (part.strip() for part in text.partition("="))
     known = {label(one): one for one in ADDED} | {one: one for one in ADDED}
     if parameter := {**known, **_PARAMETERS}.get(name) if value else None:
         return parameter, value
-    if not equals or not context.is_attribute(name, value):
+    if not value or not context.is_attribute(name, value):
         problem = "must be NAME=VALUE, such as code=E1, or a column must be chosen for it"
         raise InvalidArgument("value", problem)
     return "attr", f"{name}={value}"

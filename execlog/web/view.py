@@ -150,9 +150,9 @@ class View:
         return self.same(**{name: [one for one in self.own.get(name, ()) if one != value]})
 
     def within(self, page: str, since: datetime, until: datetime, /, **own: Any) -> str:
-        """A page over another window. Never raises."""
+        """A page over another window, of the same realm unless another is given. Never raises."""
         ends = {"since": compact(since), "until": compact(until)}
-        return _url(page, {**own, **ends, "realm": self.realm})
+        return _url(page, {**own, **ends, "realm": own.get("realm", self.realm)})
 
 
 def last_day(
