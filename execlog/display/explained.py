@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from execlog.display.format import number, percent, shown
@@ -52,24 +52,24 @@ def sentences_of(found: Explanation, utc: bool) -> list[str]:
     """
     outcome = outcome_of(found)
     return [
-        change_of(found, utc),
+        change_of(found, UTC if utc else None),
         *([] if outcome is None else [outcome]),
         *(effect_of(one, found.measure) for one in found.causes),
         *source_of(found),
     ]
 
 
-def change_of(found: Explanation, utc: bool) -> str:
+def change_of(found: Explanation, zone: tzinfo | None) -> str:
     """What changed, and since when. Never raises.
 
     Args:
         found: The explanation.
-        utc: Whether its times are in UTC; else in the local zone.
+        zone: The zone of its times; None: the local one.
     """
     measure = found.measure
     change = f"{value_of(measure, found.before)} -> {value_of(measure, found.after)}"
     counts = f"({number(found.runs_after)} runs, {number(found.runs_before)} before)"
-    return f"{measure_name(measure)} {change} {counts}{_since(found, utc)}."
+    return f"{measure_name(measure)} {change} {counts}{_since(found, zone)}."
 
 
 def outcome_of(found: Explanation) -> str | None:
@@ -140,18 +140,14 @@ def name_of(attributes: Mapping[str, Any]) -> str:
     return " in ".join(parts)
 
 
-def _since(found: Explanation, utc: bool) -> str:
+def _since(found: Explanation, zone: tzinfo | None) -> str:
     if found.since is None or found.since_low is None or found.since_high is None:
         return ""
     times = (found.since, found.since_low, found.since_high)
-    is_one_day = len({_zoned(time, utc).date() for time in times}) == 1
-    at, low, high = (_clock(time, utc, is_one_day) for time in times)
+    is_one_day = len({time.astimezone(zone).date() for time in times}) == 1
+    at, low, high = (_clock(time, zone, is_one_day) for time in times)
     return f", since {at} ({low} to {high})"
 
 
-def _zoned(time: datetime, utc: bool) -> datetime:
-    return time.astimezone(UTC) if utc else time.astimezone()
-
-
-def _clock(time: datetime, utc: bool, is_one_day: bool) -> str:
-    return f"{_zoned(time, utc):{'%H:%M' if is_one_day else '%Y-%m-%d %H:%M'}}"
+def _clock(time: datetime, zone: tzinfo | None, is_one_day: bool) -> str:
+    return f"{time.astimezone(zone):{'%H:%M' if is_one_day else '%Y-%m-%d %H:%M'}}"

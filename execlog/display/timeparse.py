@@ -54,7 +54,11 @@ def moment(text: str, now: datetime, zone: tzinfo | None = None) -> datetime:
 
 
 def _in_zone(time: datetime, zone: tzinfo) -> datetime:
-    return time.replace(tzinfo=zone) if time.tzinfo is None else time.astimezone(UTC)
+    """In UTC, since lengths between times of one zone would be those of its clocks.
+
+    A time that the clocks skip is read by the offset before, one that they repeat as the first.
+    """
+    return (time.replace(tzinfo=zone) if time.tzinfo is None else time).astimezone(UTC)
 
 
 def compact(time: datetime) -> str:

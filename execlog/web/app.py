@@ -24,6 +24,7 @@ from execlog.web import problems
 from execlog.web.access import ROOT, Authorize, Guard
 from execlog.web.api import ENDPOINTS
 from execlog.web.loopback import LoopbackOnly
+from execlog.web.newest import newest
 from execlog.web.openapi import document, prepared
 from execlog.web.pages import PAGES
 from execlog.web.reading import Reader
@@ -132,6 +133,7 @@ def _routes(reader: Reader) -> list[BaseRoute]:
 
     return [
         *(Route(path, _bound(page, reader), methods=["GET"]) for path, page in PAGES),
+        Route("/live/executions", _bound(newest, reader), methods=["GET"]),
         Route("/api/openapi.json", openapi, methods=["GET"]),
         *(Route(f"/api{one.path}", _bound(one.read, reader), methods=["GET"]) for one in ENDPOINTS),
         Mount("/static", _Static(directory=_STATIC)),

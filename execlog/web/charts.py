@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import groupby
 
 from execlog.display.format import number
 from execlog.repository.timeseries import TimeseriesBucket
+from execlog.web.zones import round_times
 
 __all__ = [
     "HEIGHT",
@@ -40,7 +41,7 @@ _TOP = 14  # room for the label of the highest line
 _LEAST = 1.5  # pixels of a bar that is not empty: one failure in a million is visible
 _UNIT = 10  # of x, for a bucket
 _DAY = timedelta(days=1)
-_ORIGIN, _LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+_LAST = datetime.max.replace(tzinfo=UTC)
 _STEPS = tuple(
     timedelta(seconds=seconds) for seconds in (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800)
 ) + tuple(timedelta(hours=hours) for hours in (1, 2, 3, 6, 12, 24, 48, 96, 168, 336, 720, 2160))
@@ -87,7 +88,7 @@ class Step:
     width: str
 
 
-def volume(buckets: Sequence[TimeseriesBucket]) -> Chart:
+def volume(buckets: Sequence[TimeseriesBucket], zone: tzinfo = UTC) -> Chart:
     """The number of runs by status, one bar a bucket. Never raises."""
     levels, scale = _levels(max((one.total for one in buckets), default=0), _count)
     paths = {status: "" for status in STATUSES}
@@ -103,11 +104,13 @@ def volume(buckets: Sequence[TimeseriesBucket]) -> Chart:
         len(buckets) * _UNIT,
         [Path(status, d) for status, d in paths.items() if d],
         levels,
-        times(buckets),
+        times(buckets, zone),
     )
 
 
-def durations(series: Sequence[tuple[str, Sequence[TimeseriesBucket], str]]) -> Chart:
+def durations(
+    series: Sequence[tuple[str, Sequence[TimeseriesBucket], str]], zone: tzinfo = UTC
+) -> Chart:
     """Durations over time, with a gap if nothing ran, on a logarithmic scale.
 
     It shows both a p50 of 5 ms and a p99 of 5 s.
@@ -115,6 +118,7 @@ def durations(series: Sequence[tuple[str, Sequence[TimeseriesBucket], str]]) -> 
     Args:
         series: The class, the time series and the field of each line; all over the same
             window.
+        zone: The zone of the labels below.
 
     Never raises for fields that hold numbers.
     """
@@ -137,27 +141,30 @@ def durations(series: Sequence[tuple[str, Sequence[TimeseriesBucket], str]]) -> 
         Mark(_short(HEIGHT - above(low * 10.0**n)), _duration(low * 10.0**n))
         for n in decades[::every]
     ]
-    return _lined(series, levels, above)
+    return _lined(series, levels, above, zone)
 
 
-def counts(series: Sequence[tuple[str, Sequence[TimeseriesBucket], str]]) -> Chart:
+def counts(
+    series: Sequence[tuple[str, Sequence[TimeseriesBucket], str]], zone: tzinfo = UTC
+) -> Chart:
     """Counts over time as lines. Never raises. Arguments: see `durations`."""
     most = max((getattr(one, field) for _, all_, field in series for one in all_), default=0)
     levels, scale = _levels(most, _count)
-    return _lined(series, levels, lambda value: value * scale)
+    return _lined(series, levels, lambda value: value * scale, zone)
 
 
 def _lined(
     series: Sequence[tuple[str, Sequence[TimeseriesBucket], str]],
     levels: Sequence[Mark],
     above: Callable[[float], float],
+    zone: tzinfo,
 ) -> Chart:
     first = series[0][1]
     return Chart(
         len(first) * _UNIT,
         [Path(kind, _line(buckets, field, above)) for kind, buckets, field in series],
         levels,
-        times(first),
+        times(first, zone),
     )
 
 
@@ -175,8 +182,8 @@ def spark(values: Sequence[int], failures: Sequence[int], height: int = 28) -> l
     return [Path("all", bars(values)), Path("error", bars(failures))]
 
 
-def times(buckets: Sequence[TimeseriesBucket]) -> list[Mark]:
-    """Round times of a window, as labels below its chart. Never raises."""
+def times(buckets: Sequence[TimeseriesBucket], zone: tzinfo = UTC) -> list[Mark]:
+    """Times of a window that are round in a zone, as labels below its chart. Never raises."""
     if not buckets:
         return []
     begin = buckets[0].start
@@ -184,12 +191,10 @@ def times(buckets: Sequence[TimeseriesBucket]) -> list[Mark]:
     whole = width * len(buckets)
     step = next((one for one in _STEPS if whole / one <= _LABELS), whole)
     found = []
-    after = -(begin - _ORIGIN) % step  # lengths: the last bucket may end after the calendar does
-    while after <= min(whole, _LAST - begin):
+    for after, here in round_times(begin, min(whole, _LAST - begin), step, zone):
         share = after / whole
         anchor = "start" if share < 0.08 else "end" if share > 0.92 else "middle"
-        found.append(Mark(f"{share * 100:.4g}%", _clock(begin + after, step), anchor))
-        after += step
+        found.append(Mark(f"{share * 100:.4g}%", _clock(here, step), anchor))
     return found
 
 

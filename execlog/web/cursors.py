@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -54,12 +54,11 @@ def cursor(value: object) -> Cursor:
         raise ValueError("is no cursor: a time, an id and a strategy, with commas") from None
 
 
-def moment(text: str) -> datetime:
-    """The time of a query; without a zone it is UTC. Raises ValueError: it is none.
-
-    A viewer can't see the server's own zone.
+def moment(text: str, zone: tzinfo = UTC) -> datetime:
+    """The time of a query. Raises ValueError: it is none.
 
     Args:
         text: The parameter.
+        zone: The zone of a time without an offset.
     """
-    return timeparse.moment(_ZONE.sub(r"+\1", text), datetime.now(UTC), UTC)
+    return timeparse.moment(_ZONE.sub(r"+\1", text), datetime.now(UTC), zone)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from execlog.display.format import shown
+from execlog.display.timeparse import compact
 from execlog.errors import ExeclogError, InvalidArgument
 from execlog.models import StrategyExecutionLog
 from execlog.repository.breakdown import BY, MOST_COUNTED
@@ -20,6 +22,8 @@ from execlog.repository.repository import Reads
 from execlog.web import queries
 from execlog.web.cursors import Cursor
 from execlog.web.filters import ADDED, added, chips, filter_of, filters_of, label
+from execlog.web.live import Question
+from execlog.web.newest import follow
 from execlog.web.parts import Parts
 from execlog.web.queries import query
 from execlog.web.reading import Reader
@@ -56,6 +60,9 @@ async def executions(reader: Reader, request: Request) -> Response:
     window: dict[str, Any] = {"strategy_id": strategies, "since": view.since, "until": view.until}
     parts = Parts()
     async with reader.snapshot() as log:
+        place = None
+        if asked.before is None:  # before the rows are read
+            place = await follow(reader, log, view, Question(strategies, filters))
         rows = await parts.take(
             "executions",
             log.list_executions(
@@ -79,6 +86,8 @@ async def executions(reader: Reader, request: Request) -> Response:
         MOST_COUNTED=MOST_COUNTED,
         data=_data(view),
         following=_following(view, rows, asked.size),
+        follow=place,
+        most_rows=asked.size,
         **_shared(view, known),
     )
 
@@ -180,16 +189,16 @@ async def _total(
 
 
 def _data(view: View) -> dict[str, str]:
-    """The links to the rows that are shown as data: the same page of the same window."""
+    """The links to the rows that are shown as data: the same page of the same window.
+
+    The window of a page that follows its list ends at the time of the click.
+    """
+    ends = {"since": view.since, "until": None if view.is_live else view.until}
+    window = {name: compact(time) for name, time in ends.items() if time is not None}
+    fixed = replace(view, window=window)
     own = {name: values for name, values in view.own.items() if name not in _OF_THE_PAGE}
-    page = "api/executions"
     forms: dict[str, dict[str, Any]] = {"CSV": {"format": "csv", "spreadsheet": True}, "JSON": {}}
-    if view.since is None or view.until is None:
-        return {name: view.link(page, **own, **form) for name, form in forms.items()}
-    return {
-        name: view.within(page, view.since, view.until, **own, **form)
-        for name, form in forms.items()
-    }
+    return {name: fixed.link("api/executions", **own, **form) for name, form in forms.items()}
 
 
 def _sent_to(link: str) -> Response:

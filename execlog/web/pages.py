@@ -85,9 +85,9 @@ async def strategy(reader: Reader, request: Request) -> Response:
     if report is not None:
         drawn["step"] = step_of(report.timeseries, why.answer if why else None)
         drawn["link_of"] = lambda cause: link_of(view, cause, asked.id, {})
-        drawn["volume"] = charts.volume(report.timeseries)
+        drawn["volume"] = charts.volume(report.timeseries, view.clock)
         drawn["lines"] = charts.durations(
-            [(name, report.timeseries, field) for name, field in _LINES]
+            [(name, report.timeseries, field) for name, field in _LINES], view.clock
         )
     return await parts.page(
         "strategy.html", view, id=asked.id, report=report, failures=failures, **drawn
@@ -122,9 +122,9 @@ async def compare(reader: Reader, request: Request) -> Response:
     one, two = series
     if one is not None and two is not None:
         given["series"] = list(zip(one, two, strict=True))
-        given["runs"] = charts.counts([("a", one, "total"), ("b", two, "total")])
+        given["runs"] = charts.counts([("a", one, "total"), ("b", two, "total")], view.clock)
         of = "duration_p95_ms"
-        given["p95"] = charts.durations([("a", one, of), ("b", two, of)])
+        given["p95"] = charts.durations([("a", one, of), ("b", two, of)], view.clock)
     return await parts.page("compare.html", view, **{**given, "both": both})
 
 

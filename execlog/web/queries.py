@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal, TypeVar
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     WithJsonSchema,
 )
 from starlette.requests import Request
@@ -23,6 +24,7 @@ from execlog.repository.groups import BreakdownOrder
 from execlog.repository.listings import LARGEST_PAGE
 from execlog.repository.ranking import RankBy
 from execlog.web.cursors import Cursor, cursor, moment
+from execlog.web.zones import zone_of
 
 __all__ = [
     "AllExecutions",
@@ -49,8 +51,9 @@ _LONGEST_QUERY = 16_384  # five names of 512 bytes, each byte as three character
 _EXAMPLES = ["15m", "24h", "2026-11-24T13:00:00Z"]
 
 
-def _moment(value: object) -> datetime:
-    return moment(_text(value))
+def _moment(value: object, info: ValidationInfo) -> datetime:
+    # Without an offset it is in the zone that the query names, else UTC, never the server's own.
+    return moment(_text(value), info.context["zone"] if info.context else UTC)
 
 
 def _length(value: object) -> timedelta:
@@ -83,6 +86,7 @@ _Length = Annotated[
     WithJsonSchema({"type": "string", "pattern": f"^{_LENGTH}$", "examples": ["5m", "1h"]}),
 ]
 _Name = Annotated[str, Field(min_length=1)]
+_Zone = Annotated[str, WithJsonSchema({"type": "string", "examples": ["UTC", "Europe/Berlin"]})]
 _Limit = Annotated[int, Field(description="Clamped to its range, never refused.")]
 _Format = Literal["json", "csv"]
 _Spreadsheet = Annotated[
@@ -112,6 +116,7 @@ class _Query(BaseModel):
 class _Window(_Query):
     since: _Moment | None = Field(None, description="From then on, or since so long ago.")
     until: _Moment | None = Field(None, description="Until then, included.")
+    zone: _Zone | None = Field(None, description="The zone of times without an offset; else UTC.")
 
 
 class _Realm(_Window):
@@ -264,7 +269,8 @@ def query(model: type[Asked], request: Request) -> Asked:
     if len(request.scope["query_string"]) > _LONGEST_QUERY:
         raise InvalidArgument("query", f"is longer than {_LONGEST_QUERY:,} bytes")
     given = {name: value for name, value in request.query_params.items() if value}
+    zone = zone_of(given.get("zone"))
     try:
-        return model.model_validate(given)
+        return model.model_validate(given, context={"zone": zone})
     except ValidationError as error:
         raise invalid_argument(error) from None

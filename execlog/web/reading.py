@@ -28,6 +28,7 @@ from execlog.repository.explanation import Explanation
 from execlog.repository.questions import Rights
 from execlog.repository.repository import Reads, statements
 from execlog.web.kept import Kept
+from execlog.web.live import Live
 from execlog.web.stored import stored
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Reader:
     Attributes:
         schema: The schema of the log.
         causes: The explanations on the pages of strategies.
+        live: The new rows of lists that are open.
 
     Raises:
         InvalidArgument: `source` is neither, `timeout` is no positive number, or `schema` can't be
@@ -78,6 +80,7 @@ class Reader:
         self._statements = statements(where)
         self._rights = {inputs: Rights(inputs=inputs) for inputs in (True, False)}
         self.causes = Kept[Explanation](seconds=_CAUSES_SECONDS, most=_MOST_CAUSES)
+        self.live = Live(self.snapshot)
         words = {"timeout": validation.server_timeout("timeout", timeout)}
         self._begin = filled((folder("sql") / "reading" / "begin.sql").read_text(), where, words)
         self._end = (folder("sql") / "reading" / "end.sql").read_text()
@@ -119,7 +122,8 @@ class Reader:
                     await pool.release(connection, timeout=_END_SECONDS)
 
     async def aclose(self) -> None:
-        """Closes the pool that was made for a DSN. Never raises."""
+        """Ends the poll, and closes the pool that was made for a DSN. Never raises."""
+        await self.live.aclose()
         if self._connect is not None:
             pool, self._pool = self._pool, None
             if pool is not None:

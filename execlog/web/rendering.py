@@ -7,13 +7,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from starlette.responses import HTMLResponse
 
 from execlog.db.slices import sliced
 from execlog.display.format import milliseconds, number, percent, points, shown, size
 from execlog.models import STATUSES
-from execlog.web import charts
+from execlog.web import charts, zones
 from execlog.web.view import PRESETS, View
 
 __all__ = ["prepare", "render", "render_problem"]
@@ -82,6 +83,7 @@ def _environment() -> Environment:
         size=size,
         shown=shown,
         lines=_lines,
+        ago=_ago,
         clock=_clock,
         machine=_machine,
         kind=_kind,
@@ -105,12 +107,20 @@ def _environment() -> Environment:
     return environment
 
 
-def _clock(time: datetime | None, form: str = "%Y-%m-%d %H:%M:%S") -> str:
-    """A time in UTC, as all times of a page are."""
+@pass_context
+def _clock(context: Context, time: datetime | None, form: str | None = None) -> str:
+    """A time in the zone of the view, which a template of macros has if imported with context."""
     if time is None:
         return "no time"
-    # (strftime writes the year 33 as "33".)
-    return time.astimezone(UTC).strftime(form.replace("%Y", f"{time.astimezone(UTC).year:04}"))
+    view: View = context["view"]
+    return zones.clock(time, view.clock, view.now, form)
+
+
+@pass_context
+def _ago(context: Context, time: datetime) -> str:
+    """How long before the view's present a time is, if that is within a day."""
+    view: View = context["view"]
+    return zones.ago(time, view.now)
 
 
 def _points(rate: float) -> str:

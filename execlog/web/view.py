@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,6 +15,7 @@ from starlette.requests import Request
 from execlog.display.timeparse import compact, is_length
 from execlog.errors import InvalidArgument
 from execlog.web.access import Scope, scope_of
+from execlog.web.zones import zone_of
 
 __all__ = ["PRESETS", "View", "last_day"]
 
@@ -26,7 +28,7 @@ PRESETS: Sequence[tuple[str, str]] = (
     ("30d", "30 days"),
 )
 _ENDS: Sequence[str] = ("since", "until")
-_OF_ONE_PAGE = ("before", "limit", "all_times", "by", "order")
+_OF_ONE_PAGE = ("before", "limit", "all_times", "by", "order", "after")
 _USUAL = "24h"
 _USUAL_LENGTH = timedelta(hours=24)
 _SHORT, _LONG = timedelta(minutes=15), timedelta(days=2)
@@ -46,6 +48,7 @@ class View:
         since: The window's start; None: it has none.
         until: The window's end.
         now: The time of the request.
+        zone: The name of the zone that times are shown in; None: UTC.
     """
 
     page: str
@@ -56,6 +59,7 @@ class View:
     since: datetime | None
     until: datetime | None
     now: datetime
+    zone: str | None = None
 
     @classmethod
     def of(
@@ -72,7 +76,7 @@ class View:
         A window given as a length starts at a whole minute, unless it is short.
 
         Raises:
-            InvalidArgument: The window ends where the calendar begins.
+            InvalidArgument: The window ends where the calendar begins, or there is no such zone.
         """
         now = datetime.now(UTC)
         given: dict[str, list[str]] = {}
@@ -81,13 +85,20 @@ class View:
                 given.setdefault(name, []).append(text)
         window = {name: given.pop(name)[-1] for name in _ENDS if name in given}
         realm = given.pop("realm", [None])[-1]
+        zone = given.pop("zone", [None])[-1]
+        zone = None if zone_of(zone) is UTC else zone
         if not all_times:
             since, until = last_day(since, until, now)
             if is_length(window.get("since", _USUAL)) and until - since >= _SHORT:
                 # At a whole minute or hour, so that the rollups hold all buckets whole.
                 since = since.replace(second=0, microsecond=0)
                 since = since.replace(minute=0) if until - since >= _LONG else since
-        return cls(page, given, window, realm, scope_of(request), since, until, now)
+        return cls(page, given, window, realm, scope_of(request), since, until, now, zone)
+
+    @functools.cached_property
+    def clock(self) -> tzinfo:
+        """The zone that times are shown in. Never raises for the view of a request."""
+        return zone_of(self.zone)
 
     @property
     def preset(self) -> str | None:
@@ -137,11 +148,11 @@ class View:
 
     def link(self, page: str, /, **own: Any) -> str:
         """Another page, over the same window and realm, unless another is given. Never raises."""
-        return _url(page, {**own, **self.window, "realm": own.get("realm", self.realm)})
+        return _url(page, {**own, **self.window, **self._kept(own)})
 
     def same(self, /, **changed: Any) -> str:
         """This page with other parameters; None removes one. Never raises."""
-        kept = {**self.own, **self.window, "realm": self.realm}
+        kept = {**self.own, **self.window, **self._kept({})}
         kept.pop("before", None)  # a cursor belongs to one question
         return _url(self.page, {**kept, **changed})
 
@@ -152,7 +163,20 @@ class View:
     def within(self, page: str, since: datetime, until: datetime, /, **own: Any) -> str:
         """A page over another window, of the same realm unless another is given. Never raises."""
         ends = {"since": compact(since), "until": compact(until)}
-        return _url(page, {**own, **ends, "realm": own.get("realm", self.realm)})
+        return _url(page, {**own, **ends, **self._kept(own)})
+
+    def zoned(self, zone: str | None) -> str:
+        """This page at the same times, shown in another zone. Never raises."""
+        ends = {
+            name: text if is_length(text) or time is None else compact(time)
+            for name, text in self.window.items()
+            for time in [self.since if name == "since" else self.until]
+        }
+        return self.same(**ends, zone=zone)
+
+    def _kept(self, own: Mapping[str, Any]) -> dict[str, Any]:
+        """What all links keep beside the window."""
+        return {"realm": own.get("realm", self.realm), "zone": self.zone}
 
 
 def last_day(

@@ -85,7 +85,7 @@ async def test_the_page_says_what_the_command_says_and_leads_to_the_rows(
     text = (await api.get("/explain", params=ASKED)).text
     for sentence in sentences_of(expected, utc=True):
         assert sentence in words(text)
-    assert "data-live" not in text and text.count("<script") == 1
+    assert "data-live" not in text and text.count("<script") == 2
     causes, symptoms = rows(text, "causes"), rows(text, "symptoms")
     assert (len(causes), len(symptoms)) == (len(expected.causes), len(expected.symptoms))
     assert words(causes[0]).startswith("realm acme in version 4 ")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from execlog.ids import uuid7
 from execlog.web import create_app
 from tests.web import browser as web
 from tests.web.served import served
@@ -30,7 +32,7 @@ async def test_nothing_is_loaded_from_elsewhere(chrome: Browser, site: Site) -> 
             await page.evaluate("path => fetch(path)", f"/api/{path}")
         assert {url for url in heard.asked if not url.startswith(f"{site.url}/")} == set()
         assert heard.said == []
-        for kind in ("execlog.css", "execlog.js", "execlog.svg"):
+        for kind in ("execlog.css", "execlog.js", "live.js", "execlog.svg"):
             assert any(url.endswith(f"/static/{kind}") for url in heard.asked), kind
         for answer in heard.answers:
             policy = answer.headers.get("content-security-policy", "")
@@ -93,10 +95,20 @@ async def test_stored_scripts_are_text(page: Page, site: Site) -> None:
         if name not in ("failures", "compare", "storage"):
             assert SCRIPT in await page.locator("main").inner_text(), name
         await assert_harmless(page, name)
-        if name in ("overview", "strategy", "executions", "compared"):
+        if name in ("overview", "strategy", "compared"):
             async with page.expect_response(page.url):
                 await page.clock.fast_forward(EVERY)
             await assert_harmless(page, name)
+    await page.goto(site.page("executions", id=EVIL))
+    new = run.model_copy(update={"id": uuid7(), "created_at": datetime.now(UTC)})
+    await site.store(new)
+    for _ in range(100):  # it comes without a reload
+        await page.clock.fast_forward(1000)
+        if str(new.id) in await page.content():
+            break
+        await page.wait_for_timeout(50)
+    assert str(new.id) in await page.content()
+    await assert_harmless(page, "live")
     await page.goto(site.page("strategy", id=EVIL))
     chart = page.locator("svg.chart").first
     await chart.hover()
@@ -107,5 +119,5 @@ async def test_stored_scripts_are_text(page: Page, site: Site) -> None:
 async def assert_harmless(page: Page, name: str) -> None:
     assert "taken" not in (await page.title()).replace(EVIL, ""), name
     sources = await page.eval_on_selector_all("script", "all => all.map(one => one.src)")
-    assert [source.rpartition("/")[2] for source in sources] == ["execlog.js"], name
+    assert [source.rpartition("/")[2] for source in sources] == ["execlog.js", "live.js"], name
     assert await page.locator("img").count() == 0, name
