@@ -40,9 +40,10 @@ async def api(varied: Pool) -> AsyncIterator[httpx2.AsyncClient]:
 
 
 def total(text: str) -> str:
-    found = re.search(r'<p class="total"><span>(.*?)</span>', text, re.DOTALL)
+    found = re.search('<p class="total"><span>(.*?)</span>', text, re.DOTALL)
     assert found is not None
-    return " ".join(re.sub("<[^>]*>", "", found[1]).split())
+    words = re.sub("<small>.*?</small>", "", found[1], flags=re.DOTALL)  # when it was counted
+    return " ".join(re.sub("<[^>]*>", "", words).split())
 
 
 def data(text: str) -> dict[str, str]:
