@@ -24,6 +24,7 @@ from execlog.repository.timeseries import TimeseriesBucket
 from execlog.web import queries
 from execlog.web.access import scope_of
 from execlog.web.answers import csv_of, json_answer, page_of, streamed
+from execlog.web.compared import comparison
 from execlog.web.explained import explanation
 from execlog.web.filters import filters_of
 from execlog.web.hiding import seen
@@ -175,19 +176,6 @@ async def _breakdown(reader: Reader, request: Request) -> Response:
     return json_answer(list[Breakdown], found)
 
 
-async def _compare(reader: Reader, request: Request) -> Response:
-    asked, scope = query(queries.Comparison, request), scope_of(request)
-    async with reader.snapshot() as log:
-        found = await log.compare(
-            a=scope.strategy(asked.a),
-            b=scope.strategy(asked.b),
-            realm_id=scope.realm(asked.realm),
-            since=asked.since,
-            until=asked.until,
-        )
-    return json_answer(StrategyComparison, found)
-
-
 async def _execution(reader: Reader, request: Request) -> Response:
     scope = scope_of(request)
     async with reader.snapshot(inputs=scope.inputs) as log:
@@ -267,10 +255,10 @@ ENDPOINTS: Sequence[Endpoint] = (
     ),
     Endpoint(
         "/compare",
-        "Two strategies over the same window.",
+        "Two strategies, or two versions, tenants or windows of one.",
         queries.Comparison,
         StrategyComparison,
-        _compare,
+        comparison,
     ),
     Endpoint(
         "/failures",

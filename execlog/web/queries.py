@@ -38,10 +38,13 @@ __all__ = [
     "Explained",
     "Failures",
     "Metrics",
+    "Overview",
+    "OverviewBy",
     "Page",
     "Paged",
     "Ranking",
     "Series",
+    "Sides",
     "StoragePage",
     "query",
 ]
@@ -86,6 +89,7 @@ _Length = Annotated[
     WithJsonSchema({"type": "string", "pattern": f"^{_LENGTH}$", "examples": ["5m", "1h"]}),
 ]
 _Name = Annotated[str, Field(min_length=1)]
+_Version = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
 _Zone = Annotated[str, WithJsonSchema({"type": "string", "examples": ["UTC", "Europe/Berlin"]})]
 _Limit = Annotated[int, Field(description="Clamped to its range, never refused.")]
 _Format = Literal["json", "csv"]
@@ -128,6 +132,16 @@ class Ranking(_Realm):
 
     by: RankBy = Field("p99", description="The number to rank by, the largest first.")
     limit: _Limit = 10
+
+
+OverviewBy = Literal["trouble"] | RankBy
+"""The orders of the overview."""
+
+
+class Overview(_Realm):
+    """The parameters of the overview, beside its filters."""
+
+    by: OverviewBy = Field("trouble", description="Those whose error rate changed first; or by.")
 
 
 class Metrics(_Realm):
@@ -218,11 +232,24 @@ class Explained(_Realm):
     )
 
 
-class Comparison(_Realm):
+class Sides(_Realm):
+    """The parameters of a comparison beside its strategies: what only one of both is about."""
+
+    a_version: _Version | None = Field(None, description="Of A only runs of this version.")
+    a_realm: str | None = Field(None, description="Of A only those of this tenant, not of `realm`.")
+    a_since: _Moment | None = Field(None, description="A's window, in the place of the other one.")
+    a_until: _Moment | None = Field(None, description="Its end.")
+    b_version: _Version | None = Field(None, description="Of B only runs of this version.")
+    b_realm: str | None = Field(None, description="Of B only those of this tenant, not of `realm`.")
+    b_since: _Moment | None = Field(None, description="B's window, in the place of the other one.")
+    b_until: _Moment | None = Field(None, description="Its end.")
+
+
+class Comparison(Sides):
     """The parameters of `GET /api/compare`."""
 
     a: _Name = Field(description="A strategy.")
-    b: _Name = Field(description="Another one.")
+    b: _Name = Field(description="Another one, or the same: then versions, tenants or windows.")
 
 
 class Page(_Realm):
@@ -237,11 +264,15 @@ class ExecutionsPage(AllExecutions):
     all_times: bool = False
 
 
-class ComparePage(_Realm):
-    """The parameters of the page that compares two; if one is missing, it asks for it."""
+class ComparePage(Sides):
+    """The parameters of the page that compares two; if one is missing, it asks for it.
+
+    With a preset it leads to A's two newest versions, or to its window and the one before.
+    """
 
     a: _Name | None = None
     b: _Name | None = None
+    preset: Literal["versions", "windows"] | None = None
 
 
 class ExecutionPage(_Realm):

@@ -53,6 +53,7 @@ CALLS: dict[str, Call] = {
     "count_by_status": lambda repo: repo.count_by_status(strategy_id=STRATEGY),
     "count_by_error_code": lambda repo: repo.count_by_error_code(strategy_id=STRATEGY),
     "count_by_case_name": lambda repo: repo.count_by_case_name(strategy_id=STRATEGY),
+    "count_by_points": lambda repo: repo.count_by_points(strategy_id=STRATEGY),
     "duration_and_nodes_summary": lambda repo: repo.duration_and_nodes_summary(
         strategy_id=STRATEGY
     ),

@@ -257,11 +257,12 @@ function tellAges(page) {
   for (const one of page.querySelectorAll("time + .ago")) {
     const age = Math.floor((now - Date.parse(one.previousElementSibling.dateTime)) / 1000);
     const [unit, name] = age < 60 ? [1, "s"] : age < 3600 ? [60, "min"] : [3600, "h"];
-    if (age >= 0) one.textContent = `${Math.floor(age / unit)} ${name} ago`;
+    const text = `${Math.floor(age / unit)} ${name} ago`;
+    if (age >= 0 && one.textContent !== text) one.textContent = text;
   }
 }
 
-setInterval(() => { if (!document.hidden) tellAges(document); }, 10_000);
+setInterval(() => { if (!document.hidden) tellAges(document); }, LOOK);
 
 // Times in the browser's own zone.
 
