@@ -144,19 +144,24 @@ def chips(view: View) -> Iterator[Chip]:
             yield Chip(label(name), shown, view.without(name, value))
 
 
-def added(view: View) -> str | None:
+def added(view: View, names: Collection[str] = ADDED) -> str | None:
     """The link to the page with the filter that its form adds; None: it adds none.
 
-    The form has the value, and a column or `any`: then the value is NAME=VALUE.
+    The form has the value, and a column or `any`: then the value is NAME=VALUE, and leads to the
+    executions if the page does not have that filter.
+
+    Args:
+        view: The view.
+        names: The parameters that the page can add.
 
     Raises:
-        InvalidArgument: There is no such filter, or the value names none.
+        InvalidArgument: The page has no such filter, or the value names none.
     """
     if "add" not in view.own:
         return None
     name, value = view.own["add"][-1], view.own.get("value", [""])[-1].strip()
-    if name not in ADDED and name != ANY:
-        raise InvalidArgument("add", "is no filter")
+    if name not in names and name != ANY:
+        raise InvalidArgument("add", "is no filter of this page")
     rest: dict[str, Any] = {"add": None, "value": None}
     if not value:
         return view.same(**rest)
@@ -165,10 +170,11 @@ def added(view: View) -> str | None:
     elif name != "attr":
         # What the form suggests has the name of its column, whichever was chosen.
         value = value.removeprefix(f"{label(name)}=")
-    if name in _SEVERAL or name == "attr":
-        held = view.own.get(name, ())
-        return view.same(**rest, **{name: [*held, *([] if value in held else [value])]})
-    return view.same(**rest, **{name: value})
+    held = view.own.get(name, ()) if name in _SEVERAL or name == "attr" else ()
+    values = [*held, value] if value not in held else list(held)
+    if name not in names:
+        return view.link("executions", **{**view.kept, **rest, name: values})
+    return view.same(**rest, **{name: values})
 
 
 def _named(text: str) -> tuple[str, str]:

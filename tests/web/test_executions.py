@@ -193,8 +193,10 @@ async def test_values_are_suggested_and_added(
     api: httpx2.AsyncClient, log: StrategyExecutionLogRepository
 ) -> None:
     """As the form takes them, on each page that filters; what is on is left out."""
-    for page in ("executions", "breakdown?by=realm_id"):
+    for page in ("executions", "breakdown?by=realm_id", "explain?id=loyalty&since=2h"):
         found = suggested((await api.get(f"/{page}")).text)
+        if "id=" in page:
+            found.append("strategy=loyalty")  # which is asked for
         assert found[0] == "code=E&1", page
         for one in ("realm=acme", "version=3", "strategy=loyalty", "user=u 1", "plan=gold"):
             assert one in found, (page, one)
@@ -219,6 +221,23 @@ async def test_values_are_suggested_and_added(
         refused = await api.get("/executions", params={"add": "any", "value": wrong})
         assert refused.status_code == 400
         assert "must be NAME=VALUE" in refused.text
+
+
+async def test_the_overview_leads_to_executions_for_what_it_has_not(
+    api: httpx2.AsyncClient,
+) -> None:
+    """It has realm and version; any other filter is one of the list of executions."""
+    assert "code=E&1" in suggested((await api.get("/")).text)
+    for value, link in (
+        ("realm=acme", "./?realm=acme"),
+        ("version=3", "./?strategy_version=3"),
+        ("code=E&1", "executions?strategy_version=4&error_code=E%261&since=2h"),
+        ("strategy=old", "executions?strategy_version=4&id=old&since=2h"),
+    ):
+        of = {"strategy_version": "4", "since": "2h"} if link.startswith("exec") else {}
+        answer = await api.get("/", params={**of, "add": "any", "value": value})
+        assert (answer.status_code, answer.headers["location"]) == (303, link)
+    assert (await api.get("/?add=error_code&value=E1")).status_code == 400
 
 
 async def test_a_scope_is_suggested_and_counted_its_own(varied: Pool) -> None:
