@@ -12,7 +12,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from execlog.db import validation
 from execlog.models import StrategyExecutionLog, StrategyRank
 from execlog.repository.breakdown import MOST_GROUPS
 from execlog.repository.comparison import StrategyComparison
@@ -128,38 +127,33 @@ async def _all_executions(reader: Reader, request: Request) -> Response:
     return await _listed(reader, request, asked, strategies, since)
 
 
+async def _failures(reader: Reader, request: Request) -> Response:
+    asked = query(queries.Failures, request)
+    strategies = scope_of(request).strategies
+    return await _listed(reader, request, asked, strategies, asked.since, failures=True)
+
+
 async def _listed(
     reader: Reader,
     request: Request,
     asked: queries.Paged,
     strategies: str | Collection[str] | None,
     since: datetime | None,
+    *,
+    failures: bool = False,
 ) -> Response:
     scope = scope_of(request)
     async with reader.snapshot(inputs=scope.inputs) as log:
-        found = await log.list_executions(
+        found = await (log.list_failures if failures else log.list_executions)(
             strategy_id=strategies,
             since=since,
             until=asked.until,
             **filters_of(request, scope, asked.realm),
             before=asked.after(),
             limit=asked.limit,
+            payloads=asked.has_payloads(scope.inputs),
         )
-    return await page_of(request, scope, found, validation.limit(asked.limit, 200), since)
-
-
-async def _failures(reader: Reader, request: Request) -> Response:
-    asked, scope = query(queries.Failures, request), scope_of(request)
-    async with reader.snapshot(inputs=scope.inputs) as log:
-        found = await log.list_failures(
-            strategy_id=scope.strategies,
-            since=asked.since,
-            until=asked.until,
-            **filters_of(request, scope, asked.realm),
-            before=asked.after(),
-            limit=asked.limit,
-        )
-    return await page_of(request, scope, found, validation.limit(asked.limit, 200))
+    return await page_of(request, scope, asked, found, since)
 
 
 async def _breakdown(reader: Reader, request: Request) -> Response:
@@ -230,6 +224,7 @@ ENDPOINTS: Sequence[Endpoint] = (
         _executions,
         is_paged=True,
         is_filtered=True,
+        has_csv=True,
     ),
     Endpoint(
         "/executions",
@@ -239,6 +234,7 @@ ENDPOINTS: Sequence[Endpoint] = (
         _all_executions,
         is_paged=True,
         is_filtered=True,
+        has_csv=True,
     ),
     Endpoint(
         "/breakdown",
@@ -272,6 +268,7 @@ ENDPOINTS: Sequence[Endpoint] = (
         _failures,
         is_paged=True,
         is_filtered=True,
+        has_csv=True,
     ),
     Endpoint(
         "/executions/{id}",

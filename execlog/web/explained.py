@@ -19,6 +19,7 @@ from execlog.web import charts, queries
 from execlog.web.access import scope_of
 from execlog.web.answers import json_answer
 from execlog.web.change import Change
+from execlog.web.filtered import values_of
 from execlog.web.filters import ADDED, added, chips, filter_of, filters_of, label
 from execlog.web.kept import Dated
 from execlog.web.parts import Parts
@@ -57,6 +58,7 @@ async def explain(reader: Reader, request: Request) -> Response:
                 **filters,
             ),
         )
+        known = await values_of(log, view, filters, asked.id)
     own = {name: values for name, values in view.kept.items() if name not in _OWN}
     return await parts.page(
         "explain.html",
@@ -71,6 +73,7 @@ async def explain(reader: Reader, request: Request) -> Response:
         chips=[one for one in chips(view) if one.name != label("id")],
         ADDED=[name for name in ADDED if name != "id"],
         label=label,
+        suggestions=known,
     )
 
 

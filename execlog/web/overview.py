@@ -13,8 +13,7 @@ from starlette.responses import Response
 from execlog.display.format import percent
 from execlog.display.lengths import lasting
 from execlog.display.timeparse import compact
-from execlog.errors import InvalidArgument
-from execlog.models import StrategyRank
+from execlog.models import StrategyExecutionLog, StrategyRank
 from execlog.repository.activity import StrategyActivity
 from execlog.repository.repository import Reads
 from execlog.web import first_run, queries, sparks
@@ -23,6 +22,7 @@ from execlog.web.parts import Parts
 from execlog.web.queries import query
 from execlog.web.quiet import Quiet, quiet_log
 from execlog.web.reading import Reader
+from execlog.web.suggestions import suggested
 from execlog.web.trouble import Findings, Trouble, findings, silence
 from execlog.web.view import View
 
@@ -51,9 +51,7 @@ async def overview(reader: Reader, request: Request) -> Response:
     """
     asked = query(queries.Overview, request)
     view = View.of(request, "", asked.since, asked.until)
-    if view.own.get("add", _ADDED[:1])[-1] not in _ADDED:
-        raise InvalidArgument("add", "is no filter of this page")
-    if (link := added(view)) is not None:
+    if (link := added(view, _ADDED)) is not None:
         return Response(status_code=303, headers={"Location": link})
     filters = filters_of(request, view.scope, view.realm)
     window: dict[str, Any] = {
@@ -87,7 +85,7 @@ async def overview(reader: Reader, request: Request) -> Response:
         quiet=quiet,
         first=first_run.of(reader.schema) if _is_first(view, quiet) else None,
         **_words(view),
-        **_filters(view),
+        **_filters(view, failures or ()),
     )
 
 
@@ -219,11 +217,12 @@ def _from(view: View, begin: datetime) -> View:
     return replace(view, window={"since": compact(begin), **ends})
 
 
-def _filters(view: View) -> dict[str, Any]:
+def _filters(view: View, failures: Sequence[StrategyExecutionLog]) -> dict[str, Any]:
     """What `filters.html` needs."""
     names = {label(name) for name in _ADDED}
     return {
         "chips": [one for one in chips(view) if one.name in names],
         "ADDED": _ADDED,
         "label": label,
+        "suggestions": suggested(view, failures),
     }

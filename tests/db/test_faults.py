@@ -82,6 +82,8 @@ CALLS: dict[str, Call] = {
     ),
     "list_stored": lambda repo: repo.list_stored(after=None),
     "list_absent": lambda repo: repo.list_absent(realm_id="acme", strategy_version=[1, 2]),
+    "count_executions": lambda repo: repo.count_executions(status="failed"),
+    "next_failure": lambda repo: repo.next_failure(strategy_id=STRATEGY, after=row()),
     "activity": lambda repo: repo.activity(),
     "report": lambda repo: repo.report(strategy_id=STRATEGY),
     "explain": lambda repo: repo.explain(strategy_id=STRATEGY),

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from execlog import StrategyExecutionLog, StrategyExecutionLogRepository
-from execlog.display.format import milliseconds
+from execlog.display.format import milliseconds, number
 from tests import databases
 from tests.web import browser as web
 from tests.web.site import HOUR, Site, a_number, becomes, follow, heading, ids, listed, opened
@@ -58,7 +58,15 @@ async def test_from_the_overview_to_one_execution_and_back(
 
     newest = max(errors, key=lambda one: one.created_at or site.now)
     await follow(page, page.locator("#rows tbody th a").first)
-    await at(rf"/execution\?id={newest.id}&since=6h$", "Execution error")
+    assert newest.created_at is not None
+    assert re.search(rf"/execution\?id={newest.id}&since=6h$", page.url), page.url
+    title = await heading(page)
+    when = f"{newest.created_at:%H:%M:%S}"
+    assert re.fullmatch(
+        rf"loyalty failed at .*{when}.*: {re.escape(str(newest.error_code))}", title
+    )
+    assert await page.locator(".actions .status").inner_text() == "error"
+    seen.append((page.url, title))
     await assert_shows(page, newest)
 
     for url, title in reversed(seen[:-1]):
@@ -81,6 +89,11 @@ async def assert_shows(page: Page, one: StrategyExecutionLog) -> None:
         )
     )
     expected = {
+        "Nodes": str(one.nodes_executed),
+        "Code": one.error_code,
+        "Case": one.case_name,
+        "Version": str(one.strategy_version),
+        "Type": one.strategy_type,
         "Id": str(one.id),
         "Realm": one.realm_id,
         "Game": one.external_game_id,
@@ -90,6 +103,10 @@ async def assert_shows(page: Page, one: StrategyExecutionLog) -> None:
     }
     stored_at = datetime.fromisoformat(facts.pop("Stored") + "+00:00")
     assert abs(datetime.now(UTC) - stored_at) < HOUR
+    assert one.created_at is not None
+    assert f"{one.created_at:%H:%M:%S.%f}" in facts.pop("Finished")
+    assert facts.pop("Took") == milliseconds(one.duration_ms)
+    assert facts.pop("Points", None) == (None if one.points is None else number(one.points))
     assert facts == {name: value for name, value in expected.items() if value is not None}
     assert one.attributes is not None
     assert await page.locator("#attributes dd").all_inner_texts() == [
