@@ -33,6 +33,7 @@ from execlog.models import (
     DurationPercentiles,
     ErasedPart,
     ErrorCodeCount,
+    PointsCount,
     RecorderStats,
     StrategyExecutionLog,
     StrategyRank,
@@ -41,7 +42,7 @@ from execlog.recorder.flusher import RejectedExecution
 from execlog.recorder.recorder import ExecutionRecorder
 from execlog.repository import StrategyExecutionLogRepository
 from execlog.repository.accounts import RecorderAccount
-from execlog.repository.activity import StrategyActivity
+from execlog.repository.activity import LevelChange, StrategyActivity
 from execlog.repository.comparison import (
     ComparisonIntervals,
     MetricsDelta,
@@ -81,6 +82,7 @@ __all__ = [
     "HistogramBucket",
     "Interval",
     "InvalidArgument",
+    "LevelChange",
     "Maintenance",
     "MaintenanceRun",
     "MaintenanceState",
@@ -89,6 +91,7 @@ __all__ = [
     "MigrationError",
     "NodeTime",
     "NodeTimes",
+    "PointsCount",
     "QueryFileError",
     "QueryRejected",
     "RebuiltPart",

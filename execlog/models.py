@@ -34,6 +34,7 @@ __all__ = [
     "ErrorCodeCount",
     "Model",
     "Outlined",
+    "PointsCount",
     "RecorderStats",
     "StrategyExecutionLog",
     "StrategyRank",
@@ -201,6 +202,14 @@ class CaseNameCount(Model):
     """How often a rule case fired; `case_name` None is the default bucket (no rule matched)."""
 
     case_name: str | None
+    count: int
+
+
+class PointsCount(Model):
+    """How many runs were awarded so many points: `low`, `high` or a whole number between them."""
+
+    low: float
+    high: float
     count: int
 
 

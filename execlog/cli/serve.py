@@ -43,6 +43,14 @@ def serve(
             ),
         ),
     ] = None,
+    trace_url: Annotated[
+        str | None,
+        typer.Option(
+            "--trace-url",
+            envvar="EXECLOG_TRACE_URL",
+            help="Where a tracing system shows a trace: https://tempo.example/trace/{trace_id}.",
+        ),
+    ] = None,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
 ) -> None:
@@ -52,7 +60,7 @@ def serve(
     """
     if token is None:  # typer reads an empty variable as none, and it is a mistake
         token = os.environ.get("EXECLOG_TOKEN")
-    serve_pages(dsn, schema, host=host, port=port, token=token)
+    serve_pages(dsn, schema, host=host, port=port, token=token, trace_url=trace_url)
 
 
 def serve_pages(
@@ -63,12 +71,13 @@ def serve_pages(
     port: int = PORT,
     token: str | None = None,
     first: str = "",
+    trace_url: str | None = None,
 ) -> None:
     """Serves the pages until Ctrl-C, and prints the address of the page `first`.
 
     Raises:
         typer.BadParameter: The token is empty or short, or missing for an address that others
-            reach.
+            reach; or the address of traces is none.
         ExeclogError: The DSN or the schema's name is invalid.
         OSError: It can't listen there.
     """
@@ -88,7 +97,12 @@ def serve_pages(
         authorize = None if token is None else with_token(token)
     except InvalidArgument as error:
         raise typer.BadParameter(error.problem, param_hint="--token") from None
-    app = create_app(dsn_of(dsn), authorize=authorize, schema=schema)
+    try:
+        app = create_app(dsn_of(dsn), authorize=authorize, schema=schema, trace_url=trace_url)
+    except InvalidArgument as error:
+        if error.argument != "trace_url":
+            raise
+        raise typer.BadParameter(error.problem, param_hint="--trace-url") from None
     logging.getLogger("execlog").addHandler(logging.StreamHandler())
     config = uvicorn.Config(
         app,

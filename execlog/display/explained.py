@@ -67,9 +67,11 @@ def change_of(found: Explanation, zone: tzinfo | None) -> str:
         zone: The zone of its times; None: the local one.
     """
     measure = found.measure
-    change = f"{value_of(measure, found.before)} -> {value_of(measure, found.after)}"
+    before, after = (value_of(measure, one) for one in (found.before, found.after))
+    moved = "rose" if found.after > found.before else "fell"
+    change = f"stayed at {after}" if before == after else f"{moved} from {before} to {after}"
     counts = f"({number(found.runs_after)} runs, {number(found.runs_before)} before)"
-    return f"{measure_name(measure)} {change} {counts}{_since(found, zone)}."
+    return f"{_subject(measure)} {change} {counts}{_since(found, zone)}."
 
 
 def outcome_of(found: Explanation) -> str | None:
@@ -85,10 +87,16 @@ def effect_of(cause: Cause, measure: str) -> str:
     """How much a cause explains. Never raises."""
     share = share_of(cause)
     explains = f"explains {share} of it" if share else "changed beyond all others"
-    before = "new" if cause.before is None else value_of(measure, cause.before)
-    after = "gone" if cause.after is None else value_of(measure, cause.after)
-    runs = number(cause.runs_after)
-    return f"{name_of(cause.attributes)} {explains}: {before} -> {after}, {runs} runs."
+    runs = f"{number(cause.runs_after)} {'run' if cause.runs_after == 1 else 'runs'}"
+    if cause.before is None and cause.after is not None:
+        change = f"new, {value_of(measure, cause.after)}, {runs}"
+    elif cause.after is None:
+        change = "gone"
+    else:
+        ends = (cause.before or 0.0, cause.after)
+        before, after = (value_of(measure, one) for one in ends)
+        change = f"from {before} to {after}, {runs}"
+    return f"{name_of(cause.attributes)} {explains}: {change}."
 
 
 def source_of(found: Explanation) -> list[str]:
@@ -103,6 +111,16 @@ def source_of(found: Explanation) -> list[str]:
 def measure_name(measure: str) -> str:
     """The name of a measure in words. Never raises."""
     return _MEASURES.get(measure, shown(measure).replace("case:", "case "))
+
+
+def _subject(measure: str) -> str:
+    """What rose or fell."""
+    if measure == "duration":
+        return "The share of runs slower than the baseline's p95"
+    if measure == "points":
+        return "Points per run"
+    name = measure_name(measure)
+    return f"The share of {name}" if measure.startswith("case:") else name.capitalize()
 
 
 def value_of(measure: str, value: float) -> str:
@@ -146,7 +164,7 @@ def _since(found: Explanation, zone: tzinfo | None) -> str:
     times = (found.since, found.since_low, found.since_high)
     is_one_day = len({time.astimezone(zone).date() for time in times}) == 1
     at, low, high = (_clock(time, zone, is_one_day) for time in times)
-    return f", since {at} ({low} to {high})"
+    return f", since about {at} (between {low} and {high})"
 
 
 def _clock(time: datetime, zone: tzinfo | None, is_one_day: bool) -> str:

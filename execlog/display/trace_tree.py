@@ -9,11 +9,31 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["BELOW", "NAMES", "TIMES", "Node", "compact", "nodes", "own_times", "taken"]
+__all__ = [
+    "BELOW",
+    "FAULTS",
+    "NAMES",
+    "TIMES",
+    "Node",
+    "compact",
+    "is_fault",
+    "nodes",
+    "own_times",
+    "taken",
+]
 
 NAMES = ("node", "name", "nodeName", "nodeId", "node_id", "id")
 TIMES = ("ms", "durationMs", "duration_ms", "performance", "duration")
 BELOW = ("children", "nodes", "steps", "trace")
+_CODES = ("errorCode", "error_code")
+_TROUBLES = (*_CODES, "error", "errorMessage", "error_message", "exception", "failure", "failed")
+_STATES = ("status", "state", "outcome")
+_VERDICTS = ("ok", "success")
+FAULTS = (*_TROUBLES, *_STATES, *_VERDICTS)
+_FAILED = frozenset(
+    "error errored exception fail failed failure limit timeout timed_out timedout".split()
+)
+_FINE = frozenset(["", "none", "null", "false", "no", "ok", "0"])
 _TIME = re.compile(r"([\d.]+)\s*(ns|µs|us|ms|s)")
 _IN_MILLISECONDS = {"ns": 1e-6, "µs": 1e-3, "us": 1e-3, "ms": 1.0, "s": 1e3}
 
@@ -58,6 +78,28 @@ def own_times(trace: Sequence[Any]) -> Iterator[tuple[str, float | None]]:
             took = max(took - sum(time for time in inner if time is not None), 0.0)
         yield str(entry[name]) if name else "node", took
         yield from own_times(children)
+
+
+def is_fault(key: str, value: object, *, verdicts: bool = True) -> bool:
+    """Whether a member of an entry says that its node failed. Never raises.
+
+    That is an error that is no number, a code that is not 0, or the state of a failure. A verdict
+    such as `"ok": false` may be what a rule decides: it says so only of a run that failed.
+
+    Args:
+        key: The member's key, one of `FAULTS`.
+        value: Its value.
+        verdicts: Whether a verdict counts.
+    """
+    if key in _VERDICTS:
+        return verdicts and value is False
+    if key in _STATES:
+        return isinstance(value, str) and value.strip().casefold() in _FAILED
+    if isinstance(value, str):
+        return value.strip().casefold() not in _FINE
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return key in _CODES and value != 0
+    return key in _TROUBLES and bool(value)
 
 
 def compact(value: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -14,9 +14,25 @@ from execlog.db.slices import sliced
 from execlog.models import Model
 from execlog.repository.timeseries import before, bounded
 from execlog.repository.verdicts import Interval, intervals
-from execlog.statistics.verdicts import Difference, Place, Sums, difference, is_enough
+from execlog.statistics.level import Level, level
+from execlog.statistics.multiplicity import stand
+from execlog.statistics.verdicts import (
+    LEVEL,
+    Difference,
+    Place,
+    Sums,
+    difference,
+    is_enough,
+)
 
-__all__ = ["ActivityBuckets", "StrategyActivity", "activities", "activity_buckets"]
+__all__ = [
+    "ActivityBuckets",
+    "LevelChange",
+    "StrategyActivity",
+    "activities",
+    "activity_buckets",
+    "counted",
+]
 
 _MICROSECOND = timedelta(microseconds=1)
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -30,6 +46,27 @@ _WIDTHS = (
 )
 
 
+class LevelChange(Model):
+    """The last change of a level, within a window and the one before it.
+
+    Every split of the two windows is tried, and what fails in a single block of time is no level.
+
+    Attributes:
+        changed_at: The begin of the bucket that the new level begins with, of a minute at least.
+        error_rate_then: The error rate before, back to the change before that.
+        error_rate_since: The error rate since.
+        p_value: The probability that chance makes such a change at any time of these windows.
+        significant: Whether chance does not explain it, false alarms held at 5 % over all
+            strategies of an answer (Benjamini-Hochberg).
+    """
+
+    changed_at: datetime
+    error_rate_then: float
+    error_rate_since: float
+    p_value: float
+    significant: bool
+
+
 class StrategyActivity(Model):
     """How often a strategy ran in each bucket of a window, oldest first, and how often it failed.
 
@@ -40,19 +77,26 @@ class StrategyActivity(Model):
         starts: When the buckets begin; the same for all strategies of an answer.
         runs: The executions of each bucket.
         failures: How many of them failed.
+        weights: How many executions those of each bucket stand for: the sum of 1/sample_rate.
+        error_rates: The error rate of each bucket, 0 if nothing ran.
         runs_before: The executions of the window of the same length that ends just before.
         error_rate_before: The error rate of that window, 0 if nothing ran.
         error_rate_change: How sure the change of the error rate is; those of all strategies of an
             answer are judged together. Blocks of time are buckets, of a minute at least.
+        level_change: When the error rate last changed, from what to what; None: there are too few
+            runs to tell. Unlike `error_rate_change` it needs no runs in the window before.
     """
 
     strategy_id: str
     starts: list[datetime]
     runs: list[int]
     failures: list[int]
+    weights: list[float]
+    error_rates: list[float]
     runs_before: int
     error_rate_before: float
     error_rate_change: Interval
+    level_change: LevelChange | None
 
 
 class _Counted(NamedTuple):
@@ -62,6 +106,10 @@ class _Counted(NamedTuple):
     failures: int
     failed_weight: float
     weight: float
+
+
+Counts = Mapping[int, _Counted]
+"""The sums of buckets by their number."""
 
 
 @dataclass(frozen=True)
@@ -91,31 +139,38 @@ class ActivityBuckets:
             "buckets_before": -((earlier - self.since - self._first()) // self.width),
         }
 
-    def filled(self, record: asyncpg.Record, change: Interval) -> StrategyActivity:
+    def filled(
+        self, record: asyncpg.Record, sums: Counts, change: Interval, last: LevelChange | None
+    ) -> StrategyActivity:
         """The model of a row of sql/activity.sql. Never raises for such a row."""
         starts = self.starts()
         runs, failures = [0] * len(starts), [0] * len(starts)
-        for number, counted in _counted(record).items():
+        weights, rates = [0.0] * len(starts), [0.0] * len(starts)
+        for number, one in sums.items():
             if number >= 0:
-                runs[number], failures[number] = counted.runs, counted.failures
+                runs[number], failures[number] = one.runs, one.failures
+                weights[number] = one.weight
+                rates[number] = one.failed_weight / one.weight if one.weight else 0.0
         return StrategyActivity(
             strategy_id=record["strategy_id"],
             starts=starts,
             runs=runs,
             failures=failures,
+            weights=weights,
+            error_rates=rates,
             runs_before=record["runs_before"],
             error_rate_before=record["error_rate_before"],
             error_rate_change=change,
+            level_change=last,
         )
 
-    def change(self, record: asyncpg.Record) -> Difference | None:
-        """The change of the error rate; None: no verdict. Never raises for such a row."""
+    def change(self, sums: Counts) -> Difference | None:
+        """The change of the error rate; None: no verdict. Never raises."""
         numbers: tuple[list[int], list[int]] = ([], [])
-        counted = _counted(record)
-        for number in counted:
+        for number in sums:
             numbers[number >= 0].append(number)
-        sides = [[counted[number] for number in side] for side in numbers]
-        then, now = (self._sums(side, counted) for side in numbers)
+        sides = [[sums[number] for number in side] for side in numbers]
+        then, now = (self._sums(side, sums) for side in numbers)
         runs = [sum(one.runs for one in side) for side in sides]
         # Rows with errors are failures, and each weighs 1 at least.
         errors = sum(min(one.failures, one.failed_weight) for side in sides for one in side)
@@ -124,7 +179,28 @@ class ActivityBuckets:
             return None
         return difference(then, now)
 
-    def _sums(self, numbers: list[int], counted: dict[int, _Counted]) -> Sums:
+    def level(self, sums: Counts) -> tuple[datetime, Level] | None:
+        """The last change of the level, and when; None: too few runs. Never raises."""
+        joined = max(_MINUTE // self.width, 1)
+        first = self.since + self._first()
+        shift = (first - _EPOCH) // self.width
+        blocks: dict[int, list[float]] = {}
+        for number in sorted(sums):
+            # The bucket that the window begins in is cut in two, of which one is 0.
+            place = (number + shift - (number >= 0)) // joined
+            one = blocks.setdefault(place, [0.0, 0.0])
+            one[0] += sums[number].weight
+            one[1] += sums[number].failed_weight
+        failures = sum(one.failures for one in sums.values())
+        weights, failed = ([one[side] for one in blocks.values()] for side in (0, 1))
+        unit = max(sum(failed) / failures, 1.0) if failures else 1.0
+        found = level(weights, failed, unit)
+        if found is None:
+            return None
+        at = _EPOCH + list(blocks)[found.at] * joined * self.width
+        return max(at, before(self.since, self.until)), found
+
+    def _sums(self, numbers: list[int], counts: Counts) -> Sums:
         """Some buckets as blocks of a minute at least."""
         joined = max(_MINUTE // self.width, 1)
         sums: dict[Place, list[float]] = {}
@@ -132,8 +208,8 @@ class ActivityBuckets:
         for number in sorted(numbers):
             place = ((number + shift) // joined, number >= 0)
             one = sums.setdefault(place, [0.0, 0.0])
-            one[0] += counted[number].weight
-            one[1] += counted[number].failed_weight
+            one[0] += counts[number].weight
+            one[1] += counts[number].failed_weight
         return Sums(
             list(sums), [one[0] for one in sums.values()], [one[1] for one in sums.values()]
         )
@@ -170,10 +246,32 @@ async def activities(
         records: The rows.
         buckets: The window.
     """
-    changes = intervals(await sliced(map(buckets.change, records)))
-    return await sliced(map(buckets.filled, records, changes))
+    sums = await sliced(map(counted, records))
+    changes = intervals(await sliced(map(buckets.change, sums)))
+    levels = _judged(await sliced(map(buckets.level, sums)))
+    return await sliced(map(buckets.filled, records, sums, changes, levels))
 
 
-def _counted(record: asyncpg.Record) -> dict[int, _Counted]:
-    """The sums of each bucket that holds anything; those of the window before are below 0."""
+def counted(record: asyncpg.Record) -> Counts:
+    """The sums of each bucket that holds anything; those of the window before are below 0.
+
+    Never raises for a row of sql/activity.sql.
+    """
     return {number: _Counted(*sums) for number, *sums in json.loads(record["buckets"])}
+
+
+def _judged(found: Sequence[tuple[datetime, Level] | None]) -> list[LevelChange | None]:
+    """The changes of levels, judged together."""
+    kept = iter(stand([one[1].p_value for one in found if one is not None], LEVEL))
+    return [
+        None
+        if one is None
+        else LevelChange(
+            changed_at=one[0],
+            error_rate_then=one[1].then,
+            error_rate_since=one[1].since,
+            p_value=one[1].p_value,
+            significant=next(kept),
+        )
+        for one in found
+    ]

@@ -11,6 +11,7 @@ from execlog.models import (
     DurationAndNodesSummary,
     DurationPercentiles,
     ErrorCodeCount,
+    PointsCount,
 )
 from execlog.repository.questions import LARGEST_SAMPLE, Questions
 
@@ -84,6 +85,42 @@ class Aggregates(Questions):
             "count_by_case_name", **scope, limit=validation.limit(limit, _MOST_COUNTS)
         )
         return [CaseNameCount(case_name=r["case_name"], count=r["count"]) for r in found]
+
+    async def count_by_points(
+        self,
+        *,
+        strategy_id: str,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        realm_id: str | Collection[str] | None = None,
+        strategy_version: int | Collection[int] | None = None,
+    ) -> list[PointsCount]:
+        """How often whole points were awarded, in twelve bars with round edges at most.
+
+        Bars that no run is in are left out. The list is empty if no points were awarded, or if some
+        are not whole: then a card's `points_histogram` tells.
+
+        Args:
+            strategy_id: The strategy.
+            since: The window's begin.
+            until: The window's end.
+            realm_id: Only runs of this tenant, or of these; None: of all.
+            strategy_version: Only runs of this version, or of these; None: of all.
+
+        Raises:
+            InvalidArgument: As for `count_by_status`, `realm_id` is no text and no list of texts,
+                or `strategy_version` no integer and no list of integers.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        found = await self._fetch(
+            "count_by_points",
+            **validation.scope(strategy_id, since, until),
+            realm_ids=validation.texts("realm_id", realm_id),
+            strategy_versions=validation.versions("strategy_version", strategy_version),
+        )
+        return [PointsCount(low=r["low"], high=r["high"], count=r["count"]) for r in found]
 
     async def duration_and_nodes_summary(
         self, *, strategy_id: str, since: datetime | None = None, until: datetime | None = None

@@ -21,7 +21,10 @@ from execlog.repository.node_times import (
 )
 from execlog.repository.questions import Questions
 
-__all__ = ["BY", "MOST_GROUPS", "OF_ROLLUPS", "Breakdowns"]
+__all__ = ["BY", "MOST_COUNTED", "MOST_GROUPS", "OF_ROLLUPS", "Breakdowns"]
+
+MOST_COUNTED = 10_000
+"""The most executions that `count_executions` counts; its limit within the SQL is one more."""
 
 MOST_GROUPS = 10_000
 """The most groups of a breakdown."""
@@ -51,7 +54,40 @@ _ATTRIBUTE = "attributes."
 
 
 class Breakdowns(Questions):
-    """Splits the executions of a window by what they have in common."""
+    """Counts the executions of a window, together or by what they have in common."""
+
+    async def count_executions(
+        self,
+        *,
+        strategy_id: str | Collection[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        timeout: float = 5.0,  # noqa: ASYNC109 - the server must be told to stop, not only us
+        **filters: Unpack[Filters],
+    ) -> int:
+        """How many stored executions pass the filters; 10,001 stands for more than 10,000.
+
+        It is the length of the whole list that `list_executions` has a page of.
+
+        Args:
+            strategy_id: The strategy, or several; None: all.
+            since: The window's begin.
+            until: The window's end.
+            timeout: Seconds that the answer may take, if fewer than those of a call.
+            filters: See `Filters`.
+
+        Raises:
+            InvalidArgument: As for `list_executions`, or `timeout` is no positive number.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away, or out of time.
+            QueryRejected: The server refuses.
+        """
+        switches, values = _asked("count_executions", filters, strategy_id, since, until)
+        budget = validation.seconds("timeout", timeout)
+        query = self._statements["count_executions"].query(*switches, **values)
+        [record] = await self._store.fetch(query, budget=budget)
+        found: int = record["count"]
+        return found
 
     async def breakdown(
         self,

@@ -12,7 +12,7 @@ import asyncpg
 
 from execlog.db import validation
 from execlog.db.slices import sliced
-from execlog.errors import NO_RIGHT, QueryRejected
+from execlog.errors import NO_RIGHT, InvalidArgument, QueryRejected
 from execlog.models import StrategyExecutionLog
 from execlog.repository.filters import Filters, conditions
 from execlog.repository.listings import LARGEST_PAGE
@@ -43,6 +43,49 @@ class Executions(Questions):
         strategy = None if strategy_id is None else validation.name("strategy_id", strategy_id)
         found = await self._fetch_whole("get", id=key, strategy_id=strategy)
         return self._row(found[0]) if found else None
+
+    async def next_failure(
+        self,
+        *,
+        strategy_id: str,
+        after: StrategyExecutionLog,
+        realm_id: str | Collection[str] | None = None,
+    ) -> StrategyExecutionLog | None:
+        """The first failed run of a strategy after an execution of it; None if there is none.
+
+        The one before it is `list_executions(strategy_id=..., status="failed", before=..., limit=1,
+        payloads=False)`: like this one it has no trace and no input.
+
+        Args:
+            strategy_id: The strategy.
+            after: The execution; none comes after one without a time.
+            realm_id: Only runs of this tenant, or of these.
+
+        Raises:
+            InvalidArgument: `strategy_id` is empty or no text, `after` is no execution, or
+                `realm_id` is no text and no list of texts.
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        strategy = validation.name("strategy_id", strategy_id)
+        realms = validation.texts("realm_id", realm_id)
+        if not isinstance(after, StrategyExecutionLog):
+            raise InvalidArgument("after", "must be an execution")
+        time, key = (
+            validation.time("after", after.created_at),
+            validation.identifier("after", after.id),
+        )
+        if time is None:
+            return None
+        found = await self._fetch(
+            "next_failure",
+            strategy_id=strategy,
+            realm_ids=realms,
+            after_created_at=time,
+            after_id=key,
+        )
+        return self._outlined(found[0]) if found else None
 
     async def list_by_prefix(
         self,

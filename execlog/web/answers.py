@@ -19,9 +19,10 @@ from execlog.db.slices import Pace
 from execlog.display.format import is_formula
 from execlog.models import Model, StrategyExecutionLog
 from execlog.web.access import Scope
+from execlog.web.cursors import Cursor
 from execlog.web.hiding import seen
-from execlog.web.queries import Cursor
-from execlog.web.stored import json_list
+from execlog.web.queries import Paged
+from execlog.web.stored import csv_list, json_list
 
 __all__ = ["csv_of", "json_answer", "page_of", "streamed"]
 
@@ -61,24 +62,30 @@ async def csv_of(
 async def page_of(
     request: Request,
     scope: Scope,
+    asked: Paged,
     found: list[StrategyExecutionLog],
-    size: int,
     since: datetime | None = None,
 ) -> Response:
     """Rows, with a link to the next page: relative, since an outer application has the path.
 
-    Never raises.
+    As CSV they have no columns for traces and inputs if the scope has none. Never raises.
 
     Args:
         request: The request.
         scope: What it may see.
+        asked: What it asks for.
         found: The rows.
-        size: How many of them fill a page.
         since: The window's begin, if the request does not say it.
     """
-    rows = [await seen(scope, one) for one in found]
-    answer = streamed(json_list(rows))
-    if len(rows) == size:
+    if asked.format == "csv":
+        lines = csv_list(found, payloads=scope.inputs, spreadsheet=asked.spreadsheet)
+        answer = streamed(lines, "text/csv")
+        answer.headers["Content-Disposition"] = 'attachment; filename="executions.csv"'
+        rows = found
+    else:
+        rows = [await seen(scope, one) for one in found]
+        answer = streamed(json_list(rows))
+    if len(rows) == asked.size:
         following = [pair for pair in request.query_params.multi_items() if pair[0] != "before"]
         if since is not None and not request.query_params.get("since"):
             following.append(("since", since.isoformat()))
@@ -87,12 +94,12 @@ async def page_of(
     return answer
 
 
-def streamed(pieces: Iterable[bytes]) -> Response:
-    """JSON of any size; if it fits one message, it is sent as one. Never raises."""
+def streamed(pieces: Iterable[bytes], media_type: str = _JSON) -> Response:
+    """An answer of any size; if it fits one message, it is sent as one. Never raises."""
     messages = _messages(pieces)
     first = next(messages)
     if (second := next(messages, None)) is None:
-        return Response(first, media_type=_JSON)
+        return Response(first, media_type=media_type)
 
     async def body() -> AsyncIterator[bytes]:
         pace = Pace()
@@ -100,7 +107,7 @@ def streamed(pieces: Iterable[bytes]) -> Response:
             await pace.rest()
             yield message
 
-    return StreamingResponse(body(), media_type=_JSON)
+    return StreamingResponse(body(), media_type=media_type)
 
 
 def _safe(cell: object) -> object:

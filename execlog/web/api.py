@@ -12,7 +12,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from execlog.db import validation
 from execlog.models import StrategyExecutionLog, StrategyRank
 from execlog.repository.breakdown import MOST_GROUPS
 from execlog.repository.comparison import StrategyComparison
@@ -25,6 +24,7 @@ from execlog.repository.timeseries import TimeseriesBucket
 from execlog.web import queries
 from execlog.web.access import scope_of
 from execlog.web.answers import csv_of, json_answer, page_of, streamed
+from execlog.web.compared import comparison
 from execlog.web.explained import explanation
 from execlog.web.filters import filters_of
 from execlog.web.hiding import seen
@@ -127,38 +127,33 @@ async def _all_executions(reader: Reader, request: Request) -> Response:
     return await _listed(reader, request, asked, strategies, since)
 
 
+async def _failures(reader: Reader, request: Request) -> Response:
+    asked = query(queries.Failures, request)
+    strategies = scope_of(request).strategies
+    return await _listed(reader, request, asked, strategies, asked.since, failures=True)
+
+
 async def _listed(
     reader: Reader,
     request: Request,
     asked: queries.Paged,
     strategies: str | Collection[str] | None,
     since: datetime | None,
+    *,
+    failures: bool = False,
 ) -> Response:
     scope = scope_of(request)
     async with reader.snapshot(inputs=scope.inputs) as log:
-        found = await log.list_executions(
+        found = await (log.list_failures if failures else log.list_executions)(
             strategy_id=strategies,
             since=since,
             until=asked.until,
             **filters_of(request, scope, asked.realm),
             before=asked.after(),
             limit=asked.limit,
+            payloads=asked.has_payloads(scope.inputs),
         )
-    return await page_of(request, scope, found, validation.limit(asked.limit, 200), since)
-
-
-async def _failures(reader: Reader, request: Request) -> Response:
-    asked, scope = query(queries.Failures, request), scope_of(request)
-    async with reader.snapshot(inputs=scope.inputs) as log:
-        found = await log.list_failures(
-            strategy_id=scope.strategies,
-            since=asked.since,
-            until=asked.until,
-            **filters_of(request, scope, asked.realm),
-            before=asked.after(),
-            limit=asked.limit,
-        )
-    return await page_of(request, scope, found, validation.limit(asked.limit, 200))
+    return await page_of(request, scope, asked, found, since)
 
 
 async def _breakdown(reader: Reader, request: Request) -> Response:
@@ -179,19 +174,6 @@ async def _breakdown(reader: Reader, request: Request) -> Response:
     if is_csv:
         return await csv_of(Breakdown, found, "breakdown.csv", spreadsheet=asked.spreadsheet)
     return json_answer(list[Breakdown], found)
-
-
-async def _compare(reader: Reader, request: Request) -> Response:
-    asked, scope = query(queries.Comparison, request), scope_of(request)
-    async with reader.snapshot() as log:
-        found = await log.compare(
-            a=scope.strategy(asked.a),
-            b=scope.strategy(asked.b),
-            realm_id=scope.realm(asked.realm),
-            since=asked.since,
-            until=asked.until,
-        )
-    return json_answer(StrategyComparison, found)
 
 
 async def _execution(reader: Reader, request: Request) -> Response:
@@ -242,6 +224,7 @@ ENDPOINTS: Sequence[Endpoint] = (
         _executions,
         is_paged=True,
         is_filtered=True,
+        has_csv=True,
     ),
     Endpoint(
         "/executions",
@@ -251,6 +234,7 @@ ENDPOINTS: Sequence[Endpoint] = (
         _all_executions,
         is_paged=True,
         is_filtered=True,
+        has_csv=True,
     ),
     Endpoint(
         "/breakdown",
@@ -271,10 +255,10 @@ ENDPOINTS: Sequence[Endpoint] = (
     ),
     Endpoint(
         "/compare",
-        "Two strategies over the same window.",
+        "Two strategies, or two versions, tenants or windows of one.",
         queries.Comparison,
         StrategyComparison,
-        _compare,
+        comparison,
     ),
     Endpoint(
         "/failures",
@@ -284,6 +268,7 @@ ENDPOINTS: Sequence[Endpoint] = (
         _failures,
         is_paged=True,
         is_filtered=True,
+        has_csv=True,
     ),
     Endpoint(
         "/executions/{id}",

@@ -7,7 +7,7 @@ import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import asyncpg
 from starlette.applications import Starlette
@@ -47,6 +47,7 @@ def create_app(
     prefix: str = "",
     timeout: float = 5.0,
     schema: str = SCHEMA,
+    trace_url: str | None = None,
 ) -> Starlette:
     """The dashboard as an application of its own, to be served or mounted.
 
@@ -67,9 +68,13 @@ def create_app(
         timeout: Seconds that one statement may take. A page has twice that, and leaves out what
             is not there by then.
         schema: The schema of the log.
+        trace_url: Where the tracing system shows a distributed trace, for example
+            "https://tempo.example/trace/{trace_id}": the page of an execution links to it, with
+            the 32 hexadecimal digits of the trace id.
 
     Raises:
-        InvalidArgument: An argument is of another type, or `prefix` is no path.
+        InvalidArgument: An argument is of another type, `prefix` is no path, or `trace_url` no such
+            address.
         QueryFileError: The install lacks SQL files, or has others.
     """
     if authorize is not None and not callable(authorize):
@@ -77,6 +82,7 @@ def create_app(
     where = validation.text("prefix", prefix).rstrip("/")
     if where and (not where.startswith("/") or set(where) & set("{}?#")):
         raise InvalidArgument("prefix", 'must be a path such as "/runbook"')
+    tracing = None if trace_url is None else _trace_url(trace_url)
     reader = Reader(pool_or_dsn, timeout, schema)
     prepare()
     prepared()
@@ -100,7 +106,25 @@ def create_app(
     )
     app.router = _Router(routes, lifespan=lifespan)
     app.state.reader = reader
+    app.state.trace_url = tracing
     return app
+
+
+def _trace_url(value: object) -> str:
+    """An address with a place for a trace id. Raises InvalidArgument."""
+    url = validation.name("trace_url", value)
+    before, place, after = url.partition("{trace_id}")
+    try:
+        parts = urlsplit(url)
+        is_web = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        is_web = False
+    if not is_web or "{" in parts.netloc or not url.isprintable() or " " in url:
+        raise InvalidArgument("trace_url", "must be an address that begins with http(s)://")
+    if not place or set(before + after) & set("{}"):
+        problem = "must have {trace_id} once, and no other braces"
+        raise InvalidArgument("trace_url", problem)
+    return url
 
 
 def _routes(reader: Reader) -> list[BaseRoute]:

@@ -13,12 +13,13 @@ from starlette.responses import Response
 from execlog.display import explained
 from execlog.repository.explain import MEASURES
 from execlog.repository.explanation import Cause, Explanation
-from execlog.repository.report import ReportIntervals
 from execlog.repository.repository import Reads
 from execlog.repository.timeseries import TimeseriesBucket
 from execlog.web import charts, queries
 from execlog.web.access import scope_of
 from execlog.web.answers import json_answer
+from execlog.web.change import Change
+from execlog.web.filtered import values_of
 from execlog.web.filters import ADDED, added, chips, filter_of, filters_of, label
 from execlog.web.kept import Dated
 from execlog.web.parts import Parts
@@ -26,7 +27,7 @@ from execlog.web.queries import query
 from execlog.web.reading import Reader
 from execlog.web.view import View, last_day
 
-__all__ = ["causes", "changed_measure", "explain", "explanation", "link_of", "step_of"]
+__all__ = ["causes", "explain", "explanation", "link_of", "step_of"]
 
 _OWN = ("id", "measure")  # what no filter is
 
@@ -57,6 +58,7 @@ async def explain(reader: Reader, request: Request) -> Response:
                 **filters,
             ),
         )
+        known = await values_of(log, view, filters, asked.id)
     own = {name: values for name, values in view.kept.items() if name not in _OWN}
     return await parts.page(
         "explain.html",
@@ -67,10 +69,11 @@ async def explain(reader: Reader, request: Request) -> Response:
         found=found,
         words=explained,
         own=own,
-        link_of=lambda cause: link_of(view, cause, asked.id, own),
+        link_of=lambda cause: link_of(view, cause, asked.id, own, asked.measure),
         chips=[one for one in chips(view) if one.name != label("id")],
         ADDED=[name for name in ADDED if name != "id"],
         label=label,
+        suggestions=known,
     )
 
 
@@ -96,7 +99,7 @@ async def explanation(reader: Reader, request: Request) -> Response:
 
 
 async def causes(
-    reader: Reader, log: Reads, view: View, strategy: str, measure: str
+    reader: Reader, log: Reads, view: View, strategy: str, change: Change
 ) -> Dated[Explanation]:
     """What explains a change, on a page that refreshes itself: up to a minute old.
 
@@ -105,7 +108,7 @@ async def causes(
         log: The page's snapshot.
         view: The page.
         strategy: The strategy, which is in the scope.
-        measure: What changed.
+        change: What changed.
 
     Raises:
         HTTPException: 403, the realm is not in the scope.
@@ -115,9 +118,12 @@ async def causes(
     realms = asked["realm_id"]
     # The window as its texts say it: a length of time ends later with each refresh.
     scope = None if realms is None else frozenset(realms)
-    key = (strategy, measure, scope, view.zone, *sorted(view.window.items()))
+    window = sorted(view.window.items())
+    key = (strategy, change.measure, change.at, scope, view.zone, *window)
+    if change.at is not None:
+        asked |= {"since": change.at, "baseline_since": change.baseline(view)}
     return await reader.causes.get(
-        key, lambda: log.explain(strategy_id=strategy, measure=measure, **asked)
+        key, lambda: log.explain(strategy_id=strategy, measure=change.measure, **asked)
     )
 
 
@@ -126,22 +132,26 @@ def _measures(measure: str) -> list[str]:
     return [*MEASURES, *([] if measure in MEASURES else [measure])]
 
 
-def changed_measure(found: ReportIntervals) -> str | None:
-    """What changed by more than chance, as `explain` measures it; None: nothing. Never raises."""
-    if found.error_rate.significant:
-        return "error_rate"
-    slower = (found.p50_ms, found.p95_ms, found.p99_ms)
-    return "duration" if any(one.significant for one in slower) else None
+def step_of(
+    buckets: Sequence[TimeseriesBucket], change: Change | None, found: Explanation | None
+) -> charts.Step | None:
+    """The mark of since when, for charts of these buckets; None: it is not known. Never raises.
+
+    Args:
+        buckets: The buckets.
+        change: What changed; None: nothing.
+        found: What explains it; None: it is not known.
+    """
+    if found is not None and found.since and found.since_low and found.since_high:
+        return charts.step(buckets, found.since_low, found.since, found.since_high)
+    if change is not None and change.at is not None:
+        return charts.step(buckets, change.at, change.at, change.at)
+    return None
 
 
-def step_of(buckets: Sequence[TimeseriesBucket], found: Explanation | None) -> charts.Step | None:
-    """The mark of since when, for charts of these buckets; None if there is none. Never raises."""
-    if found is None or found.since is None or found.since_low is None or found.since_high is None:
-        return None
-    return charts.step(buckets, found.since_low, found.since, found.since_high)
-
-
-def link_of(view: View, cause: Cause, strategy: str, own: Mapping[str, Any]) -> str | None:
+def link_of(
+    view: View, cause: Cause, strategy: str, own: Mapping[str, Any], measure: str | None
+) -> str | None:
     """The executions of a cause in the window; None: no query says one of its values.
 
     Args:
@@ -149,10 +159,14 @@ def link_of(view: View, cause: Cause, strategy: str, own: Mapping[str, Any]) -> 
         cause: The cause.
         strategy: The strategy.
         own: The filters that the page has.
+        measure: What changed: of the error rate only runs that failed, unless the page or the
+            cause has a status.
 
     Never raises.
     """
     filters: dict[str, Any] = {}
+    if measure == "error_rate" and "status" not in own:
+        filters["status"] = "failed"
     for name, value in cause.attributes.items():
         if name == "attributes":
             texts = [f"{key}={_text(held)}" for key, held in value.items()]

@@ -4,33 +4,39 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from execlog.db import validation
 from execlog.display.format import shown
-from execlog.errors import ExeclogError
+from execlog.display.timeparse import compact
+from execlog.errors import ExeclogError, InvalidArgument
 from execlog.models import StrategyExecutionLog
-from execlog.repository.breakdown import BY
+from execlog.repository.breakdown import BY, MOST_COUNTED
 from execlog.repository.filters import Filters, needs_window
 from execlog.repository.groups import Breakdown
 from execlog.repository.node_times import NEWEST
 from execlog.repository.repository import Reads
 from execlog.web import queries
+from execlog.web.cursors import Cursor
 from execlog.web.filters import ADDED, added, chips, filter_of, filters_of, label
 from execlog.web.live import Question
 from execlog.web.newest import follow
 from execlog.web.parts import Parts
-from execlog.web.queries import Cursor, query
+from execlog.web.queries import query
 from execlog.web.reading import Reader
+from execlog.web.suggestions import suggested
 from execlog.web.view import View
 
-__all__ = ["breakdown", "executions"]
+__all__ = ["breakdown", "executions", "values_of"]
 
 _GROUPS = 50
+_SAMPLE = 50  # rows, and failures, whose values are suggested
 _ABSENT_SECONDS = 2.0
+_COUNT_SECONDS = 0.1
+_OF_THE_PAGE = ("all_times", "format", "spreadsheet")
 _COLUMNS = tuple(name for name in BY if name != "trace_id")
 
 
@@ -53,7 +59,6 @@ async def executions(reader: Reader, request: Request) -> Response:
         view = View.of(request, "executions", None, asked.until)
     window: dict[str, Any] = {"strategy_id": strategies, "since": view.since, "until": view.until}
     parts = Parts()
-    size = validation.limit(asked.limit, 200)
     async with reader.snapshot() as log:
         place = None
         if asked.before is None:  # before the rows are read
@@ -61,12 +66,14 @@ async def executions(reader: Reader, request: Request) -> Response:
         rows = await parts.take(
             "executions",
             log.list_executions(
-                **window, **filters, before=asked.after(), limit=size, payloads=False
+                **window, **filters, before=asked.after(), limit=asked.size, payloads=False
             ),
         )
         absent: list[str] = []
         if rows == [] and asked.before is None and view.scope.is_whole:
             absent = await _absent(log, filters, window)
+        known = await values_of(log, view, filters, asked.id, rows or ())
+        total = await _total(log, asked, rows, **window, **filters)
     return await parts.page(
         "executions.html",
         view,
@@ -75,10 +82,13 @@ async def executions(reader: Reader, request: Request) -> Response:
         has_index=has_index,
         rows=rows,
         absent=absent,
-        following=_following(view, rows, size),
+        total=total,
+        MOST_COUNTED=MOST_COUNTED,
+        data=_data(view),
+        following=_following(view, rows, asked.size),
         follow=place,
-        most_rows=size,
-        **_shared(view),
+        most_rows=asked.size,
+        **_shared(view, known),
     )
 
 
@@ -109,6 +119,7 @@ async def breakdown(reader: Reader, request: Request) -> Response:
                 **filters,
             ),
         )
+        known = await values_of(log, view, filters, asked.id)
     return await parts.page(
         "breakdown.html",
         view,
@@ -121,12 +132,73 @@ async def breakdown(reader: Reader, request: Request) -> Response:
         newest=NEWEST,
         highest=_highest(groups or ()),
         filter_of=filter_of,
-        **_shared(view),
+        **_shared(view, known),
     )
 
 
-def _shared(view: View) -> dict[str, Any]:
-    return {"chips": list(chips(view)), "ADDED": ADDED, "label": label}
+def _shared(view: View, known: Sequence[str]) -> dict[str, Any]:
+    """What `filters.html` needs."""
+    return {"chips": list(chips(view)), "ADDED": ADDED, "label": label, "suggestions": known}
+
+
+async def values_of(
+    log: Reads,
+    view: View,
+    filters: Filters,
+    strategy: str | None,
+    rows: Sequence[StrategyExecutionLog] = (),
+) -> list[str]:
+    """The values that the form of filters suggests: of the newest rows and the newest failures.
+
+    Both are pages of an index. Raises InvalidArgument; without an answer there are none.
+
+    Args:
+        log: The log.
+        view: The page's view.
+        filters: What is asked for.
+        strategy: The strategy that is asked for; None: all of the scope.
+        rows: The newest rows, if the page has read them.
+    """
+    asked: dict[str, Any] = {"since": view.since, "until": view.until, **filters}
+    asked |= {"strategy_id": view.strategies(strategy), "limit": _SAMPLE, "payloads": False}
+    found = list(rows)
+    try:
+        if not rows:
+            found += await log.list_executions(**asked)
+        if "status" not in filters:
+            found += await log.list_executions(**asked, status="failed")
+    except InvalidArgument:
+        raise
+    except ExeclogError:
+        pass  # the form takes any value without
+    return suggested(view, found)
+
+
+async def _total(
+    log: Reads,
+    asked: queries.ExecutionsPage,
+    rows: Sequence[StrategyExecutionLog] | None,
+    **wanted: Any,
+) -> int | None:
+    """How many executions there are; None: more than are shown, and not counted in time."""
+    if rows is None or (asked.before is None and len(rows) < asked.size):
+        return None if rows is None else len(rows)
+    with contextlib.suppress(ExeclogError):
+        return await log.count_executions(**wanted, timeout=_COUNT_SECONDS)
+    return None
+
+
+def _data(view: View) -> dict[str, str]:
+    """The links to the rows that are shown as data: the same page of the same window.
+
+    The window of a page that follows its list ends at the time of the click.
+    """
+    ends = {"since": view.since, "until": None if view.is_live else view.until}
+    window = {name: compact(time) for name, time in ends.items() if time is not None}
+    fixed = replace(view, window=window)
+    own = {name: values for name, values in view.own.items() if name not in _OF_THE_PAGE}
+    forms: dict[str, dict[str, Any]] = {"CSV": {"format": "csv", "spreadsheet": True}, "JSON": {}}
+    return {name: fixed.link("api/executions", **own, **form) for name, form in forms.items()}
 
 
 def _sent_to(link: str) -> Response:

@@ -16,7 +16,7 @@ from execlog.repository.filters import Filters
 from execlog.web.access import Scope
 from execlog.web.view import View
 
-__all__ = ["ADDED", "MODEL", "Chip", "added", "chips", "filter_of", "filters_of", "label"]
+__all__ = ["ADDED", "ANY", "MODEL", "Chip", "added", "chips", "filter_of", "filters_of", "label"]
 
 _Name = Annotated[str, Field(min_length=1)]
 _Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -80,6 +80,9 @@ _SEVERAL = frozenset(name for name, kind in _HINTS.items() if str(_FORMS[kind]).
 ADDED = ("id", "realm", *(name for name in _HINTS if name not in ("realm_id", "no_case")), "attr")
 """The parameters that the form of a page can add."""
 
+ANY = "any"
+"""What the form says for a column if the value names it."""
+
 
 class Chip(NamedTuple):
     """A filter that is on.
@@ -141,23 +144,53 @@ def chips(view: View) -> Iterator[Chip]:
             yield Chip(label(name), shown, view.without(name, value))
 
 
-def added(view: View) -> str | None:
+def added(view: View, names: Collection[str] = ADDED) -> str | None:
     """The link to the page with the filter that its form adds; None: it adds none.
 
+    The form has the value, and a column or `any`: then the value is NAME=VALUE, and leads to the
+    executions if the page does not have that filter.
+
+    Args:
+        view: The view.
+        names: The parameters that the page can add.
+
     Raises:
-        InvalidArgument: There is no such filter.
+        InvalidArgument: The page has no such filter, or the value names none.
     """
     if "add" not in view.own:
         return None
     name, value = view.own["add"][-1], view.own.get("value", [""])[-1].strip()
-    if name not in ADDED:
-        raise InvalidArgument("add", "is no filter")
+    if name not in names and name != ANY:
+        raise InvalidArgument("add", "is no filter of this page")
     rest: dict[str, Any] = {"add": None, "value": None}
     if not value:
         return view.same(**rest)
-    if name in _SEVERAL or name == "attr":
-        return view.same(**rest, **{name: [*view.own.get(name, ()), value]})
-    return view.same(**rest, **{name: value})
+    if name == ANY:
+        name, value = _named(value)
+    elif name != "attr":
+        # What the form suggests has the name of its column, whichever was chosen.
+        value = value.removeprefix(f"{label(name)}=")
+    held = view.own.get(name, ()) if name in _SEVERAL or name == "attr" else ()
+    values = [*held, value] if value not in held else list(held)
+    if name not in names:
+        return view.link("executions", **{**view.kept, **rest, name: values})
+    return view.same(**rest, **{name: values})
+
+
+def _named(text: str) -> tuple[str, str]:
+    """The parameter and the value of a text such as code=E1, or plan=gold for an attribute.
+
+    Raises:
+        InvalidArgument: It is none.
+    """
+    name, _, value = (part.strip() for part in text.partition("="))
+    known = {label(one): one for one in ADDED} | {one: one for one in ADDED}
+    if parameter := {**known, **_PARAMETERS}.get(name) if value else None:
+        return parameter, value
+    if not value or not context.is_attribute(name, value):
+        problem = "must be NAME=VALUE, such as code=E1, or a column must be chosen for it"
+        raise InvalidArgument("value", problem)
+    return "attr", f"{name}={value}"
 
 
 def filter_of(column: str, value: object) -> dict[str, Any] | None:

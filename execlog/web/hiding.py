@@ -9,7 +9,8 @@ from execlog.db.slices import finished
 from execlog.display.trace_tree import BELOW, NAMES, TIMES
 from execlog.models import StrategyExecutionLog
 from execlog.web.access import Scope
-from execlog.web.outline import DRAWN, Branch, Branches, Outline
+from execlog.web.branches import DRAWN, Branch, Branches
+from execlog.web.outline import Outline
 from execlog.web.stored import trace_of
 
 __all__ = ["seen", "without_values"]

@@ -10,18 +10,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Generator
-from dataclasses import dataclass, field
 
-from execlog.display.trace_tree import BELOW, NAMES, TIMES, taken
+from execlog.display.trace_tree import BELOW, FAULTS, NAMES, TIMES, is_fault, taken
+from execlog.web.branches import DRAWN, Branch, Branches
 
-__all__ = ["DRAWN", "Branch", "Branches", "Outline"]
-
-DRAWN = 1000
-"""The most nodes that are kept, from the first one on; of others only number and times are."""
+__all__ = ["Outline"]
 
 _FACTS = 50  # of a node
 _LONGEST_NAME = 200
-_KNOWN = frozenset({*NAMES, *TIMES})
+_KNOWN = frozenset({*NAMES, *TIMES, *FAULTS})
+_FAULTS = frozenset(FAULTS)
 _TOLD = 3  # a node's name, time and children are no facts
 _WINDOW = 16 * 1024  # the most characters of one match
 _STEP = 2 * _WINDOW  # characters between two yields, each match counted as some: a millisecond
@@ -37,59 +35,6 @@ _LONG_NUMBER = re.compile(r"[^\s,\]}]*+")
 _WITHIN_TEXT = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _BETWEEN_BRACKETS = re.compile(r'(?:[^"\[\]{}]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+', re.DOTALL)
 _WHOLE_ESCAPES = re.compile(r"(?:[^\\]|\\u[0-9a-fA-F]{4}|\\[^u])*+", re.DOTALL)
-
-
-@dataclass(slots=True)
-class Branch:
-    """A node.
-
-    Attributes:
-        name: Its own name; None if it has none.
-        took_ms: How long it took; None if it does not say.
-        span_ms: The same; without it, the sum of its child nodes.
-        facts: What else it holds, as names and positions in the text; the first ones only.
-        members: The number of its facts.
-        below: Its child nodes; None if there are none.
-    """
-
-    name: str | None = None
-    took_ms: float | None = None
-    span_ms: float = 0.0
-    facts: list[tuple[str, int, int]] = field(default_factory=list)
-    members: int = 0
-    below: Branches | None = None
-
-
-@dataclass(slots=True)
-class Branches:
-    """A list of nodes.
-
-    Attributes:
-        key: Its key in the entry that holds it.
-        begin: Its position in the text.
-        nodes: The nodes that may be drawn.
-        kept: The number of these, with their descendants.
-        total: The number of all, with their descendants.
-        span_ms: The duration of all, one after the other.
-        is_pure: Whether it holds nothing but objects.
-    """
-
-    key: str
-    begin: int
-    nodes: list[Branch] = field(default_factory=list)
-    kept: int = 0
-    total: int = 0
-    span_ms: float = 0.0
-    is_pure: bool = True
-
-    def add(self, one: Branch) -> None:
-        """Adds the next node, whose own list is complete. Never raises."""
-        below = one.below
-        self.span_ms += one.span_ms
-        self.total += 1 + (below.total if below else 0)
-        if self.kept < DRAWN:
-            self.nodes.append(one)
-            self.kept += 1 + (below.kept if below else 0)
 
 
 class _Entry:
@@ -121,11 +66,13 @@ class Outline:
 
     Args:
         text: The trace as Postgres writes it.
+        verdicts: Whether a node whose verdict is false, as in `"ok": false`, counts as failed.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, verdicts: bool = False) -> None:
         """Takes the text. Never raises."""
         self._text = text
+        self._verdicts = verdicts
         self._spent = 0  # since the last yield
 
     def read(self) -> Generator[None, None, Branches]:
@@ -226,8 +173,9 @@ class Outline:
             if key in entry.known and (took := self._time(*entry.known[key])) is not None:
                 timed, one.took_ms, one.span_ms = key, took, took
                 break
-        if is_drawn:
-            named, one.name = self._named(entry)
+        named, one.name = self._named(entry)
+        one.has_failed = self._has_failed(entry)
+        if is_drawn or one.has_failed:
             told = {named, timed, below.key if below else None} - {None}
             one.members = entry.members - len(told)
             one.facts = [fact for fact in entry.facts if fact[0] not in told][:_FACTS]
@@ -244,6 +192,22 @@ class Outline:
             if self._text[begin] == '"' or _INTEGER.fullmatch(text):
                 return key, text
         return None, "node"
+
+    def _has_failed(self, entry: _Entry) -> bool:
+        """Whether a member says that the node failed."""
+        found = entry.known.keys() & _FAULTS
+        return any(
+            is_fault(key, self._short(*entry.known[key]), verdicts=self._verdicts) for key in found
+        )
+
+    def _short(self, begin: int, end: int) -> object:
+        """The beginning of a value; of a list or an object, whether it holds anything."""
+        character = self._text[begin]
+        if character == '"':
+            return self.text_of(begin, end, _LONGEST_NAME)[0]
+        if character in "[{":
+            return self._after_gap(begin + 1) < end - 1
+        return json.loads(self._text[begin:end]) if end - begin <= _LONGEST_NAME else True
 
     def _time(self, begin: int, end: int) -> float | None:
         if self._text[begin] == '"':

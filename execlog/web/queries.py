@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal, TypeVar
 from uuid import UUID
@@ -22,7 +21,9 @@ from execlog.display import timeparse
 from execlog.errors import InvalidArgument
 from execlog.models import StrategyExecutionLog, invalid_argument
 from execlog.repository.groups import BreakdownOrder
+from execlog.repository.listings import LARGEST_PAGE
 from execlog.repository.ranking import RankBy
+from execlog.web.cursors import Cursor, cursor, moment
 from execlog.web.zones import zone_of
 
 __all__ = [
@@ -31,31 +32,31 @@ __all__ = [
     "BreakdownPage",
     "ComparePage",
     "Comparison",
-    "Cursor",
     "ExecutionPage",
     "Executions",
     "ExecutionsPage",
     "Explained",
     "Failures",
     "Metrics",
+    "Overview",
+    "OverviewBy",
     "Page",
     "Paged",
     "Ranking",
     "Series",
+    "Sides",
     "StoragePage",
     "query",
 ]
 
 _LENGTH = r"(\d{1,6}(\.\d{1,3})?(ms|s|m|h|d|w)){1,4}"
-_ZONE = re.compile(r" (\d\d:?\d\d)$")  # a + that was not escaped
 _LONGEST_QUERY = 16_384  # five names of 512 bytes, each byte as three characters, and some more
 _EXAMPLES = ["15m", "24h", "2026-11-24T13:00:00Z"]
 
 
 def _moment(value: object, info: ValidationInfo) -> datetime:
     # Without an offset it is in the zone that the query names, else UTC, never the server's own.
-    zone = info.context["zone"] if info.context else UTC
-    return timeparse.moment(_ZONE.sub(r"+\1", _text(value)), datetime.now(UTC), zone)
+    return moment(_text(value), info.context["zone"] if info.context else UTC)
 
 
 def _length(value: object) -> timedelta:
@@ -88,47 +89,19 @@ _Length = Annotated[
     WithJsonSchema({"type": "string", "pattern": f"^{_LENGTH}$", "examples": ["5m", "1h"]}),
 ]
 _Name = Annotated[str, Field(min_length=1)]
+_Version = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
 _Zone = Annotated[str, WithJsonSchema({"type": "string", "examples": ["UTC", "Europe/Berlin"]})]
 _Limit = Annotated[int, Field(description="Clamped to its range, never refused.")]
-
-
-class Cursor(BaseModel):
-    """The beginning of a page: after the execution of this time, id and strategy."""
-
-    created_at: datetime | None
-    id: UUID
-    strategy_id: str
-
-    @classmethod
-    def after(cls, row: StrategyExecutionLog) -> str:
-        """The cursor of the rows after a row, as `before` takes it. Never raises."""
-        time = "" if row.created_at is None else row.created_at.isoformat()
-        return f"{time},{row.id},{row.strategy_id}"
-
-    def row(self) -> StrategyExecutionLog:
-        """A row of these, which has no other value. Never raises."""
-        return StrategyExecutionLog.model_construct(**dict(self))
-
-
-def _cursor(value: object) -> Cursor:
-    time, comma, rest = _text(value).partition(",")
-    identity, _, strategy = rest.partition(",")
-    if not comma:
-        raise ValueError("is no cursor: a time, an id and a strategy, with commas")
-    when = _ZONE.sub(r"+\1", time)
-    try:
-        return Cursor(
-            created_at=timeparse.moment(when, datetime.now(UTC), UTC) if when else None,
-            id=UUID(identity),
-            strategy_id=strategy,
-        )
-    except ValueError:
-        raise ValueError("is no cursor: a time, an id and a strategy, with commas") from None
+_Format = Literal["json", "csv"]
+_Spreadsheet = Annotated[
+    bool,
+    Field(description="As CSV: an apostrophe before texts that a spreadsheet would execute."),
+]
 
 
 _Before = Annotated[
     Cursor,
-    BeforeValidator(_cursor),
+    BeforeValidator(cursor),
     WithJsonSchema(
         {
             "type": "string",
@@ -161,6 +134,16 @@ class Ranking(_Realm):
     limit: _Limit = 10
 
 
+OverviewBy = Literal["trouble"] | RankBy
+"""The orders of the overview."""
+
+
+class Overview(_Realm):
+    """The parameters of the overview, beside its filters."""
+
+    by: OverviewBy = Field("trouble", description="Those whose error rate changed first; or by.")
+
+
 class Metrics(_Realm):
     """The parameters of `GET /api/strategies/{id}/metrics`."""
 
@@ -176,6 +159,17 @@ class Paged(_Realm):
 
     before: _Before | None = None
     limit: _Limit = 50
+    format: _Format = "json"
+    spreadsheet: _Spreadsheet = False
+
+    @property
+    def size(self) -> int:
+        """How many rows fill a page. Never raises."""
+        return min(max(self.limit, 1), LARGEST_PAGE)
+
+    def has_payloads(self, inputs: bool) -> bool:
+        """Whether traces and inputs are read, for a scope with inputs or without. Never raises."""
+        return inputs or self.format == "json"
 
     def after(self) -> StrategyExecutionLog | None:
         """A row of the cursor's time and id. Never raises."""
@@ -225,11 +219,8 @@ class Breakdown(BreakdownPage):
         None, description="Clamped to its range; without one 50 groups, as CSV all."
     )
     details: bool = Field(True, description="Without percentiles and users it takes a fourth.")
-    format: Literal["json", "csv"] = "json"
-    spreadsheet: bool = Field(
-        False,
-        description="As CSV: an apostrophe before texts that a spreadsheet would execute.",
-    )
+    format: _Format = "json"
+    spreadsheet: _Spreadsheet = False
 
 
 class Explained(_Realm):
@@ -241,11 +232,24 @@ class Explained(_Realm):
     )
 
 
-class Comparison(_Realm):
+class Sides(_Realm):
+    """The parameters of a comparison beside its strategies: what only one of both is about."""
+
+    a_version: _Version | None = Field(None, description="Of A only runs of this version.")
+    a_realm: str | None = Field(None, description="Of A only those of this tenant, not of `realm`.")
+    a_since: _Moment | None = Field(None, description="A's window, in the place of the other one.")
+    a_until: _Moment | None = Field(None, description="Its end.")
+    b_version: _Version | None = Field(None, description="Of B only runs of this version.")
+    b_realm: str | None = Field(None, description="Of B only those of this tenant, not of `realm`.")
+    b_since: _Moment | None = Field(None, description="B's window, in the place of the other one.")
+    b_until: _Moment | None = Field(None, description="Its end.")
+
+
+class Comparison(Sides):
     """The parameters of `GET /api/compare`."""
 
     a: _Name = Field(description="A strategy.")
-    b: _Name = Field(description="Another one.")
+    b: _Name = Field(description="Another one, or the same: then versions, tenants or windows.")
 
 
 class Page(_Realm):
@@ -260,11 +264,15 @@ class ExecutionsPage(AllExecutions):
     all_times: bool = False
 
 
-class ComparePage(_Realm):
-    """The parameters of the page that compares two; if one is missing, it asks for it."""
+class ComparePage(Sides):
+    """The parameters of the page that compares two; if one is missing, it asks for it.
+
+    With a preset it leads to A's two newest versions, or to its window and the one before.
+    """
 
     a: _Name | None = None
     b: _Name | None = None
+    preset: Literal["versions", "windows"] | None = None
 
 
 class ExecutionPage(_Realm):

@@ -27,6 +27,7 @@ from execlog.errors import (
 from execlog.repository.explanation import Explanation
 from execlog.repository.questions import Rights
 from execlog.repository.repository import Reads, statements
+from execlog.web.details import Details
 from execlog.web.kept import Kept
 from execlog.web.live import Live
 from execlog.web.stored import stored
@@ -57,6 +58,7 @@ class Reader:
     Attributes:
         schema: The schema of the log.
         causes: The explanations on the pages of strategies.
+        details: What these pages show beside their reports.
         live: The new rows of lists that are open.
 
     Raises:
@@ -80,6 +82,7 @@ class Reader:
         self._statements = statements(where)
         self._rights = {inputs: Rights(inputs=inputs) for inputs in (True, False)}
         self.causes = Kept[Explanation](seconds=_CAUSES_SECONDS, most=_MOST_CAUSES)
+        self.details = Details()
         self.live = Live(self.snapshot)
         words = {"timeout": validation.server_timeout("timeout", timeout)}
         self._begin = filled((folder("sql") / "reading" / "begin.sql").read_text(), where, words)

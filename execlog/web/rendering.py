@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse
 from execlog.db.slices import sliced
 from execlog.display.format import milliseconds, number, percent, points, shown, size
 from execlog.models import STATUSES
-from execlog.web import charts, zones
+from execlog.web import axes, charts, zones
 from execlog.web.view import PRESETS, View
 
 __all__ = ["prepare", "render", "render_problem"]
@@ -92,7 +92,7 @@ def _environment() -> Environment:
         cut_off=_cut_off,
     )
     environment.globals.update(
-        HEIGHT=charts.HEIGHT,
+        HEIGHT=axes.HEIGHT,
         STATUSES=charts.STATUSES,
         PRESETS=PRESETS,
         REALMS=_REALMS,

@@ -161,9 +161,9 @@ class View:
         return self.same(**{name: [one for one in self.own.get(name, ()) if one != value]})
 
     def within(self, page: str, since: datetime, until: datetime, /, **own: Any) -> str:
-        """A page over another window. Never raises."""
+        """A page over another window, of the same realm unless another is given. Never raises."""
         ends = {"since": compact(since), "until": compact(until)}
-        return _url(page, {**own, **ends, **self._kept({})})
+        return _url(page, {**own, **ends, **self._kept(own)})
 
     def zoned(self, zone: str | None) -> str:
         """This page at the same times, shown in another zone. Never raises."""

@@ -18,7 +18,7 @@ import random
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from execlog.repository.activity import activity_buckets
+from execlog.repository.activity import activity_buckets, counted
 from execlog.repository.verdicts import intervals
 from execlog.statistics.distributions import normal_cdf
 from execlog.statistics.multiplicity import stand
@@ -118,7 +118,7 @@ def tried(seed: int, case: Case) -> tuple[bool, bool, bool]:
     dice = random.Random(seed)
     cuts = activity_buckets(END - case.length, END, 30)
     rows: list[Any] = [record(dice, case, case.more * (n == 0)) for n in range(STRATEGIES)]
-    said = [one.significant for one in intervals(map(cuts.change, rows))]
+    said = [one.significant for one in intervals(cuts.change(counted(one)) for one in rows)]
     rough = stand([by_rows(one) for one in rows], 0.05)
     healthy = slice(1 if case.more else 0, None)
     return any(said[healthy]), any(rough[healthy]), bool(said[0])

@@ -146,6 +146,7 @@ SCOPED = (
     "count_by_status",
     "count_by_error_code",
     "count_by_case_name",
+    "count_by_points",
     "duration_and_nodes_summary",
     "sample_durations",
     "sample_points",

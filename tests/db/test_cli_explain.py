@@ -23,7 +23,7 @@ async def test_it_says_what_changed_and_fails_if_it_is_worse(
     done = run("explain", STRATEGY, *WORDS, "--fail-on-worse", "--dsn", dsn)
     assert (done.returncode, done.stderr) == (3, "")
     first, cause, *_ = done.stdout.splitlines()
-    assert first.startswith("error rate ") and "(3,000 runs, 3,000 before)" in first
+    assert first.startswith("Error rate rose from ") and "(3,000 runs, 3,000 before)" in first
     assert cause.startswith("realm acme in version 4 explains ") and " %" in cause
     assert "false alarms held at 5 %." in done.stdout
     assert "symptom\tbefore\tafter" in done.stdout and "code E9" in done.stdout

@@ -53,6 +53,7 @@ CALLS: dict[str, Call] = {
     "count_by_status": lambda repo: repo.count_by_status(strategy_id=STRATEGY),
     "count_by_error_code": lambda repo: repo.count_by_error_code(strategy_id=STRATEGY),
     "count_by_case_name": lambda repo: repo.count_by_case_name(strategy_id=STRATEGY),
+    "count_by_points": lambda repo: repo.count_by_points(strategy_id=STRATEGY),
     "duration_and_nodes_summary": lambda repo: repo.duration_and_nodes_summary(
         strategy_id=STRATEGY
     ),
@@ -81,6 +82,8 @@ CALLS: dict[str, Call] = {
     ),
     "list_stored": lambda repo: repo.list_stored(after=None),
     "list_absent": lambda repo: repo.list_absent(realm_id="acme", strategy_version=[1, 2]),
+    "count_executions": lambda repo: repo.count_executions(status="failed"),
+    "next_failure": lambda repo: repo.next_failure(strategy_id=STRATEGY, after=row()),
     "activity": lambda repo: repo.activity(),
     "report": lambda repo: repo.report(strategy_id=STRATEGY),
     "explain": lambda repo: repo.explain(strategy_id=STRATEGY),

@@ -17,6 +17,7 @@ from execlog.repository.filters import Filters, needs_window
 from tests.db.test_dashboard_lists import has_status, is_bounded, paged
 from tests.oracle import newest_first
 from tests.rows import T0, row
+from tests.types import Pool
 
 SECOND = timedelta(seconds=1)
 TRACES = [UUID(int=n) for n in (1, 2**127)]
@@ -190,6 +191,9 @@ async def check(log: StrategyExecutionLogRepository, filters: dict[str, Any]) ->
     dated = [one for one in of_one if one.created_at and one.created_at >= T0 + SECOND]
     since = {"since": T0 + SECOND, **filters}
     assert await log.list_executions(strategy_id="s1", limit=200, **since) == dated[:200]
+    assert await log.count_executions(strategy_id="s1", **since) == len(dated)
+    assert await log.count_executions(strategy_id=["s2", "s3"], **filters) == len(some)
+    assert await log.count_executions(**filters) == len(expected(filters))
 
 
 @pytest.mark.parametrize(("name", "value"), SINGLE)
@@ -262,6 +266,44 @@ async def test_without_payloads(log: StrategyExecutionLogRepository) -> None:
     assert not any(one.payloads_left_out for one in await log.list_executions())
 
 
+async def test_more_than_can_be_counted(pool: Pool) -> None:
+    """10,001 stands for more."""
+    log = StrategyExecutionLogRepository(pool)
+    for count, expected in ((10_000, 10_000), (1, 10_001), (1, 10_001)):
+        await log.insert_rows(row(created_at=T0) for _ in range(count))
+        assert await log.count_executions() == expected
+        assert await log.count_executions(strategy_id="loyalty", since=T0) == expected
+    with pytest.raises(InvalidArgument, match="timeout"):
+        await log.count_executions(timeout=0)
+
+
+@pytest.mark.parametrize("realms", [None, "A", ["B", "C"], []])
+async def test_the_next_failure(
+    log: StrategyExecutionLogRepository, realms: str | list[str] | None
+) -> None:
+    """From failure to failure it goes through all that have a time, the oldest first."""
+    wanted = {} if realms is None else {"realm_id": realms}
+    failures = expected(wanted, ["s1"], failed=True)
+    left = [one for one in reversed(failures) if one.created_at]
+    first = row(strategy_id="s1", created_at=T0 - SECOND)
+    at = await log.next_failure(strategy_id="s1", after=first, realm_id=realms)
+    while at is not None:
+        assert at.id == left.pop(0).id
+        assert (at.trace, at.payloads_left_out) == (None, True)
+        at = await log.next_failure(strategy_id="s1", after=at, realm_id=realms)
+    assert left == []
+    undated = next(one for one in ROWS if one.created_at is None)
+    assert await log.next_failure(strategy_id="s1", after=undated) is None
+    for argument, asked in (
+        ("strategy_id", {"strategy_id": "", "after": first}),
+        ("after", {"strategy_id": "s1", "after": None}),
+        ("realm_id", {"strategy_id": "s1", "after": first, "realm_id": 3}),
+    ):
+        with pytest.raises(InvalidArgument) as caught:
+            await log.next_failure(**asked)
+        assert caught.value.argument == argument
+
+
 async def test_what_is_absent(log: StrategyExecutionLogRepository) -> None:
     assert await log.list_absent() == {}
     there: dict[str, Any] = {
@@ -295,7 +337,7 @@ async def test_what_is_absent(log: StrategyExecutionLogRepository) -> None:
     assert await log.list_absent(strategy_id="s1", **later) == {"strategy_id": ["s1"]}
 
 
-METHODS = ("list_executions", "list_failures", "list_absent")
+METHODS = ("list_executions", "list_failures", "list_absent", "count_executions")
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -1,8 +1,4 @@
-"""Two staged incidents: each question that a breakdown answers is one command, and finds the cause.
-
-One version of a strategy breaks for one tenant and one case; another strategy gets slow where its
-traces are large.
-"""
+"""Two staged incidents: each question that a breakdown answers is one command, which finds why."""
 
 from __future__ import annotations
 
@@ -10,105 +6,25 @@ import csv
 import io
 import json
 import random
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
 import pytest
 
-from execlog import StrategyExecutionLog, StrategyExecutionLogRepository
+from execlog import StrategyExecutionLogRepository
 from tests import databases
 from tests.command import run
+from tests.incidents import Incident, made, staged
 from tests.rows import row
 from tests.types import Pool
-
-RUNS = 1500
-REALMS = ("acme", "globex", "initech")
-CASES = ("welcome", "bonus", "streak", None)
-STRATEGIES = ("loyalty", "referral", "scoring")
-HOURS = timedelta(hours=3)
-
-
-@dataclass(frozen=True)
-class Incident:
-    """What is wrong, as it was staged.
-
-    Attributes:
-        dsn: The log.
-        version: The version that breaks.
-        realm: The tenant that it breaks for.
-        case: The case that it breaks.
-        users: Who was hit.
-        slow: The strategy that is slow.
-        node: The node that takes its time.
-    """
-
-    dsn: str
-    version: int
-    realm: str
-    case: str
-    users: set[str]
-    slow: str
-    node: str
-
-
-def traced(dice: random.Random, node: str, slow_ms: float) -> list[dict[str, Any]]:
-    """A trace whose loop is long if the run is slow; the root holds the time of all."""
-    steps: list[dict[str, Any]] = [{"node": f"check-{n}", "ms": dice.random()} for n in range(4)]
-    steps += [{"node": node, "ms": slow_ms / 20} for _ in range(20 if slow_ms else 1)]
-    return [{"node": "root", "ms": sum(one["ms"] for one in steps) + 0.1, "children": steps}]
-
-
-def staged(dice: random.Random, incident: Incident) -> Iterator[StrategyExecutionLog]:
-    now = datetime.now(UTC)
-    for n in range(RUNS):
-        at = now - HOURS * (1 - n / RUNS)
-        strategy, realm, case = dice.choice(STRATEGIES), dice.choice(REALMS), dice.choice(CASES)
-        version = incident.version if n > RUNS // 2 else incident.version - 1
-        fields: dict[str, Any] = {"status": "ok", "duration_ms": dice.lognormvariate(1.4, 0.5)}
-        slow_ms = 0.0
-        if (strategy, version) == ("loyalty", incident.version) and (
-            (realm, case) == (incident.realm, incident.case) and dice.random() < 0.9
-        ):
-            user = f"hit-{dice.randrange(30)}"
-            incident.users.add(user)
-            fields.update(status="error", error_code="E_BONUS", external_user_id=user)
-        elif dice.random() < 0.01:
-            fields.update(status="timeout", error_code="E_TIMEOUT")
-        elif strategy == incident.slow and n > RUNS * 2 // 3 and dice.random() < 0.3:
-            slow_ms = 300 + 500 * dice.random()
-            fields["duration_ms"] += slow_ms
-        yield row(
-            **{
-                "created_at": at,
-                "strategy_id": strategy,
-                "strategy_version": version,
-                "realm_id": realm,
-                "case_name": case,
-                "external_user_id": f"user-{dice.randrange(400)}",
-                "nodes_executed": 25 if slow_ms else 6,
-                "trace": traced(dice, incident.node, slow_ms),
-                "attributes": {"build": f"b{version}", "channel": dice.choice(["app", "web"])},
-                **fields,
-            }
-        )
 
 
 @pytest.fixture(scope="module", params=[1, pytest.param(2, marks=pytest.mark.long)])
 async def incident(template: str, request: pytest.FixtureRequest) -> AsyncIterator[Incident]:
     dice = random.Random(request.param)
     async with databases.clone(template) as dsn:
-        staged_one = Incident(
-            dsn,
-            version=dice.randrange(2, 9),
-            realm=dice.choice(REALMS),
-            case=dice.choice([case for case in CASES if case]),
-            users=set(),
-            slow=dice.choice(["referral", "scoring"]),
-            node=dice.choice(["expand", "join"]),
-        )
+        staged_one = made(dice, dsn)
         async with asyncpg.create_pool(dsn, min_size=1, max_size=1) as pool:
             log = StrategyExecutionLogRepository(pool)
             await log.insert_rows(list(staged(dice, staged_one)))

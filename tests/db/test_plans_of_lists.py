@@ -331,3 +331,45 @@ async def test_what_was_stored_last_is_all_that_is_read(
         assert foreign == {"pg_attribute_relid_attnam_index"}
         # Of one transaction all rows are read, since they are not in the order of their ids.
         assert touched(plan) == UNDATED + 1
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_the_next_failure_is_near(seeded: Pool, mode: str) -> None:
+    """It is the first of the index, or all later failures are read and sorted."""
+    async with explained(
+        seeded,
+        "next_failure",
+        mode,
+        strategy_id=STRATEGY,
+        realm_ids=None,
+        after_created_at=START + timedelta(days=10),
+        after_id=MAX_UUID,
+    ) as plan:
+        assert await foreign_indexes(seeded, "next_failure", plan) == set()
+        assert touched(plan) <= 2 * FAILURES / DAYS + UNDATED / STRATEGIES + DAYS
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("switches", "strategy", "count"),
+    [
+        ((), STRATEGY, IN_WINDOW),
+        (("failed",), STRATEGY, IN_WINDOW),
+        (("of_all",), None, 10_001),
+        (("of_all", "failed_of_all"), None, IN_WINDOW * STRATEGIES / 5),
+    ],
+)
+async def test_a_count_reads_what_it_counts(
+    seeded: Pool, switches: tuple[str, ...], strategy: str | None, count: float, mode: str
+) -> None:
+    """From the partitions of its window, and no further than it counts."""
+    window = scope((START, None) if count == 10_001 else WINDOW, strategy)
+    async with explained(
+        seeded, "count_executions", mode, *switches, **window, realm_ids=None
+    ) as plan:
+        if count == 10_001:
+            assert touched(plan) <= 10_001
+        else:
+            assert {node["Relation Name"] for node in reading(plan)} <= {"day_3", "day_4"}
+            assert await foreign_indexes(seeded, "count_executions", plan) == set()
+            assert touched(plan) <= count * 1.05

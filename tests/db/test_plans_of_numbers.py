@@ -45,6 +45,7 @@ WINDOWED: dict[str, tuple[tuple[str, ...], dict[str, object]]] = {
     "count_by_status": ((), {}),
     "count_by_error_code": ((), {"limit": 10}),
     "count_by_case_name": ((), {"limit": 10}),
+    "count_by_points": ((), {"realm_ids": None}),
     "duration_and_nodes_summary": ((), {}),
     "sample_durations": ((), {"limit": 5000, "realm_ids": None}),
     "sample_points": ((), {"limit": 5000}),
@@ -52,9 +53,9 @@ WINDOWED: dict[str, tuple[tuple[str, ...], dict[str, object]]] = {
     "metrics": ((), {"realm_ids": None}),
     "metrics, sampled": (("sampled",), {"realm_ids": None}),
 }
-# How often a statement reads what it is asked about: a card's edges of points are known only after
-# its first pass.
-PASSES = {"metrics": 2, "metrics, sampled": 2}
+# How often a statement reads what it is asked about: edges of points are known only after a first
+# pass.
+PASSES = {"count_by_points": 2, "metrics": 2, "metrics, sampled": 2}
 
 
 def explained_windowed(

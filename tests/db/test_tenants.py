@@ -96,6 +96,7 @@ GIVEN: dict[str, Any] = {
     "before_undated_id": LAST,
     "before_strategy_id": "loyalty",
     "before_undated_strategy_id": "loyalty",
+    "after_created_at": NOW - 1100 * DAY,
     "lowest": UUID(int=0),
     "highest": LAST,
     "seen": "3:3:",

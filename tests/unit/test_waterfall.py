@@ -10,8 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from execlog.display.trace_tree import Node, compact, nodes
-from execlog.web.outline import DRAWN, Outline
+from execlog.display.trace_tree import Node, compact, is_fault, nodes, own_times
+from execlog.web.branches import DRAWN
+from execlog.web.outline import Outline
 from execlog.web.waterfall import Row, Waterfall, waterfall
 
 NODE = {"node": "rule", "ms": 0.5}
@@ -274,3 +275,106 @@ def test_a_step_goes_through_so_many_characters(trace: list[Any]) -> None:
 
 def test_values_are_compact() -> None:
     assert compact({"a": "é"}) == '{"a": "é"}'
+
+
+@pytest.mark.parametrize(
+    ("members", "failed"),
+    [
+        ({"error": "x"}, True),
+        ({"error": {"code": 1}}, True),
+        ({"error": [1]}, True),
+        ({"error": True}, True),
+        ({"error": {}}, False),
+        ({"error": []}, False),
+        ({"error": None}, False),
+        ({"error": False}, False),
+        ({"error": ""}, False),
+        ({"error": "none"}, False),
+        ({"error": 0.25}, False),
+        ({"errorCode": 7}, True),
+        ({"error_code": 0}, False),
+        ({"exception": "y" * 9000}, True),
+        ({"failed": True}, True),
+        ({"failed": 3}, False),
+        ({"status": "Failed"}, True),
+        ({"state": "timeout"}, True),
+        ({"outcome": "rejected"}, False),
+        ({"status": ["failed"]}, False),
+        ({"ok": False}, True),
+        ({"success": True}, False),
+    ],
+)
+def test_what_says_that_a_node_failed(members: dict[str, Any], failed: bool) -> None:
+    [(key, value)] = members.items()
+    assert is_fault(key, value) is failed
+    trace = [{"node": "a", **members}, {**members}]
+    found: Waterfall = ended(waterfall(json.dumps(trace), 1.0, has_failed=True))
+    assert [one.has_failed for one in found.rows] == [failed, failed]
+    assert (found.failures, len(found.faults)) == (2 * failed, 2 * failed)
+    assert (found.last is None) is failed
+    if key in ("ok", "success"):
+        assert not is_fault(key, value, verdicts=False)
+        assert drawn(trace).failures == 0
+
+
+def test_the_inner_one_of_nodes_that_failed_is_told() -> None:
+    inner = {"node": "c", "error": "x"}
+    trace = [{"node": "a", "error": "y", "children": [{"node": "b", "steps": [inner]}]}]
+    found = drawn([*trace * 4, *[inner] * 3])
+    assert [one.node.name for one in found.faults] == ["c"] * 5
+    assert found.failures == 7
+    assert [one.number for one in found.faults] == [3, 6, 9, 12, 13]
+    assert [one.mark for one in found.rows][:3] == ["", "", "fault"]
+    # What is no node has no part in it.
+    assert drawn([{"node": "a", "nodes": [{"error": "x", "ms": 1}, 3]}]).failures == 0
+
+
+def test_the_slowest_is_told_by_its_own_time_in_all_visits() -> None:
+    loop = [{"node": "step", "ms": 3.0}] * 4
+    trace = [{"node": "root", "ms": 14.0, "children": [*loop, {"node": "step", "ms": 1.0}]}]
+    found = drawn(trace, 20.0)
+    assert found.slowest is not None
+    assert (found.slowest.name, found.slowest.own_ms, found.slowest.visits) == ("step", 13.0, 5)
+    assert found.slowest.row is found.rows[1]
+    assert (found.slowest.is_sure, found.outside_ms) == (True, 6.0)
+    assert drawn([{"node": "a"}]).slowest is None
+    assert drawn([{"node": "a", "ms": 0}]).slowest is None
+    assert drawn([{"node": "a", "ms": 1e308}] * 3).slowest is None
+    late = drawn([*[{"node": "a", "ms": 0.1}] * 1500, {"node": "b", "ms": 900.0}]).slowest
+    assert late is not None
+    assert (late.name, late.row) == ("b", None)
+
+
+def test_of_many_names_the_first_are_added_up() -> None:
+    wide = json.dumps([{"node": f"n{n % 3000}", "ms": 1.0} for n in range(6000)])
+    nested = "".join(f'{{"node": "n{n}", "ms": {9000 - n}, "children": [' for n in range(3000))
+    for text in (wide, f"[{nested}{']}' * 3000}]"):
+        found: Waterfall = ended(waterfall(text, 1.0))
+        assert found.slowest is not None
+        assert not found.slowest.is_sure
+
+
+@given(
+    st.lists(
+        st.recursive(
+            st.fixed_dictionaries({"node": st.sampled_from("abc"), "ms": st.integers(0, 9)}),
+            lambda inner: st.fixed_dictionaries(
+                {
+                    "node": st.sampled_from("abc"),
+                    "ms": st.integers(0, 9),
+                    "children": st.lists(inner),
+                }
+            ),
+            max_leaves=12,
+        )
+    )
+)
+def test_own_times_are_those_of_the_breakdown(trace: list[Any]) -> None:
+    expected: dict[str, float] = {}
+    for name, own in own_times(trace):
+        expected[name] = expected.get(name, 0.0) + (own or 0.0)
+    found = drawn(trace).slowest
+    most = max(expected.values(), default=0.0)
+    assert (found.own_ms if found else 0.0) == most
+    if found:
+        assert expected[found.name] == most

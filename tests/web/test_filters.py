@@ -128,7 +128,7 @@ async def test_a_filter_is_added_by_a_form_and_by_a_cell_and_removed(
         "user u 1": "executions?id=loyalty&external_user_id=u2&since=6h",
         "user u2": "executions?id=loyalty&external_user_id=u+1&since=6h",
     }
-    cells = {html.unescape(one) for one in re.findall(r'<a class="f" href="([^"]*)"', text)}
+    cells = {html.unescape(one) for one in re.findall(r'<td><a href="([^"]*)"', text)}
     kept = "executions?id=loyalty&external_user_id=u+1&external_user_id=u2"
     for one in ("status=error", "case_name=gold", "strategy_version=3", "error_code=E%261"):
         assert f"{kept}&{one}&since=6h" in cells, one

@@ -221,7 +221,8 @@ async def test_pages_read_no_traces(
     async with client(app) as api:
         for path in ("/", "/strategy?id=loyalty", "/executions?id=loyalty", "/executions"):
             assert (await api.get(path)).status_code == 200
-    assert read == [None] * 4
+    assert set(read) == {None}
+    assert len(read) >= 4
 
 
 async def test_thousands_of_strategies(

@@ -284,8 +284,11 @@ async def test_the_poll_ends_with_the_last_viewer(
 ) -> None:
     monkeypatch.setattr("execlog.web.live._ASKED_SECONDS", 3 * TICK)
 
+    others = asyncio.all_tasks()  # of applications that earlier tests have left
+
     def tasks() -> list[asyncio.Task[Any]]:
-        return [one for one in asyncio.all_tasks() if one.get_name() == "execlog live"]
+        found = asyncio.all_tasks() - others
+        return [one for one in found if one.get_name() == "execlog live"]
 
     async with viewing(pool) as api:
         assert tasks() == []

@@ -114,13 +114,14 @@ async def test_a_refresh_disturbs_nobody(page: Page, site: Site) -> None:
     await happens()
     await page.clock.install()
     await page.goto(site.page("strategy", id=name, since="1h"))
-    await page.locator("#time summary").click()
+    await page.locator("#time figure:has(table.series) summary").click()
     await page.locator("#failures tbody a").first.focus()
     for runs in ("2", "3"):
         await happens()
         await page.clock.fast_forward(EVERY)
         await becomes(page.locator("#cards dd b a").first.inner_text, runs)
-        assert await page.locator("#time details").get_attribute("open") is not None
+        numbers = page.locator("#time figure:has(table.series) details")
+        assert await numbers.get_attribute("open") is not None
         assert await page.locator("table.series").is_visible()
         assert await failures(page) == 1
         inside = "document.getElementById('failures').contains(document.activeElement)"

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from execlog import StrategyExecutionLog, StrategyExecutionLogRepository
-from execlog.display.format import milliseconds
+from execlog.display.format import milliseconds, number
 from tests import databases
 from tests.web import browser as web
 from tests.web.site import HOUR, Site, a_number, becomes, follow, heading, ids, listed, opened
@@ -38,7 +38,7 @@ async def test_from_the_overview_to_one_execution_and_back(
 
     await page.goto(site.page())
     await follow(page, page.get_by_role("link", name="6 h", exact=True))
-    await at(r"/\?since=6h$", "Strategies")
+    await at(r"/\?since=6h$", "Overview")
     ranking = page.locator("#ranking tbody tr").filter(
         has=page.get_by_role("link", name="loyalty", exact=True)
     )
@@ -58,7 +58,15 @@ async def test_from_the_overview_to_one_execution_and_back(
 
     newest = max(errors, key=lambda one: one.created_at or site.now)
     await follow(page, page.locator("#rows tbody th a").first)
-    await at(rf"/execution\?id={newest.id}&since=6h$", "Execution error")
+    assert newest.created_at is not None
+    assert re.search(rf"/execution\?id={newest.id}&since=6h$", page.url), page.url
+    title = await heading(page)
+    when = f"{newest.created_at:%H:%M:%S}"
+    assert re.fullmatch(
+        rf"loyalty failed at .*{when}.*: {re.escape(str(newest.error_code))}", title
+    )
+    assert await page.locator(".actions .status").inner_text() == "error"
+    seen.append((page.url, title))
     await assert_shows(page, newest)
 
     for url, title in reversed(seen[:-1]):
@@ -81,6 +89,11 @@ async def assert_shows(page: Page, one: StrategyExecutionLog) -> None:
         )
     )
     expected = {
+        "Nodes": str(one.nodes_executed),
+        "Code": one.error_code,
+        "Case": one.case_name,
+        "Version": str(one.strategy_version),
+        "Type": one.strategy_type,
         "Id": str(one.id),
         "Realm": one.realm_id,
         "Game": one.external_game_id,
@@ -90,6 +103,10 @@ async def assert_shows(page: Page, one: StrategyExecutionLog) -> None:
     }
     stored_at = datetime.fromisoformat(facts.pop("Stored") + "+00:00")
     assert abs(datetime.now(UTC) - stored_at) < HOUR
+    assert one.created_at is not None
+    assert f"{one.created_at:%H:%M:%S.%f}" in facts.pop("Finished")
+    assert facts.pop("Took") == milliseconds(one.duration_ms)
+    assert facts.pop("Points", None) == (None if one.points is None else number(one.points))
     assert facts == {name: value for name, value in expected.items() if value is not None}
     assert one.attributes is not None
     assert await page.locator("#attributes dd").all_inner_texts() == [
@@ -121,23 +138,23 @@ async def test_two_strategies_are_compared(page: Page, site: Site) -> None:
     await page.get_by_label("A", exact=True).fill("loyalty")
     await page.get_by_label("B", exact=True).fill("loyalty-2")
     await follow(page, page.get_by_role("button", name="Compare"))
-    assert re.search(r"\?since=6h&a=loyalty&b=loyalty-2$", page.url), page.url
+    assert re.search(r"\?since=6h&a=loyalty&a_version=&.*&b=loyalty-2&", page.url), page.url
     table = page.locator("table.deltas")
     heads = await table.locator("thead th a").all_inner_texts()
     assert heads == ["loyalty", "loyalty-2"]
     counts = [len(site.of(name, site.now - 6 * HOUR)) for name in heads]
     found = await table.locator("tbody tr").first.locator("td a").all_inner_texts()
     assert [a_number(text) for text in found] == counts
-    deltas = await table.locator("tbody tr").locator("td:last-child").all_inner_texts()
+    deltas = await table.locator('tbody [data-name="Difference"]').all_inner_texts()
     names = await table.locator("tbody th").all_inner_texts()
     moved = dict(zip(names, deltas, strict=True))
     for name, text in moved.items():
-        if name not in ("Runs", "Points, sum"):
-            assert "▲" in text or "▼" in text or text == "the same", (name, text)
+        if name not in ("Runs", "Points"):
+            assert re.search("(higher|lower) in B|^the same$", text), (name, text)
     log = StrategyExecutionLogRepository(site.pool)
     both = await log.compare(a="loyalty", b="loyalty-2", since=site.now - 6 * HOUR, until=site.now)
     by = both.b.duration.avg_ms - both.a.duration.avg_ms
-    assert f"{'▲' if by > 0 else '▼'} {milliseconds(abs(by))}" in moved["Average"]
+    assert f"{milliseconds(abs(by))} {'higher' if by > 0 else 'lower'} in B" in moved["Average"]
     await follow(page, page.get_by_role("link", name="Swap"))
     assert await table.locator("thead th a").all_inner_texts() == heads[::-1]
 

@@ -102,6 +102,7 @@ async def test_with_a_token(dsn: str, repository: StrategyExecutionLogRepository
         (["--dsn", ""], "is empty"),
         (["--port", "70000"], "--port"),
         (["--schema", "pg_x"], "pg_"),
+        (["--trace-url", "https://traces.example/"], "--trace-url: must have {trace_id} once"),
     ],
 )
 def test_what_it_refuses(options: list[str], said: str) -> None:

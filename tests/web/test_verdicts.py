@@ -64,12 +64,12 @@ def words(part: str) -> str:
 
 
 async def test_each_page_says_what_is_more_than_chance(api: httpx2.AsyncClient) -> None:
-    overview = (await text(api, "/")).partition('class="ranks"')[2].partition("</table>")[0]
+    overview = (await text(api, "/")).partition('class="ranks ')[2].partition("</table>")[0]
     cells = {
-        words(one.partition("<td")[0]): words(
+        words(one.partition(">")[2].partition("<td")[0]): words(
             one.partition('data-name="Change">')[2].partition("<td")[0]
         )
-        for one in overview.partition("<tbody>")[2].split("<tr>")[1:]
+        for one in overview.partition("<tbody>")[2].split("<tr")[1:]
     }
     assert cells["broke"].endswith(" worse Why?")
     assert cells["mended"].endswith(" better Why?")
@@ -81,8 +81,8 @@ async def test_each_page_says_what_is_more_than_chance(api: httpx2.AsyncClient) 
     assert len(re.findall('class="worse"', cards)) == 4
     page = await text(api, "/strategy", id="broke")
     why = words(page.partition('id="why"')[2].partition("</section>")[0])
-    assert " error rate " in why and " values of " in why
-    assert page.count('<line class="step"') in (0, 2)
+    assert "Error rate rose from " in why and " values of " in why
+    assert page.count('<line class="step"') in (0, 3)
     assert page.count('<rect class="step"') == page.count('<line class="step"')
     assert (", since " in why) == ('class="step"' in page)
     assert 'id="why"' not in await text(api, "/strategy", id="steady-1")
@@ -92,6 +92,7 @@ async def test_each_page_says_what_is_more_than_chance(api: httpx2.AsyncClient) 
     both = await text(api, "/compare", a="steady-1", b="broke")
     deltas = both.partition('id="deltas"')[2].partition("</section>")[0]
     assert len(re.findall('class="worse"', deltas)) == 4
+    assert " points higher in B worse " in words(deltas)
     both = await text(api, "/compare", a="steady-1", b="steady-2")
     assert "not significant (1,800 runs in A)" in words(both)
 

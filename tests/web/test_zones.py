@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 from execlog import InvalidArgument
 from execlog.web import Scope, queries, zones
-from execlog.web.charts import times
+from execlog.web.axes import times
 from execlog.web.view import View
 from tests.web import browser as web
 from tests.web.site import EVIL, Site, all_pages, follow, opened
