@@ -118,7 +118,9 @@ def examined(
     apart = abs(seconds) > skew.total_seconds()
     yield Finding(
         "clock",
-        f"the server's is {abs(seconds):.3f} s {which} this machine's" if seconds else "as here",
+        f"the server's is {abs(seconds):.3f} s {which} this machine's"
+        if seconds
+        else "the server's and this machine's agree",
         "keep both by NTP (chrony, systemd-timesyncd)" if apart else None,
     )
 

@@ -6,14 +6,12 @@ A page reads its parts one after the other in one snapshot; it says which of the
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from execlog.admin.doctor import examined
 from execlog.db.slices import finished
 from execlog.db.traces import read_object
 from execlog.display import explained
@@ -28,6 +26,7 @@ from execlog.web.parts import Parts
 from execlog.web.queries import query
 from execlog.web.reading import Reader
 from execlog.web.rendering import render
+from execlog.web.storage import storage
 from execlog.web.stored import text_of, trace_of
 from execlog.web.view import View
 from execlog.web.waterfall import waterfall
@@ -129,25 +128,6 @@ async def execution(reader: Reader, request: Request) -> Response:
         attributes=_attributes(text_of(found, "attributes")),
         given=None if given is None else head(given, _LONGEST_INPUT),
     )
-
-
-async def storage(reader: Reader, request: Request) -> Response:
-    """The log itself: partitions, sizes, health."""
-    asked = query(queries.StoragePage, request)
-    view = View.of(request, "storage", asked.since, asked.until)
-    if not view.scope.is_whole:
-        raise HTTPException(403, "The log itself is not yours to see.")
-    parts = Parts()
-    async with reader.snapshot() as log:
-        health = await parts.take("health", log.health())
-        rollups = await parts.take("rollups", log.rollup_state())
-        upkeep = await parts.take("maintenance", log.maintenance_state())
-        tables = await parts.take("tables", log.list_tables())
-        day = log.recorder_account(since=datetime.now(UTC) - timedelta(days=1))
-        accounts = await parts.take("recorders", day)
-    found = examined(health, rollups, upkeep, accounts, schema=reader.schema) if health else ()
-    findings = list(found)
-    return await parts.page("storage.html", view, health=health, findings=findings, tables=tables)
 
 
 PAGES: Sequence[tuple[str, Page]] = (
