@@ -37,8 +37,11 @@ _DAY, _INSTANT = timedelta(days=1), timedelta(microseconds=1)
 _ORIGIN, _LAST = datetime(2000, 1, 1), datetime.max.replace(tzinfo=UTC)
 _STEPS = tuple(
     timedelta(seconds=seconds) for seconds in (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800)
-) + tuple(timedelta(hours=hours) for hours in (1, 2, 3, 6, 12, 24, 48, 96, 168, 336, 720, 2160))
-_LABELS = 5  # at most, so that they fit on a phone
+) + tuple(
+    timedelta(hours=hours) for hours in (1, 2, 3, 6, 12, 24, 48, 96, 168, 240, 336, 720, 2160)
+)
+_LEVELS = 5  # at most
+_TIMES = 4  # steps at most, so that their labels never overlap on a phone
 _RUNS, _BUCKETS = 20, 12  # of a bucket whose rate is drawn, and of a window, at least
 _FINEST = 0.001  # ms
 _MILLION = 1_000_000
@@ -138,10 +141,10 @@ def decades(values: Sequence[float]) -> tuple[list[Mark], Callable[[float], floa
     highest = max(max(values, default=1.0), lowest)
     low, high = _round_down(lowest), max(highest, 2 * _round_down(lowest))
     marks = _between(low, high)
-    if len(marks) > _LABELS:
+    if len(marks) > _LEVELS:
         low = 10.0 ** math.floor(math.log10(low) + 1e-9)
         powers = [low * 10.0**n for n in range(int(math.log10(high / low) + 1e-9) + 1)]
-        marks = powers[:: max(math.ceil(len(powers) / _LABELS), 1)]
+        marks = powers[:: max(math.ceil(len(powers) / _LEVELS), 1)]
     scale = ROOM / math.log10(high / low)
 
     def above(value: float) -> float:
@@ -205,7 +208,7 @@ def _mark(share: float, label: str) -> Mark:
 
 
 def _step(whole: timedelta) -> timedelta:
-    return next((one for one in _STEPS if whole / one <= _LABELS), whole)
+    return next((one for one in _STEPS if whole / one <= _TIMES), whole)
 
 
 def _clock(moment: datetime, step: timedelta) -> str:

@@ -79,7 +79,7 @@ async def compare(reader: Reader, request: Request) -> Response:
             link = await _preset(log, view, asked.a, asked.preset)
             if link is not None:
                 return Response(status_code=303, headers={"Location": link})
-            given["note"] = "Only one version of it ran in this window."
+            given["note"] = "Fewer than two versions of it ran in this window."
         if asked.a is None or asked.b is None:
             ranking = log.rank_strategies(
                 **view.narrowed(), strategy_id=view.scope.strategies, by="runs", limit=_KNOWN
@@ -222,7 +222,7 @@ def _drawn(
 ) -> dict[str, Any]:
     """The charts of both time series, and the table of their numbers."""
     is_same = len({(side.view.since, side.view.until) for side in sides}) == 1
-    part = is_same and charts.has_part(one, view.until)
+    part = len(one) == len(two) and charts.has_part(one, sides[0].view.until)
     zone = view.clock if is_same else None
 
     def lines(field: str) -> list[charts.Series]:

@@ -40,7 +40,7 @@ class Versions:
     Attributes:
         groups: All of them, the highest number first.
         series: The time series of those that a chart has lines for, in the same order; if only one
-            version ran, that of all runs.
+            version ran, that of all runs, or none if the report has it.
     """
 
     groups: Sequence[Breakdown]
@@ -72,7 +72,7 @@ class Details:
         self._points = _Kept[list[PointsCount]]()
 
     async def versions(
-        self, log: Reads, view: View, strategy: str, runs: int, width: timedelta
+        self, log: Reads, view: View, strategy: str, runs: int, width: timedelta | None
     ) -> Dated[Versions]:
         """The versions, and the time series of the highest one and of those with the most runs.
 
@@ -81,7 +81,7 @@ class Details:
             view: The page.
             strategy: The strategy, which is in the scope.
             runs: How many runs it has in the window.
-            width: The width of the buckets.
+            width: The width of the buckets; None: as the report's.
 
         Raises:
             HTTPException: 403, the realm is not in the scope.
@@ -97,9 +97,10 @@ class Details:
             groups.sort(key=lambda one: one.value or 0, reverse=True)
             series = {}
             for version in _drawn(groups):
-                series[version] = await log.timeseries(
-                    strategy_version=version, bucket=width, **asked
-                )
+                if version is not None or width is not None:
+                    series[version] = await log.timeseries(
+                        strategy_version=version, bucket=width or view.bucket, **asked
+                    )
             return Versions(groups, series)
 
         # Buckets begin with the window: a whole minute, unless it is short.

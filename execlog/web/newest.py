@@ -19,7 +19,7 @@ from execlog.web.view import View
 __all__ = ["follow", "newest"]
 
 _AFTER = "after"
-_MOST_ANSWERS = 100
+_MOST_ANSWERS = 20  # of a ring: texts of up to 25 kB
 
 
 async def follow(reader: Reader, log: Reads, view: View, question: Question) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,12 +12,13 @@ from starlette.responses import Response
 
 from execlog.display import explained
 from execlog.models import PointsCount
+from execlog.repository.explanation import Explanation
 from execlog.repository.groups import Breakdown
 from execlog.repository.report import StrategyReport
 from execlog.repository.repository import Reads
 from execlog.repository.timeseries import TimeseriesBucket
 from execlog.web import axes, bars, charts, queries
-from execlog.web.change import change_of
+from execlog.web.change import Change, change_of
 from execlog.web.details import LINES, Versions
 from execlog.web.differences import share_of
 from execlog.web.explained import causes, link_of, step_of
@@ -67,14 +68,8 @@ async def strategy(reader: Reader, request: Request) -> Response:
             "newest failures",
             log.list_executions(**window, status="failed", limit=_NEWEST, payloads=False),
         )
-        change, why = None, None
-        if report is not None and (total := report.metrics.status_breakdown.total):
-            levels = reader.details.levels(log, view, asked.id, total)
-            found = await parts.take("changes within the window", levels)
-            change = change_of(view, report, found.answer if found else ())
-        if change is not None:
-            why = await parts.take("causes", causes(reader, log, view, asked.id, change))
         beside = await _beside(reader, log, view, asked.id, report, parts)
+        change, why = await _changed(reader, log, view, report, beside, parts)
     drawn: dict[str, Any] = {}
     if report is not None and report.metrics.status_breakdown.total:
         drawn = _drawn(view, report, beside)
@@ -97,6 +92,38 @@ async def strategy(reader: Reader, request: Request) -> Response:
         share_of=share_of,
         **drawn,
     )
+
+
+async def _changed(
+    reader: Reader,
+    log: Reads,
+    view: View,
+    report: StrategyReport | None,
+    beside: _Beside,
+    parts: Parts,
+) -> tuple[Change | None, Dated[Explanation] | None]:
+    """What changed by more than chance, and what explains it.
+
+    If no change is found, the time at which the newest version ran first is tried too.
+    """
+    if report is None or not (total := report.metrics.status_breakdown.total):
+        return None, None
+    name = report.metrics.strategy_id
+    levels = await parts.take(
+        "changes within the window", reader.details.levels(log, view, name, total)
+    )
+    change = change_of(view, report, levels.answer if levels else ())
+    is_tried = change is None and beside.versions is not None
+    if is_tried and beside.versions and (begins := dict(_begins(beside.versions.answer.series))):
+        change = Change("error_rate", begins[max(begins)])
+    if change is None:
+        return None, None
+    why = await parts.take("causes", causes(reader, log, view, name, change))
+    if is_tried:
+        if why is None or not why.answer.changed:
+            return None, None
+        change = replace(change, then=why.answer.before, since=why.answer.after)
+    return change, why
 
 
 async def _beside(
@@ -129,11 +156,13 @@ async def _beside(
     )
 
 
-def _width(report: StrategyReport) -> timedelta:
-    """The width of the buckets of the error rate."""
+def _width(report: StrategyReport) -> timedelta | None:
+    """The width of the buckets of the error rate; None: as the report's."""
     buckets = report.timeseries
     width = axes.width_of(buckets)
-    return axes.readable(width, width * len(buckets), report.metrics.status_breakdown.total)
+    runs = report.metrics.status_breakdown.total
+    found = axes.readable(width, width * len(buckets), runs)
+    return None if found == width else found
 
 
 def _drawn(view: View, report: StrategyReport, beside: _Beside) -> dict[str, Any]:
@@ -160,9 +189,9 @@ def _rates(
     view: View, buckets: Sequence[TimeseriesBucket], versions: Versions | None
 ) -> dict[str, Any]:
     """The chart of error rates, a line for each version if there are several."""
-    found: Mapping[int | None, Sequence[TimeseriesBucket]] = (
-        versions.series if versions else {None: buckets}
-    )
+    found: Mapping[int | None, Sequence[TimeseriesBucket]] = {None: buckets}
+    if versions and versions.series:
+        found = versions.series
     longest = next(iter(found.values()))
     part = charts.has_part(longest, view.until)
     names = [] if None in found else list(found)
@@ -175,10 +204,13 @@ def _rates(
         "rated": longest,
         "lines_of": list(found.values()),
         "rated_part": part,
+        "is_apart": longest is not buckets,
         "versions": names,
         "more_versions": max(len(versions.groups) - LINES, 0) if versions else 0,
         "rates": charts.rates(series, view.clock, part=part),
-        "flags": charts.flags(longest, list(_begins(found))),
+        "flags": charts.flags(
+            longest, [(at, f"v{version} first ran") for version, at in _begins(found)]
+        ),
         "width_of": axes.length,
         "widths": [axes.width_of(one) for one in (longest, buckets)],
     }
@@ -186,9 +218,9 @@ def _rates(
 
 def _begins(
     series: Mapping[int | None, Sequence[TimeseriesBucket]],
-) -> Iterator[tuple[datetime, str]]:
+) -> Iterator[tuple[int, datetime]]:
     """When versions ran first, but for those that ran from the begin of the window on."""
     for version, buckets in series.items():
         first = next((place for place, one in enumerate(buckets) if one.total), 0)
         if first and version is not None:
-            yield buckets[first].start, f"v{version} first ran"
+            yield version, buckets[first].start

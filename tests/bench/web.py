@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gzip
 import random
 import statistics
 import sys
@@ -42,6 +43,8 @@ PAGES = {
     "compare": "/compare?a=strategy-0&b=strategy-1",
 }
 LARGEST, LONGEST_MS = 60_000, 15.0
+LARGEST_STRATEGY, PACKED = 100_000, 18_000  # bytes of that page, and of it compressed
+MOST_STATEMENTS = 2  # of a strategy whose details were read within the minute
 
 
 async def bench_web(rows: int, rounds: int) -> None:
@@ -87,7 +90,7 @@ async def report_pages(report: Report, pool: Pool, rounds: int) -> None:
         await pool.release(connection)
     async with client(create_app(pool)) as api:
         for name, path in PAGES.items():
-            outside, inside, statements, size = [], [], 0, 0
+            outside, inside, statements, size, packed = [], [], 0, 0, 0
             for turn in range(-3, rounds):
                 queries.clear()
                 begin = time.perf_counter()
@@ -100,7 +103,7 @@ async def report_pages(report: Report, pool: Pool, rounds: int) -> None:
                     inside.append(in_postgres)
                     outside.append(taken - in_postgres)
                     statements = len([one for one in queries if "execlog." in one.query])
-                    size = len(answer.content)
+                    size, packed = len(answer.content), len(gzip.compress(answer.content))
             is_target = name == "strategy"
             own, theirs = statistics.median(outside) * 1000, statistics.median(inside) * 1000
             report.row(
@@ -111,13 +114,15 @@ async def report_pages(report: Report, pool: Pool, rounds: int) -> None:
                 f"<= {LONGEST_MS:.0f} ms" if is_target else "",
                 own <= LONGEST_MS if is_target else None,
             )
+            most = LARGEST_STRATEGY if is_target else LARGEST
+            fits = size <= most and (not is_target or packed <= PACKED)
             report.row(
                 f"{name}: size, {statements} statements",
-                f"{size / 1000:.1f} kB",
-                f"allowed {LARGEST / 1000:.0f} kB",
-                size / LARGEST,
-                "<= 60 kB, 2" if is_target else "",
-                (size <= LARGEST and statements == 2) if is_target else None,
+                f"{size / 1000:.1f} kB, {packed / 1000:.1f} kB compressed",
+                f"allowed {most / 1000:.0f} kB",
+                size / most,
+                f"<= {PACKED / 1000:.0f} kB compressed, {MOST_STATEMENTS}" if is_target else "",
+                (fits and statements <= MOST_STATEMENTS) if is_target else None,
             )
 
 

@@ -235,6 +235,7 @@ def _by_cookie(request: Request) -> Scope | None:
     return Scope(realms=[request.cookies["tenant"]])
 
 
+@pytest.mark.long
 async def test_two_tenants_see_their_own(chrome: Browser, site: Site) -> None:
     async with following(site, _by_cookie) as shared:
         async with opened(chrome, shared) as (one, _), opened(chrome, shared) as (two, _):

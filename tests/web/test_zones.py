@@ -160,6 +160,7 @@ def test_another_zone_keeps_the_times() -> None:
 
 
 @web.needed
+@pytest.mark.long
 async def test_the_browsers_zone_is_one_click_away(chrome: Browser, site: Site) -> None:
     async with opened(chrome, site, timezone_id="Europe/Berlin") as (page, heard):
         await page.goto(site.page("executions", id="loyalty", since="2h"))
