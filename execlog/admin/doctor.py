@@ -120,7 +120,7 @@ def examined(
         "clock",
         f"the server's is {abs(seconds):.3f} s {which} this machine's"
         if seconds
-        else "equal to this machine's",
+        else "the server's and this machine's agree",
         "keep both by NTP (chrony, systemd-timesyncd)" if apart else None,
     )
 

@@ -146,26 +146,27 @@ async def values_of(
     view: View,
     filters: Filters,
     strategy: str | None,
-    rows: Sequence[StrategyExecutionLog] = (),
+    rows: Sequence[StrategyExecutionLog] | None = None,
 ) -> list[str]:
     """The values that the form of filters suggests: of the newest rows and the newest failures.
 
-    Both are pages of an index. Raises InvalidArgument; without an answer there are none.
+    Failures are looked for if an index finds them. Raises InvalidArgument; without an answer there
+    are none.
 
     Args:
         log: The log.
         view: The page's view.
         filters: What is asked for.
         strategy: The strategy that is asked for; None: all of the scope.
-        rows: The newest rows, if the page has read them.
+        rows: The newest rows, if the page has read them; None: they are read here.
     """
     asked: dict[str, Any] = {"since": view.since, "until": view.until, **filters}
     asked |= {"strategy_id": view.strategies(strategy), "limit": _SAMPLE, "payloads": False}
-    found = list(rows)
+    found = list(rows or ())
     try:
-        if not rows:
+        if rows is None:
             found += await log.list_executions(**asked)
-        if "status" not in filters:
+        if filters.keys() <= {"realm_id"}:
             found += await log.list_executions(**asked, status="failed")
     except InvalidArgument:
         raise

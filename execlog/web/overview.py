@@ -23,7 +23,7 @@ from execlog.web.queries import query
 from execlog.web.quiet import Quiet, quiet_log
 from execlog.web.reading import Reader
 from execlog.web.suggestions import suggested
-from execlog.web.trouble import Findings, Trouble, findings, silence
+from execlog.web.trouble import Findings, Trouble, findings, silence, suspects
 from execlog.web.view import View
 
 __all__ = ["overview"]
@@ -34,8 +34,8 @@ _SENTENCES = 5
 _FEW = 12  # strategies whose window is cut finely
 _FINE, _COARSE = 60, 30
 _RECENT = timedelta(hours=2)
-_SUSPECTS = 25  # whose last hours are read
-_LEAST_RUNS = 50  # of a strategy that is ranked by its error rate
+_WIDE = 4
+_SUSPECTS = 25  # of more strategies than are ranked, those that are looked at too
 _ADDED = ("realm", "strategy_version")
 _MARGIN = 20  # of the time since a change, by which it may be earlier
 _SHORTEST = timedelta(minutes=15)  # of a window that explains a change
@@ -114,11 +114,8 @@ async def _read(
     )
     others: Sequence[StrategyRank] | None = []
     if ranks and len(ranks) == _STRATEGIES:
-        # One that fails much more often than it did need not be among those that fail most.
-        others = await parts.take(
-            "strategies by error rate",
-            log.rank_strategies(**window, by="error_rate", min_runs=_LEAST_RUNS, limit=_STRATEGIES),
-        )
+        # One that fails more often than it did need not be among those that fail most.
+        others = await parts.take("strategies that changed", _others(log, view, window, ranks))
     if not ranks:
         return _Read(ranks, others, None, None, None)
     together = await parts.take("all strategies together", log.rank_together(**window))
@@ -131,18 +128,43 @@ async def _read(
         ),
     )
     recent: Sequence[StrategyActivity] | None = None
-    if view.is_live and view.since and view.until and view.until - view.since > _RECENT:
-        last = {**window, "strategy_id": _suspects(known.values())}
-        last["since"] = view.until - _RECENT
-        recent = await parts.take("the last hours", log.activity(**last, buckets=_FINE))
+    if (last := _recent(view)) is not None:
+        names = _watched(known.values(), others or ())
+        recent = await parts.take(
+            "the last hours",
+            log.activity(**{**window, "strategy_id": names, "since": last}, buckets=_FINE),
+        )
     return _Read(ranks, others, together, activity, recent)
 
 
-def _suspects(ranks: Collection[StrategyRank]) -> list[str]:
-    """The strategies whose last hours are looked at: all, or those that fail most."""
+def _recent(view: View) -> datetime | None:
+    """The begin of the last hours, if the window ends now and is longer."""
+    if not view.is_live or view.since is None or view.until is None:
+        return None
+    return view.until - _RECENT if view.until - view.since > _RECENT else None
+
+
+async def _others(
+    log: Reads, view: View, window: dict[str, Any], ranks: Sequence[StrategyRank]
+) -> Sequence[StrategyRank]:
+    """The strategies that may have changed, beside those that are ranked."""
+    wide = [await log.activity(**window, buckets=_WIDE)]
+    if (last := _recent(view)) is not None:
+        wide.append(await log.activity(**{**window, "since": last}, buckets=_WIDE))
+    ranked = {one.strategy_id for one in ranks}
+    names = [name for name in suspects(*wide, most=_SUSPECTS) if name not in ranked]
+    if not names:
+        return []
+    return await log.rank_strategies(
+        **{**window, "strategy_id": names}, by="failures", limit=_STRATEGIES
+    )
+
+
+def _watched(ranks: Collection[StrategyRank], others: Collection[StrategyRank]) -> list[str]:
+    """The strategies whose last hours are looked at: all, or those that changed or fail most."""
     by_number = sorted(ranks, key=lambda one: -one.failures)[:_SUSPECTS]
     by_rate = sorted(ranks, key=lambda one: -one.error_rate)[:_SUSPECTS]
-    return list({one.strategy_id: None for one in (*by_number, *by_rate)})
+    return list({one.strategy_id: None for one in (*others, *by_number, *by_rate)})
 
 
 def _ordered(read: _Read, found: Findings) -> Sequence[StrategyRank] | None:

@@ -189,8 +189,8 @@ class _Snapshot(Store):
 
     async def end(self) -> None:
         """Ends the transaction; a failure is ignored, since it only read."""
-        if not self._borrowed.is_closed() and self._borrowed.is_in_transaction():
-            with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception):  # of a connection that was given up, each call fails
+            if not self._borrowed.is_closed() and self._borrowed.is_in_transaction():
                 await self._borrowed.execute(self._end, timeout=_END_SECONDS)
 
     @contextlib.asynccontextmanager

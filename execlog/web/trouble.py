@@ -15,7 +15,7 @@ from execlog.repository.activity import StrategyActivity
 from execlog.statistics.multiplicity import stand
 from execlog.statistics.verdicts import LEVEL
 
-__all__ = ["Findings", "Silence", "Trouble", "findings", "silence"]
+__all__ = ["Findings", "Silence", "Trouble", "findings", "silence", "suspects"]
 
 _SHORTEST = timedelta(minutes=3)  # a log that is silent for less is not
 _GAPS = 2  # times the longest gap so far
@@ -114,6 +114,36 @@ def findings(*series: Sequence[StrategyActivity]) -> Findings:
         len(judged),
         len(known - judged),
     )
+
+
+def suspects(*series: Sequence[StrategyActivity], most: int) -> list[str]:
+    """The strategies whose error rate may have changed, the most likely first. Never raises.
+
+    Args:
+        series: Activities with a few wide buckets, of all strategies of a log.
+        most: How many to name.
+    """
+    scores: dict[str, float] = {}
+    for several in series:
+        for one in several:
+            score = max(_score(one), scores.get(one.strategy_id, 0.0))
+            scores[one.strategy_id] = score
+    return sorted(scores, key=lambda name: (-scores[name], name))[:most]
+
+
+def _score(one: StrategyActivity) -> float:
+    """The square of how far the rates before and after the best of all splits are apart."""
+    weights = [float(one.runs_before), *one.weights]
+    failed = [one.runs_before * one.error_rate_before]
+    failed += [weight * rate for weight, rate in zip(one.weights, one.error_rates, strict=True)]
+    total, wrong = sum(weights), sum(failed)
+    best = n = y = 0.0
+    for weight, outcome in zip(weights, failed, strict=True):
+        n, y = n + weight, y + outcome
+        if 0 < n < total and 0 < wrong < total:
+            apart = (y * total - n * wrong) ** 2 / (n * (total - n))
+            best = max(best, apart * total / (wrong * (total - wrong)))
+    return best
 
 
 def silence(

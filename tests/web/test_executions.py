@@ -42,7 +42,7 @@ async def api(varied: Pool) -> AsyncIterator[httpx2.AsyncClient]:
 def total(text: str) -> str:
     found = re.search('<p class="total"><span>(.*?)</span>', text, re.DOTALL)
     assert found is not None
-    words = re.sub("<small>.*?</small>", "", found[1], flags=re.DOTALL)  # when it was counted
+    words = re.sub(" <small>.*?</small>", "", found[1], flags=re.DOTALL)  # when it was counted
     return " ".join(re.sub("<[^>]*>", "", words).split())
 
 

@@ -11,10 +11,12 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 import pytest
 
-from execlog import StrategyExecutionLogRepository
+from execlog import ExecutionRecorder, StrategyExecutionLogRepository
 from execlog.web import create_app
 from tests import databases
 from tests.incidents import Incident, made, staged
+from tests.rows import fields
+from tests.types import Pool
 from tests.web import browser as web
 from tests.web.served import served
 from tests.web.site import follow
@@ -29,7 +31,7 @@ SEEDS = [1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 11
 
 
 @asynccontextmanager
-async def broken(template: str, seed: int) -> AsyncIterator[tuple[Incident, asyncpg.Pool, str]]:
+async def broken(template: str, seed: int) -> AsyncIterator[tuple[Incident, Pool, str]]:
     """A log in which something is wrong, and its pages."""
     dice = random.Random(seed)
     async with (
@@ -71,3 +73,44 @@ async def test_three_clicks_from_the_overview_to_a_run_that_broke(
             culprit = (incident.version, incident.realm, incident.case, "error")
             assert (one.strategy_version, one.realm_id, one.case_name, one.status) == culprit
         await page.close()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("width", [1280, 375])
+async def test_what_is_said_of_trouble_can_be_read(
+    template: str, chrome: Browser, width: int
+) -> None:
+    """A finding, a silent log, a recorder that is gone, what is unknown, and an empty log."""
+    async with broken(template, 1) as (incident, pool, url):
+        page = await chrome.new_page(viewport={"width": width, "height": 900})
+        async with ExecutionRecorder(incident.dsn) as recorder:
+            recorder.record(**fields())
+        await pool.execute(
+            "update execlog.recorder_account set closed_at = null, dropped = '{\"full\": 6}',"
+            " offered = offered + 6, last_seen = now() - interval '5 min', last_dropped_at = now()"
+        )
+        assert await read(page, url, ["/", "/storage", "/?realm=typo", "/?since=2020&until=2021"])
+        await pool.execute(
+            "update execlog.strategy_execution_log set created_at = created_at - interval '20 min'"
+        )
+        await pool.execute(
+            "update execlog.recorder_progress set stored_at = now() - interval '20 min'"
+        )
+        assert "Nothing was stored for" in await read(page, url, ["/", "/storage"])
+        await pool.execute("truncate execlog.strategy_execution_log")
+        assert "first.py" in await read(page, url, ["/"])
+        await page.close()
+
+
+async def read(page: Page, url: str, paths: list[str]) -> str:
+    """The text of pages in which axe finds nothing, by day and by night."""
+    text = ""
+    width = page.viewport_size["width"] if page.viewport_size else 0
+    for path in paths:
+        await page.goto(f"{url}{path}")
+        assert await page.evaluate("document.documentElement.scrollWidth") <= width, path
+        for scheme in ("dark", "light"):
+            await page.emulate_media(color_scheme=scheme)
+            assert await web.violations(page) == [], (path, scheme)
+        text += await page.locator("main").inner_text()
+    return text

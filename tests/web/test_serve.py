@@ -121,6 +121,14 @@ def test_an_empty_variable_is_no_missing_token() -> None:
     assert "is empty (an unset variable?)" in done.stderr
 
 
+def test_the_address_of_traces_may_be_a_variable() -> None:
+    command = [sys.executable, "-c", CALL, "serve", "--port", "0"]
+    wrong = {**environment(), "EXECLOG_TRACE_URL": "ftp://traces.example/{trace_id}"}
+    done = subprocess.run(command, capture_output=True, text=True, env=wrong, timeout=30)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--trace-url: must be an address that begins with http(s)://" in done.stderr
+
+
 def test_a_port_that_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
