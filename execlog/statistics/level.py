@@ -1,4 +1,4 @@
-"""Whether a rate stands at another level now, and since when.
+"""Whether a rate has another level now, and since when.
 
 Each split of a series of blocks is tried: by how much two rates, one before and one after it, are
 more likely than one. Runs of one block fail together, so the likelihood ratio is divided by the

@@ -32,7 +32,7 @@ __all__ = ["overview"]
 _STRATEGIES = 50
 _NEWEST = 10
 _SENTENCES = 5
-_FEW = 12  # strategies whose window is cut finely
+_FEW = 6  # strategies whose window is cut finely
 _FINE, _COARSE = 60, 30
 _RECENT = timedelta(hours=2)
 _WIDE = 4
