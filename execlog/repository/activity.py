@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import bisect
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import asyncpg
 
@@ -19,7 +21,6 @@ from execlog.statistics.multiplicity import stand
 from execlog.statistics.verdicts import (
     LEVEL,
     Difference,
-    Place,
     Sums,
     difference,
     is_enough,
@@ -33,6 +34,8 @@ __all__ = [
     "activity_buckets",
     "counted",
 ]
+
+Block = TypeVar("Block")
 
 _MICROSECOND = timedelta(microseconds=1)
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -99,17 +102,22 @@ class StrategyActivity(Model):
     level_change: LevelChange | None
 
 
-class _Counted(NamedTuple):
-    """Sums of a bucket: stored runs and failures, the weight of errors, and that of all runs."""
+class Counts(NamedTuple):
+    """The buckets of a strategy that hold anything, oldest first, as columns of equal length.
 
-    runs: int
-    failures: int
-    failed_weight: float
-    weight: float
+    Attributes:
+        numbers: Their numbers; those of the window before are below 0.
+        runs: The stored runs of each.
+        failures: How many of these failed.
+        failed: The weight of those that an error rate counts.
+        weights: The weight of all.
+    """
 
-
-Counts = Mapping[int, _Counted]
-"""The sums of buckets by their number."""
+    numbers: Sequence[int]
+    runs: Sequence[int]
+    failures: Sequence[int]
+    failed: Sequence[float]
+    weights: Sequence[float]
 
 
 @dataclass(frozen=True)
@@ -146,11 +154,10 @@ class ActivityBuckets:
         starts = self.starts()
         runs, failures = [0] * len(starts), [0] * len(starts)
         weights, rates = [0.0] * len(starts), [0.0] * len(starts)
-        for number, one in sums.items():
+        for number, count, failed, wrong, weight in zip(*sums, strict=True):
             if number >= 0:
-                runs[number], failures[number] = one.runs, one.failures
-                weights[number] = one.weight
-                rates[number] = one.failed_weight / one.weight if one.weight else 0.0
+                runs[number], failures[number], weights[number] = count, failed, weight
+                rates[number] = wrong / weight if weight else 0.0
         return StrategyActivity(
             strategy_id=record["strategy_id"],
             starts=starts,
@@ -166,14 +173,18 @@ class ActivityBuckets:
 
     def change(self, sums: Counts) -> Difference | None:
         """The change of the error rate; None: no verdict. Never raises."""
-        numbers: tuple[list[int], list[int]] = ([], [])
-        for number in sums:
-            numbers[number >= 0].append(number)
-        sides = [[sums[number] for number in side] for side in numbers]
-        then, now = (self._sums(side, sums) for side in numbers)
-        runs = [sum(one.runs for one in side) for side in sides]
+        begin = bisect.bisect_left(sums.numbers, 0)
+        sides = slice(begin), slice(begin, None)
+        shift, joined = self._shift(), self._joined()
+        then, now = (
+            Sums(
+                *_blocks([((n + shift) // joined, is_now) for n in sums.numbers[side]], sums, side)
+            )
+            for is_now, side in enumerate(sides)
+        )
+        runs = [sum(sums.runs[side]) for side in sides]
         # Rows with errors are failures, and each weighs 1 at least.
-        errors = sum(min(one.failures, one.failed_weight) for side in sides for one in side)
+        errors = sum(map(min, sums.failures, sums.failed))
         rarer = min(int(errors), sum(runs) - int(errors))
         if not is_enough((runs[0], runs[1]), (len(then.places), len(now.places)), rarer):
             return None
@@ -181,38 +192,25 @@ class ActivityBuckets:
 
     def level(self, sums: Counts) -> tuple[datetime, Level] | None:
         """The last change of the level, and when; None: too few runs. Never raises."""
-        joined = max(_MINUTE // self.width, 1)
-        first = self.since + self._first()
-        shift = (first - _EPOCH) // self.width
-        blocks: dict[int, list[float]] = {}
-        for number in sorted(sums):
-            # The bucket that the window begins in is cut in two, of which one is 0.
-            place = (number + shift - (number >= 0)) // joined
-            one = blocks.setdefault(place, [0.0, 0.0])
-            one[0] += sums[number].weight
-            one[1] += sums[number].failed_weight
-        failures = sum(one.failures for one in sums.values())
-        weights, failed = ([one[side] for one in blocks.values()] for side in (0, 1))
-        unit = max(sum(failed) / failures, 1.0) if failures else 1.0
+        shift, joined = self._shift(), self._joined()
+        # The bucket that the window begins in is cut in two, of which one is 0.
+        numbers = [(n + shift - (n >= 0)) // joined for n in sums.numbers]
+        places, weights, failed = _blocks(numbers, sums, slice(None))
+        failures = sum(sums.failures)
+        unit = max(math.fsum(failed) / failures, 1.0) if failures else 1.0
         found = level(weights, failed, unit)
         if found is None:
             return None
-        at = _EPOCH + list(blocks)[found.at] * joined * self.width
+        at = _EPOCH + places[found.at] * joined * self.width
         return max(at, before(self.since, self.until)), found
 
-    def _sums(self, numbers: list[int], counts: Counts) -> Sums:
-        """Some buckets as blocks of a minute at least."""
-        joined = max(_MINUTE // self.width, 1)
-        sums: dict[Place, list[float]] = {}
-        shift = (self.since + self._first() - _EPOCH) // self.width
-        for number in sorted(numbers):
-            place = ((number + shift) // joined, number >= 0)
-            one = sums.setdefault(place, [0.0, 0.0])
-            one[0] += counts[number].weight
-            one[1] += counts[number].failed_weight
-        return Sums(
-            list(sums), [one[0] for one in sums.values()], [one[1] for one in sums.values()]
-        )
+    def _joined(self) -> int:
+        """How many buckets are a block of time, of a minute at least."""
+        return max(_MINUTE // self.width, 1)
+
+    def _shift(self) -> int:
+        """The place of bucket 0 among all multiples of the width."""
+        return (self.since + self._first() - _EPOCH) // self.width
 
     def _first(self) -> timedelta:
         """From the window's start to the next multiple of the width."""
@@ -257,7 +255,24 @@ def counted(record: asyncpg.Record) -> Counts:
 
     Never raises for a row of sql/activity.sql.
     """
-    return {number: _Counted(*sums) for number, *sums in json.loads(record["buckets"])}
+    return Counts(*zip(*json.loads(record["buckets"]), strict=True))
+
+
+def _blocks(
+    places: Sequence[Block], sums: Counts, side: slice
+) -> tuple[Sequence[Block], Sequence[float], Sequence[float]]:
+    """The weights of all runs and of failures by block; buckets of one place are one block."""
+    weights, failed = sums.weights[side], sums.failed[side]
+    found: dict[Block, int] = {}
+    for place in places:
+        found.setdefault(place, len(found))
+    if len(found) == len(places):
+        return places, weights, failed
+    joined = [0.0] * len(found), [0.0] * len(found)
+    for place, weight, wrong in zip(places, weights, failed, strict=True):
+        joined[0][found[place]] += weight
+        joined[1][found[place]] += wrong
+    return list(found), *joined
 
 
 def _judged(found: Sequence[tuple[datetime, Level] | None]) -> list[LevelChange | None]:

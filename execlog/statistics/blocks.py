@@ -89,13 +89,14 @@ class Estimate:
         """
         return self._with(math.log(self.value), 1 / self.value)
 
-    def joined(self, parts: Iterable[Iterable[int]]) -> Estimate:
+    def joined(self, parts: Iterable[range]) -> Estimate:
         """The same from larger blocks: of each part the influences are added. Never raises.
 
         Args:
-            parts: The positions of the blocks that become one.
+            parts: The positions of neighbouring blocks that become one.
         """
-        return Estimate(self.value, [sum(self.influences[n] for n in part) for part in parts])
+        own = self.influences
+        return Estimate(self.value, [sum(own[part.start : part.stop]) for part in parts])
 
     def error(self, blocks: int) -> float:
         """The standard error; `blocks` is how many have a part in it. Never raises."""

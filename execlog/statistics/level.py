@@ -1,4 +1,4 @@
-"""Whether a rate stands at another level than before, and since when.
+"""Whether a rate has another level now, and since when.
 
 Each split of a series of blocks is tried: by how much two rates, one before and one after it, are
 more likely than one. Runs of one block fail together, so the likelihood ratio is divided by the
@@ -8,7 +8,8 @@ that of the best of all splits (Miller and Siegmund, 1982, Biometrics 38), which
 this split times their number.
 
 A few minutes in which many runs fail at once are no level: the change must stand without the block
-that fails most, too.
+that fails most, too. If failures come in bursts, or too few to tell, it must stand as one of how
+many blocks have any.
 """
 
 from __future__ import annotations
@@ -28,9 +29,11 @@ _LEAST_FAILING = 3  # of the side that fails more: blocks with failures, beside 
 _LEAST_FAILED = 5  # and failures
 _PARTS = 12  # of the series, that neighbours are taken together in
 _SCATTERED = 1.3  # a dispersion up to this is that of independent runs, whose error is known
-_FAR = 10.0  # the square of a score that chance seldom has
-_NEAR = 0.7  # of the largest score
-_LARGE = 0.3  # a p-value of one split that tells nothing once all are looked at
+_SELDOM = 0.4  # of the blocks: of more that have failures their number tells little
+_BURST = 1.5  # times as many failures in a block that has any as independent ones are
+_USUAL, _FAR = 5.0, 10.0  # the square of a score that chance has often, and seldom
+_NEAR = 0.85  # of the largest score
+_LARGE = 0.1  # a p-value of one split that tells nothing once all are looked at
 _CERTAIN = 0.01  # for a further change within one side
 _MOST = 4  # changes that are looked for after the first one
 
@@ -99,20 +102,43 @@ def _best(ns: Sequence[float], ys: Sequence[float], unit: float) -> _Split | Non
         return _Split(cuts[0], 1.0)
     # The score, which needs no logarithm, is large where the likelihood is largest.
     scores = [_score(n_upto[cut], y_upto[cut], n_all, y_all) for cut in range(last)]
+    apart = max(scores) * n_all / (y_all * (n_all - y_all))
+    if apart < _USUAL:
+        return _Split(cuts[0], 1.0)
     near = [cut for cut, score in enumerate(scores) if score >= _NEAR * max(scores)]
     best = max(near, key=lambda cut: _gain(n_upto[cut], y_upto[cut], n_all, y_all)) + 1
     if best < cuts[0]:
         # If it changed there, too few runs say from what.
-        is_far = max(scores) * n_all > _FAR * y_all * (n_all - y_all)
-        return None if is_far else _Split(cuts[0], 1.0)
+        return None if apart > _FAR else _Split(cuts[0], 1.0)
     sides = (range(best), range(best, len(ns)))
     rates = [math.fsum(ys[p] for p in side) / math.fsum(ns[p] for p in side) for side in sides]
     high = int(rates[1] > rates[0])
-    worst = max(sides[high], key=lambda p: ys[p] - ns[p] * rates[high])
-    without = [[p for p in side if p != worst] for side in sides]
-    p_value = max(_p_value(ns, ys, tried, high, unit) for tried in (sides, without))
+    p_value = max(_p_value(ns, ys, sides, high, unit), _of_bursts(ys, sides, high, unit))
+    if p_value < _LARGE:
+        worst = max(sides[high], key=lambda p: ys[p] - ns[p] * rates[high])
+        without = [[p for p in side if p != worst] for side in sides]
+        p_value = max(p_value, _p_value(ns, ys, without, high, unit))
     ends = n_upto[cuts[0] - 1] / n_all, n_upto[cuts[-1] - 1] / n_all
     return _Split(best, min(_of_all(p_value, *ends), p_value * len(cuts), 1.0))
+
+
+def _of_bursts(ys: Sequence[float], sides: Sequence[range], high: int, unit: float) -> float:
+    """The p-value of one split if failures come in bursts: by which blocks have any.
+
+    0 if they do not, on the side that fails less, or if most blocks have failures: then the
+    dispersion tells.
+    """
+    failing = [sum(ys[p] > 0 for p in side) for side in sides]
+    low = 1 - high
+    if sum(failing) > _SELDOM * len(ys):
+        return 0.0
+    if failing[low] >= _LEAST_FAILING:
+        wrong = math.fsum(ys[p] for p in sides[low]) / unit
+        mean = wrong / len(sides[low])
+        if wrong / failing[low] <= _BURST * mean / -math.expm1(-mean):
+            return 0.0
+    gain = _gain(len(sides[0]), failing[0], len(ys), sum(failing))
+    return math.erfc(math.sqrt(max(gain, 0.0) / 2))
 
 
 def _of_all(p_value: float, low: float, high: float) -> float:

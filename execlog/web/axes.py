@@ -41,7 +41,6 @@ _STEPS = tuple(
     timedelta(hours=hours) for hours in (1, 2, 3, 6, 12, 24, 48, 96, 168, 240, 336, 720, 2160)
 )
 _LEVELS = 5  # at most
-_TIMES = 4  # steps at most, so that their labels never overlap on a phone
 _RUNS, _BUCKETS = 20, 12  # of a bucket whose rate is drawn, and of a window, at least
 _FINEST = 0.001  # ms
 _MILLION = 1_000_000
@@ -75,7 +74,7 @@ def elapsed(buckets: Sequence[TimeseriesBucket]) -> list[Mark]:
     if not buckets:
         return []
     whole = width_of(buckets) * len(buckets)
-    step = _step(whole)
+    step = _step(whole, most=4)
     return [_mark(n * step / whole, f"+{length(n * step)}") for n in range(whole // step + 1)]
 
 
@@ -207,8 +206,14 @@ def _mark(share: float, label: str) -> Mark:
     return Mark(f"{share * 100:.4g}%", label, anchor)
 
 
-def _step(whole: timedelta) -> timedelta:
-    return next((one for one in _STEPS if whole / one <= _TIMES), whole)
+def _step(whole: timedelta, most: int = 0) -> timedelta:
+    """The step between two labels; by itself so wide that they never overlap on a phone."""
+    return next((one for one in _STEPS if whole / one <= (most or _most(one))), whole)
+
+
+def _most(step: timedelta) -> int:
+    """How many steps there are room for: with seconds, with minutes, with days."""
+    return 3 if step < timedelta(minutes=1) else 5 if step < timedelta(hours=6) else 4
 
 
 def _clock(moment: datetime, step: timedelta) -> str:

@@ -27,7 +27,6 @@ __all__ = [
     "flags",
     "has_part",
     "rates",
-    "spark",
     "step",
     "volume",
 ]
@@ -190,20 +189,6 @@ def _lined(
             paths.append(Path(f"{kind} {_PART}", d))
     marks = axes.elapsed(longest) if zone is None else axes.times(longest, zone)
     return Chart(len(longest) * _UNIT, paths, levels, marks)
-
-
-def spark(values: Sequence[int], failures: Sequence[int], height: int = 28) -> list[Path]:
-    """A small chart without labels: all runs, and the failed ones of them. Never raises."""
-    scale = (height - 2) / max([*values, 1])
-
-    def bars(counts: Sequence[int]) -> str:
-        return "".join(
-            _bar(place, height - tall, tall)
-            for place, count in enumerate(counts)
-            if count and (tall := max(count * scale, 1.0))
-        )
-
-    return [Path("all", bars(values)), Path("error", bars(failures))]
 
 
 def step(

@@ -10,6 +10,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from execlog.db import validation
 from execlog.display.format import percent
 from execlog.display.lengths import lasting
 from execlog.display.timeparse import compact
@@ -31,7 +32,7 @@ __all__ = ["overview"]
 _STRATEGIES = 50
 _NEWEST = 10
 _SENTENCES = 5
-_FEW = 12  # strategies whose window is cut finely
+_FEW = 6  # strategies whose window is cut finely
 _FINE, _COARSE = 60, 30
 _RECENT = timedelta(hours=2)
 _WIDE = 4
@@ -71,11 +72,14 @@ async def overview(reader: Reader, request: Request) -> Response:
         if read.ranks == []:
             quiet = await quiet_log(log, view, filters)
     found = findings(*read.series)
+    ranks = _ordered(read, found) if asked.by == "trouble" else read.ranks
+    rows = validation.limit(asked.limit, _STRATEGIES)
     return await parts.page(
         "overview.html",
         view,
         by=asked.by,
-        ranks=_ordered(read, found) if asked.by == "trouble" else read.ranks,
+        ranks=None if ranks is None else ranks[:rows],
+        more=max(len(ranks or ()) - rows, 0),
         most=_STRATEGIES,
         activity={one.strategy_id: one for one in read.activity or ()},
         together=read.together,

@@ -1,4 +1,4 @@
-"""The pages and their paths.
+"""The pages, by their paths: what each reads from the log, and passes to its template.
 
 A page reads its parts one after the other in one snapshot; it says which of them are missing.
 """

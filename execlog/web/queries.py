@@ -142,6 +142,7 @@ class Overview(_Realm):
     """The parameters of the overview, beside its filters."""
 
     by: OverviewBy = Field("trouble", description="Those whose error rate changed first; or by.")
+    limit: _Limit = 20
 
 
 class Metrics(_Realm):

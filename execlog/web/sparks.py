@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from execlog.repository.activity import StrategyActivity
 
@@ -14,7 +15,7 @@ HEIGHT = 28
 
 _UNIT = 10  # of x, for a bucket
 _MOST = 32  # buckets that are drawn; neighbours are taken together
-_LEAST = 1.0  # pixels of what is not zero
+_LEAST = 1  # pixels of what is not zero
 
 
 @dataclass(frozen=True)
@@ -35,51 +36,44 @@ class Spark:
 
 
 def runs(activity: StrategyActivity) -> Spark:
-    """How often a strategy ran, as bars. Never raises."""
+    """How often a strategy ran. Never raises."""
     counts = [sum(activity.runs[n] for n in part) for part in _parts(len(activity.runs))]
-    most = max([*counts, 1])
-    bars = []
-    for place, count in enumerate(counts):
-        tall = max(count * (HEIGHT - 2) / most, _LEAST) if count else 0.0
-        x = place * _UNIT + 1
-        bars.append(f"M{x} {HEIGHT}V{_short(HEIGHT - tall)}h8V{HEIGHT}z" if count else "")
-    ends = {0, len(counts) - 1}
-    return Spark(
-        len(counts) * _UNIT,
-        "".join(bar for place, bar in enumerate(bars) if place not in ends),
-        "".join(bars[place] for place in sorted(ends)),
-        float(max(counts, default=0)),
-    )
+    return _drawn([float(count) for count in counts], float(max(counts, default=0)))
 
 
 def rates(activity: StrategyActivity) -> Spark:
     """The error rate of a strategy, from zero to the highest of a whole bucket.
 
-    Never raises. A bucket in which nothing ran is a gap.
+    Never raises. A bucket in which nothing ran is as one in which nothing failed.
     """
-    shares: list[float | None] = []
+    shares: list[float] = []
     for part in _parts(len(activity.runs)):
         weight = sum(activity.weights[n] for n in part)
         failed = sum(activity.weights[n] * activity.error_rates[n] for n in part)
-        shares.append(failed / weight if weight else None)
-    ends = {0, len(shares) - 1}
-    known = [(share, place in ends) for place, share in enumerate(shares) if share is not None]
+        shares.append(failed / weight if weight else 0.0)
     # Few runs of a part of a bucket do not set the scale.
-    most = max((share for share, is_end in known if not is_end), default=0.0)
-    most = most or max((share for share, _ in known), default=0.0)
-    drawn = []
-    for place, share in enumerate(shares):
-        if share:
-            tall = max(min(share / most, 1.0) * (HEIGHT - 2), _LEAST)
-            drawn.append(f"M{place * _UNIT} {HEIGHT}V{_short(HEIGHT - tall)}h10V{HEIGHT}z")
-        else:
-            drawn.append("")
-    return Spark(
-        len(shares) * _UNIT,
-        "".join(one for place, one in enumerate(drawn) if place not in ends),
-        "".join(drawn[place] for place in sorted(ends)),
-        most,
-    )
+    return _drawn(shares, max(shares[1:-1], default=0.0) or max(shares, default=0.0))
+
+
+def _drawn(values: Sequence[float], most: float) -> Spark:
+    """Steps from the base line, and apart the first and the last one."""
+    tall = [
+        HEIGHT - max(round(min(value / most, 1.0) * (HEIGHT - 1)), _LEAST) if value else HEIGHT
+        for value in values
+    ]
+    last = len(tall) - 1
+    ends = [_steps(tall[place : place + 1], place) for place in sorted({0, last}) if tall]
+    return Spark(len(tall) * _UNIT, _steps(tall[1:last], 1), "".join(ends), most)
+
+
+def _steps(tops: Sequence[int], first: int) -> str:
+    """The outline of neighbouring bars, from the left to the right."""
+    path, reached = f"M{first * _UNIT} {HEIGHT}", HEIGHT
+    for top, bars in groupby(tops):
+        path += f"V{top}" if top != reached else ""
+        path += f"h{len(list(bars)) * _UNIT}"
+        reached = top
+    return "" if all(top == HEIGHT for top in tops) else f"{path}V{HEIGHT}z"
 
 
 def _parts(count: int) -> Sequence[range]:
@@ -87,7 +81,3 @@ def _parts(count: int) -> Sequence[range]:
     size = -(-count // _MOST)
     first = count % size or size
     return [range(first), *(range(n, n + size) for n in range(first, count, size))]
-
-
-def _short(value: float) -> str:
-    return f"{value:.1f}".removesuffix(".0")

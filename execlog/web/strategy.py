@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from execlog.display import explained
-from execlog.models import PointsCount
+from execlog.models import PointsCount, StrategyExecutionLog
 from execlog.repository.explanation import Explanation
 from execlog.repository.groups import Breakdown
 from execlog.repository.report import StrategyReport
@@ -35,17 +35,26 @@ _NEWEST = 10
 _LINES = (("p50", "duration_p50_ms"), ("p95", "duration_p95_ms"), ("p99", "duration_p99_ms"))
 
 
-@dataclass(frozen=True)
-class _Beside:
-    """What the page shows beside its report; None: it is missing, or there is nothing to ask."""
+@dataclass
+class _Read:
+    """What the log answers; None: it is missing, or there is nothing to ask."""
 
+    report: StrategyReport | None = None
+    failures: list[StrategyExecutionLog] | None = None
     versions: Dated[Versions] | None = None
+    change: Change | None = None
+    why: Dated[Explanation] | None = None
     cases: Dated[list[Breakdown]] | None = None
     tenants: Dated[list[Breakdown]] | None = None
     points: Dated[list[PointsCount]] | None = None
 
+    @property
+    def found(self) -> Explanation | None:
+        """What explains the change."""
+        return None if self.why is None else self.why.answer
+
     def as_of(self, now: datetime) -> datetime | None:
-        """The time of the oldest of them; None: all are of now. Never raises."""
+        """The time of the oldest detail; None: all are of now."""
         found = (self.versions, self.cases, self.tenants, self.points)
         return min((one.at for one in found if one is not None and one.at < now), default=None)
 
@@ -62,98 +71,64 @@ async def strategy(reader: Reader, request: Request) -> Response:
     view = View.of(request, "strategy", asked.since, asked.until)
     parts = Parts()
     window = {"strategy_id": view.scope.strategy(asked.id), **view.narrowed()}
+    read = _Read()
     async with reader.snapshot() as log:
-        report = await parts.take("numbers", log.report(**window, bucket=view.bucket))
-        failures = await parts.take(
-            "newest failures",
-            log.list_executions(**window, status="failed", limit=_NEWEST, payloads=False),
-        )
-        beside = await _beside(reader, log, view, asked.id, report, parts)
-        change, why = await _changed(reader, log, view, report, beside, parts)
-    drawn: dict[str, Any] = {}
-    if report is not None and report.metrics.status_breakdown.total:
-        drawn = _drawn(view, report, beside)
-        charted = (drawn["rated"], report.timeseries)
-        drawn["steps"] = [step_of(one, change, why.answer if why else None) for one in charted]
-    if report is not None:
-        drawn["headline"] = headline(report, change, why.answer if why else None, view.clock)
+        read.report = await parts.take("numbers", log.report(**window, bucket=view.bucket))
+        failures = log.list_executions(**window, status="failed", limit=_NEWEST, payloads=False)
+        read.failures = await parts.take("newest failures", failures)
+        if read.report is not None and read.report.metrics.status_breakdown.total:
+            await _details(reader, log, view, read.report, read, parts)
+    measure = read.change.measure if read.change else None
     return await parts.page(
         "strategy.html",
         view,
         id=asked.id,
-        report=report,
-        failures=failures,
-        why=why,
+        report=read.report,
+        failures=read.failures,
+        why=read.why,
         words=explained,
-        change=change,
-        link_of=lambda cause: link_of(
-            view, cause, asked.id, {}, change.measure if change else None
-        ),
+        change=read.change,
+        link_of=lambda cause: link_of(view, cause, asked.id, {}, measure),
         share_of=share_of,
-        **drawn,
+        **({} if read.report is None else _drawn(view, read.report, read)),
     )
 
 
-async def _changed(
-    reader: Reader,
-    log: Reads,
-    view: View,
-    report: StrategyReport | None,
-    beside: _Beside,
-    parts: Parts,
-) -> tuple[Change | None, Dated[Explanation] | None]:
-    """What changed by more than chance, and what explains it.
-
-    If no change is found, the time at which the newest version ran first is tried too.
-    """
-    if report is None or not (total := report.metrics.status_breakdown.total):
-        return None, None
-    name = report.metrics.strategy_id
-    levels = await parts.take(
-        "changes within the window", reader.details.levels(log, view, name, total)
-    )
-    change = change_of(view, report, levels.answer if levels else ())
-    is_tried = change is None and beside.versions is not None
-    if is_tried and beside.versions and (begins := dict(_begins(beside.versions.answer.series))):
-        change = Change("error_rate", begins[max(begins)])
-    if change is None:
-        return None, None
-    why = await parts.take("causes", causes(reader, log, view, name, change))
+async def _details(
+    reader: Reader, log: Reads, view: View, report: StrategyReport, read: _Read, parts: Parts
+) -> None:
+    """Reads the details of a strategy that ran; one that is late is left out."""
+    card, details = report.metrics, reader.details
+    asked = (log, view, card.strategy_id, card.status_breakdown.total)
+    read.versions = await parts.take("versions", details.versions(*asked, _width(report)))
+    levels = await parts.take("changes within the window", details.levels(*asked))
+    read.change = change_of(view, report, levels.answer if levels else ())
+    begins = dict(_begins(read.versions.answer.series)) if read.versions else {}
+    is_tried = read.change is None and bool(begins)
     if is_tried:
-        if why is None or not why.answer.changed:
-            return None, None
-        change = replace(change, then=why.answer.before, since=why.answer.after)
-    return change, why
-
-
-async def _beside(
-    reader: Reader,
-    log: Reads,
-    view: View,
-    strategy_id: str,
-    report: StrategyReport | None,
-    parts: Parts,
-) -> _Beside:
-    """The details; one that is late is left out, and so are all if nothing ran."""
-    if report is None or not report.metrics.status_breakdown.total:
-        return _Beside()
-    card = report.metrics
-    asked = (log, view, strategy_id, card.status_breakdown.total)
-    details = reader.details
-    has_points = card.points_histogram[0].upper_bound or len(card.points_histogram) > 1
+        # No change is found: was there one when the newest version ran first?
+        read.change = Change("error_rate", begins[max(begins)])
+    if read.change is not None:
+        found = causes(reader, log, view, card.strategy_id, read.change)
+        read.why = await parts.take("causes", found)
+    if is_tried and read.change is not None:
+        read.change, read.why = _stands(read.change, read.why)
+    read.cases = await parts.take("cases", details.cases(*asked))
     realms = view.narrowed()["realm_id"]
-    return _Beside(
-        versions=await parts.take("versions", details.versions(*asked, _width(report))),
-        cases=await parts.take("cases", details.cases(*asked)),
-        # A scope of one tenant has nothing to tell apart.
-        tenants=await parts.take("tenants", details.tenants(*asked))
-        if realms is None or len(realms) > 1
-        else None,
-        # Of what was removed no row tells the points.
-        points=await parts.take("points", details.points(*asked))
-        if has_points and card.rows_from is None
-        else None,
-    )
+    if realms is None or len(realms) > 1:  # a scope of one tenant has nothing to tell apart
+        read.tenants = await parts.take("tenants", details.tenants(*asked))
+    has_points = card.points_histogram[0].upper_bound or len(card.points_histogram) > 1
+    if has_points and card.rows_from is None:  # no row tells the points of what was removed
+        read.points = await parts.take("points", details.points(*asked))
+
+
+def _stands(
+    tried: Change, why: Dated[Explanation] | None
+) -> tuple[Change | None, Dated[Explanation] | None]:
+    """A change that was tried, if chance does not explain it."""
+    if why is None or not why.answer.changed:
+        return None, None
+    return replace(tried, then=why.answer.before, since=why.answer.after), why
 
 
 def _width(report: StrategyReport) -> timedelta | None:
@@ -165,23 +140,29 @@ def _width(report: StrategyReport) -> timedelta | None:
     return None if found == width else found
 
 
-def _drawn(view: View, report: StrategyReport, beside: _Beside) -> dict[str, Any]:
-    """The charts, the bars and the groups of a strategy that ran."""
+def _drawn(view: View, report: StrategyReport, read: _Read) -> dict[str, Any]:
+    """The headline; and of a strategy that ran its charts, bars and groups."""
+    said = {"headline": headline(report, read.change, read.found, view.clock)}
+    if not report.metrics.status_breakdown.total:
+        return said
     buckets, card = report.timeseries, report.metrics
     part = charts.has_part(buckets, view.until)
+    rates = _rates(view, buckets, read.versions.answer if read.versions else None)
     return {
+        **said,
+        **rates,
         "buckets": buckets,
         "part": part,
         "volume": charts.volume(buckets, view.clock, part=part),
         "lines": charts.durations(
             [(name, buckets, field) for name, field in _LINES], view.clock, part=part
         ),
+        "steps": [step_of(one, read.change, read.found) for one in (rates["rated"], buckets)],
         "durations": bars.durations(card),
-        "points": bars.points(card, beside.points.answer if beside.points else None),
-        "cases": {one.value: one for one in beside.cases.answer} if beside.cases else {},
-        "tenants": beside.tenants.answer if beside.tenants else [],
-        "as_of": beside.as_of(view.now),
-        **_rates(view, buckets, beside.versions.answer if beside.versions else None),
+        "points": bars.points(card, read.points.answer if read.points else None),
+        "cases": {one.value: one for one in read.cases.answer} if read.cases else {},
+        "tenants": read.tenants.answer if read.tenants else [],
+        "as_of": read.as_of(view.now),
     }
 
 

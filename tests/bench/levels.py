@@ -30,7 +30,6 @@ class Case(NamedTuple):
         rate: The error rate.
         bursts: Minutes from one burst of failures to the next, on average; 0: there are none.
         broke: For how many minutes it has failed more often, and how often.
-        is_held: Whether false alarms are at 5 % at most; else it is shown how many there are.
     """
 
     name: str
@@ -39,7 +38,6 @@ class Case(NamedTuple):
     rate: float
     bursts: float = 0.0
     broke: tuple[int, float] | None = None
-    is_held: bool = True
 
 
 class Trial(NamedTuple):
@@ -53,7 +51,7 @@ CASES = [
     Case("150 runs an hour", 480, 2.5, 0.01),
     Case("150 runs an hour, a burst an hour", 480, 2.5, 0.003, bursts=60),
     Case("1,200 runs an hour, a burst an hour", 480, 20, 0.003, bursts=60),
-    Case("24 runs an hour, a burst an hour", 480, 0.4, 0.003, bursts=60, is_held=False),
+    Case("24 runs an hour, a burst an hour", 480, 0.4, 0.003, bursts=60),
     Case("150 runs an hour, 1 % to 5 % for 30 min", 480, 2.5, 0.01, broke=(30, 0.05)),
     Case("150 runs an hour, 1 % to 8.5 % for 90 min", 480, 2.5, 0.01, broke=(90, 0.085)),
     Case("600 runs an hour, 1 % to 5 % for 30 min", 480, 10, 0.01, broke=(30, 0.05)),

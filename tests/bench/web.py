@@ -72,7 +72,7 @@ async def seed(pool: Pool, rows: int, end: datetime) -> None:
             for n in range(begin, min(begin + BATCH, rows))
         )
     await pool.execute(f"vacuum analyze {TABLE}")
-    await pool.execute("vacuum analyze execlog.rollup, execlog.rollup_name")
+    await pool.execute("vacuum analyze execlog.rollup")
 
 
 @asynccontextmanager

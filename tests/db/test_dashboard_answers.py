@@ -52,9 +52,12 @@ async def test_a_report_and_what_it_is_as_json(
         "starts",
         "runs",
         "failures",
+        "weights",
+        "errorRates",
         "runsBefore",
         "errorRateBefore",
         "errorRateChange",
+        "levelChange",
     ]
 
 

@@ -96,13 +96,18 @@ GIVEN: dict[str, Any] = {
     "before_undated_id": LAST,
     "before_strategy_id": "loyalty",
     "before_undated_strategy_id": "loyalty",
-    "after_created_at": NOW - 1100 * DAY,
+    "after_created_at": NOW - 400 * DAY,  # and the last of the tenant's runs of that time
     "lowest": UUID(int=0),
     "highest": LAST,
     "seen": "3:3:",
     "upto": None,
     "after_xid": "0",
-    "after_id": UUID(int=0),
+    "after_id": max(
+        one.id
+        for one in ROWS
+        if (one.realm_id, one.created_at) == (TENANT, NOW - 400 * DAY)
+        and one.strategy_id == "loyalty"
+    ),
     "strategies": ["loyalty", "absent"],
     "realms": [TENANT],
     "versions": ["3", "4"],

@@ -150,6 +150,11 @@ async def test_one_in_trouble_is_among_the_rows_of_many(
     )
     page = await text(api, since="4h")
     assert names(page)[:3] == ["broke", "limps", "mended"]
+    assert len(names(page)) == 20
+    assert len(page.encode()) <= 60_000
+    link = re.search(r'<a href="([^"]*)">30 more</a>', page)
+    assert link is not None
+    page = await text(api, "/" + html.unescape(link[1]))
     assert len(names(page)) == 50
     assert "Only the first 50" in page
 
