@@ -10,7 +10,7 @@ from execlog.admin.citus import distribute, dump_distribution
 from execlog.admin.health import health
 from execlog.admin.maintenance import Maintenance, MaintenanceRun, MaintenanceStep, maintain
 from execlog.admin.migrations import check_migrations, dump_migrations, migrate
-from execlog.admin.roles import dump_realm_reader, dump_roles
+from execlog.admin.roles import dump_alerter, dump_realm_reader, dump_roles
 from execlog.admin.rollups import (
     RebuiltPart,
     RollupDifference,
@@ -116,6 +116,7 @@ __all__ = [
     "TimeseriesBucket",
     "check_migrations",
     "distribute",
+    "dump_alerter",
     "dump_distribution",
     "dump_migrations",
     "dump_realm_reader",

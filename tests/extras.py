@@ -31,6 +31,7 @@ EXTRAS = {
     "schemathesis": "test-web",
     "sqlalchemy": "test-recipes",
     "uvloop": "test-recipes",
+    "yaml": "test-recipes",
 }
 """The extra that brings a module."""
 

@@ -7,7 +7,7 @@ from execlog.db.files import folder
 from execlog.db.sqltext import SCHEMA, filled
 from execlog.errors import InvalidArgument
 
-__all__ = ["dump_realm_reader", "dump_roles"]
+__all__ = ["dump_alerter", "dump_realm_reader", "dump_roles"]
 
 
 def dump_roles(*, schema: str = SCHEMA, prefix: str | None = None, inputs: bool = False) -> str:
@@ -28,6 +28,21 @@ def dump_roles(*, schema: str = SCHEMA, prefix: str | None = None, inputs: bool 
     """
     where = _schema(schema)
     return filled(_file("roles"), where, {**_names(where, prefix), "inputs": _flag(inputs)})
+
+
+def dump_alerter(*, schema: str = SCHEMA, prefix: str | None = None) -> str:
+    """The SQL for a role `<prefix>_alerter`: a reader that keeps what fires, and nothing else.
+
+    Args:
+        schema: The schema of the log.
+        prefix: The same as for `dump_roles`.
+
+    Raises:
+        InvalidArgument: As for `dump_roles`.
+        QueryFileError: The install lacks the file.
+    """
+    where = _schema(schema)
+    return filled(_file("alerter"), where, _names(where, prefix))
 
 
 def dump_realm_reader(
@@ -56,7 +71,7 @@ def dump_realm_reader(
     names = _names(where, prefix)
     tenant = validation.object_name("role", role)
     if tenant in names.values():
-        raise InvalidArgument("role", "is one of the three that see all realms")
+        raise InvalidArgument("role", "is one of those that see all realms")
     realm = validation.name("realm_id", realm_id)
     if "\\" in realm:
         # Its meaning within a quoted text depends on a setting of the server.
@@ -77,7 +92,7 @@ def _schema(given: object) -> str:
 def _names(schema: str, prefix: str | None) -> dict[str, str]:
     begin = schema if prefix is None else validation.object_name("prefix", prefix)
     argument = "schema" if prefix is None else "prefix"
-    kinds = ("owner", "writer", "reader")
+    kinds = ("owner", "writer", "reader", "alerter")
     return {kind: validation.object_name(argument, f"{begin}_{kind}") for kind in kinds}
 
 

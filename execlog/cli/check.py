@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from execlog.cli.alert_state import in_file
+from execlog.cli.alert_state_in_log import in_log
+from execlog.cli.alerting import verdicts_told
 from execlog.cli.filters import filtered
 from execlog.cli.forms import print_models
+from execlog.cli.no_runs import hint_no_runs
 from execlog.cli.options import (
     AnyStrategy,
     Dsn,
@@ -27,6 +32,7 @@ from execlog.cli.options import (
 from execlog.cli.server import ask
 from execlog.cli.verdict import Limits, Verdict, line
 from execlog.cli.verdicts import OF_CARDS, Scope, verdicts
+from execlog.cli.webhook import VARIABLE, webhook_url
 from execlog.db.sqltext import SCHEMA
 from execlog.display.format import number, shown
 from execlog.repository.filters import Filters
@@ -69,6 +75,19 @@ def check(
         int,
         typer.Option("--min-runs", min=1, help="Of fewer runs, only silence is judged."),
     ] = 1,
+    webhook: Annotated[
+        bool,
+        typer.Option("--webhook", help=f"Tell the URL in {VARIABLE} what fires, and what is over."),
+    ] = False,
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            "--state",
+            metavar="FILE",
+            dir_okay=False,
+            help="Where it is kept what fires; else in the log.",
+        ),
+    ] = None,
     since: Since = None,
     until: Until = None,
     output: OutputOption = Output.table,
@@ -86,6 +105,8 @@ def check(
     Example: execlog check loyalty --max-error-rate 1% --max-p99 250ms --since 15m
     """
     output = form(output, as_json, spreadsheet)
+    if state is not None and not webhook:
+        raise typer.BadParameter("is for --webhook", param_hint="--state")
     limits = Limits(max_error_rate, max_failed, max_p99, max_silence, min_runs)
     if limits.are_none:
         raise typer.BadParameter(
@@ -103,7 +124,17 @@ def check(
     scope = Scope(strategy, filters, begin, until, end)
     if scope.since >= end:
         raise typer.BadParameter("is not before the end", param_hint="--since")
-    found = ask(dsn, schema, lambda log: verdicts(log, scope, limits, each=each))
+    if webhook:
+        url, kept = webhook_url(), in_file(state) if state else in_log(dsn, schema)
+        found = ask(
+            dsn,
+            schema,
+            lambda log: verdicts_told(log, scope, limits, each=each, state=kept, url=url),
+        )
+    else:
+        found = ask(dsn, schema, lambda log: verdicts(log, scope, limits, each=each))
+    if strategy is not None and scope.is_of_cards and not any(one.runs for one in found.verdicts):
+        hint_no_runs(strategy)
     if output is Output.table:
         _print(found.verdicts, found.others, limits)
     else:

@@ -22,6 +22,17 @@ from execlog.display.timeparse import compact
 
 __all__ = ["demo"]
 
+_NEXT = """
+What next
+
+execlog demo --serve                 the same as pages
+export EXECLOG_DSN=postgresql://...  then, on a Postgres of your own:
+execlog migrate                      makes the log
+execlog tail -f                      shows what your engine records: README, "Record in a service"
+execlog serve                        its pages
+execlog doctor                       whether all is well, and what to do if not
+"""
+
 
 def demo(
     dsn: Annotated[
@@ -66,6 +77,8 @@ def demo(
             ended = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
             window = f"since={compact(began)}&until={compact(ended)}"
             serve_pages(server, port=port, first=f"strategy?id={STRATEGY}&{window}")
+        else:
+            print(_NEXT, end="")
 
 
 @contextlib.contextmanager

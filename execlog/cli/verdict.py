@@ -10,7 +10,11 @@ from typing import Literal, NamedTuple
 from execlog.display.format import milliseconds, number, percent
 from execlog.models import Model
 
-__all__ = ["Limits", "Numbers", "Verdict", "badness", "judged", "line"]
+__all__ = ["Breach", "Limits", "Numbers", "Verdict", "badness", "judged", "length", "line"]
+
+
+Breach = Literal["error_rate", "failed_rate", "p99", "silence"]
+"""A limit that can be exceeded."""
 
 
 class Limits(NamedTuple):
@@ -68,7 +72,7 @@ class Verdict(Model):
     failed_rate: float
     p99_ms: float
     is_silent: bool
-    breaches: list[str]
+    breaches: list[Breach]
 
 
 def judged(
@@ -84,12 +88,12 @@ def judged(
         is_silent: Whether nothing ran for longer than is allowed.
     """
     is_judged = numbers.runs >= limits.min_runs
-    values = (
+    values: tuple[tuple[Breach, float, float | None], ...] = (
         ("error_rate", numbers.error_rate, limits.error_rate),
         ("failed_rate", numbers.failed_rate, limits.failed_rate),
         ("p99", numbers.p99_ms, limits.p99_ms),
     )
-    breaches = ["silence"] if is_silent else []
+    breaches: list[Breach] = ["silence"] if is_silent else []
     breaches += [
         what
         for what, value, limit in values
@@ -126,7 +130,8 @@ def line(one: Verdict, limits: Limits) -> str:
     runs = f"  ({number(one.runs)} runs)" if one.runs != 1 else "  (1 run)"
     said = []
     if "silence" in one.breaches:
-        said.append(f"nothing ran for {_length(limits.silence)}")
+        silence = 0.0 if limits.silence is None else limits.silence.total_seconds()
+        said.append(f"nothing ran for {length(silence)}")
     for name, words in (("error_rate", "error rate"), ("failed_rate", "failed")):
         if name in one.breaches:
             said.append(f"{words} {_pair(getattr(one, name), getattr(limits, name))}")
@@ -158,9 +163,8 @@ def _longer(p99: float, limit: float) -> str:
     return f"{shown} > {most}" if shown != most else f"{p99:.6g} ms > {limit:.6g} ms"
 
 
-def _length(length: timedelta | None) -> str:
-    """A length of time as it is given, such as 1h30m."""
-    seconds = 0.0 if length is None else length.total_seconds()
+def length(seconds: float) -> str:
+    """A length of time as it is given, such as 1h30m. Never raises."""
     parts = []
     for unit, size in (("d", 86_400), ("h", 3600), ("m", 60)):
         if count := int(seconds // size):

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from execlog import StrategyExecutionLogRepository, StrategyRank
-from execlog.cli.no_runs import hint_if_no_runs
 from execlog.cli.options import before
 from execlog.cli.verdict import Limits, Numbers, Verdict, badness, judged
 from execlog.repository.activity import StrategyActivity
@@ -153,7 +152,6 @@ def _listed(held: Any) -> str:
 
 async def _of_one(log: StrategyExecutionLogRepository, scope: Scope) -> Numbers:
     card = await log.metrics(strategy_id=scope.strategy or "", **scope.of_cards, **scope.window)
-    hint_if_no_runs(card)
     runs = card.status_breakdown.total
     failed = 1 - card.success_rate if runs else 0.0
     return Numbers(runs, card.error_rate, failed, card.duration.p99_ms)

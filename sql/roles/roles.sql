@@ -41,6 +41,7 @@ begin
         from pg_catalog.pg_partition_tree('execlog.strategy_execution_log')
         union all
         values
+            ('execlog.alert_state'::regclass),
             ('execlog.log_identity'::regclass),
             ('execlog.maintenance'::regclass),
             ('execlog.recorder_account'::regclass),

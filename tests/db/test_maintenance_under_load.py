@@ -125,9 +125,14 @@ async def test_killed_anywhere(
         "select relname from pg_class where relkind = 'r' and not relispartition"
         " and relnamespace = 'execlog'::regnamespace"
     )
-    lasting = {"log_identity", "maintenance", "recorder_account", "recorder_progress"}
+    lasting = {"alert_state", "log_identity", "maintenance", "recorder_account"}
     rolled = ("horizon", "mark", "mark_of_all", "partition", "state")
-    lasting |= {"schema_migration", "rollup", *(f"rollup_{name}" for name in rolled)}
+    lasting |= {
+        "recorder_progress",
+        "schema_migration",
+        "rollup",
+        *(f"rollup_{name}" for name in rolled),
+    }
     assert {found["relname"] for found in leftovers} == lasting
 
 

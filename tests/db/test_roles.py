@@ -29,6 +29,7 @@ from execlog.web import create_app
 from tests.command import run
 from tests.databases import TABLE
 from tests.db.test_faults import CALLS
+from tests.receiver import receiver
 from tests.rows import fields, row
 from tests.types import Connection, Pool
 from tests.web.test_api import client
@@ -539,3 +540,35 @@ async def test_through_psql(dsn: str, prefix: str) -> None:
             text=True,
         )
         assert (done.returncode, done.stderr, done.stdout) == (0, "", "")
+
+
+async def test_the_alerter_keeps_what_fires_and_nothing_else(
+    dsn: str, pool: Pool, prefix: str
+) -> None:
+    rows = [row(status="error", created_at=datetime.now(UTC)) for _ in range(20)]
+    await StrategyExecutionLogRepository(pool).insert_rows(rows)
+    await pool.execute(execlog.dump_roles(prefix=prefix))
+    for _ in range(2):
+        await pool.execute(execlog.dump_alerter(prefix=prefix))
+    alerter, reader = [await login(pool, dsn, f"{prefix}_{one}") for one in ("alerter", "reader")]
+    words = ("check", "--each", "--max-failed", "5%", "--webhook")
+    with receiver() as hook:
+        for own, code in ((alerter, 3), (alerter, 3), (reader, 1)):
+            done = run(*words, EXECLOG_DSN=own, EXECLOG_WEBHOOK=hook.url)
+            assert done.returncode == code, done.stderr
+        assert len(hook.took) == 1
+    connection = await asyncpg.connect(alerter)
+    for sql in (
+        f"select input from {TABLE}",
+        f"update {TABLE} set points = 0",
+        f"delete from {TABLE}",
+        "truncate execlog.alert_state",
+        "create table execlog.intruder (n integer)",
+        "delete from execlog.recorder_account",
+    ):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute(sql)
+    await connection.close()
+    one = run("roles", "--alerter", "--prefix", prefix)
+    assert one.stdout == execlog.dump_alerter(prefix=prefix)
+    assert run("roles", "--alerter", "--inputs").returncode == 2

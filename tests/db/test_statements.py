@@ -11,6 +11,7 @@ import pytest
 
 from execlog import InvalidArgument
 from execlog.admin import lease, migrations
+from execlog.cli import alert_state_in_log
 from execlog.db import session_limits
 from execlog.db.copy_format import COLUMNS
 from execlog.db.files import folder
@@ -35,6 +36,7 @@ MODEL_COLUMNS = {
 }
 RECORDER = flusher._statements("execlog")
 MAINTENANCE = lease._statements("execlog")
+ALERTS = alert_state_in_log._statements("execlog")
 SESSION = session_limits._statements()
 ROLLUP = load_statements(
     folder("sql") / "rollup", {"difference", "hour_before", "mark", "now", "reached", "roll_up"}
@@ -46,6 +48,7 @@ ALL = {
     **RECORDER,
     **MAINTENANCE,
     **ROLLUP,
+    **ALERTS,
     **SESSION,
     **SCHEMA,
 }

@@ -64,6 +64,7 @@ PUBLIC = [
     "TimeseriesBucket",
     "check_migrations",
     "distribute",
+    "dump_alerter",
     "dump_distribution",
     "dump_migrations",
     "dump_realm_reader",

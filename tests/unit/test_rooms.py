@@ -66,7 +66,7 @@ def test_each_room_imports_only_those_below_it() -> None:
 def test_every_module_is_in_a_room() -> None:
     assert {room_of(path) for path in PACKAGE.rglob("*.py")} == LEVEL.keys()
     directly = {path.stem for path in PACKAGE.glob("*.py")}
-    assert directly == {"__init__", "__main__", "context", "errors", "ids", "models", "prometheus"}
+    assert directly == {"__init__", "__main__", "context", "errors", "ids", "models"}
 
 
 def test_each_command_is_found_in_the_file_of_its_name() -> None:

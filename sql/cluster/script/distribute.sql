@@ -99,6 +99,14 @@ where not exists (
     where logicalrelid operator(pg_catalog.=) 'execlog.log_identity'::pg_catalog.regclass
 );
 
+-- Few rows; a check may connect to any machine.
+select pg_catalog.create_reference_table('execlog.alert_state')
+where not exists (
+    select 1
+    from pg_catalog.pg_dist_partition
+    where logicalrelid operator(pg_catalog.=) 'execlog.alert_state'::pg_catalog.regclass
+);
+
 -- One row; maintenance runs on the coordinator, and all machines may read its state.
 select pg_catalog.create_reference_table('execlog.maintenance')
 where not exists (

@@ -1,0 +1,249 @@
+"""`execlog check --webhook`: what fires is told once, and once more when it is over."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from execlog import StrategyExecutionLog, StrategyExecutionLogRepository
+from tests.command import run
+from tests.databases import TABLE
+from tests.receiver import Receiver, receiver
+from tests.rows import row
+from tests.types import Pool
+
+MINUTE = timedelta(minutes=1)
+LIMITS = ("--max-error-rate", "5%", "--max-silence", "10m", "--min-runs", "10")
+
+
+@pytest.fixture
+def hook() -> Iterator[Receiver]:
+    with receiver() as made:
+        yield made
+
+
+@pytest.fixture(params=["file", "log"])
+def state(request: pytest.FixtureRequest, tmp_path: Path) -> Sequence[str]:
+    """Where it is kept what fires."""
+    return ("--state", str(tmp_path / "state.json")) if request.param == "file" else ()
+
+
+def rows(name: str, count: int, failed: int, age: timedelta = MINUTE) -> list[StrategyExecutionLog]:
+    at = datetime.now(UTC) - age
+    return [
+        row(
+            strategy_id=name,
+            created_at=at,
+            status="error" if n < failed else "ok",
+            error_code="E" if n < failed else None,
+            external_user_id="someone's id",
+        )
+        for n in range(count)
+    ]
+
+
+def check(dsn: str, hook: Receiver, *words: str) -> tuple[int, str]:
+    done = run("check", *words, "--webhook", EXECLOG_DSN=dsn, EXECLOG_WEBHOOK=hook.url)
+    assert "secret-path" not in done.stdout + done.stderr
+    return done.returncode, done.stderr
+
+
+async def test_it_fires_once_and_is_over_once(
+    dsn: str, pool: Pool, hook: Receiver, state: Sequence[str]
+) -> None:
+    log = StrategyExecutionLogRepository(pool)
+    words = ("loyalty", *LIMITS, *state)
+    await log.insert_rows(rows("loyalty", 40, 4))
+    assert [check(dsn, hook, *words)[0] for _ in range(3)] == [3, 3, 3]
+    assert hook.texts == ["FIRING loyalty: error rate 10.00 %, limit 5.00 % (40 runs)"]
+    await log.insert_rows(rows("loyalty", 400, 0))
+    assert [check(dsn, hook, *words)[0] for _ in range(2)] == [0, 0]
+    [fired, over] = hook.took
+    assert over["text"].startswith("OVER loyalty: error rate 0.91 %, limit 5.00 %, after ")
+    [one], [other] = fired["alerts"], over["alerts"]
+    assert (one["id"], one["since"], one["state"]) == (other["id"], other["since"], "firing")
+    assert (one["breach"], one["value"], one["limit"], one["runs"]) == ("error_rate", 0.1, 0.05, 40)
+    assert (fired["firing"], over["firing"], over["check"]) == (1, 0, "loyalty")
+    assert "someone" not in json.dumps(hook.took)
+    await log.insert_rows(rows("loyalty", 400, 200))
+    check(dsn, hook, *words)
+    assert hook.took[2]["alerts"][0]["id"] != one["id"]
+
+
+async def test_each_limit_of_each_strategy_is_an_alert(
+    dsn: str, pool: Pool, hook: Receiver, state: Sequence[str]
+) -> None:
+    log = StrategyExecutionLogRepository(pool)
+    words = ("--each", *LIMITS, *state)
+    await log.insert_rows([*rows("bad", 20, 10), *rows("late", 20, 20, 12 * MINUTE)])
+    await log.insert_rows([*rows("<!channel> & co", 20, 5), *rows("few", 5, 5), *rows("ok", 20, 0)])
+    assert check(dsn, hook, *words)[0] == 3
+    found = {(one["strategyId"], one["breach"]) for one in hook.took[0]["alerts"]}
+    assert found == {
+        ("bad", "error_rate"),
+        ("late", "error_rate"),
+        ("late", "silence"),
+        ("<!channel> & co", "error_rate"),
+    }
+    assert any("&lt;!channel&gt; &amp; co" in line for line in hook.texts)
+    # Its runs leave the window, and it is silent: there is no verdict on its rate any more.
+    await pool.execute(f"update {TABLE} set created_at = created_at - interval '20 minutes'")
+    await log.insert_rows(rows("ok", 20, 0))
+    for _ in range(2):
+        check(dsn, hook, *words)
+    assert {one["strategyId"] for one in hook.took[1]["alerts"]} == {
+        "bad",
+        "<!channel> & co",
+        "few",
+    }
+    assert {one["breach"] for one in hook.took[1]["alerts"]} == {"silence"}
+    assert len(hook.took) == 2
+    await log.insert_rows([*rows("late", 20, 0), *rows("bad", 20, 10)])
+    check(dsn, hook, *words)
+    over = {(one["strategyId"], one["breach"]) for one in hook.took[2]["alerts"]}
+    assert over == {("late", "error_rate"), ("late", "silence"), ("bad", "silence")}
+    assert {one["state"] for one in hook.took[2]["alerts"]} == {"over"}
+
+
+async def test_checks_at_once_tell_once(
+    dsn: str, pool: Pool, hook: Receiver, state: Sequence[str]
+) -> None:
+    await StrategyExecutionLogRepository(pool).insert_rows(rows("loyalty", 40, 4))
+    words = ("--each", *LIMITS, *state)
+    with ThreadPoolExecutor(4) as threads:
+        codes = list(threads.map(lambda _: check(dsn, hook, *words)[0], range(4)))
+    assert codes == [3] * 4
+    assert (len(hook.took), hook.saw) == (1, 1)
+
+
+@pytest.mark.parametrize("answer", [500, 404, 302, "hang up", "take and hang up"])
+async def test_a_dead_webhook_is_told_later(
+    dsn: str, pool: Pool, hook: Receiver, answer: int | str, tmp_path: Path
+) -> None:
+    await StrategyExecutionLogRepository(pool).insert_rows(rows("loyalty", 40, 4))
+    words = ("loyalty", *LIMITS, *(("--state", str(tmp_path / "s")) if answer == 500 else ()))
+    hook.answers = [answer, answer]
+    for _ in range(2):
+        code, said = check(dsn, hook, *words)
+        assert (code, said.count("\n")) == (1, 1)
+        assert said.startswith("execlog: the webhook did not take the alerts: ")
+    assert check(dsn, hook, *words)[0] == 3
+    assert check(dsn, hook, *words)[0] == 3
+    taken = [one["alerts"][0] for one in hook.took]
+    # Only a receiver that has taken it and did not say so has it twice, with one id.
+    assert len(taken) == (3 if answer == "take and hang up" else 1)
+    assert len({(one["id"], one["since"]) for one in taken}) == 1
+
+
+async def test_what_is_over_before_it_was_told_is_not_told(
+    dsn: str, pool: Pool, hook: Receiver, state: Sequence[str]
+) -> None:
+    log = StrategyExecutionLogRepository(pool)
+    await log.insert_rows(rows("loyalty", 40, 4))
+    hook.answers = [503]
+    assert check(dsn, hook, "loyalty", *LIMITS, *state)[0] == 1
+    await log.insert_rows(rows("loyalty", 400, 0))
+    assert check(dsn, hook, "loyalty", *LIMITS, *state) == (0, "")
+    assert hook.took == []
+
+
+async def test_no_receiver_at_all(dsn: str, pool: Pool) -> None:
+    await StrategyExecutionLogRepository(pool).insert_rows(rows("loyalty", 40, 4))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}/secret-path"
+    done = run("check", *LIMITS, "--webhook", EXECLOG_DSN=dsn, EXECLOG_WEBHOOK=url)
+    said = "execlog: the webhook did not take the alerts: Connection refused\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
+@pytest.mark.long
+async def test_a_receiver_that_does_not_answer(dsn: str, pool: Pool, hook: Receiver) -> None:
+    await StrategyExecutionLogRepository(pool).insert_rows(rows("loyalty", 40, 4))
+    hook.answers = ["hang"]
+    code, said = check(dsn, hook, "loyalty", *LIMITS)
+    assert (code, "no answer in 10 s" in said) == (1, True)
+    assert check(dsn, hook, "loyalty", *LIMITS)[0] == 3
+    assert len(hook.took) == 1
+
+
+async def test_a_clock_that_was_set_back(
+    dsn: str, pool: Pool, hook: Receiver, tmp_path: Path
+) -> None:
+    """What fires since tomorrow is over after no time at all."""
+    log, file = StrategyExecutionLogRepository(pool), tmp_path / "state.json"
+    await log.insert_rows(rows("loyalty", 40, 4))
+    words = ("loyalty", *LIMITS, "--state", str(file))
+    check(dsn, hook, *words)
+    kept = json.loads(file.read_text())
+    [firing] = next(iter(kept.values()))
+    firing["since"] = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    file.write_text(json.dumps(kept))
+    assert check(dsn, hook, *words)[0] == 3
+    await log.insert_rows(rows("loyalty", 400, 0))
+    check(dsn, hook, *words)
+    assert [one["alerts"][0]["seconds"] for one in hook.took] == [0, 0]
+    assert json.loads(file.read_text()) == {}
+    assert os.stat(file).st_mode & 0o777 == 0o600
+
+
+async def test_other_limits_are_another_check(
+    dsn: str, pool: Pool, hook: Receiver, state: Sequence[str]
+) -> None:
+    await StrategyExecutionLogRepository(pool).insert_rows(rows("loyalty", 40, 4))
+    for limit in ("1%", "5%", "20%", "1%"):
+        check(dsn, hook, "loyalty", "--max-error-rate", limit, *state)
+    assert len(hook.took) == 2
+
+
+async def test_a_state_that_another_holds_ends_with_it(
+    dsn: str, pool: Pool, hook: Receiver
+) -> None:
+    """A process that died in the middle of a check holds its state for two minutes at most."""
+    await StrategyExecutionLogRepository(pool).insert_rows(rows("loyalty", 40, 4))
+    check(dsn, hook, "loyalty", *LIMITS)
+    await pool.execute(
+        "update execlog.alert_state set holder = gen_random_uuid(),"
+        " held_until = now() + interval '1 second'"
+    )
+    assert check(dsn, hook, "loyalty", *LIMITS)[0] == 3
+    assert len(hook.took) == 1
+    assert await pool.fetchval("select count(*) from execlog.alert_state where holder is null") == 1
+
+
+@pytest.mark.parametrize(
+    ("kept", "says"),
+    [
+        ("{", "--state: the file holds no state of alerts"),
+        ('{"a": [{"strategyId": 1}]}', "--state: the file holds no state of alerts"),
+        (None, "--state: No such file or directory"),
+    ],
+)
+async def test_a_state_that_can_not_be_read(
+    dsn: str, pool: Pool, hook: Receiver, tmp_path: Path, kept: str | None, says: str
+) -> None:
+    await StrategyExecutionLogRepository(pool).insert_rows(rows("loyalty", 40, 4))
+    file = tmp_path / "state" if kept else tmp_path / "no" / "state"
+    if kept is not None:
+        file.write_text(kept)
+    code, said = check(dsn, hook, "loyalty", *LIMITS, "--state", str(file))
+    assert (code, said) == (1, f"execlog: {says}\n")
+    assert hook.took == []
+    assert kept is None or file.read_text() == kept
+
+
+@pytest.mark.parametrize(
+    "url", ["", "hooks", "ftp://host/x", "http://", "http://h:x/", "http://h/ x"]
+)
+def test_a_url_is_needed(dsn: str, url: str) -> None:
+    done = run("check", *LIMITS, "--webhook", EXECLOG_DSN=dsn, EXECLOG_WEBHOOK=url)
+    assert (done.returncode, "needs a URL in EXECLOG_WEBHOOK" in done.stderr) == (2, True)
+    done = run("check", *LIMITS, "--state", "x", EXECLOG_DSN=dsn)
+    assert (done.returncode, "is for --webhook" in done.stderr) == (2, True)
