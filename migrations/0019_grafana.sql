@@ -21,6 +21,7 @@ as $$
 #variable_conflict use_column
 declare
     tick constant interval := '1 microsecond';
+    hour constant interval := '1 hour';
     origin constant timestamptz := '2000-01-01 00:00:00+00';
     -- In seconds, since a day of an interval has 23 hours where the session's clock is set forward.
     seconds constant numeric := extract(epoch from width);
@@ -65,6 +66,27 @@ begin
         from bucket
         cross join dirty
         cross join lateral execlog.rollup_cut(dirty.strategy_id, bucket.starts, bucket.last, bucket.number > 0, dirty.dirty) as cut
+    ),
+    -- Strategies of which no minutes are kept in an hour.
+    thin as materialized (
+        select
+            cut_hour.begins,
+            kept.strategy_id
+        from (
+            select distinct date_bin(hour, begins, origin) as begins
+            from cut
+            where grain = -60
+        ) as cut_hour
+        cross join lateral (
+            select distinct strategy_id
+            from execlog.rollup
+            where grain = 3600
+                and begins = cut_hour.begins
+                and not has_minutes
+                and (strategies is null or strategy_id = any(strategies))
+                and strategy_id not in (select strategy_id from marked)
+            offset 0
+        ) as kept
     )
     select
         cut.starts,
@@ -75,27 +97,23 @@ begin
     from cut
     where cut.grain is distinct from -60
     union all
-    select distinct
+    select
         cut.starts,
-        kept.strategy_id,
+        thin.strategy_id,
         null::integer,
         cut.begins,
         cut.ends
     from cut
-    join execlog.rollup as kept
-        on kept.grain = 3600
-        and kept.begins = date_bin('1 hour', cut.begins, origin)
-        and not kept.has_minutes
-    where cut.grain = -60
-        and (strategies is null or kept.strategy_id = any(strategies))
-        and kept.strategy_id not in (select strategy_id from marked);
+    join thin on thin.begins = date_bin(hour, cut.begins, origin)
+    where cut.grain = -60;
 end
 $$;
 
 comment on function execlog.window_parts(timestamptz, timestamptz, interval, text[]) is 'Which parts of each bucket of a window are read from where.';
 
 -- How each version of each strategy ran over time: what is in no bucket did not run. Both ends are included. Counts are of
--- stored rows; a row weighs 1/sample_rate. With histograms, `durations` is for execlog.quantile, else it is NULL.
+-- stored rows; a row weighs 1/sample_rate. With histograms, `durations` is for execlog.quantile, else it is NULL. Unless it is
+-- by version, names and versions are NULL, and all are counted together: histograms are most of the work then.
 -- OFFSET 0 keeps the planner from joining all parts with all rows, and the window function has rows of a strategy
 -- found by its name and time.
 create function execlog.runs_over_time(
@@ -105,7 +123,8 @@ create function execlog.runs_over_time(
     strategies text[] default null,
     realms text[] default null,
     versions integer[] default null,
-    histograms boolean default false
+    histograms boolean default false,
+    by_version boolean default true
 )
 returns table (
     "time" timestamptz,
@@ -209,8 +228,8 @@ begin
     kind as (
         select
             starts,
-            strategy_id,
-            strategy_version,
+            case when by_version then strategy_id end as strategy_id,
+            case when by_version then strategy_version end as strategy_version,
             status,
             case when histograms then execlog.rollup_bar(duration_ms) end as bar,
             count(*) as runs,
@@ -247,8 +266,8 @@ begin
         from part
         cross join lateral (
             select
-                strategy_id,
-                strategy_version,
+                case when by_version then strategy_id end as strategy_id,
+                case when by_version then strategy_version end as strategy_version,
                 ok,
                 error,
                 timeout,
@@ -279,8 +298,8 @@ begin
         from part
         cross join lateral (
             select
-                strategy_id,
-                strategy_version,
+                case when by_version then strategy_id end as strategy_id,
+                case when by_version then strategy_version end as strategy_version,
                 ok,
                 error,
                 timeout,
@@ -344,7 +363,7 @@ begin
 end
 $$;
 
-comment on function execlog.runs_over_time(timestamptz, timestamptz, interval, text[], text[], integer[], boolean) is 'How each version of each strategy ran over time.';
+comment on function execlog.runs_over_time(timestamptz, timestamptz, interval, text[], text[], integer[], boolean, boolean) is 'How each version of each strategy ran over time.';
 
 -- How often each error code was stored in a window, by strategy and version. NULL are the codes that are not among the 200
 -- most frequent ones of an hour.
@@ -692,7 +711,7 @@ begin
             'execlog.accounts_in(timestamptz, timestamptz)',
             'execlog.error_codes(timestamptz, timestamptz, text[], text[], integer[])',
             'execlog.names_in(timestamptz, timestamptz)',
-            'execlog.runs_over_time(timestamptz, timestamptz, interval, text[], text[], integer[], boolean)',
+            'execlog.runs_over_time(timestamptz, timestamptz, interval, text[], text[], integer[], boolean, boolean)',
             'execlog.window_parts(timestamptz, timestamptz, interval, text[])'
         ]::regprocedure[])
     loop

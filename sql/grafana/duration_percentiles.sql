@@ -5,9 +5,9 @@
 -- Of histograms with bars of 2 %: each is at most 1 % off. A row weighs 1/sample_rate. It reads what runs_by_version.sql does.
 select
     time,
-    greatest(least(execlog.quantile(sum(durations), 0.5), max(duration_max_ms)), min(duration_min_ms)) as p50,
-    greatest(least(execlog.quantile(sum(durations), 0.95), max(duration_max_ms)), min(duration_min_ms)) as p95,
-    greatest(least(execlog.quantile(sum(durations), 0.99), max(duration_max_ms)), min(duration_min_ms)) as p99
+    greatest(least(execlog.quantile(durations, 0.5), duration_max_ms), duration_min_ms) as p50,
+    greatest(least(execlog.quantile(durations, 0.95), duration_max_ms), duration_min_ms) as p95,
+    greatest(least(execlog.quantile(durations, 0.99), duration_max_ms), duration_min_ms) as p99
 from execlog.runs_over_time(
     $__timeFrom(),
     $__timeTo(),
@@ -15,7 +15,7 @@ from execlog.runs_over_time(
     array[${strategy}]::text[],
     array[${realm}]::text[],
     array[${version}]::integer[],
-    histograms => true
+    histograms => true,
+    by_version => false
 )
-group by time
 order by time

@@ -118,7 +118,7 @@ grant execute on function
     execlog.rollup_parts(text, timestamptz, timestamptz),
     execlog.rollup_watched(),
     execlog.rollup_weight_from(numeric, integer),
-    execlog.runs_over_time(timestamptz, timestamptz, interval, text[], text[], integer[], boolean),
+    execlog.runs_over_time(timestamptz, timestamptz, interval, text[], text[], integer[], boolean, boolean),
     execlog.window_parts(timestamptz, timestamptz, interval, text[])
 to :"reader";
 

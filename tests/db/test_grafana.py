@@ -23,6 +23,7 @@ from tests.db.test_roles import login, prefix, roles
 from tests.db.test_statements import catalog
 from tests.grafana import interpolated, query_of, variables_of
 from tests.oracle import close
+from tests.readme import block
 from tests.recording import record
 from tests.rolling import START, assert_bounded, many_rows, rolled_up
 from tests.rows import row
@@ -306,6 +307,42 @@ async def test_too_many_points_are_refused(roles: dict[str, Pool]) -> None:
     now = datetime.now(UTC)
     with pytest.raises(asyncpg.InvalidParameterValueError, match="longer interval"):
         await asked(roles["reader"], "status_mix", (now - 1001 * MINUTE, now))
+
+
+READ = """
+    select coalesce(sum(pg_stat_get_xact_tuples_returned(coalesce(indexrelid, relid))), 0)::bigint
+    from pg_partition_tree('execlog.strategy_execution_log')
+    left join pg_index on indrelid = relid
+"""
+
+
+async def test_what_is_summed_up_is_not_read_from_rows(roles: dict[str, Pool]) -> None:
+    pool = roles["admin"]
+    rows = many_rows(500)
+    await StrategyExecutionLogRepository(pool).insert_rows(rows)
+    await rolled_up(pool)
+    until = START.replace(minute=0, second=0) + 6 * HOUR - timedelta(microseconds=1)
+    window = (until - 6 * HOUR + timedelta(microseconds=1), until)
+    for name, sql in FILES.items():
+        if name in ("newest_failures", "recorders"):
+            continue
+        text = interpolated(sql, BOARD, *window, interval_ms=3_600_000)
+        async with pool.acquire() as connection, connection.transaction():
+            before = await connection.fetchval(READ)
+            found = await connection.fetch(text)
+            assert found, name
+            assert await connection.fetchval(READ) == before, name
+
+
+async def test_a_panel_of_ones_own(roles: dict[str, Pool]) -> None:
+    """As the document shows it."""
+    rows = [row(created_at=datetime.now(UTC), duration_ms=float(n)) for n in range(1, 11)]
+    await StrategyExecutionLogRepository(roles["admin"]).insert_rows(rows)
+    now = datetime.now(UTC)
+    sql = interpolated(block("$__timeFrom()"), BOARD, now - HOUR, now + HOUR, interval_ms=10**7)
+    [found] = await roles["reader"].fetch(sql)
+    assert found["metric"] == "v3"
+    assert_bounded(found["p95_ms"], 9.55)
 
 
 @pytest.mark.long

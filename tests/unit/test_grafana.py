@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import json
 import re
+from typing import Any
 
 import pytest
 
@@ -12,7 +14,9 @@ from execlog import InvalidArgument
 from execlog.cli.grafana_board import board
 from execlog.db.files import folder
 from tests.command import run
+from tests.extras import needs
 from tests.grafana import variables_of
+from tests.readme import block
 
 FOLDER = folder("sql") / "grafana"
 FILES = {path.stem: path.read_text() for path in FOLDER.glob("*.sql")}
@@ -103,3 +107,13 @@ def test_its_options() -> None:
     with pytest.raises(InvalidArgument) as error:
         board(title=3)  # type: ignore[arg-type]
     assert error.value.argument == "title"
+
+
+@needs("yaml")
+def test_what_provisions_it() -> None:
+    yaml: Any = importlib.import_module("yaml")
+    [source] = yaml.safe_load(block("datasources:"))["datasources"]
+    [provider] = yaml.safe_load(block("providers:"))["providers"]
+    assert source["type"] == BOARD["templating"]["list"][0]["query"]
+    assert source["user"] == "execlog_reader"
+    assert provider["options"]["path"].startswith("/")
