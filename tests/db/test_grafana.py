@@ -17,6 +17,7 @@ import execlog
 from execlog import ExecutionRecorder, StrategyExecutionLog, StrategyExecutionLogRepository
 from execlog.cli.grafana_board import board
 from execlog.db.files import folder
+from execlog.db.sqltext import quoted
 from tests.databases import TABLE
 from tests.db.test_incidents import REALMS, Incident, staged
 from tests.db.test_roles import login, prefix, roles
@@ -332,6 +333,26 @@ async def test_what_is_summed_up_is_not_read_from_rows(roles: dict[str, Pool]) -
             found = await connection.fetch(text)
             assert found, name
             assert await connection.fetchval(READ) == before, name
+
+
+async def test_roles_that_were_there_before_may_ask(roles: dict[str, Pool], tenant: Pool) -> None:
+    """The migration gives them the right to, and what it makes is the owner's of the log."""
+    admin = roles["admin"]
+    names = "accounts_in, error_codes, names_in, runs_over_time, window_parts".split(", ")
+    for name in names:
+        await admin.execute(f"drop function execlog.{name}")
+    await admin.execute("alter default privileges revoke execute on functions from public")
+    await admin.execute((folder("migrations") / "0019_grafana.sql").read_text())
+    for pool, name in itertools.product((roles["reader"], tenant), FILES):
+        assert await asked(pool, name) == []
+    owners = await admin.fetch(
+        "select distinct pg_get_userbyid(proowner) as owner from pg_proc where proname = any($1)",
+        names,
+    )
+    log = await admin.fetchval(
+        f"select relowner::regrole from pg_class where oid = '{TABLE}'::regclass"
+    )
+    assert [log] == [quoted(one["owner"]) for one in owners]
 
 
 async def test_a_panel_of_ones_own(roles: dict[str, Pool]) -> None:
