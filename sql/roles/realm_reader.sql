@@ -96,6 +96,9 @@ $$;
 grant usage on schema execlog to :"role";
 grant select on execlog.rollup_mark_of_all, execlog.rollup_partition, execlog.rollup_state to :"role";
 grant execute on function
+    execlog.accounts_in(timestamptz, timestamptz),
+    execlog.error_codes(timestamptz, timestamptz, text[], text[], integer[]),
+    execlog.names_in(timestamptz, timestamptz),
     execlog.partitions(),
     execlog.quantile(numeric, double precision),
     execlog.rollup_bar(double precision),
@@ -104,7 +107,9 @@ grant execute on function
     execlog.rollup_middle(integer),
     execlog.rollup_parts(text, timestamptz, timestamptz),
     execlog.rollup_watched(),
-    execlog.rollup_weight_from(numeric, integer)
+    execlog.rollup_weight_from(numeric, integer),
+    execlog.runs_over_time(timestamptz, timestamptz, interval, text[], text[], integer[], boolean, boolean),
+    execlog.window_parts(timestamptz, timestamptz, interval, text[])
 to :"role";
 
 alter role :"role" set search_path = pg_catalog, pg_temp;

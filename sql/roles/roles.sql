@@ -106,6 +106,9 @@ grant select on
     execlog.schema_migration
 to :"reader";
 grant execute on function
+    execlog.accounts_in(timestamptz, timestamptz),
+    execlog.error_codes(timestamptz, timestamptz, text[], text[], integer[]),
+    execlog.names_in(timestamptz, timestamptz),
     execlog.partitions(),
     execlog.quantile(numeric, double precision),
     execlog.rollup_bar(double precision),
@@ -114,7 +117,9 @@ grant execute on function
     execlog.rollup_middle(integer),
     execlog.rollup_parts(text, timestamptz, timestamptz),
     execlog.rollup_watched(),
-    execlog.rollup_weight_from(numeric, integer)
+    execlog.rollup_weight_from(numeric, integer),
+    execlog.runs_over_time(timestamptz, timestamptz, interval, text[], text[], integer[], boolean, boolean),
+    execlog.window_parts(timestamptz, timestamptz, interval, text[])
 to :"reader";
 
 -- Of the log every column; inputs only if that is asked for. (A column that a later migration adds is the

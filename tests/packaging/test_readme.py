@@ -77,7 +77,7 @@ def test_each_block_of_python_is_run() -> None:
     for marker, where in PYTHON.items():
         assert block(marker) in python
         assert where == "here" or Path(__file__).with_name(where).exists()
-    assert {one.language for one in blocks()} == {"python", "sh", "sql", ""}
+    assert {one.language for one in blocks()} == {"python", "sh", "sql", "yaml", ""}
 
 
 def test_the_first_example_runs() -> None:
