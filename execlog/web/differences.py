@@ -105,6 +105,11 @@ def measures(both: StrategyComparison) -> list[Measure]:
     values = ("", "") if is_sampled else (_PLAIN.value(points_a), _PLAIN.value(points_b))
     moved = _moved(_PLAIN, both.delta.points_avg, sure.points_avg, fewer) if ran else ("",)
     found.append(Measure("Points per run", *values, *moved))
+    # What did not run has no rate and no time.
+    if not a.status_breakdown.total:
+        found = [one._replace(a="") for one in found]
+    if not b.status_breakdown.total:
+        found = [one._replace(b="") for one in found]
     return found
 
 

@@ -136,10 +136,9 @@ async def test_a_row_that_is_none(unreachable: StrategyExecutionLogRepository, b
 
 @pytest.mark.parametrize("bad", [None, 7, "rows", b"bytes", fields()])
 async def test_rows_that_are_none(unreachable: StrategyExecutionLogRepository, bad: Any) -> None:
-    with pytest.raises(InvalidArgument, match=r"^rows: "):
-        await unreachable.insert_rows(bad)
-    with pytest.raises(InvalidArgument, match=r"^rows: "):
-        await unreachable.insert_missing(bad)
+    for store in (unreachable.insert_rows, unreachable.insert_missing):
+        with pytest.raises(InvalidArgument, match=r"^rows: "):
+            await store(bad)
 
 
 SCOPED = (

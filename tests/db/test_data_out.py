@@ -143,7 +143,9 @@ async def test_one_failure_of_many_on_the_pages(pool: Pool, stored: StrategyExec
         for path in ("/", f"/strategy?id={STRATEGY}", f"/compare?a={STRATEGY}&b=b"):
             text = (await pages.get(path)).text
             assert "0.0025 %" in text, path
-            assert not re.search(r"\b(0\.00|100\.00) %</a>", text), path
+            # All runs of a case may have failed, and all may take as long.
+            rest = re.sub(r'<section id="(cases|histograms)">.*?</section>', "", text, flags=re.DOTALL)
+            assert not re.search(r"\b(0\.00|100\.00) %</a>", rest), path
 
 
 def test_one_failure_of_many(dsn: str, stored: StrategyExecutionLog) -> None:

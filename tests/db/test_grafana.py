@@ -19,10 +19,10 @@ from execlog.cli.grafana_board import board
 from execlog.db.files import folder
 from execlog.db.sqltext import quoted
 from tests.databases import TABLE
-from tests.db.test_incidents import REALMS, Incident, staged
 from tests.db.test_roles import login, prefix, roles
 from tests.db.test_statements import catalog
 from tests.grafana import interpolated, query_of, variables_of
+from tests.incidents import REALMS, Incident, staged
 from tests.oracle import close
 from tests.readme import block
 from tests.recording import record
@@ -122,7 +122,8 @@ async def test_the_staged_incident(roles: dict[str, Pool], tenant: Pool, dsn: st
         realms = [one["realm_id"] for one in await asked(pool, "realms")]
         assert realms == sorted({one.realm_id for one in own})  # type: ignore[type-var]
     slow = await asked(reader, "duration_percentiles", width=HOUR, chosen={"strategy": ["scoring"]})
-    assert slow[-1]["p99"] > 300 > slow[0]["p99"]
+    # The present hour may be a minute old.
+    assert max(one["p99"] for one in slow[-2:]) > 300 > slow[0]["p99"]
     one_only = await asked(
         reader, "runs_by_version", chosen={"realm": [REALMS[1]], "version": ["4"]}
     )

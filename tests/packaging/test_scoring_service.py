@@ -58,7 +58,7 @@ async def test_it_scores_shows_and_explains(empty_dsn: str) -> None:
                 page = await client.get("/runbook/", auth=("any", TOKEN))
                 assert (page.status_code, ">execlog<" in page.text) == (200, True)
                 why = await client.get("/why")
-                assert why.json()["change"].startswith("error rate "), why.text
+                assert why.json()["change"].startswith("Error rate "), why.text
             code = await asyncio.to_thread(program.end, signal.SIGTERM)
             assert code in (0, -signal.SIGTERM), program.err
     async with asyncpg.create_pool(empty_dsn, min_size=0, max_size=1) as pool:

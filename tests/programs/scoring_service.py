@@ -78,6 +78,6 @@ async def why(minutes: int = 60) -> dict[str, Any]:
     since = datetime.now(UTC) - timedelta(minutes=minutes)
     found = await log.explain(strategy_id="loyalty", since=since)
     return {
-        "change": explained.change_of(found, True),
+        "change": explained.change_of(found, UTC),
         "causes": [explained.effect_of(one, found.measure) for one in found.causes],
     }
