@@ -68,7 +68,7 @@ async def overview(reader: Reader, request: Request) -> Response:
         failures = await parts.take(
             "newest failures", log.list_failures(**window, limit=_NEWEST, payloads=False)
         )
-        read = await _read(parts, log, view, window, asked.by)
+        read = await _read(parts, reader, log, view, window, asked.by)
         if read.ranks == []:
             quiet = await quiet_log(log, view, filters)
     found = findings(*read.series)
@@ -110,7 +110,12 @@ class _Read:
 
 
 async def _read(
-    parts: Parts, log: Reads, view: View, window: dict[str, Any], by: queries.OverviewBy
+    parts: Parts,
+    reader: Reader,
+    log: Reads,
+    view: View,
+    window: dict[str, Any],
+    by: queries.OverviewBy,
 ) -> _Read:
     first = "failures" if by == "trouble" else by
     ranks = await parts.take(
@@ -124,21 +129,33 @@ async def _read(
         return _Read(ranks, others, None, None, None)
     together = await parts.take("all strategies together", log.rank_together(**window))
     known = {one.strategy_id: one for one in (*ranks, *(others or ()))}
+    cut = _FINE if len(known) <= _FEW else _COARSE
     activity = await parts.take(
         "activity",
-        log.activity(
-            **{**window, "strategy_id": list(known)},
-            buckets=_FINE if len(known) <= _FEW else _COARSE,
-        ),
+        _activity(reader, log, view, {**window, "strategy_id": list(known), "buckets": cut}),
     )
     recent: Sequence[StrategyActivity] | None = None
     if (last := _recent(view)) is not None:
         names = _watched(known.values(), others or ())
-        recent = await parts.take(
-            "the last hours",
-            log.activity(**{**window, "strategy_id": names, "since": last}, buckets=_FINE),
-        )
+        asked = {**window, "strategy_id": names, "since": last, "buckets": _FINE}
+        recent = await parts.take("the last hours", _activity(reader, log, view, asked))
     return _Read(ranks, others, together, activity, recent)
+
+
+async def _activity(
+    reader: Reader, log: Reads, view: View, asked: dict[str, Any]
+) -> Sequence[StrategyActivity]:
+    """The activity of some strategies in a scope, a few seconds old at most."""
+    scope = (asked["realm_id"], asked["strategy_version"])
+    # The window as its texts say it: a length of time ends later with each refresh.
+    key = (
+        *(None if one is None else frozenset(one) for one in scope),
+        tuple(asked["strategy_id"]),
+        asked["buckets"],
+        asked["since"] == view.since,
+        *sorted(view.window.items()),
+    )
+    return (await reader.levels.get(key, lambda: log.activity(**asked))).answer
 
 
 def _recent(view: View) -> datetime | None:

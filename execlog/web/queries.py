@@ -263,6 +263,7 @@ class ExecutionsPage(AllExecutions):
     """The parameters of the page of executions, beside the filters."""
 
     all_times: bool = False
+    limit: _Limit = 40
 
 
 class ComparePage(Sides):

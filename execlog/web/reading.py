@@ -24,6 +24,7 @@ from execlog.errors import (
     StoreUnavailable,
     driver_errors,
 )
+from execlog.repository.activity import StrategyActivity
 from execlog.repository.explanation import Explanation
 from execlog.repository.questions import Rights
 from execlog.repository.repository import Reads, statements
@@ -43,6 +44,7 @@ _OWN_CONNECTIONS = 5
 _PATIENCE = 2.0
 _END_SECONDS = 1.0
 _CAUSES_SECONDS, _MOST_CAUSES = 60.0, 100
+_LEVELS_SECONDS, _MOST_LEVELS = 5.0, 20
 
 
 class Reader:
@@ -59,6 +61,8 @@ class Reader:
         schema: The schema of the log.
         causes: The explanations on the pages of strategies.
         details: What these pages show beside their reports.
+        levels: How often strategies ran and failed over time, on the overview: all viewers of a
+            process share it for less time than it takes to refresh itself.
         live: The new rows of lists that are open.
 
     Raises:
@@ -83,6 +87,7 @@ class Reader:
         self._rights = {inputs: Rights(inputs=inputs) for inputs in (True, False)}
         self.causes = Kept[Explanation](seconds=_CAUSES_SECONDS, most=_MOST_CAUSES)
         self.details = Details()
+        self.levels = Kept[list[StrategyActivity]](seconds=_LEVELS_SECONDS, most=_MOST_LEVELS)
         self.live = Live(self.snapshot)
         words = {"timeout": validation.server_timeout("timeout", timeout)}
         self._begin = filled((folder("sql") / "reading" / "begin.sql").read_text(), where, words)

@@ -71,6 +71,8 @@ async def seed(pool: Pool, rows: int, end: datetime) -> None:
             {**fields(n, end, dice), "created_at": end - DAY * (n / rows)}
             for n in range(begin, min(begin + BATCH, rows))
         )
+    while await pool.fetchval("select execlog.roll_up()") == "more":
+        pass
     await pool.execute(f"vacuum analyze {TABLE}")
     await pool.execute("vacuum analyze execlog.rollup")
 

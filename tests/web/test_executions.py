@@ -59,7 +59,7 @@ async def test_the_total_is_exact_or_says_more(
     await repository.insert_rows(executions(3, strategy_id="sampled", sample_rate=0.5))
     async with client(create_app(pool)) as asking:
         for asked, words in (
-            ("id=loyalty", "70 executions, the newest 50 below"),
+            ("id=loyalty", "70 executions, the newest 40 below"),
             ("id=loyalty&limit=70", "70 executions"),
             ("id=loyalty&status=error&since=30m", "5 executions"),
             ("id=loyalty&status=error&min_duration_ms=38", "1 execution"),
@@ -75,7 +75,7 @@ async def test_the_total_is_exact_or_says_more(
             one for _ in range(20) for one in executions(500, duration_ms=1.0)
         )
         many = (await asking.get("/executions?id=loyalty&max_duration_ms=1")).text
-        assert total(many) == "More than 10,000 executions, the newest 50 below"
+        assert total(many) == "More than 10,000 executions, the newest 40 below"
 
 
 async def test_a_total_that_takes_too_long_is_not_waited_for(

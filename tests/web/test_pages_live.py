@@ -124,7 +124,7 @@ async def test_new_rows_come_without_a_reload(page: Page, quick: Site) -> None:
 @pytest.mark.parametrize("how", ["scrolled", pytest.param("focused", marks=pytest.mark.long)])
 async def test_what_is_read_stays(page: Page, quick: Site, how: str) -> None:
     name = f"read-{how}"
-    await listing(page, quick, name, 40)
+    await listing(page, quick, name, 36)
     if how == "scrolled":
         await page.evaluate("scrollTo(0, 300)")
     else:
@@ -133,11 +133,11 @@ async def test_what_is_read_stays(page: Page, quick: Site, how: str) -> None:
     await quick.store(run(name), run(name))
     button = page.get_by_role("button", name="2 new")
     await comes(page, button.count, 1)
-    assert (await rows(page), await top(page)) == (40, before)
+    assert (await rows(page), await top(page)) == (36, before)
     if how == "focused":
         assert await web.violations(page) == []
     await button.click()
-    assert await rows(page) == 42
+    assert await rows(page) == 38
     assert await page.evaluate("scrollY") == 0
     if how == "focused":  # the rows that are marked, by day and by night
         for scheme in ("light", "dark"):
