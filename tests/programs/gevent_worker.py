@@ -9,8 +9,10 @@ monkey.patch_all()  # first of all: before anything imports threads or sockets
 
 import json  # noqa: E402
 import os  # noqa: E402
+import signal  # noqa: E402
 import sys  # noqa: E402
 
+import gevent  # noqa: E402
 import gevent.fileobject  # noqa: E402
 import gevent.pool  # noqa: E402
 
@@ -30,6 +32,8 @@ def score(line: bytes) -> None:
 
 
 if __name__ == "__main__":
+    # Else Ctrl-C is raised in the greenlet that runs, the recorder's too, amid its work.
+    gevent.signal_handler(signal.SIGINT, gevent.getcurrent().throw, KeyboardInterrupt)
     pool = gevent.pool.Pool(100)
     for line in gevent.fileobject.FileObject(sys.stdin.buffer, "rb"):
         pool.spawn(score, line)
