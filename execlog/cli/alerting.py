@@ -12,7 +12,7 @@ from execlog.cli.alert_state import AlertState
 from execlog.cli.alerts import Firing, changes, check_id
 from execlog.cli.verdict import Limits, Numbers, Verdict, judged
 from execlog.cli.verdicts import Found, Scope, verdicts
-from execlog.cli.webhook import post
+from execlog.cli.webhook import WebhookRefused, post
 
 __all__ = ["verdicts_told"]
 
@@ -30,8 +30,9 @@ async def verdicts_told(
 ) -> Found:
     """The verdicts on a scope, after the webhook has taken what they change.
 
-    What it did not take is told by the next check. A process that ends between the two may leave
-    a message that comes twice, with the same id.
+    What it did not take is told by the next check. If it is not known whether it took a message
+    (it did not answer, or this process ended), the next check tells what is then: a message may
+    come twice, with the same id, and none is missing.
 
     Args:
         log: The repository.
@@ -58,8 +59,12 @@ async def verdicts_told(
         now = datetime.now(UTC)
         changed = changes(check, held.firing, judged_all, limits, now)
         if changed.alerts:
-            await held.keep(changed.kept)
-            await post(url, message(scope.name, changed.alerts, len(changed.firing), now))
+            await held.keep(changed.sent)
+            try:
+                await post(url, message(scope.name, changed.alerts, len(changed.firing), now))
+            except WebhookRefused:
+                await held.keep(changed.refused)
+                raise
         if list(changed.firing) != list(held.firing):
             await held.keep(changed.firing)
     return found

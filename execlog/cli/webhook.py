@@ -18,7 +18,7 @@ from pydantic_core import to_json
 from execlog import __version__
 from execlog.errors import ExeclogError
 
-__all__ = ["VARIABLE", "WebhookFailed", "post", "webhook_url"]
+__all__ = ["VARIABLE", "WebhookFailed", "WebhookRefused", "post", "webhook_url"]
 
 VARIABLE = "EXECLOG_WEBHOOK"
 """The variable that holds the URL. It is a secret: to know it is to be able to post there."""
@@ -29,7 +29,11 @@ _DONE = range(200, 300)
 
 
 class WebhookFailed(ExeclogError):
-    """A message was not taken: it is sent again by the next check."""
+    """A message was not taken, or it is not known whether it was."""
+
+
+class WebhookRefused(WebhookFailed):
+    """A message was not taken: it could not be sent, or the answer says so."""
 
 
 def webhook_url() -> str:
@@ -56,8 +60,9 @@ async def post(url: str, message: Mapping[str, Any]) -> None:
         message: What JSON can hold.
 
     Raises:
-        WebhookFailed: It was not taken, or it is not known whether it was. The URL is not in its
-            text, nor is what was answered.
+        WebhookRefused: It was not taken.
+        WebhookFailed: It is not known whether it was. The URL is not in the text of either, nor is
+            what was answered.
     """
     done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     loop, body = asyncio.get_running_loop(), to_json(message)
@@ -68,7 +73,9 @@ async def post(url: str, message: Mapping[str, Any]) -> None:
         if error is None:
             done.set_result(None)
         else:
-            done.set_exception(WebhookFailed(f"the webhook did not take the alerts: {_why(error)}"))
+            # Of the others, which come once it is sent, some say nothing of whether it was taken.
+            kind = WebhookRefused if isinstance(error, urllib.error.URLError) else WebhookFailed
+            done.set_exception(kind(f"the webhook did not take the alerts: {_why(error)}"))
 
     def sending() -> None:
         failed = None

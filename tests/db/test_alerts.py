@@ -154,6 +154,22 @@ async def test_what_is_over_before_it_was_told_is_not_told(
     assert hook.took == []
 
 
+async def test_what_may_have_been_taken_is_told_again(
+    dsn: str, pool: Pool, hook: Receiver, state: Sequence[str]
+) -> None:
+    """A receiver that took a message without an answer must learn what is so after it."""
+    log = StrategyExecutionLogRepository(pool)
+    hook.answers = ["take and hang up", 503, "take and hang up"]
+    codes = []
+    for count, failed in ((40, 4), (400, 0), (0, 0), (400, 200), (0, 0)):
+        await log.insert_rows(rows("loyalty", count, failed))
+        codes.append(check(dsn, hook, "loyalty", *LIMITS, *state)[0])
+    assert codes == [1, 1, 1, 3, 3]
+    alerts = [one["alerts"][0] for one in hook.took]
+    assert [one["state"] for one in alerts] == ["firing", "over", "firing"]
+    assert len({one["id"] for one in alerts}) == 1
+
+
 async def test_no_receiver_at_all(dsn: str, pool: Pool) -> None:
     await StrategyExecutionLogRepository(pool).insert_rows(rows("loyalty", 40, 4))
     with socket.create_server(("127.0.0.1", 0)) as free:
