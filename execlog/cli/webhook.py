@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import os
+import ssl
 import threading
 import urllib.error
 import urllib.request
@@ -42,11 +43,12 @@ def webhook_url() -> str:
     try:
         parts = urlsplit(url)
         is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        is_url = is_url and "@" not in parts.netloc  # it would be looked up as a part of the name
     except ValueError:
         is_url = False
     if not is_url or not url.isascii() or not url.isprintable() or " " in url:
         raise typer.BadParameter(
-            f"needs a URL in {VARIABLE}, such as https://hooks.example.com/...",
+            f"needs a URL in {VARIABLE}, such as https://hooks.example.com/..., without a user",
             param_hint="--webhook",
         )
     return url
@@ -120,6 +122,10 @@ def _why(error: Exception) -> str:
     reason = getattr(error, "reason", error)
     if isinstance(reason, TimeoutError):
         return f"no answer in {_SECONDS:g} s"
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        return "its certificate is not valid"  # for which name, the error says too
+    if isinstance(reason, http.client.RemoteDisconnected):
+        return "it hung up without an answer"
     if isinstance(reason, OSError) and reason.strerror:
         return reason.strerror
     if isinstance(error, http.client.HTTPException):

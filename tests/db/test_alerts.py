@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
+import ssl
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from execlog import StrategyExecutionLog, StrategyExecutionLogRepository
+from execlog.cli.webhook import WebhookRefused, post
 from tests.command import run
 from tests.databases import TABLE
+from tests.db.test_tls import certificate
 from tests.receiver import Receiver, receiver
 from tests.rows import row
 from tests.types import Pool
@@ -134,6 +140,8 @@ async def test_a_dead_webhook_is_told_later(
         code, said = check(dsn, hook, *words)
         assert (code, said.count("\n")) == (1, 1)
         assert said.startswith("execlog: the webhook did not take the alerts: ")
+        why = f"HTTP {answer}" if isinstance(answer, int) else "it hung up without an answer"
+        assert said.endswith(f": {why}\n")
     assert check(dsn, hook, *words)[0] == 3
     assert check(dsn, hook, *words)[0] == 3
     taken = [one["alerts"][0] for one in hook.took]
@@ -178,6 +186,26 @@ async def test_no_receiver_at_all(dsn: str, pool: Pool) -> None:
     done = run("check", *LIMITS, "--webhook", EXECLOG_DSN=dsn, EXECLOG_WEBHOOK=url)
     said = "execlog: the webhook did not take the alerts: Connection refused\n"
     assert (done.returncode, done.stderr) == (1, said)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes certificates")
+async def test_the_name_of_a_receiver_without_a_certificate_is_not_said(tmp_path: Path) -> None:
+    made = certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made, tmp_path / "server.key")
+    with socket.create_server(("127.0.0.1", 0)) as server, pytest.MonkeyPatch.context() as patched:
+
+        def shaking_hands() -> None:
+            with suppress(OSError), server.accept()[0] as accepted:
+                context.wrap_socket(accepted, server_side=True).close()
+
+        patched.setenv("SSL_CERT_FILE", str(made))
+        serving = threading.Thread(target=shaking_hands)
+        serving.start()
+        url = f"https://127.0.0.1:{server.getsockname()[1]}/secret-path"
+        with pytest.raises(WebhookRefused, match=r": its certificate is not valid$"):
+            await post(url, {})
+        serving.join()
 
 
 @pytest.mark.long
@@ -256,10 +284,12 @@ async def test_a_state_that_can_not_be_read(
 
 
 @pytest.mark.parametrize(
-    "url", ["", "hooks", "ftp://host/x", "http://", "http://h:x/", "http://h/ x"]
+    "url",
+    ["", "hooks", "ftp://host/x", "http://", "http://h:x/", "http://h/ x", "http://a:secret@h/"],
 )
 def test_a_url_is_needed(dsn: str, url: str) -> None:
     done = run("check", *LIMITS, "--webhook", EXECLOG_DSN=dsn, EXECLOG_WEBHOOK=url)
     assert (done.returncode, "needs a URL in EXECLOG_WEBHOOK" in done.stderr) == (2, True)
+    assert "a:secret" not in done.stderr
     done = run("check", *LIMITS, "--state", "x", EXECLOG_DSN=dsn)
     assert (done.returncode, "is for --webhook" in done.stderr) == (2, True)
