@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from execlog import StrategyExecutionLogRepository
 from execlog.cli.alert_message import message
@@ -25,6 +25,7 @@ async def verdicts_told(
     limits: Limits,
     *,
     each: bool,
+    window: Sequence[timedelta | None],
     state: AlertState,
     url: str,
 ) -> Found:
@@ -39,6 +40,7 @@ async def verdicts_told(
         scope: What is checked.
         limits: The limits.
         each: Whether each strategy is checked by itself.
+        window: How long ago it begins and ends; None: at a time that was given, or the present.
         state: Keeps what fires.
         url: The webhook.
 
@@ -48,7 +50,7 @@ async def verdicts_told(
         ExeclogError: The server is away or refuses.
         OSError: Standard error can't be written.
     """
-    check = _check_id(scope, limits, each=each)
+    check = _check_id(scope, limits, window, each=each)
     async with state(check) as held:
         found = await verdicts(log, scope, limits, each=each)
         more = await _verdicts_on(log, scope, limits, _unjudged(held.firing, found.verdicts))
@@ -70,13 +72,15 @@ async def verdicts_told(
     return found
 
 
-def _check_id(scope: Scope, limits: Limits, *, each: bool) -> str:
+def _check_id(
+    scope: Scope, limits: Limits, window: Sequence[timedelta | None], *, each: bool
+) -> str:
     return check_id(
         {
             "strategy": scope.strategy,
             "each": each,
             "filters": dict(scope.filters),
-            "seconds": round((scope.end - scope.since).total_seconds()),
+            "window": [None if one is None else one.total_seconds() for one in window],
             "limits": limits,
         }
     )

@@ -82,7 +82,7 @@ def check_id(asked: Mapping[str, object]) -> str:
     """What tells a check from others: 32 hexadecimal digits. Never raises for JSON.
 
     Args:
-        asked: Its scope, its limits and the length of its window.
+        asked: Its scope, its limits and how long ago its window begins and ends.
     """
     text = json.dumps(asked, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -247,6 +247,22 @@ async def test_other_limits_are_another_check(
     assert len(hook.took) == 2
 
 
+async def test_a_window_that_begins_at_a_time_is_one_check(
+    dsn: str, pool: Pool, hook: Receiver, state: Sequence[str]
+) -> None:
+    """Its length is another one at each check."""
+    await StrategyExecutionLogRepository(pool).insert_rows(rows("loyalty", 40, 4))
+    for age in (60, 50, 40):
+        since = (datetime.now(UTC) - age * MINUTE).isoformat()
+        assert check(dsn, hook, "loyalty", *LIMITS, *state, "--since", since)[0] == 3
+    assert len(hook.took) == 1
+    for since in ("15m", "900s", "1h"):
+        check(dsn, hook, "loyalty", *LIMITS, *state, "--since", since)
+    assert len(hook.took) == 3
+    check(dsn, hook, "loyalty", *LIMITS, *state)
+    assert len(hook.took) == 3
+
+
 async def test_a_state_that_another_holds_ends_with_it(
     dsn: str, pool: Pool, hook: Receiver
 ) -> None:
