@@ -6,7 +6,9 @@ import hashlib
 import json
 from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import AwareDatetime, Field
 
 from execlog.cli.verdict import Breach, Limits, Verdict
 from execlog.models import Model
@@ -27,9 +29,9 @@ class Firing(Model):
         is_sent: Whether a message was sent, and it is not known whether it was taken.
     """
 
-    strategy_id: str | None
+    strategy_id: Annotated[str, Field(min_length=1, pattern=r"\A[^\x00]*\z")] | None
     breach: Breach
-    since: datetime
+    since: AwareDatetime
     is_told: bool = False
     is_sent: bool = False
 

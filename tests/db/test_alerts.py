@@ -300,6 +300,30 @@ async def test_a_state_that_can_not_be_read(
 
 
 @pytest.mark.parametrize(
+    "other",
+    [{"breach": "p50"}, {"since": "2026-01-01T00:00:00"}, {"strategyId": ""}, {"strategyId": "\0"}],
+)
+async def test_a_state_of_another_form_is_an_error_of_one_line(
+    dsn: str, pool: Pool, hook: Receiver, tmp_path: Path, other: dict[str, str]
+) -> None:
+    """By another version, or by hand. A NUL is nothing that the log could hold."""
+    log, file = StrategyExecutionLogRepository(pool), tmp_path / "state"
+    await log.insert_rows(rows("loyalty", 40, 4))
+    check(dsn, hook, "loyalty", *LIMITS, "--state", str(file))
+    [(name, [firing])] = json.loads(file.read_text()).items()
+    file.write_text(json.dumps({name: [{**firing, **other}]}))
+    said = (1, "execlog: --state: the file holds no state of alerts\n")
+    assert check(dsn, hook, "loyalty", *LIMITS, "--state", str(file)) == said
+    if "\0" in other.values():
+        return
+    check(dsn, hook, "loyalty", *LIMITS)
+    changed = json.dumps([{**firing, **other}])
+    await pool.execute("update execlog.alert_state set firing = $1::text::jsonb", changed)
+    said = (1, "execlog: the log holds what is no state of alerts\n")
+    assert check(dsn, hook, "loyalty", *LIMITS) == said
+
+
+@pytest.mark.parametrize(
     "url",
     ["", "hooks", "ftp://host/x", "http://", "http://h:x/", "http://h/ x", "http://a:secret@h/"],
 )
