@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from random import SystemRandom
 
 from execlog import StrategyExecutionLogRepository
 from execlog.cli.alert_message import message
@@ -87,10 +88,14 @@ def _check_id(
 
 
 def _unjudged(firing: Sequence[Firing], found: Sequence[Verdict]) -> list[str]:
-    """The strategies that fire, and are not among the worst any more."""
+    """The strategies that fire, and are not among the worst any more; of too many, some by chance.
+
+    Else those that never run again would keep the others from being asked for.
+    """
     judged = {one.strategy_id for one in found}
     names = {one.strategy_id for one in firing} - judged - {None}
-    return sorted(name for name in names if name is not None)[:_MOST_ASKED]
+    known = sorted(name for name in names if name is not None)
+    return SystemRandom().sample(known, min(len(known), _MOST_ASKED))
 
 
 async def _verdicts_on(

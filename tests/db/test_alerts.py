@@ -247,6 +247,28 @@ async def test_other_limits_are_another_check(
     assert len(hook.took) == 2
 
 
+@pytest.mark.long
+async def test_more_that_fire_than_are_asked_for(
+    dsn: str, pool: Pool, hook: Receiver, tmp_path: Path
+) -> None:
+    """Strategies that are gone fire on; one that is well, and not among the worst, is over."""
+    log, file = StrategyExecutionLogRepository(pool), tmp_path / "state"
+    words = ("--each", "--max-error-rate", "5%", "--state", str(file))
+    await log.insert_rows(rows("well", 10, 10))
+    check(dsn, hook, *words)
+    [(name, [firing])] = json.loads(file.read_text()).items()
+    gone = [{**firing, "strategyId": f"gone {n}"} for n in range(150)]
+    file.write_text(json.dumps({name: [firing, *gone]}))
+    await log.insert_rows(rows("well", 990, 0))
+    for n in range(50):
+        await log.insert_rows(rows(f"bad {n}", 10, 5))
+    for _ in range(15):  # each time by a chance of 100 to 151
+        check(dsn, hook, *words)
+        if any("OVER well" in text for text in hook.texts):
+            return
+    raise AssertionError("it was never asked for")
+
+
 async def test_a_window_that_begins_at_a_time_is_one_check(
     dsn: str, pool: Pool, hook: Receiver, state: Sequence[str]
 ) -> None:
