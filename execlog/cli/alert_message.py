@@ -44,11 +44,11 @@ def sentence(one: Alert) -> str:
 
     Never raises.
     """
-    runs = f" ({number(one.runs)} {'run' if one.runs == 1 else 'runs'})"
+    runs = f" ({number(one.runs)} {'run' if one.runs == 1 else 'runs'})" if one.runs else ""
     name = shown(one.name)
     if one.state == "firing":
         return f"FIRING {name}: {_found(one)}{runs}"
-    return f"OVER {name}: {_now(one)}, after {length(one.seconds)}{runs}"
+    return f"OVER {name}: {_now(one)}, after {length(round(one.seconds))}{runs}"
 
 
 def _found(one: Alert) -> str:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from execlog.cli.alert_state import PATIENCE, AlertState, Held, StateUnavailable
 from execlog.cli.alerts import Firing
@@ -57,11 +57,18 @@ def in_log(dsn: str | None, schema: str) -> AlertState:
                     raise StateUnavailable("another check holds the state of the alerts")
                 await asyncio.sleep(_POLL_SECONDS)
             try:
-                yield Held(_FIRING.validate_json(found[0]["firing"]), keep)
+                yield Held(_read(found[0]["firing"]), keep)
             finally:
                 await run("release_state")
 
     return held
+
+
+def _read(text: str) -> list[Firing]:
+    try:
+        return _FIRING.validate_json(text)
+    except ValidationError:
+        raise StateUnavailable("the log holds what is no state of alerts") from None
 
 
 @functools.cache

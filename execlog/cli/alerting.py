@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from random import SystemRandom
 
 from execlog import StrategyExecutionLogRepository
 from execlog.cli.alert_message import message
@@ -12,7 +13,7 @@ from execlog.cli.alert_state import AlertState
 from execlog.cli.alerts import Firing, changes, check_id
 from execlog.cli.verdict import Limits, Numbers, Verdict, judged
 from execlog.cli.verdicts import Found, Scope, verdicts
-from execlog.cli.webhook import post
+from execlog.cli.webhook import WebhookRefused, post
 
 __all__ = ["verdicts_told"]
 
@@ -25,19 +26,22 @@ async def verdicts_told(
     limits: Limits,
     *,
     each: bool,
+    window: Sequence[timedelta | None],
     state: AlertState,
     url: str,
 ) -> Found:
     """The verdicts on a scope, after the webhook has taken what they change.
 
-    What it did not take is told by the next check. A process that ends between the two may leave
-    a message that comes twice, with the same id.
+    What it did not take is told by the next check. If it is not known whether it took a message
+    (it did not answer, or this process ended), the next check tells what is then: a message may
+    come twice, with the same id, and none is missing.
 
     Args:
         log: The repository.
         scope: What is checked.
         limits: The limits.
         each: Whether each strategy is checked by itself.
+        window: How long ago it begins and ends; None: at a time that was given, or the present.
         state: Keeps what fires.
         url: The webhook.
 
@@ -47,7 +51,7 @@ async def verdicts_told(
         ExeclogError: The server is away or refuses.
         OSError: Standard error can't be written.
     """
-    check = _check_id(scope, limits, each=each)
+    check = _check_id(scope, limits, window, each=each)
     async with state(check) as held:
         found = await verdicts(log, scope, limits, each=each)
         more = await _verdicts_on(log, scope, limits, _unjudged(held.firing, found.verdicts))
@@ -58,30 +62,40 @@ async def verdicts_told(
         now = datetime.now(UTC)
         changed = changes(check, held.firing, judged_all, limits, now)
         if changed.alerts:
-            await held.keep(changed.kept)
-            await post(url, message(scope.name, changed.alerts, len(changed.firing), now))
+            await held.keep(changed.sent)
+            try:
+                await post(url, message(scope.name, changed.alerts, len(changed.firing), now))
+            except WebhookRefused:
+                await held.keep(changed.refused)
+                raise
         if list(changed.firing) != list(held.firing):
             await held.keep(changed.firing)
     return found
 
 
-def _check_id(scope: Scope, limits: Limits, *, each: bool) -> str:
+def _check_id(
+    scope: Scope, limits: Limits, window: Sequence[timedelta | None], *, each: bool
+) -> str:
     return check_id(
         {
             "strategy": scope.strategy,
             "each": each,
             "filters": dict(scope.filters),
-            "seconds": round((scope.end - scope.since).total_seconds()),
+            "window": [None if one is None else one.total_seconds() for one in window],
             "limits": limits,
         }
     )
 
 
 def _unjudged(firing: Sequence[Firing], found: Sequence[Verdict]) -> list[str]:
-    """The strategies that fire, and are not among the worst any more."""
+    """The strategies that fire, and are not among the worst any more; of too many, some by chance.
+
+    Else those that never run again would keep the others from being asked for.
+    """
     judged = {one.strategy_id for one in found}
     names = {one.strategy_id for one in firing} - judged - {None}
-    return sorted(name for name in names if name is not None)[:_MOST_ASKED]
+    known = sorted(name for name in names if name is not None)
+    return SystemRandom().sample(known, min(len(known), _MOST_ASKED))
 
 
 async def _verdicts_on(

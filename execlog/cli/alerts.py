@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import AwareDatetime, Field
 
 from execlog.cli.verdict import Breach, Limits, Verdict
 from execlog.models import Model
@@ -24,12 +26,14 @@ class Firing(Model):
         breach: The limit: "error_rate", "failed_rate", "p99" or "silence".
         since: When a check found it first.
         is_told: Whether the webhook has taken the message of it.
+        is_sent: Whether a message was sent, and it is not known whether it was taken.
     """
 
-    strategy_id: str | None
+    strategy_id: Annotated[str, Field(min_length=1, pattern=r"\A[^\x00]*\z")] | None
     breach: Breach
-    since: datetime
+    since: AwareDatetime
     is_told: bool = False
+    is_sent: bool = False
 
 
 class Alert(Model):
@@ -64,13 +68,15 @@ class Changes(NamedTuple):
     """What a check has to tell, and what it keeps.
 
     Attributes:
-        alerts: What fires and was not told yet, then what is over and was told.
-        kept: What is kept before they are told: what fires, and what is over.
+        alerts: What fires and was not told yet, then what is over and may have been told.
+        sent: What is kept while they are told: what fires, and what is over.
+        refused: What is kept if the webhook refuses them.
         firing: What is kept once they are told.
     """
 
     alerts: Sequence[Alert]
-    kept: Sequence[Firing]
+    sent: Sequence[Firing]
+    refused: Sequence[Firing]
     firing: Sequence[Firing]
 
 
@@ -78,7 +84,7 @@ def check_id(asked: Mapping[str, object]) -> str:
     """What tells a check from others: 32 hexadecimal digits. Never raises for JSON.
 
     Args:
-        asked: Its scope, its limits and the length of its window.
+        asked: Its scope, its limits and how long ago its window begins and ends.
     """
     text = json.dumps(asked, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
@@ -113,16 +119,26 @@ def changes(
             firing.append(one)
             if last is not None and not one.is_told and one.breach in last.breaches:
                 alerts.append(_alert(check, "firing", one, last, limits, now))
-        elif one.is_told:
+        elif one.is_told or one.is_sent:
             over.append(one)
             alerts.append(_alert(check, "over", one, last, limits, now))
     alerts.sort(key=lambda one: one.state)
     told = {(one.strategy_id, one.breach) for one in alerts}
-    marked = [
-        one.model_copy(update={"is_told": one.is_told or (one.strategy_id, one.breach) in told})
-        for one in firing
+    refused = [*firing, *over]
+    return Changes(
+        alerts,
+        sent=_marked(refused, told, is_told=False, is_sent=True),
+        refused=refused,
+        firing=_marked(firing, told, is_told=True, is_sent=False),
+    )
+
+
+def _marked(held: Iterable[Firing], told: Container[object], **marks: bool) -> list[Firing]:
+    """What is held, with other marks on that which is told."""
+    return [
+        one.model_copy(update=marks) if (one.strategy_id, one.breach) in told else one
+        for one in held
     ]
-    return Changes(alerts, [*firing, *over], marked)
 
 
 def _is_over(one: Firing, verdict: Verdict, limits: Limits) -> bool:

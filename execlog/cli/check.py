@@ -21,9 +21,9 @@ from execlog.cli.options import (
     Output,
     OutputOption,
     Schema,
-    Since,
+    SinceGiven,
     Spreadsheet,
-    Until,
+    UntilGiven,
     before,
     form,
     length_option,
@@ -88,8 +88,8 @@ def check(
             help="Where it is kept what fires; else in the log.",
         ),
     ] = None,
-    since: Since = None,
-    until: Until = None,
+    since: SinceGiven = None,
+    until: UntilGiven = None,
     output: OutputOption = Output.table,
     as_json: Json = False,
     spreadsheet: Spreadsheet = False,
@@ -119,17 +119,21 @@ def check(
             "with filters other than --realm and --version, name one or give --each",
             param_hint="STRATEGY",
         )
-    end = datetime.now(UTC) if until is None else until
-    begin = before(end, _WINDOW) if since is None else since
-    scope = Scope(strategy, filters, begin, until, end)
+    end = datetime.now(UTC) if until is None else until.time
+    begin = before(end, _WINDOW) if since is None else since.time
+    scope = Scope(strategy, filters, begin, None if until is None else until.time, end)
     if scope.since >= end:
         raise typer.BadParameter("is not before the end", param_hint="--since")
     if webhook:
         url, kept = webhook_url(), in_file(state) if state else in_log(dsn, schema)
+        # Not the times themselves, nor their difference: they differ from one check to the next.
+        window = [_WINDOW if since is None else since.ago, None if until is None else until.ago]
         found = ask(
             dsn,
             schema,
-            lambda log: verdicts_told(log, scope, limits, each=each, state=kept, url=url),
+            lambda log: verdicts_told(
+                log, scope, limits, each=each, window=window, state=kept, url=url
+            ),
         )
     else:
         found = ask(dsn, schema, lambda log: verdicts(log, scope, limits, each=each))

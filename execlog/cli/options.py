@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -17,19 +18,23 @@ __all__ = [
     "AnyStrategy",
     "Bucket",
     "Dsn",
+    "Given",
     "Json",
     "Output",
     "OutputOption",
     "Realm",
     "Schema",
     "Since",
+    "SinceGiven",
     "Spreadsheet",
     "Strategy",
     "Until",
+    "UntilGiven",
     "Utc",
     "Wide",
     "before",
     "form",
+    "given",
     "length_option",
     "moment",
     "share",
@@ -68,6 +73,19 @@ def moment(text: str) -> datetime:
     return _read(lambda text: timeparse.moment(text, datetime.now(UTC)), text)
 
 
+@dataclass(frozen=True)
+class Given:
+    """A time, and how long ago that was if it was given so; None: it was given as a time."""
+
+    time: datetime
+    ago: timedelta | None
+
+
+def given(text: str) -> Given:
+    """A time, and whether it moves along with the present. Raises typer.BadParameter."""
+    return Given(moment(text), _length(text) if timeparse.is_length(text) else None)
+
+
 def before(end: datetime, length: timedelta) -> datetime:
     """The time so long before the end, or the calendar's first. Never raises."""
     return end - min(length, end - _CALENDAR_BEGINS)
@@ -104,20 +122,19 @@ Dsn = Annotated[
 Schema = Annotated[
     str, typer.Option("--schema", envvar="EXECLOG_SCHEMA", help="The schema of the log.")
 ]
+_SINCE = f"From this time on: {timeparse.EXAMPLES}."
+_UNTIL = "Until this time, included; a date is its first instant."
 Since = Annotated[
-    datetime | None,
-    typer.Option(
-        "--since", parser=moment, metavar="TIME", help=f"From this time on: {timeparse.EXAMPLES}."
-    ),
+    datetime | None, typer.Option("--since", parser=moment, metavar="TIME", help=_SINCE)
+]
+SinceGiven = Annotated[
+    Given | None, typer.Option("--since", parser=given, metavar="TIME", help=_SINCE)
 ]
 Until = Annotated[
-    datetime | None,
-    typer.Option(
-        "--until",
-        parser=moment,
-        metavar="TIME",
-        help="Until this time, included; a date is its first instant.",
-    ),
+    datetime | None, typer.Option("--until", parser=moment, metavar="TIME", help=_UNTIL)
+]
+UntilGiven = Annotated[
+    Given | None, typer.Option("--until", parser=given, metavar="TIME", help=_UNTIL)
 ]
 Bucket = Annotated[timedelta | None, length_option("--bucket", "Width, such as 5m or 1h.")]
 Strategy = Annotated[

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import os
+import ssl
 import threading
 import urllib.error
 import urllib.request
@@ -18,7 +19,7 @@ from pydantic_core import to_json
 from execlog import __version__
 from execlog.errors import ExeclogError
 
-__all__ = ["VARIABLE", "WebhookFailed", "post", "webhook_url"]
+__all__ = ["VARIABLE", "WebhookFailed", "WebhookRefused", "post", "webhook_url"]
 
 VARIABLE = "EXECLOG_WEBHOOK"
 """The variable that holds the URL. It is a secret: to know it is to be able to post there."""
@@ -29,7 +30,11 @@ _DONE = range(200, 300)
 
 
 class WebhookFailed(ExeclogError):
-    """A message was not taken: it is sent again by the next check."""
+    """A message was not taken, or it is not known whether it was."""
+
+
+class WebhookRefused(WebhookFailed):
+    """A message was not taken: it could not be sent, or the answer says so."""
 
 
 def webhook_url() -> str:
@@ -38,11 +43,12 @@ def webhook_url() -> str:
     try:
         parts = urlsplit(url)
         is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        is_url = is_url and "@" not in parts.netloc  # it would be looked up as a part of the name
     except ValueError:
         is_url = False
     if not is_url or not url.isascii() or not url.isprintable() or " " in url:
         raise typer.BadParameter(
-            f"needs a URL in {VARIABLE}, such as https://hooks.example.com/...",
+            f"needs a URL in {VARIABLE}, such as https://hooks.example.com/..., without a user",
             param_hint="--webhook",
         )
     return url
@@ -56,8 +62,9 @@ async def post(url: str, message: Mapping[str, Any]) -> None:
         message: What JSON can hold.
 
     Raises:
-        WebhookFailed: It was not taken, or it is not known whether it was. The URL is not in its
-            text, nor is what was answered.
+        WebhookRefused: It was not taken.
+        WebhookFailed: It is not known whether it was. The URL is not in the text of either, nor is
+            what was answered.
     """
     done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     loop, body = asyncio.get_running_loop(), to_json(message)
@@ -68,7 +75,9 @@ async def post(url: str, message: Mapping[str, Any]) -> None:
         if error is None:
             done.set_result(None)
         else:
-            done.set_exception(WebhookFailed(f"the webhook did not take the alerts: {_why(error)}"))
+            # Of the others, which come once it is sent, some say nothing of whether it was taken.
+            kind = WebhookRefused if isinstance(error, urllib.error.URLError) else WebhookFailed
+            done.set_exception(kind(f"the webhook did not take the alerts: {_why(error)}"))
 
     def sending() -> None:
         failed = None
@@ -113,6 +122,10 @@ def _why(error: Exception) -> str:
     reason = getattr(error, "reason", error)
     if isinstance(reason, TimeoutError):
         return f"no answer in {_SECONDS:g} s"
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        return "its certificate is not valid"  # for which name, the error says too
+    if isinstance(reason, http.client.RemoteDisconnected):
+        return "it hung up without an answer"
     if isinstance(reason, OSError) and reason.strerror:
         return reason.strerror
     if isinstance(error, http.client.HTTPException):

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import socket
+import ssl
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from execlog import StrategyExecutionLog, StrategyExecutionLogRepository
+from execlog.cli.webhook import WebhookRefused, post
 from tests.command import run
 from tests.databases import TABLE
+from tests.db.test_tls import certificate
 from tests.receiver import Receiver, receiver
 from tests.rows import row
 from tests.types import Pool
@@ -134,6 +141,8 @@ async def test_a_dead_webhook_is_told_later(
         code, said = check(dsn, hook, *words)
         assert (code, said.count("\n")) == (1, 1)
         assert said.startswith("execlog: the webhook did not take the alerts: ")
+        why = f"HTTP {answer}" if isinstance(answer, int) else "it hung up without an answer"
+        assert said.endswith(f": {why}\n")
     assert check(dsn, hook, *words)[0] == 3
     assert check(dsn, hook, *words)[0] == 3
     taken = [one["alerts"][0] for one in hook.took]
@@ -154,6 +163,23 @@ async def test_what_is_over_before_it_was_told_is_not_told(
     assert hook.took == []
 
 
+async def test_what_may_have_been_taken_is_told_again(
+    dsn: str, pool: Pool, hook: Receiver, tmp_path: Path
+) -> None:
+    """A receiver that took a message without an answer must learn what is so after it."""
+    log = StrategyExecutionLogRepository(pool)
+    hook.answers = ["take and hang up", 503, "take and hang up"]
+    state = ("--state", str(tmp_path / "state"))
+    codes = []
+    for count, failed in ((40, 4), (400, 0), (0, 0), (400, 200), (0, 0)):
+        await log.insert_rows(rows("loyalty", count, failed))
+        codes.append(check(dsn, hook, "loyalty", *LIMITS, *state)[0])
+    assert codes == [1, 1, 1, 3, 3]
+    alerts = [one["alerts"][0] for one in hook.took]
+    assert [one["state"] for one in alerts] == ["firing", "over", "firing"]
+    assert len({one["id"] for one in alerts}) == 1
+
+
 async def test_no_receiver_at_all(dsn: str, pool: Pool) -> None:
     await StrategyExecutionLogRepository(pool).insert_rows(rows("loyalty", 40, 4))
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -162,6 +188,26 @@ async def test_no_receiver_at_all(dsn: str, pool: Pool) -> None:
     done = run("check", *LIMITS, "--webhook", EXECLOG_DSN=dsn, EXECLOG_WEBHOOK=url)
     said = "execlog: the webhook did not take the alerts: Connection refused\n"
     assert (done.returncode, done.stderr) == (1, said)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes certificates")
+async def test_the_name_of_a_receiver_without_a_certificate_is_not_said(tmp_path: Path) -> None:
+    made = certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made, tmp_path / "server.key")
+    with socket.create_server(("127.0.0.1", 0)) as server, pytest.MonkeyPatch.context() as patched:
+
+        def shaking_hands() -> None:
+            with suppress(OSError), server.accept()[0] as accepted:
+                context.wrap_socket(accepted, server_side=True).close()
+
+        patched.setenv("SSL_CERT_FILE", str(made))
+        serving = threading.Thread(target=shaking_hands)
+        serving.start()
+        url = f"https://127.0.0.1:{server.getsockname()[1]}/secret-path"
+        with pytest.raises(WebhookRefused, match=r": its certificate is not valid$"):
+            await post(url, {})
+        serving.join()
 
 
 @pytest.mark.long
@@ -203,6 +249,58 @@ async def test_other_limits_are_another_check(
     assert len(hook.took) == 2
 
 
+async def test_all_were_silent_and_one_runs_again(
+    dsn: str, pool: Pool, hook: Receiver, tmp_path: Path
+) -> None:
+    """Of all at once no number of runs is known."""
+    words = ("--each", *LIMITS, "--state", str(tmp_path / "state"))
+    check(dsn, hook, *words)
+    await StrategyExecutionLogRepository(pool).insert_rows(rows("loyalty", 20, 0))
+    check(dsn, hook, *words)
+    fired, over = hook.texts
+    assert fired == "FIRING all strategies: nothing ran for 10m"
+    assert re.fullmatch(r"OVER all strategies: it runs again, after \d+s", over)
+
+
+@pytest.mark.long
+async def test_more_that_fire_than_are_asked_for(
+    dsn: str, pool: Pool, hook: Receiver, tmp_path: Path
+) -> None:
+    """Strategies that are gone fire on; one that is well, and not among the worst, is over."""
+    log, file = StrategyExecutionLogRepository(pool), tmp_path / "state"
+    words = ("--each", "--max-error-rate", "5%", "--state", str(file))
+    await log.insert_rows(rows("well", 10, 10))
+    check(dsn, hook, *words)
+    [(name, [firing])] = json.loads(file.read_text()).items()
+    gone = [{**firing, "strategyId": f"gone {n}"} for n in range(150)]
+    file.write_text(json.dumps({name: [firing, *gone]}))
+    await log.insert_rows(rows("well", 990, 0))
+    for n in range(50):
+        await log.insert_rows(rows(f"bad {n}", 10, 5))
+    for _ in range(15):  # each time by a chance of 100 to 151
+        check(dsn, hook, *words)
+        if any("OVER well" in text for text in hook.texts):
+            return
+    raise AssertionError("it was never asked for")
+
+
+async def test_a_window_that_begins_at_a_time_is_one_check(
+    dsn: str, pool: Pool, hook: Receiver, tmp_path: Path
+) -> None:
+    """Its length is another one at each check."""
+    await StrategyExecutionLogRepository(pool).insert_rows(rows("loyalty", 40, 4))
+    state = ("--state", str(tmp_path / "state"))
+    for age in (60, 50):
+        since = (datetime.now(UTC) - age * MINUTE).isoformat()
+        assert check(dsn, hook, "loyalty", *LIMITS, *state, "--since", since)[0] == 3
+    assert len(hook.took) == 1
+    for since in ("900s", "1h"):
+        check(dsn, hook, "loyalty", *LIMITS, *state, "--since", since)
+    assert len(hook.took) == 3
+    check(dsn, hook, "loyalty", *LIMITS, *state)
+    assert len(hook.took) == 3
+
+
 async def test_a_state_that_another_holds_ends_with_it(
     dsn: str, pool: Pool, hook: Receiver
 ) -> None:
@@ -240,10 +338,41 @@ async def test_a_state_that_can_not_be_read(
 
 
 @pytest.mark.parametrize(
-    "url", ["", "hooks", "ftp://host/x", "http://", "http://h:x/", "http://h/ x"]
+    "other",
+    [
+        {"since": "2026-01-01T00:00:00"},
+        pytest.param({"breach": "p50"}, marks=pytest.mark.long),
+        pytest.param({"strategyId": ""}, marks=pytest.mark.long),
+        pytest.param({"strategyId": "\0"}, marks=pytest.mark.long),
+    ],
+)
+async def test_a_state_of_another_form_is_an_error_of_one_line(
+    dsn: str, pool: Pool, hook: Receiver, tmp_path: Path, other: dict[str, str]
+) -> None:
+    """By another version, or by hand. A NUL is nothing that the log could hold."""
+    log, file = StrategyExecutionLogRepository(pool), tmp_path / "state"
+    await log.insert_rows(rows("loyalty", 40, 4))
+    check(dsn, hook, "loyalty", *LIMITS, "--state", str(file))
+    [(name, [firing])] = json.loads(file.read_text()).items()
+    file.write_text(json.dumps({name: [{**firing, **other}]}))
+    said = (1, "execlog: --state: the file holds no state of alerts\n")
+    assert check(dsn, hook, "loyalty", *LIMITS, "--state", str(file)) == said
+    if "\0" in other.values():
+        return
+    check(dsn, hook, "loyalty", *LIMITS)
+    changed = json.dumps([{**firing, **other}])
+    await pool.execute("update execlog.alert_state set firing = $1::text::jsonb", changed)
+    said = (1, "execlog: the log holds what is no state of alerts\n")
+    assert check(dsn, hook, "loyalty", *LIMITS) == said
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "hooks", "ftp://host/x", "http://", "http://h:x/", "http://h/ x", "http://a:secret@h/"],
 )
 def test_a_url_is_needed(dsn: str, url: str) -> None:
     done = run("check", *LIMITS, "--webhook", EXECLOG_DSN=dsn, EXECLOG_WEBHOOK=url)
     assert (done.returncode, "needs a URL in EXECLOG_WEBHOOK" in done.stderr) == (2, True)
+    assert "a:secret" not in done.stderr
     done = run("check", *LIMITS, "--state", "x", EXECLOG_DSN=dsn)
     assert (done.returncode, "is for --webhook" in done.stderr) == (2, True)

@@ -57,6 +57,9 @@ async def test_it_scores_shows_and_explains(empty_dsn: str) -> None:
                 assert (await client.get("/runbook/")).status_code == 401
                 page = await client.get("/runbook/", auth=("any", TOKEN))
                 assert (page.status_code, ">execlog<" in page.text) == (200, True)
+                for minutes in (-5, 0, 10**12):
+                    refused = await client.get("/why", params={"minutes": minutes})
+                    assert refused.status_code == 422
                 why = await client.get("/why")
                 assert why.json()["change"].startswith("Error rate "), why.text
             code = await asyncio.to_thread(program.end, signal.SIGTERM)

@@ -10,11 +10,11 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
 import asyncpg
 import rule_engine
-from fastapi import FastAPI, HTTPException
+from fastapi import FastAPI, HTTPException, Query
 
 import execlog
 from execlog.display import explained
@@ -72,7 +72,7 @@ def score(event: dict[str, Any]) -> dict[str, Any]:
 
 
 @app.get("/why")
-async def why(minutes: int = 60) -> dict[str, Any]:
+async def why(minutes: Annotated[int, Query(ge=1, le=10_080)] = 60) -> dict[str, Any]:
     """What changed since the hour before, since when, and what explains it."""
     log = execlog.StrategyExecutionLogRepository(app.state.pool)
     since = datetime.now(UTC) - timedelta(minutes=minutes)
