@@ -32,7 +32,7 @@ class StrategyCollector(Collector):
 
     A scrape asks no server: have a task call `read` once a minute. It reads a card for each
     strategy, those that ran most since midnight. Counts are of stored executions: of a sampled
-    strategy, of those that were kept.
+    strategy, of those that were kept, and its durations have no sum.
 
     Args:
         log: The repository.
@@ -113,11 +113,16 @@ class StrategyCollector(Collector):
         yield age
 
 
-def _histogram(card: StrategyMetrics) -> tuple[list[tuple[str, float]], float]:
-    """The runs up to each bound in seconds, and their weighed average times their number."""
+def _histogram(card: StrategyMetrics) -> tuple[list[tuple[str, float]], float | None]:
+    """The runs up to each bound in seconds, and their sum; None: ok runs were sampled.
+
+    What a card knows then is an average of what the rows stand for; times their number it could
+    fall, which Prometheus would take for a restart.
+    """
     bounds, count = [], 0
     for bar in card.duration_histogram:
         count += bar.count
         bound = "+Inf" if bar.upper_bound is None else f"{bar.upper_bound / 1000:g}"
         bounds.append((bound, float(count)))
-    return bounds, card.duration.avg_ms / 1000 * count
+    is_sampled = abs(card.estimated_total - count) > 0.5
+    return bounds, None if is_sampled else card.duration.avg_ms / 1000 * count

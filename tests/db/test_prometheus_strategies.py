@@ -83,6 +83,22 @@ async def test_what_ran_since_midnight(
     assert 0 <= found["execlog_strategy_read_seconds", "scores"] < 60
 
 
+async def test_a_sampled_strategy_has_no_sum(repository: StrategyExecutionLogRepository) -> None:
+    """An average of what rows stand for, times the number of rows, would fall at times."""
+    now = datetime.now(UTC)
+    whole = [row(strategy_id="whole", created_at=now, duration_ms=1000.0) for _ in range(3)]
+    part = row(strategy_id="part", created_at=now, duration_ms=1.0, sampled=True, sample_rate=0.01)
+    await repository.insert_rows([*whole, part])
+    collector, registry = StrategyCollector(repository), CollectorRegistry()
+    registry.register(collector)
+    await collector.read()
+    found = read(registry)
+    name = "execlog_strategy_duration_seconds"
+    assert found[f"{name}_sum", "whole"] == pytest.approx(3.0)
+    assert (f"{name}_sum", "part") not in found
+    assert found[f"{name}_bucket", "+Inf", "part"] == 1
+
+
 async def test_a_failed_read_leaves_what_there_was(
     pool: Pool, repository: StrategyExecutionLogRepository
 ) -> None:
