@@ -147,9 +147,10 @@ async def _activity(
 ) -> Sequence[StrategyActivity]:
     """The activity of some strategies in a scope, a few seconds old at most."""
     scope = (asked["realm_id"], asked["strategy_version"])
-    # The window as its texts say it: a length of time ends later with each refresh.
+    # The window as its texts say it, in the view's zone: a length ends later with each refresh.
     key = (
         *(None if one is None else frozenset(one) for one in scope),
+        view.zone,
         tuple(asked["strategy_id"]),
         asked["buckets"],
         asked["since"] == view.since,

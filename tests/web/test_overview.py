@@ -214,6 +214,22 @@ async def test_a_scope_has_findings_of_its_own_rows(api: httpx2.AsyncClient, poo
     assert said.sub("", again) == said.sub("", words(section(pages[0], "headline")))
 
 
+async def test_viewers_in_two_zones_share_nothing(api: httpx2.AsyncClient, pool: Pool) -> None:
+    """The same text is another time in each: of neither the charts are shown to the other."""
+    since = (datetime.now(UTC) - 3 * HOUR).strftime("%Y-%m-%dT%H:%M")
+    await text(api, since=since, zone="Asia/Tokyo")
+    page = await text(api, since=since)
+    async with client(create_app(pool)) as alone:
+        drawn = [
+            re.findall(r'<path class="all" d="[^"]*"', one)
+            for one in (
+                section(page, "ranking"),
+                section(await text(alone, since=since), "ranking"),
+            )
+        ]
+    assert drawn[0] == drawn[1] != []
+
+
 async def test_realm_and_version_are_filters(api: httpx2.AsyncClient) -> None:
     page = await text(api, since="4h", realm="globex")
     assert "Nothing changed beyond chance." in page
