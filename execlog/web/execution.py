@@ -171,7 +171,9 @@ async def _alike(
         count = await log.count_executions(
             **of, since=window[0], until=window[1], **same, timeout=_COUNT_SECONDS
         )
-        more = f"more than {number(MOST_COUNTED)}" if count > MOST_COUNTED else number(count - 1)
+        is_counted = of["realm_id"] is None or one.realm_id in of["realm_id"]
+        count_others = count - 1 if is_counted else count
+        more = f"more than {number(MOST_COUNTED)}" if count > MOST_COUNTED else number(count_others)
     link = links.near(_NEAR, id=one.strategy_id, **same)
     return _Alike(one.error_code or one.status, more, link)
 

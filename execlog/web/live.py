@@ -247,8 +247,13 @@ class Live:
                 newest = await log.list_executions(
                     **question.asked, since=since, limit=MOST_SHOWN, payloads=False
                 )
-                present = await log.list_stored(after=None, limit=1)
-                ring.take(newest[::-1], present.place, was_skipped=True)
+                present = (await log.list_stored(after=None, limit=1)).place
+                shown = {one.id for one in newest}
+                if len(newest) < MOST_SHOWN and any(one.id not in shown for one in page.executions):
+                    # Stored late: the newest are not what is new, and the list may have room.
+                    self._rings[question] = Ring(present, ring.read_at, ring.asked_at)
+                else:
+                    ring.take(newest[::-1], present, was_skipped=True)
         except ExeclogError as error:
             is_late = isinstance(error.__cause__, TimeoutError) or error.sqlstate == CANCELLED
             if not is_late and not isinstance(error, QueryRejected | InvalidArgument):

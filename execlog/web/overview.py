@@ -23,8 +23,9 @@ from execlog.web.parts import Parts
 from execlog.web.queries import query
 from execlog.web.quiet import Quiet, quiet_log
 from execlog.web.reading import Reader
+from execlog.web.resting import rests
 from execlog.web.suggestions import suggested
-from execlog.web.trouble import Findings, Trouble, findings, silence, suspects
+from execlog.web.trouble import Findings, Silence, Trouble, findings, silence, suspects
 from execlog.web.view import View
 
 __all__ = ["overview"]
@@ -71,6 +72,7 @@ async def overview(reader: Reader, request: Request) -> Response:
         read = await _read(parts, reader, log, view, window, asked.by)
         if read.ranks == []:
             quiet = await quiet_log(log, view, filters)
+        silent = await _silence(log, view, window, read)
     found = findings(*read.series)
     ranks = _ordered(read, found) if asked.by == "trouble" else read.ranks
     rows = validation.limit(asked.limit, _STRATEGIES)
@@ -84,7 +86,7 @@ async def overview(reader: Reader, request: Request) -> Response:
         activity={one.strategy_id: one for one in read.activity or ()},
         together=read.together,
         found=found if read.activity is not None else None,
-        silent=_silence(view, read),
+        silent=silent,
         failures=failures,
         quiet=quiet,
         first=first_run.of(reader.schema) if _is_first(view, quiet) else None,
@@ -147,9 +149,10 @@ async def _activity(
 ) -> Sequence[StrategyActivity]:
     """The activity of some strategies in a scope, a few seconds old at most."""
     scope = (asked["realm_id"], asked["strategy_version"])
-    # The window as its texts say it: a length of time ends later with each refresh.
+    # The window as its texts say it, in the view's zone: a length ends later with each refresh.
     key = (
         *(None if one is None else frozenset(one) for one in scope),
+        view.zone,
         tuple(asked["strategy_id"]),
         asked["buckets"],
         asked["since"] == view.since,
@@ -199,10 +202,16 @@ def _ordered(read: _Read, found: Findings) -> Sequence[StrategyRank] | None:
     return [*first, *rest][:_STRATEGIES]
 
 
-def _silence(view: View, read: _Read) -> Any:
+async def _silence(log: Reads, view: View, window: dict[str, Any], read: _Read) -> Silence | None:
+    """Whether nothing is stored for longer than is usual, at this time of the day too."""
     if not view.is_live or view.until is None or read.together is None:
         return None
-    return silence(read.together.last_run, view.until, *read.series)
+    last = read.together.last_run
+    found = silence(last, view.until, *read.series)
+    if found is None or last is None:
+        return None
+    wanted = {name: window[name] for name in ("strategy_id", "realm_id", "strategy_version")}
+    return None if await rests(log, last, view.until, **wanted) else found
 
 
 def _is_first(view: View, quiet: Quiet | None) -> bool:

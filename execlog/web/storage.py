@@ -22,7 +22,8 @@ from execlog.web import queries
 from execlog.web.parts import Parts
 from execlog.web.queries import query
 from execlog.web.reading import Reader
-from execlog.web.trouble import silence
+from execlog.web.resting import rests
+from execlog.web.trouble import silence, usual_gap
 from execlog.web.view import View
 
 __all__ = ["Arrival", "about", "storage"]
@@ -117,33 +118,36 @@ async def _arrival(log: Reads, health: Health, accounts: Sequence[RecorderAccoun
     waiting = sum(one.pending for one in alive)
     if waiting:
         which = "a recorder that is alive holds" if len(alive) == 1 else "recorders hold"
-        return Arrival(last, lasts, True, f"{which} {number(waiting)} runs that are not stored")
+        runs = "run that is" if waiting == 1 else "runs that are"
+        return Arrival(last, lasts, True, f"{which} {number(waiting)} {runs} not stored")
     if alive:
         one = len(alive) == 1
         who = (
             "a recorder is alive and was" if one else f"{len(alive):,} recorders are alive and were"
         )
         return Arrival(last, lasts, True, f"{who} offered nothing to store")
-    usual = await _usual(log, last, now)
-    if usual is not None:
-        return Arrival(last, lasts, True, f"before, no gap was longer than {lasting(usual)}")
-    return Arrival(
-        last, lasts, False, "no recorder is alive, and this log has had such gaps before"
-    )
+    is_silent, why = await _without_recorder(log, last, now)
+    return Arrival(last, lasts, is_silent, why)
 
 
-async def _usual(log: Reads, last: datetime, now: datetime) -> timedelta | None:
-    """The longest gap so far, if the present one is longer than is usual."""
+async def _without_recorder(log: Reads, last: datetime, now: datetime) -> tuple[bool, str]:
+    """Whether a silence is longer than is usual, and what says so."""
     window: dict[str, Any] = {"since": now - _DAY, "until": now}
     ranks = await log.rank_strategies(**window, by="runs", limit=_STRATEGIES)
-    if not ranks:
-        return None
-    names = [one.strategy_id for one in ranks]
-    whole = await log.activity(**window, strategy_id=names, buckets=_COARSE)
-    window["since"] = now - _RECENT
-    recent = await log.activity(**window, strategy_id=names, buckets=_FINE)
-    found = silence(last, now, whole, recent)
-    return None if found is None else found.usual
+    series = []
+    if ranks:
+        names = [one.strategy_id for one in ranks]
+        series.append(await log.activity(**window, strategy_id=names, buckets=_COARSE))
+        recent = {**window, "since": now - _RECENT, "buckets": _FINE}
+        series.append(await log.activity(**recent, strategy_id=names))
+    usual, found = usual_gap(*series), silence(last, now, *series)
+    if (usual is not None and found is None) or await rests(log, last, now):
+        return False, "no recorder is alive, and this log has had such gaps before"
+    if found is not None:
+        return True, f"usually no gap is longer than {lasting(found.usual)}"
+    if now - last < _DAY:
+        return False, "no recorder is alive, and too few runs tell how often it stores"
+    return True, "no recorder is alive"
 
 
 def _bytes(tables: Sequence[StoredTable], kind: str) -> str | None:

@@ -15,7 +15,7 @@ from execlog.repository.activity import StrategyActivity
 from execlog.statistics.multiplicity import stand
 from execlog.statistics.verdicts import LEVEL
 
-__all__ = ["Findings", "Silence", "Trouble", "findings", "silence", "suspects"]
+__all__ = ["Findings", "Silence", "Trouble", "findings", "silence", "suspects", "usual_gap"]
 
 _SHORTEST = timedelta(minutes=3)  # a log that is silent for less is not
 _GAPS = 2  # times the longest gap so far
@@ -79,7 +79,7 @@ class Silence:
 
     Attributes:
         lasts: For how long.
-        usual: The longest time without a run before, at most.
+        usual: The longest time without a run that the series show, in whole buckets.
     """
 
     lasts: timedelta
@@ -159,13 +159,21 @@ def silence(
     lasts = timedelta(0) if last is None else now - last
     if lasts < _SHORTEST:
         return None
+    usual = usual_gap(*series)
+    return None if usual is None or lasts <= _GAPS * usual else Silence(lasts, usual)
+
+
+def usual_gap(*series: Sequence[StrategyActivity]) -> timedelta | None:
+    """The longest time without a run but for the last one; None: too few runs. Never raises.
+
+    Args:
+        series: Activities of the strategies of a log.
+    """
     usual, known = timedelta(0), 0
     for several in series:
         gap, busy = _longest_gap(several)
         usual, known = max(usual, gap), max(known, busy)
-    if known < _USUAL or lasts <= _GAPS * usual:
-        return None
-    return Silence(lasts, usual)
+    return None if known < _USUAL else usual
 
 
 def _longest_gap(several: Sequence[StrategyActivity]) -> tuple[timedelta, int]:

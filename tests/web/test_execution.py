@@ -184,6 +184,10 @@ async def test_what_is_around_it(pool: Pool, repository: StrategyExecutionLogRep
         assert "2 other E1 within an hour of it" in said
         links, _ = await around(timeout, "&realm=acme")
         assert links == [f"prev {first.id}", f"next {newest.id}"]
+        _, said = await around(timeout, "&realm=initech")
+        assert "No other E1" in said
+        _, said = await around(timeout, "&realm=globex")
+        assert "1 other E1" in said
         links, _ = await around(ok)
         assert links == [f"prev {first.id}", f"next {globex.id}"]
         links, said = await around(oldest)

@@ -190,6 +190,25 @@ async def test_of_many_the_newest_are_shown(pool: Pool) -> None:
             assert "data-more" not in text
 
 
+async def test_many_that_are_stored_late_are_not_missed(pool: Pool) -> None:
+    """After the database was away: they are not the newest, but the list has room for them."""
+    name = "late"
+    async with viewing(pool) as api:
+        place = await follow(api, f"id={name}")
+        await store(pool, *(run(name, created_at=datetime.now(UTC) - HOUR) for _ in range(300)))
+        text = await news(api, f"id={name}", place)
+        assert 'data-reload="yes"' in told(text)
+        after = await follow(api, f"id={name}")
+        await store(pool, one := run(name))
+        assert str(one.id) in await news(api, f"id={name}", after)
+        # Of others' rows nothing is told.
+        await store(pool, *(run("others", created_at=one.created_at) for _ in range(300)))
+        await asyncio.sleep(3 * TICK)
+        assert place_of((await api.get(f"/executions?id={name}")).text, "follow") == (
+            after.partition(".")[0] + ".1"
+        )
+
+
 def _by_header(request: Request) -> Scope | None:
     return Scope(realms=[request.headers["tenant"]])
 

@@ -17,7 +17,7 @@ from tests.rows import fields, row
 from tests.types import Pool
 from tests.web.test_api import client
 
-MINUTE = timedelta(minutes=1)
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 
 async def sections(pool: Pool) -> dict[str, str]:
@@ -53,7 +53,7 @@ async def test_a_log_that_usually_stores_and_is_silent(pool: Pool) -> None:
     await stored(pool, 14 * MINUTE)
     found = (await sections(pool))["arrival"]
     assert re.match(r"Nothing was stored for 14 min , since [-\d ]*\d\d:", found)
-    assert "before, no gap was longer than" in found
+    assert "usually no gap is longer than" in found
 
 
 async def test_a_log_that_is_seldom_used_is_not_silent(pool: Pool) -> None:
@@ -63,6 +63,34 @@ async def test_a_log_that_is_seldom_used_is_not_silent(pool: Pool) -> None:
     found = (await sections(pool))["arrival"]
     assert found.startswith("Last stored 1 h 30 min ago")
     assert "this log has had such gaps before" in found
+
+
+@pytest.mark.parametrize(
+    ("ago", "count", "said"),
+    [
+        (30 * HOUR, 2000, "Nothing was stored for 1 day 6 h , since .*: no recorder is alive."),
+        (10 * MINUTE, 1, "Last stored 10 min ago , .*: .*too few runs tell how often it stores"),
+    ],
+)
+async def test_a_silence_is_usual_only_if_the_log_shows_it(
+    pool: Pool, ago: timedelta, count: int, said: str
+) -> None:
+    await stored(pool, ago, for_=count * MINUTE / 6)
+    assert re.match(said, (await sections(pool))["arrival"])
+
+
+@pytest.mark.parametrize(("rest", "each"), [(14 * HOUR, 24 * HOUR), (62 * HOUR, 168 * HOUR)])
+async def test_a_night_and_a_weekend_are_no_silence(
+    pool: Pool, rest: timedelta, each: timedelta
+) -> None:
+    last = datetime.now(UTC) - 0.9 * rest
+    await StrategyExecutionLogRepository(pool).insert_rows(
+        row(created_at=last - several * each - n * 5 * MINUTE)
+        for several in range(3)
+        for n in range((each - rest) // (5 * MINUTE))
+    )
+    found = (await sections(pool))["arrival"]
+    assert "and this log has had such gaps before" in found
 
 
 async def test_recorders_that_are_alive_and_have_nothing_stored(pool: Pool, dsn: str) -> None:
