@@ -120,13 +120,19 @@ async def comparison(reader: Reader, request: Request) -> Response:
 
 
 async def _preset(log: Reads, view: View, strategy: str, preset: str) -> str | None:
-    """The link to a comparison of a strategy with itself; None: only one version ran."""
+    """The link to a comparison of a strategy with itself; None: only one version ran.
+
+    Raises InvalidArgument: no window lies before the one that is asked for.
+    """
     asked = {"strategy_id": view.scope.strategy(strategy), **view.narrowed()}
     both: dict[str, Any] = {"preset": None, "a": strategy, "b": strategy}
     both |= {f"{side}_{name}": None for side in ("a", "b") for name in _OWN}
     if preset == "windows":
         since, until = asked["since"], asked["until"].replace(microsecond=0)
-        ends = (before(since, until), since - _INSTANT), (since, until)
+        try:
+            ends = (before(since, until), since - _INSTANT), (since, until)
+        except OverflowError:  # an end of the calendar
+            raise InvalidArgument("since", "has no window before it") from None
         for side, (begin, end) in zip(("a", "b"), ends, strict=True):
             both |= {f"{side}_since": compact(begin), f"{side}_until": compact(end)}
         return view.same(**both)

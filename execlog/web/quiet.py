@@ -6,6 +6,7 @@ Within a scope: what a request may not see is as if it had never been stored.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -30,7 +31,7 @@ class Quiet:
         realm: The realm; None: all that may be seen.
         known: Whether it ever ran, as far as may be seen; None: it was not found out in time.
         last: When it ran last; None: it is not known.
-        link: The page around that time.
+        link: The page around that time; None: there is none.
     """
 
     strategy: str | None
@@ -93,9 +94,9 @@ async def _looked_for(
 
 
 def _seen(found: Quiet, view: View, known: bool, last: datetime | None) -> Quiet:
+    page, own = ("", {}) if found.strategy is None else ("strategy", {"id": found.strategy})
     link = None
-    if last is not None and found.strategy is not None:
-        link = view.within("strategy", last - _HOUR, last + _SECOND, id=found.strategy)
-    elif last is not None:
-        link = view.within("", last - _HOUR, last + _SECOND)
+    if last is not None:
+        with contextlib.suppress(OverflowError):  # an end of the calendar
+            link = view.within(page, last - _HOUR, last + _SECOND, **own)
     return Quiet(found.strategy, found.realm, known, last, link)

@@ -104,12 +104,21 @@ def about(rows: int | None) -> str:
     return f"~{number(rows)}" if rows else "0"
 
 
-async def _arrival(log: Reads, health: Health, accounts: Sequence[RecorderAccount]) -> Arrival:
-    """When something was stored last, and whether that is long ago for this log."""
-    now = health.server_time
-    times = [one for one in (health.last_stored, health.newest) if one is not None and one <= now]
+async def _arrival(
+    log: Reads, health: Health, accounts: Sequence[RecorderAccount]
+) -> Arrival | None:
+    """When something was stored last, and whether that is long ago for this log.
+
+    None: no run of it tells a time that has come.
+    """
+    now, newest = health.server_time, health.newest
+    if newest is not None and newest > now:  # of a clock that is ahead
+        rows = await log.list_executions(until=now, limit=1, payloads=False)
+        newest = rows[0].created_at if rows else None
+    times = [one for one in (health.last_stored, newest) if one is not None and one <= now]
     if not times:
-        return Arrival(None, timedelta(0), False, "")
+        is_empty = health.newest is None and not health.undated_rows
+        return Arrival(None, timedelta(0), False, "") if is_empty else None
     last = max(times)
     lasts = now - last
     if lasts < _SHORTEST:

@@ -26,6 +26,7 @@ from execlog.web.headline import headline
 from execlog.web.kept import Dated
 from execlog.web.parts import Parts
 from execlog.web.queries import query
+from execlog.web.quiet import Quiet, quiet_strategy
 from execlog.web.reading import Reader
 from execlog.web.view import View
 
@@ -47,6 +48,7 @@ class _Read:
     cases: Dated[list[Breakdown]] | None = None
     tenants: Dated[list[Breakdown]] | None = None
     points: Dated[list[PointsCount]] | None = None
+    quiet: Quiet | None = None
 
     @property
     def found(self) -> Explanation | None:
@@ -78,6 +80,8 @@ async def strategy(reader: Reader, request: Request) -> Response:
         read.failures = await parts.take("newest failures", failures)
         if read.report is not None and read.report.metrics.status_breakdown.total:
             await _details(reader, log, view, read.report, read, parts)
+        elif read.report is not None:
+            read.quiet = await quiet_strategy(log, view, asked.id)
     measure = read.change.measure if read.change else None
     return await parts.page(
         "strategy.html",
@@ -85,6 +89,7 @@ async def strategy(reader: Reader, request: Request) -> Response:
         id=asked.id,
         report=read.report,
         failures=read.failures,
+        quiet=read.quiet,
         why=read.why,
         words=explained,
         change=read.change,

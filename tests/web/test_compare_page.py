@@ -135,6 +135,21 @@ async def test_a_preset_is_one_click(api: httpx2.AsyncClient) -> None:
     assert "Fewer than two versions of it ran" in (await api.get("/compare", params=one)).text
 
 
+@pytest.mark.parametrize(
+    "window",
+    [
+        {"since": "0001-01-01", "until": "0001-01-02"},
+        {"since": "9999-12-31", "until": "2026-01-01"},
+    ],
+)
+async def test_a_window_with_none_before_it_is_refused(
+    api: httpx2.AsyncClient, window: dict[str, str]
+) -> None:
+    found = await api.get("/compare", params={**window, "a": "loyalty", "preset": "windows"})
+    assert found.status_code == 400
+    assert "has no window before it" in found.text
+
+
 async def test_each_side_has_a_tenant_and_a_window_of_its_own(
     api: httpx2.AsyncClient, log: Pool
 ) -> None:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import asyncpg
 import pytest
 
+from execlog.web import create_app
+from tests import databases
+from tests.rows import row
+from tests.samples import one_of
 from tests.web import browser as web
-from tests.web.site import Site, all_pages, opened
+from tests.web.served import served
+from tests.web.site import MINUTE, Site, all_pages, opened
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
@@ -106,3 +113,52 @@ async def test_every_page_is_printed_without_controls(chrome: Browser, site: Sit
             found = await page.evaluate(PAPER)
             assert (found["controls"], found["cut"]) == ([], 0), name
             assert (await page.pdf()).startswith(b"%PDF"), name
+
+
+@pytest.mark.parametrize("width", one_of([375, 320]))
+async def test_names_without_a_place_to_break(chrome: Browser, template: str, width: int) -> None:
+    """Of strategies, tenants, codes, cases and nodes; also of what is not there."""
+    name, now = "W" * 120, datetime.now(UTC)
+    rows = [
+        row(
+            strategy_id=name,
+            created_at=now - n * MINUTE,
+            realm_id=name,
+            external_user_id=name,
+            case_name=name,
+            strategy_version=1 + (n < 30),
+            status="error" if n < 30 or n % 20 == 0 else "ok",
+            error_code=name if n < 30 or n % 20 == 0 else None,
+            error_message=name,
+            attributes={"key": name},
+            trace=[{"name": name, "ms": 1, "error": name}],
+        )
+        for n in range(300)
+    ]
+    pages = {
+        "": {"realm": name},
+        "strategy": {"id": name},
+        "strategy?": {"id": f"no {name}"},
+        "executions": {"id": name, "realm": name, "error_code": name},
+        "executions?": {"id": f"no{name}"},
+        "breakdown": {"id": name, "by": "error_code"},
+        "compare": {},
+        "compare?": {"a": name, "b": name, "a_version": 1, "b_version": 2},
+        "explain": {"id": name, "measure": f"case:{name}"},
+        "execution": {"id": rows[0].id},
+    }
+    async with (
+        databases.clone(template) as dsn,
+        asyncpg.create_pool(dsn, min_size=1, max_size=4) as pool,
+        served(create_app(pool)) as url,
+    ):
+        site = Site(url, pool, now, rows)
+        await site.store(*rows)
+        async with opened(chrome, site, viewport={"width": width, "height": 800}) as (page, _):
+            for path, asked in pages.items():
+                await page.goto(site.page(path.removesuffix("?"), **asked))
+                await page.evaluate(
+                    "document.querySelectorAll('details').forEach(one => { one.open = true; })"
+                )
+                wide = await page.evaluate("document.documentElement.scrollWidth")
+                assert wide <= width, (path, wide)

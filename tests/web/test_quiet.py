@@ -108,6 +108,32 @@ async def test_what_does_not_run_now_is_not_unknown(
         assert "Without this filter" in page
 
 
+async def test_a_strategy_that_never_ran_is_told_from_one_that_rests(
+    pool: Pool, repository: StrategyExecutionLogRepository
+) -> None:
+    long_ago = datetime.now(UTC) - 40 * DAY
+    await repository.insert_rows([row(created_at=long_ago, realm_id="acme")])
+    async with client(create_app(pool)) as api:
+        page = words((await api.get("/strategy?id=loyalty")).text)
+        assert f"loyalty did not run in this window. It ran last at {long_ago:%Y-%m-%d}" in page
+        page = words((await api.get("/strategy?id=Loyalty")).text)
+        assert "No run of Loyalty is stored that you may see." in page
+    scope = Scope(realms=["globex"])
+    async with client(create_app(pool, authorize=lambda request: scope)) as api:
+        page = words((await api.get("/strategy?id=loyalty")).text)
+        assert "No run of loyalty is stored that you may see." in page
+
+
+async def test_a_last_run_at_the_end_of_the_calendar_has_no_link(
+    pool: Pool, repository: StrategyExecutionLogRepository
+) -> None:
+    await repository.insert_rows([row(created_at=datetime.max.replace(tzinfo=UTC))])
+    async with client(create_app(pool)) as api:
+        for path in ("/", "/strategy?id=loyalty"):
+            found = await api.get(path)
+            assert "at 9999-12-31 23:59:59." in words(found.text)
+
+
 async def test_a_scope_can_not_tell_what_is_hidden_from_what_is_not_there(
     pool: Pool, repository: StrategyExecutionLogRepository
 ) -> None:

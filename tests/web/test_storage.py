@@ -93,6 +93,17 @@ async def test_a_night_and_a_weekend_are_no_silence(
     assert "and this log has had such gaps before" in found
 
 
+@pytest.mark.parametrize("ahead", [3 * HOUR, None])
+async def test_a_log_with_runs_is_not_empty(pool: Pool, ahead: timedelta | None) -> None:
+    """Whatever the clock of a client says, and if it says nothing."""
+    now = datetime.now(UTC)
+    log = StrategyExecutionLogRepository(pool)
+    await log.insert_rows([row(created_at=None if ahead is None else now + ahead)])
+    assert "arrival" not in await sections(pool)
+    await log.insert_rows([row(created_at=now - 10 * MINUTE)])
+    assert (await sections(pool))["arrival"].startswith("Last stored 10 min ago")
+
+
 async def test_recorders_that_are_alive_and_have_nothing_stored(pool: Pool, dsn: str) -> None:
     async with execlog.ExecutionRecorder(dsn) as recorder:
         for _ in range(3):
