@@ -279,7 +279,8 @@ async def test_more_that_fire_than_are_asked_for(
         await log.insert_rows(rows(f"bad {n}", 10, 5))
     for _ in range(15):  # each time by a chance of 100 to 151
         check(dsn, hook, *words)
-        if any("OVER well" in text for text in hook.texts):
+        told = [one for message in hook.took for one in message["alerts"]]
+        if ("well", "over") in {(one["strategyId"], one["state"]) for one in told}:
             return
     raise AssertionError("it was never asked for")
 
