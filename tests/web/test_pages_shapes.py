@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import pytest
@@ -135,7 +135,7 @@ async def test_names_without_a_place_to_break(chrome: Browser, template: str, wi
         )
         for n in range(300)
     ]
-    pages = {
+    pages: dict[str, dict[str, Any]] = {
         "": {"realm": name},
         "strategy": {"id": name},
         "strategy?": {"id": f"no {name}"},
