@@ -19,7 +19,7 @@ from execlog.repository.timeseries import TimeseriesBucket, before, cut
 from execlog.web import axes, bars, charts, queries
 from execlog.web.access import scope_of
 from execlog.web.answers import json_answer
-from execlog.web.differences import cases, codes, lead, measures
+from execlog.web.differences import cases, codes, is_whole, lead, measures
 from execlog.web.parts import Parts
 from execlog.web.queries import query
 from execlog.web.reading import Reader
@@ -191,6 +191,7 @@ async def _compared(log: Reads, view: View, sides: list[Side], parts: Parts) -> 
     if both is not None:
         given |= {
             "lead": lead(both),
+            "is_sampled": not (is_whole(both.a) and is_whole(both.b)),
             "measures": measures(both),
             "codes": codes(both),
             "cases": cases(both),

@@ -324,3 +324,25 @@ async def test_from_the_page_to_a_failing_execution_in_two_clicks(
             assert "E_BONUS" in await page.locator("main").inner_text()
         finally:
             await page.close()
+
+
+async def test_numbers_of_sampled_runs_are_estimates(
+    pool: Pool, repository: StrategyExecutionLogRepository
+) -> None:
+    """They are no exact numbers, though each stored run is counted."""
+    times = {"since": T0.isoformat(), "until": (T0 + HOUR).isoformat()}
+    await repository.insert_rows(
+        row(strategy_id=name, created_at=T0 + n * MINUTE, sample_rate=rate)
+        for name, rate in (("whole", 1.0), ("sampled", 0.1))
+        for n in range(20)
+    )
+    async with client(create_app(pool)) as asking:
+        for path, asked, is_exact in (
+            ("/strategy", {"id": "whole"}, True),
+            ("/strategy", {"id": "sampled"}, False),
+            ("/compare", {"a": "whole", "b": "whole"}, True),
+            ("/compare", {"a": "whole", "b": "sampled"}, False),
+        ):
+            page = words((await asking.get(path, params={**times, **asked})).text)
+            assert ("All numbers are exact, over every stored run." in page) is is_exact, asked
+            assert ("percentiles and averages are estimates" in page) is not is_exact, asked
