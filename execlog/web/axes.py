@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from execlog.display.format import number
 from execlog.repository.timeseries import TimeseriesBucket
+from execlog.web.zones import round_times
 
 __all__ = [
     "HEIGHT",
@@ -33,8 +34,7 @@ HEIGHT = 168
 ROOM = HEIGHT - 14
 """How high the highest value is: above it there is room for its label."""
 
-_DAY, _INSTANT = timedelta(days=1), timedelta(microseconds=1)
-_ORIGIN, _LAST = datetime(2000, 1, 1), datetime.max.replace(tzinfo=UTC)
+_DAY, _LAST = timedelta(days=1), datetime.max.replace(tzinfo=UTC)
 _STEPS = tuple(
     timedelta(seconds=seconds) for seconds in (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800)
 ) + tuple(
@@ -65,7 +65,7 @@ def times(buckets: Sequence[TimeseriesBucket], zone: tzinfo = UTC) -> list[Mark]
     step = _step(whole)
     return [
         _mark(after / whole, _clock(here, step))
-        for after, here in _round_times(begin, min(whole, _LAST - begin), step, zone)
+        for after, here in round_times(begin, min(whole, _LAST - begin), step, zone)
     ]
 
 
@@ -172,33 +172,6 @@ def rate(value: float) -> str:
 def short(value: float) -> str:
     """A number of pixels. Never raises."""
     return f"{value:.1f}".removesuffix(".0")
-
-
-def _round_times(
-    begin: datetime, whole: timedelta, step: timedelta, zone: tzinfo
-) -> Iterator[tuple[timedelta, datetime]]:
-    """How long after the begin each round time is, and that time as the clocks there show it."""
-    try:
-        local = begin.astimezone(zone).replace(tzinfo=None)
-    except OverflowError:  # an end of the calendar
-        zone, local = UTC, begin.astimezone(UTC).replace(tzinfo=None)
-    shown, last = -(local - _ORIGIN) % step, -_INSTANT
-    while shown <= whole + _DAY:
-        try:
-            here = local + shown
-            time = here.replace(tzinfo=zone).astimezone(UTC)
-            is_skipped = time.astimezone(zone).replace(tzinfo=None) != here
-        except OverflowError:  # the last bucket may end after the calendar does
-            return
-        shown += step
-        if is_skipped:
-            continue
-        if time - begin > whole:
-            return
-        # Of a time that the clocks repeat, the first counts.
-        if time - begin > last:
-            last = time - begin
-            yield last, here
 
 
 def _mark(share: float, label: str) -> Mark:

@@ -12,10 +12,10 @@ from execlog.repository.repository import Reads
 from execlog.web.trouble import findings
 from execlog.web.view import View
 
-__all__ = ["Change", "change_of", "levels"]
+__all__ = ["Change", "change_of", "last_hours", "levels"]
 
 _BUCKETS = 60
-_RECENT = timedelta(hours=2)  # of a longer window these are cut more finely
+_RECENT = timedelta(hours=2)
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,22 @@ async def levels(log: Reads, view: View, strategy: str) -> list[list[StrategyAct
     """
     asked = {**view.narrowed(), "strategy_id": [strategy], "buckets": _BUCKETS}
     found = [await log.activity(**asked)]
-    if view.is_live and view.since and view.until and view.until - view.since > _RECENT:
-        found.append(await log.activity(**asked | {"since": view.until - _RECENT}))
+    if (last := last_hours(view)) is not None:
+        found.append(await log.activity(**asked | {"since": last}))
     return found
+
+
+def last_hours(view: View) -> datetime | None:
+    """The begin of the last hours, which are cut more finely; None: the window has no others.
+
+    Never raises.
+
+    Args:
+        view: The page.
+    """
+    if not view.is_live or view.since is None or view.until is None:
+        return None
+    return view.until - _RECENT if view.until - view.since > _RECENT else None
 
 
 def _measure(found: ReportIntervals) -> str | None:

@@ -10,7 +10,7 @@ from execlog.repository.explanation import Explanation
 from execlog.repository.report import StrategyReport
 from execlog.web.change import Change
 
-__all__ = ["Headline", "headline"]
+__all__ = ["Headline", "headline", "rate"]
 
 _DAY = timedelta(days=1)
 
@@ -60,28 +60,29 @@ def headline(
     )
     then, took = getattr(before, f"duration_{name}_ms"), getattr(now.duration, f"{name}_ms")
     verb = "rose" if took > then else "fell"
-    text = f"{name} {verb} from {milliseconds(then)} to {milliseconds(took)}{since}."
-    rate = f"Error rate {_rate(now.error_rate)}."
-    return Headline(f"{text} {rate}", "worse" if took > then else "better")
+    moved = f"{name} {verb} from {milliseconds(then)} to {milliseconds(took)}{since}."
+    text = f"{moved} Error rate {rate(now.error_rate)}."
+    return Headline(text, "worse" if took > then else "better")
 
 
 def _moved(name: str, then: float, since: float, at: str) -> Headline:
     verb = "rose" if since > then else "fell"
-    text = f"{name} {verb} from {_rate(then)} to {_rate(since)}{at}."
+    text = f"{name} {verb} from {rate(then)} to {rate(since)}{at}."
     return Headline(text, "worse" if since > then else "better")
 
 
 def _calm(report: StrategyReport) -> str:
     """What is said of a strategy that did not change by more than chance."""
-    rate = f"Error rate {_rate(report.metrics.error_rate)}"
+    now = f"Error rate {rate(report.metrics.error_rate)}"
     if not report.before.total:
-        return f"{rate}, no change within this window; nothing ran in the window before."
+        return f"{now}, no change within this window; nothing ran in the window before."
     if report.intervals.error_rate.significant is None:
-        return f"{rate}; too few runs to tell whether it changed since the window before."
-    return f"{rate}, not significantly other than {_rate(report.before.error_rate)} before."
+        return f"{now}; too few runs to tell whether it changed since the window before."
+    return f"{now}, not significantly other than {rate(report.before.error_rate)} before."
 
 
-def _rate(value: float) -> str:
+def rate(value: float) -> str:
+    """An error rate in a sentence, such as "5.4 %". Never raises."""
     return percent(value, ".1f") if value else "0 %"
 
 

@@ -11,14 +11,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from execlog.db import validation
-from execlog.display.format import percent
 from execlog.display.lengths import lasting
 from execlog.display.timeparse import compact
 from execlog.models import StrategyExecutionLog, StrategyRank
 from execlog.repository.activity import StrategyActivity
 from execlog.repository.repository import Reads
 from execlog.web import first_run, queries, sparks
+from execlog.web.change import last_hours
 from execlog.web.filters import added, chips, filters_of, label
+from execlog.web.headline import rate
 from execlog.web.parts import Parts
 from execlog.web.queries import query
 from execlog.web.quiet import Quiet, quiet_log
@@ -35,7 +36,6 @@ _NEWEST = 10
 _SENTENCES = 5
 _FEW = 6  # strategies whose window is cut finely
 _FINE, _COARSE = 60, 30
-_RECENT = timedelta(hours=2)
 _WIDE = 4
 _SUSPECTS = 25  # of more strategies than are ranked, those that are looked at too
 _ADDED = ("realm", "strategy_version")
@@ -137,7 +137,7 @@ async def _read(
         _activity(reader, log, view, {**window, "strategy_id": list(known), "buckets": cut}),
     )
     recent: Sequence[StrategyActivity] | None = None
-    if (last := _recent(view)) is not None:
+    if (last := last_hours(view)) is not None:
         names = _watched(known.values(), others or ())
         asked = {**window, "strategy_id": names, "since": last, "buckets": _FINE}
         recent = await parts.take("the last hours", _activity(reader, log, view, asked))
@@ -161,19 +161,12 @@ async def _activity(
     return (await reader.levels.get(key, lambda: log.activity(**asked))).answer
 
 
-def _recent(view: View) -> datetime | None:
-    """The begin of the last hours, if the window ends now and is longer."""
-    if not view.is_live or view.since is None or view.until is None:
-        return None
-    return view.until - _RECENT if view.until - view.since > _RECENT else None
-
-
 async def _others(
     log: Reads, view: View, window: dict[str, Any], ranks: Sequence[StrategyRank]
 ) -> Sequence[StrategyRank]:
     """The strategies that may have changed, beside those that are ranked."""
     wide = [await log.activity(**window, buckets=_WIDE)]
-    if (last := _recent(view)) is not None:
+    if (last := last_hours(view)) is not None:
         wide.append(await log.activity(**{**window, "since": last}, buckets=_WIDE))
     ranked = {one.strategy_id for one in ranks}
     names = [name for name in suspects(*wide, most=_SUSPECTS) if name not in ranked]
@@ -222,9 +215,6 @@ def _is_first(view: View, quiet: Quiet | None) -> bool:
 
 def _words(view: View) -> dict[str, Any]:
     """What the template says and links to."""
-
-    def rate(value: float) -> str:
-        return percent(value, ".1f") if value else "0 %"
 
     def at(time: datetime) -> str:
         """The form of a time that is not exact."""
