@@ -15,6 +15,7 @@ import execlog
 
 if TYPE_CHECKING:
     from execlog.db.connections import Connection
+    from tests.types import Pool
 
 TABLE = "execlog.strategy_execution_log"
 TEMPLATE = f"execlog_test_{os.getpid()}"
@@ -42,6 +43,14 @@ async def clone(dsn: str, template: str = TEMPLATE) -> AsyncIterator[str]:
     """The DSN of a new database, gone afterwards whoever is still connected."""
     async with database(dsn, f"{TEMPLATE}_{next(_numbers)}", template=template) as own:
         yield own
+
+
+@asynccontextmanager
+async def filled(dsn: str, rows: Iterable[execlog.StrategyExecutionLog]) -> AsyncIterator[Pool]:
+    """A pool on a new migrated database that holds these executions."""
+    async with clone(dsn) as own, asyncpg.create_pool(own, min_size=1, max_size=4) as pool:
+        await execlog.StrategyExecutionLogRepository(pool).insert_rows(rows)
+        yield pool
 
 
 @asynccontextmanager

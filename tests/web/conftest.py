@@ -10,7 +10,6 @@ import asyncpg
 import httpx2
 import pytest
 
-from execlog import StrategyExecutionLogRepository
 from execlog.web import create_app
 from tests import databases
 from tests.types import Pool
@@ -40,11 +39,7 @@ async def site(template: str) -> AsyncIterator[Site]:
 @pytest.fixture(scope="module")
 async def varied(template: str) -> AsyncIterator[Pool]:
     """A log of executions that differ in all that a filter may be by."""
-    async with (
-        databases.clone(template) as dsn,
-        asyncpg.create_pool(dsn, min_size=1, max_size=4) as pool,
-    ):
-        await StrategyExecutionLogRepository(pool).insert_rows(executions())
+    async with databases.filled(template, executions()) as pool:
         yield pool
 
 

@@ -10,7 +10,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-import asyncpg
 import httpx2
 import pytest
 from starlette.requests import Request
@@ -55,11 +54,7 @@ def seeds() -> Iterator[StrategyExecutionLog]:
 
 @pytest.fixture(scope="module")
 async def log(template: str) -> AsyncIterator[Pool]:
-    async with (
-        databases.clone(template) as dsn,
-        asyncpg.create_pool(dsn, min_size=1, max_size=4) as pool,
-    ):
-        await StrategyExecutionLogRepository(pool).insert_rows(seeds())
+    async with databases.filled(template, seeds()) as pool:
         yield pool
 
 

@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
-import asyncpg
 import httpx2
 import pytest
 
@@ -52,11 +51,7 @@ def odd(run: Any) -> bool:
 
 @pytest.fixture(scope="module")
 async def explained(template: str) -> AsyncIterator[Pool]:
-    async with (
-        databases.clone(template) as dsn,
-        asyncpg.create_pool(dsn, min_size=1, max_size=4) as pool,
-    ):
-        await StrategyExecutionLogRepository(pool).insert_rows(seeds())
+    async with databases.filled(template, seeds()) as pool:
         yield pool
 
 
