@@ -74,16 +74,17 @@ class Program:
             time.sleep(0.02)
 
     def feed(self, seconds: float, rate: int = PER_SECOND) -> None:
-        """Writes events to its input at this rate, until it ends or that time is over."""
+        """Writes events at this rate: all that are due in that time, unless it ends before."""
         assert self.process.stdin is not None
-        begin, sent = time.monotonic(), 0
+        begin, sent, passed = time.monotonic(), 0, 0.0
         try:
-            while (passed := time.monotonic() - begin) < seconds:
+            while passed < seconds:
+                time.sleep(0.002)
+                passed = min(time.monotonic() - begin, seconds)
                 due = int(passed * rate)
                 self.process.stdin.write((EVENT + b"\n") * (due - sent))
                 self.process.stdin.flush()
                 sent = due
-                time.sleep(0.002)
         except BrokenPipeError:
             pass
 

@@ -21,7 +21,7 @@ from execlog.recorder.spool import owner as owners
 from execlog.recorder.spool.row_file import Content, RowFile
 from execlog.recorder.spool.spool import Spool
 from tests.db.test_spool import killed
-from tests.db.test_spool_faults import rows_of
+from tests.db.test_spool_faults import rows_of, sizes_of
 from tests.recording import AWAY, assert_none_is_missing, balanced, record, until
 
 CREATE, COMMIT = RowFile.create, Transaction.commit
@@ -108,7 +108,7 @@ async def test_what_it_adopts_gives_way_to_nothing(
             if n % 500 == 0:
                 await asyncio.sleep(0.002)  # the spool's thread has its turn
         own = [path for path in spool.glob("*/*.rows") if is_own(path)]
-        assert sum(path.stat().st_size for path in own) <= 2**20
+        assert sum(sizes_of(own)) <= 2**20
         stats = recorder.close(0.05)
     assert set(stats.dropped) <= {"full", "closed"}
     assert 9500 < stats.pending_rows < 20_000
@@ -129,7 +129,7 @@ async def test_what_waited_in_memory_takes_few_descriptors_and_no_more_room_than
     before = len(os.listdir("/proc/self/fd"))
     await until(lambda: recorder.stats().spooled_rows >= 9900)
     assert len(os.listdir("/proc/self/fd")) < before + 40
-    sizes = [path.stat().st_size for path in rows_of(tmp_path / "spool")]
+    sizes = sizes_of(rows_of(tmp_path / "spool"))
     assert len(sizes) > 190
     assert sum(sizes) < 20 * 2**20
     stats = await recorder.aclose(0.05)
