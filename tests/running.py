@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from uuid import UUID
@@ -35,6 +35,7 @@ __all__ = [
     "started",
     "stored",
     "wait_for_port",
+    "wait_until",
 ]
 
 FOLDER = Path(__file__).parent / "programs"
@@ -154,6 +155,14 @@ def wait_for_port(port: int, program: Program, seconds: float = 30) -> None:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
             return
         time.sleep(0.05)
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float = 30) -> None:
+    """Returns when it is so; an error if it takes longer."""
+    ends = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < ends
+        time.sleep(0.02)
 
 
 def ask(port: int, threads: int = 4) -> tuple[list[UUID], list[threading.Thread]]:

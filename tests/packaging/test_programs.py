@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
 
 import pytest
 
 from tests.extras import needs
 from tests.readme import TEXT, block
-from tests.running import FOLDER, LONGEST, ask, assert_stored, free_port, started, wait_for_port
+from tests.running import (
+    FOLDER,
+    LONGEST,
+    ask,
+    assert_stored,
+    free_port,
+    started,
+    wait_for_port,
+    wait_until,
+)
 
 TERM, INT = signal.SIGTERM, signal.SIGINT
 LONG = pytest.mark.long
@@ -54,7 +62,7 @@ def test_a_program_that_reads(
         else:
             feeding = threading.Thread(target=program.feed, args=(LONGEST,))  # also meanwhile
             feeding.start()
-            time.sleep(1)
+            wait_until(lambda: len(program.ids()) >= 1000)
         assert program.end(number) == code, program.err[-3000:]
         # Of what was fed, a program may have taken up to a queue's length and not have said so.
         assert_stored(dsn, program.ids(), least=1000, beyond=2000 if number else 0)
@@ -107,7 +115,7 @@ def test_a_service(dsn: str, words: list[str], number: signal.Signals, codes: se
     with started([word.replace("PORT", str(port)) for word in words], dsn) as program:
         wait_for_port(port, program)
         answered, asking = ask(port)
-        time.sleep(2)
+        wait_until(lambda: len(answered) >= 500)
         assert program.end(number) in codes, program.err[-3000:]
         for one in asking:
             one.join(LONGEST)
