@@ -1,4 +1,4 @@
-"""What `python -m pydoc execlog` prints is a reference: a map, each name, and nothing of pydantic's."""
+"""`python -m pydoc execlog` is a reference: a map, each public name, nothing of pydantic's."""
 
 from __future__ import annotations
 
