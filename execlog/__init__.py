@@ -1,8 +1,70 @@
 """execlog: the execution log of a scoring engine, on Postgres alone.
 
-await execlog.migrate(dsn)
-repository = execlog.StrategyExecutionLogRepository(pool)
-await repository.list_for_strategy(strategy_id="loyalty", status="error")
+    import asyncio, asyncpg, execlog
+
+    async def main(dsn: str) -> None:
+        await execlog.migrate(dsn)
+        async with execlog.ExecutionRecorder(dsn) as recorder:  # exits once all is stored
+            strategy = dict(strategy_id="loyalty", strategy_version=3, strategy_type="DSL")
+            with recorder.run(**strategy) as run:
+                run.points = 10.0  # what your engine says
+        async with asyncpg.create_pool(dsn) as pool:
+            log = execlog.StrategyExecutionLogRepository(pool)
+            print(await log.list_for_strategy(strategy_id="loyalty"))
+
+    asyncio.run(main("postgresql://..."))
+
+A target is a DSN, or a Connection or a Pool of asyncpg's. Times have a zone, durations are in
+milliseconds, rates lie between 0 and 1. Answers are pydantic models: `model_dump(by_alias=True,
+mode="json")` has the names of the JSON API.
+
+Record
+    ExecutionRecorder   `run` and `recorded` measure a run, `record` takes one that was measured; it
+                        is stored soon, exactly once. `stats` is its account (RecorderStats),
+                        `on_reject` gets what the server refused (RejectedExecution), `maintenance`
+                        is a Maintenance.
+
+Ask: methods of StrategyExecutionLogRepository, one statement each
+    one run             `get`, `list_by_prefix`, `next_failure`: a StrategyExecutionLog
+    runs, newest first  `list_executions`, `list_for_strategy`, `list_failures`, `list_newest`,
+                        `stream`, `list_stored` (in the order of commits); how many:
+                        `count_executions`
+    a strategy's card   `metrics` (StrategyMetrics: StatusBreakdown, DurationMetrics,
+                        HistogramBucket), `report` (StrategyReport, ReportIntervals),
+                        `count_by_status`, `count_by_error_code` (ErrorCodeCount),
+                        `count_by_case_name` (CaseNameCount), `count_by_points` (PointsCount),
+                        `duration_percentiles` (DurationPercentiles), `duration_and_nodes_summary`
+                        (DurationAndNodesSummary), `sample_durations`, `sample_points`, `node_times`
+                        (NodeTimes, NodeTime)
+    over time           `timeseries` (TimeseriesBucket)
+    which is worst      `rank_strategies`, `rank_together` (StrategyRank), `activity`
+                        (StrategyActivity, LevelChange)
+    by a column         `breakdown` (Breakdown); which values no run has: `list_absent`
+    A against B         `compare`, of strategies or of a Slice each (StrategyComparison,
+                        MetricsDelta, ComparisonIntervals, Interval)
+    what changed, why   `explain` (Explanation, Cause)
+    the log itself      `health`, `list_tables`, `rollup_state`, `maintenance_state`,
+                        `recorder_account`, `count_stored`, `spooling_recorders`
+    to write            `insert_row`, `insert_rows`, `insert_missing`; `erase` a user (ErasedPart)
+
+Run it
+    tables              migrate, check_migrations, dump_migrations
+    roles               dump_roles, dump_realm_reader, dump_alerter: SQL for psql
+    partitions          maintain (MaintenanceRun of MaintenanceStep)
+    is it well?         health (Health: StoredTable, RollupState, MaintenanceState)
+    is all of it there? recorder_account (RecorderAccount), over all processes
+    rollups             roll_up, rebuild_rollups (RebuiltPart), verify_rollups (RollupDifference)
+    a Citus cluster     distribute, dump_distribution
+
+Errors, by what to do about them; each is an ExeclogError
+    InvalidArgument     fix the call
+    SchemaOutdated      run `execlog migrate`
+    StoreUnavailable    try again later
+    QueryRejected       don't try again
+    QueryFileError, MigrationError      fix the install
+
+More: execlog.web (the pages), execlog.embedded (a private Postgres), execlog.prometheus. One name
+alone: `python -m pydoc execlog.StrategyExecutionLogRepository.explain`.
 """
 
 from execlog.admin.account import recorder_account

@@ -7,7 +7,17 @@ Every model takes snake_case or camelCase names and dumps to camelCase with
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from inspect import Signature, signature
+from types import SimpleNamespace
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    Literal,
+    dataclass_transform,
+    get_type_hints,
+)
 from uuid import UUID
 
 from pydantic import (
@@ -25,6 +35,11 @@ from pydantic.alias_generators import to_camel
 from execlog.context import attributes, error_message, trace_id
 from execlog.errors import InvalidArgument
 from execlog.ids import uuid7
+
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass
+else:
+    ModelMetaclass = type(BaseModel)  # where it lies is pydantic's own
 
 __all__ = [
     "CaseNameCount",
@@ -100,8 +115,20 @@ _Message = Annotated[_Text, AfterValidator(error_message)]
 _Attributes = Annotated[dict[str, Any], Field(strict=True), AfterValidator(attributes)]
 
 
-class Model(BaseModel):
-    """The base of all models: takes either spelling of a name, and is immutable."""
+@dataclass_transform(kw_only_default=True, field_specifiers=(Field,))
+class _ModelType(ModelMetaclass):
+    """The type of the models. `pydoc` prints what `dir` names: of pydantic, 400 lines a model."""
+
+    def __dir__(cls) -> list[str]:
+        inherited = set(dir(BaseModel))
+        return [name for name in super().__dir__() if name not in inherited and name[:1] != "_"]
+
+
+class Model(BaseModel, metaclass=_ModelType):
+    """The base of all models: takes either spelling of a name, and is immutable.
+
+    All that pydantic's models have is there too, such as `model_dump` and `model_validate`.
+    """
 
     # Values stay out of error messages: they are row data. Fields are named as in Python.
     model_config = ConfigDict(
@@ -112,6 +139,20 @@ class Model(BaseModel):
         frozen=True,
         hide_input_in_errors=True,
     )
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        """Has the signature name the fields, and their types without constraints. Never raises."""
+        types = SimpleNamespace(
+            __annotations__={name: field.annotation for name, field in cls.model_fields.items()}
+        )
+        plain = get_type_hints(types)
+        aliased = signature(cls).parameters
+        named = [
+            aliased[to_camel(name)].replace(name=name, annotation=plain[name])
+            for name in cls.model_fields
+        ]
+        cls.__signature__ = Signature(named)
 
 
 class StrategyExecutionLog(Model):

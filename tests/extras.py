@@ -26,6 +26,7 @@ EXTRAS = {
     "opentelemetry": "test-recipes",
     "playwright": "test-web",
     "psycopg": "test-recipes",
+    "readme_renderer": "dev",
     "rq": "test-recipes",
     "rule_engine": "test-recipes",
     "schemathesis": "test-web",

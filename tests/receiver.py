@@ -15,6 +15,9 @@ __all__ = ["Receiver", "receiver"]
 class Receiver:
     """What came, and how the next requests are answered.
 
+    Args:
+        port: Where it listens; 0: on any free one.
+
     Attributes:
         url: Its URL, which holds a secret.
         took: The messages that it has taken.
@@ -22,13 +25,13 @@ class Receiver:
         answers: How the next ones are answered; when there is none left, with 200.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.took: list[dict[str, Any]] = []
         self.saw = 0
         self.answers: list[int | str] = []
         self.leaves = threading.Event()
         self.lock = threading.Lock()
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self.server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_port}/hook/secret-path"
 
@@ -39,8 +42,9 @@ class Receiver:
 
 
 @contextmanager
-def receiver() -> Iterator[Receiver]:
-    made = Receiver()
+def receiver(port: int = 0) -> Iterator[Receiver]:
+    """One that listens, on this port or on a free one, until the block ends."""
+    made = Receiver(port)
     serving = threading.Thread(target=made.server.serve_forever, args=(0.02,))
     serving.start()
     try:

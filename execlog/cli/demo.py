@@ -26,6 +26,7 @@ _NEXT = """
 What next
 
 execlog demo --serve                 the same as pages
+python -m execlog.embedded FOLDER    a Postgres until Ctrl-C, if you have none; it prints:
 export EXECLOG_DSN=postgresql://...  then, on a Postgres of your own:
 execlog migrate                      makes the log
 execlog tail -f                      shows what your engine records: README, "Record in a service"

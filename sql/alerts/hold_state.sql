@@ -4,6 +4,8 @@
 -- $3 seconds double precision
 -- Columns: firing text
 -- Index: alert_state_pkey
+--
+-- What is held for longer than anyone asks for was held before the server's clock was set back.
 insert into execlog.alert_state as kept (
     check_id,
     holder,
@@ -19,4 +21,5 @@ set holder = excluded.holder,
     held_until = excluded.held_until
 where kept.held_until is null
     or kept.held_until < now()
+    or kept.held_until > now() + 2 * $3::double precision * interval '1 second'
 returning kept.firing::text as firing

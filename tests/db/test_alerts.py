@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import socket
@@ -220,24 +219,70 @@ async def test_a_receiver_that_does_not_answer(dsn: str, pool: Pool, hook: Recei
     assert len(hook.took) == 1
 
 
-async def test_a_clock_that_was_set_back(
-    dsn: str, pool: Pool, hook: Receiver, tmp_path: Path
+@pytest.mark.long
+async def test_a_receiver_that_is_killed_and_started_again(
+    dsn: str, pool: Pool, state: Sequence[str]
 ) -> None:
-    """What fires since tomorrow is over after no time at all."""
-    log, file = StrategyExecutionLogRepository(pool), tmp_path / "state.json"
-    await log.insert_rows(rows("loyalty", 40, 4))
-    words = ("loyalty", *LIMITS, "--state", str(file))
-    check(dsn, hook, *words)
+    log = StrategyExecutionLogRepository(pool)
+    words = ("loyalty", *LIMITS, *state)
+    with receiver() as first:
+        await log.insert_rows(rows("loyalty", 40, 4))
+        assert check(dsn, first, *words)[0] == 3
+    await log.insert_rows(rows("loyalty", 400, 0))
+    assert [check(dsn, first, *words)[0] for _ in range(2)] == [1, 1]
+    with receiver(first.server.server_port) as again:
+        assert [check(dsn, again, *words)[0] for _ in range(2)] == [0, 0]
+    [fired], [over] = first.took, again.took
+    assert over["alerts"][0]["id"] == fired["alerts"][0]["id"]
+    assert (fired["firing"], over["firing"]) == (1, 0)
+
+
+def fires_since(file: Path, since: str) -> None:
     kept = json.loads(file.read_text())
     [firing] = next(iter(kept.values()))
-    firing["since"] = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    firing["since"] = since
     file.write_text(json.dumps(kept))
+
+
+def kept_in(file: Path, kept: dict[str, object]) -> None:
+    assert json.loads(file.read_text()) == kept
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("moved", "least"),
+    [
+        (timedelta(days=1), 0),
+        pytest.param(-timedelta(days=1), 24 * 3600, marks=pytest.mark.long),
+    ],
+)
+async def test_a_clock_that_was_set(
+    dsn: str, pool: Pool, hook: Receiver, state: Sequence[str], moved: timedelta, least: int
+) -> None:
+    """What fires since tomorrow is over after no time at all; it is told once, either way."""
+    log = StrategyExecutionLogRepository(pool)
+    await log.insert_rows(rows("loyalty", 40, 4))
+    words = ("loyalty", *LIMITS, *state)
+    check(dsn, hook, *words)
+    since = (datetime.now(UTC) + moved).isoformat()
+    if state:
+        fires_since(Path(state[1]), since)
+    else:
+        await pool.execute(
+            "update execlog.alert_state"
+            " set firing = jsonb_set(firing, '{0,since}', to_jsonb($1::text))",
+            since,
+        )
     assert check(dsn, hook, *words)[0] == 3
     await log.insert_rows(rows("loyalty", 400, 0))
-    check(dsn, hook, *words)
-    assert [one["alerts"][0]["seconds"] for one in hook.took] == [0, 0]
-    assert json.loads(file.read_text()) == {}
-    assert os.stat(file).st_mode & 0o777 == 0o600
+    assert [check(dsn, hook, *words)[0] for _ in range(2)] == [0, 0]
+    first, second = (one["alerts"][0]["seconds"] for one in hook.took)
+    assert first == 0
+    assert least <= second <= least + 600
+    if state:
+        kept_in(Path(state[1]), {})
+    else:
+        assert await pool.fetchval("select count(*) from execlog.alert_state") == 0
 
 
 async def test_other_limits_are_another_check(
@@ -315,6 +360,20 @@ async def test_a_state_that_another_holds_ends_with_it(
     assert check(dsn, hook, "loyalty", *LIMITS)[0] == 3
     assert len(hook.took) == 1
     assert await pool.fetchval("select count(*) from execlog.alert_state where holder is null") == 1
+
+
+async def test_the_clock_of_a_server_is_set_back_after_a_process_died(
+    dsn: str, pool: Pool, hook: Receiver
+) -> None:
+    """What it held would be held for as long as the clock was set back."""
+    await StrategyExecutionLogRepository(pool).insert_rows(rows("loyalty", 40, 4))
+    check(dsn, hook, "loyalty", *LIMITS)
+    await pool.execute(
+        "update execlog.alert_state set holder = gen_random_uuid(),"
+        " held_until = now() + interval '1 hour'"
+    )
+    assert check(dsn, hook, "loyalty", *LIMITS) == (3, "")
+    assert len(hook.took) == 1
 
 
 @pytest.mark.parametrize(
