@@ -1,10 +1,8 @@
 """Sends executions to an OTLP receiver, as log records and histograms (extra `otel`).
 
-`execlog otlp` does it; the README beside this says what is sent, and what "at least once" means.
-
-    async with Receiver(endpoint("http://127.0.0.1:4318")) as receiver:
-        delivery = Delivery(receiver, Resource({"service.name": "execlog"}), told=print)
-        await delivery.deliver(await log.list_failures(limit=50))
+`execlog otlp` does it; the README beside this says what is sent, and what "at least once" means. A
+`Reader` finds what is to be sent after a `Position`, a `Delivery` returns when the `Receiver` has
+acknowledged it, and then the caller keeps the position.
 """
 
 from __future__ import annotations

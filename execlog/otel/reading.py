@@ -36,13 +36,14 @@ class LogIdentity(Model):
         log: The table.
         timeline: Changes if a backup is restored to a time, or a standby takes over.
         started: When the server was started.
+        is_standby: Whether it is a standby, which may be behind.
     """
 
     system: str | None = None
     database: str | None = None
     log: str | None = None
     timeline: str | None = None
-    started: str | None = None
+    started: AwareDatetime | None = None
     is_standby: bool | None = None
 
 

@@ -1,5 +1,5 @@
 -- Which log answers, and which history of its server?
--- Columns: system text?, database text?, log text?, timeline text?, started text?, is_standby boolean?
+-- Columns: system text?, database text?, log text?, timeline text?, started timestamptz?, is_standby boolean?
 -- Index: none
 --
 -- A copy of a database has another number than the original, a table that was made again too. Each recovery to an
@@ -17,5 +17,5 @@ select
         when not pg_is_in_recovery()
         then left(pg_walfile_name(pg_current_wal_lsn()), 8)
     end as timeline,
-    extract(epoch from pg_postmaster_start_time())::text as started,
+    pg_postmaster_start_time() as started,
     pg_is_in_recovery() as is_standby

@@ -30,7 +30,7 @@ from tests.db.test_roles import TENANT, as_role, prefix, roles, tenant
 from tests.otlp_receiver import OtlpReceiver, otlp_receiver, values
 from tests.outage import Outage
 from tests.recording import until
-from tests.rows import row
+from tests.rows import T0, row
 from tests.types import Pool
 
 __all__ = ["prefix", "roles", "tenant"]
@@ -369,14 +369,14 @@ async def test_a_server_that_was_started_again_has_what_was_sent_last(
     await repository.insert_rows(rows)
     found, position, _ = await everything(reader, position)
     assert sorted(found) == sorted(ids(rows))
-    log = position.log.model_copy(update={"started": "1"})
+    log = position.log.model_copy(update={"started": T0})
     position = position.model_copy(update={"log": log})
     if not is_there:
         await pool.execute(f"delete from {TABLE} where id = $1", position.last)
     found, position, notes = await everything(reader, position)
     assert len(found) == (0 if is_there else 1)
     assert bool(notes) == (not is_there)
-    assert position.log.started != "1"
+    assert position.log.started != T0
 
 
 async def test_another_timeline_starts_over(pool: Pool, repository: Log) -> None:

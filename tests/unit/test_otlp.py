@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -26,7 +27,9 @@ from execlog.otel import (
 )
 from execlog.otel.durations import BOUNDS
 from execlog.otel.records import log_record, logs_request
+from tests.extras import needs
 from tests.otlp_receiver import OtlpReceiver, otlp_receiver, values
+from tests.readme import TEXT, block
 from tests.recording import until
 from tests.rows import T0, row
 
@@ -368,3 +371,32 @@ async def test_it_is_interrupted_at_once(taking: OtlpReceiver) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(task, 1)
+
+
+@needs("yaml")
+def test_the_document_shows_what_a_collector_reads() -> None:
+    """Each pipeline names what the file has."""
+    yaml: Any = importlib.import_module("yaml")
+    found = yaml.safe_load(block("receivers:\n  otlp:"))
+    assert found["receivers"]["otlp"]["protocols"]["http"]["endpoint"] == "127.0.0.1:4318"
+    for pipeline in found["service"]["pipelines"].values():
+        for kind, names in pipeline.items():
+            assert set(names) <= found[kind].keys()
+
+
+def test_the_document_names_all_attributes() -> None:
+    text = TEXT.replace("`, `.", "`, `execlog.strategy.")
+    made = one(
+        **SECRETS,
+        status="error",
+        realm_id="",
+        external_game_id="",
+        external_task_id="",
+        parent_strategy_id="",
+        error_code="",
+        case_name="",
+        points=0.0,
+    )
+    asked = log_record(made, Included(error_messages=True, users=True))
+    for name in values(asked.attributes):
+        assert f"`{name}`" in text
