@@ -158,14 +158,17 @@ class Reader:
         if page.is_reset:
             return await self._started_over(position, _SET_BACK)
         change: dict[str, Any] = {"place": page.place}
-        if not page.has_more and page.place != position.place:  # else a standby may be behind
+        is_moved = page.place != position.place  # else a standby may be behind
+        # Pages go up to what the first of them saw, however long ago that was.
+        has_more = page.has_more or (is_moved and " " in position.place)
+        if is_moved and not has_more:
             change["at"] = now
         if page.executions:
             change["last"] = page.executions[-1].id
         return Batch(
             executions=page.executions,
             position=position.model_copy(update=change),
-            has_more=page.has_more,
+            has_more=has_more,
         )
 
     async def _earlier(self, position: Position, earlier: Earlier) -> Batch:

@@ -92,11 +92,21 @@ class Receiver:
         self._open = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        """Makes the clients. Raises OSError: the system's certificates can't be read."""
+        """Makes the clients.
+
+        Raises:
+            ReceiverRefused: A proxy of the environment, or what the system trusts, can't be used.
+        """
         for signal, its in self._endpoints.items():
-            client = httpx2.AsyncClient(
-                verify=True if its.tls is None else its.tls, timeout=self._seconds
-            )
+            try:
+                client = httpx2.AsyncClient(
+                    verify=True if its.tls is None else its.tls, timeout=self._seconds
+                )
+            except (ImportError, OSError, ValueError, httpx2.InvalidURL):
+                raise ReceiverRefused(
+                    f"{its.name} can't be asked: the environment's proxies or certificates are"
+                    " not valid"
+                ) from None
             self._clients[signal] = await self._open.enter_async_context(client)
         return self
 

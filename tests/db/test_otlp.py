@@ -23,7 +23,7 @@ from execlog import StrategyExecutionLogRepository as Log
 from execlog.cli.state_file import read_file, write_file
 from execlog.db.executor import Store
 from execlog.otel import Position, Reader
-from tests import databases
+from tests import databases, standby
 from tests.command import COMMAND, run
 from tests.databases import TABLE
 from tests.db.test_roles import TENANT, as_role, prefix, roles, tenant
@@ -280,7 +280,7 @@ async def test_all_arrive_while_a_receiver_is_restarted_and_a_sender_is_killed(
                     await asyncio.sleep(0.05)
 
     recording = asyncio.create_task(records())
-    for turn in range(4):
+    for turn in range(3):
         async with sending(dsn, taking, "--state", state):
             await asyncio.sleep(2.0)
             if turn % 2:
@@ -330,6 +330,19 @@ async def test_earlier_runs_are_sent_page_by_page_and_then_the_new_ones(
     assert Counter(ids(batch.executions) + found) == Counter(ids([*before, *new]))
     assert notes == []
     assert await everything(reader, position) == ([], position.model_copy(), [])
+
+
+async def test_what_came_since_a_sender_ended_between_two_pages_is_sent_at_once(
+    pool: Pool, repository: Log
+) -> None:
+    reader = reader_of(pool)
+    position = await reader.begin()
+    await repository.insert_rows(rows := now_rows(1500))
+    batch = await reader.read(position)
+    assert len(batch.executions) == 1000
+    await repository.insert_rows(more := now_rows(3))
+    found, position, _ = await everything(reader, batch.position)
+    assert sorted(ids(batch.executions) + found) == sorted(ids([*rows, *more]))
 
 
 async def test_a_position_of_another_log_starts_over(
@@ -412,11 +425,10 @@ async def copied(source: Path, target: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.session
-@pytest.mark.parametrize("writes", [2, 40])
 async def test_a_restored_server_loses_nothing(
-    taking: OtlpReceiver, state: Path, tmp_path: Path, writes: int
+    taking: OtlpReceiver, state: Path, tmp_path: Path
 ) -> None:
-    """Its files are those of before; then writers store less, or more, than the sender had seen."""
+    """Its files are those of before; then writers store more than the sender had seen."""
     with Outage() as server:
         data, copy = Path(server._folder.name, "data"), tmp_path / "copy"
         await execlog.migrate(server.dsn)
@@ -439,7 +451,7 @@ async def test_a_restored_server_loses_nothing(
         server.stop()
         await copied(copy, data)
         server.start()
-        new = await store(writes)
+        new = await store(40)
         taken = len(taking.ids)
         code, said = send(server.dsn, taking, "--state", state)
         assert code == 0
@@ -448,3 +460,59 @@ async def test_a_restored_server_loses_nothing(
         assert set(taking.ids) == {*kept, *lost, *new}
         kept_state = json.loads(read_file(state) or b"")
         assert kept_state["log"]["timeline"] == "00000001"
+
+
+@pytest.mark.long
+@pytest.mark.session
+async def test_a_server_that_is_killed_is_read_on(taking: OtlpReceiver, state: Path) -> None:
+    async def all_sent(count: int) -> None:
+        await until(lambda: len(taking.ids) == count)
+
+    with Outage() as server:
+        await execlog.migrate(server.dsn)
+        stored: list[str] = []
+        async with sending(server.dsn, taking, "--state", state) as process:
+            await line(process)
+            for _ in range(2):
+                async with asyncpg.create_pool(server.dsn, min_size=1, max_size=1) as pool:
+                    await Log(pool).insert_rows(rows := now_rows(3))
+                stored += ids(rows)
+                await all_sent(len(stored))
+                server.kill()
+                assert (await line(process)).endswith("; trying again\n")
+                server.start()
+            await asyncio.sleep(2.5)
+        assert Counter(taking.ids) == Counter(stored)
+
+
+@pytest.mark.long
+@pytest.mark.session
+async def test_a_standby_is_read_and_takes_over() -> None:
+    try:
+        with standby.started() as pair:
+            await check_standby(pair)
+    except standby.Absent as reason:
+        pytest.skip(str(reason))
+
+
+async def check_standby(pair: standby.Pair) -> None:
+    await execlog.migrate(pair.primary)
+    await pair.caught_up()
+    async with (
+        asyncpg.create_pool(pair.primary, min_size=1, max_size=1) as writing,
+        asyncpg.create_pool(pair.standby, min_size=1, max_size=1) as reading,
+    ):
+        position = await reader_of(writing).begin()
+        await Log(writing).insert_rows(rows := now_rows(3))
+        await pair.caught_up()
+        reader = reader_of(reading)
+        found, position, notes = await everything(reader, position)
+        assert (sorted(found), notes) == (sorted(ids(rows)), [])
+        assert position.log.timeline == "00000001"
+        assert await reading.fetchval("select pg_promote()")
+        await Log(reading).insert_rows(more := now_rows(2))
+        found, position, notes = await everything(reader, position)
+        assert sorted(found) == sorted(ids([*rows, *more]))
+        assert len(notes) == 1
+        assert position.log.timeline == "00000002"
+        assert (await everything(reader, position))[0] == []

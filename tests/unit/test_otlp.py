@@ -364,6 +364,13 @@ async def test_requests_are_those_of_an_exporter(
     assert [values(one.resource_logs[0].resource.attributes) for one in taking.logs] == [SENDER] * 2
 
 
+async def test_a_wrong_proxy_is_said(taking: OtlpReceiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "odd://user:s3cret@proxy")
+    with pytest.raises(ReceiverRefused, match="proxies") as caught:
+        await delivered(taking, [one()], told=[])
+    assert "s3cret" not in str(caught.value)
+
+
 async def test_it_is_interrupted_at_once(taking: OtlpReceiver) -> None:
     taking.answers = ["hang"]
     task = asyncio.create_task(delivered(taking, [one()], told=[]))
