@@ -194,7 +194,10 @@ class _Sending:
         is_away = False
         while True:
             try:
-                return await step(given)
+                found = await step(given)
+                if is_away:
+                    _say("the server is back")
+                return found
             except StoreUnavailable as error:
                 if self.is_once or not self.kept_at:  # at its very start a person is there
                     raise

@@ -69,13 +69,15 @@ class Position(Model):
     Attributes:
         log: Of which log.
         place: All that was stored after this place of `list_stored` is still to be sent.
+        sure: The place just after the last execution that was sent.
         at: All that was stored before this time is sent, but for what is `earlier`.
-        last: The last execution that was sent.
+        last: The last execution that was sent, of those after the first place.
         earlier: What is still to be sent of before the place; None: nothing.
     """
 
     log: LogIdentity
     place: str
+    sure: str
     at: AwareDatetime
     last: UUID | None = None
     earlier: Earlier | None = None
@@ -134,7 +136,7 @@ class Reader:
         identity = await self._identified()
         page = await self._log.list_stored(after=None, **self._scope)
         earlier = None if since is None else Earlier(since=since)
-        return Position(log=identity, place=page.place, at=now, earlier=earlier)
+        return Position(log=identity, place=page.place, sure=page.place, at=now, earlier=earlier)
 
     async def read(self, position: Position) -> Batch:
         """The executions after a position, 1,000 at most.
@@ -151,7 +153,10 @@ class Reader:
         why = await self._why_over(position, identity)
         if why is not None:
             return await self._started_over(position, why)
-        position = position.model_copy(update={"log": _known(position.log, identity)})
+        known: dict[str, Any] = {"log": _known(position.log, identity)}
+        if _is_restarted(position.log, identity):
+            known["place"] = position.sure
+        position = position.model_copy(update=known)
         if position.earlier is not None:
             return await self._earlier(position, position.earlier)
         page = await self._log.list_stored(after=position.place, limit=MOST_AT_ONCE, **self._scope)
@@ -164,7 +169,7 @@ class Reader:
         if is_moved and not has_more:
             change["at"] = now
         if page.executions:
-            change["last"] = page.executions[-1].id
+            change |= {"last": page.executions[-1].id, "sure": page.place}
         return Batch(
             executions=page.executions,
             position=position.model_copy(update=change),
@@ -207,9 +212,7 @@ class Reader:
             return _ANOTHER
         if _differ(before, identity, "timeline"):
             return _SET_BACK  # or a standby took over, which need not have had all
-        is_restarted = _differ(before, identity, "started") and not identity.is_standby
-        if is_restarted and position.last is not None:
-            # Files of before the last one may have been restored: then it is not there.
+        if position.last is not None and _is_restarted(before, identity):
             if await self._log.get(id=position.last) is None:
                 return _SET_BACK
         return None
@@ -222,6 +225,15 @@ class Reader:
                 raise
             return LogIdentity()  # PUBLIC has lost its rights: what is behind is noticed only
         return LogIdentity(**dict(found))
+
+
+def _is_restarted(before: LogIdentity, now: LogIdentity) -> bool:
+    """Whether files of before may have been restored, which nothing else tells.
+
+    If they hold what was sent last, they may still be of before the place that was reached since:
+    other work takes numbers of transactions too, and others may have them now.
+    """
+    return _differ(before, now, "started") and not now.is_standby
 
 
 def _differ(before: LogIdentity, now: LogIdentity, name: str) -> bool:
