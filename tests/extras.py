@@ -23,7 +23,7 @@ EXTRAS = {
     "gevent": "test-recipes",
     "gunicorn": "test-recipes",
     "mypy": "dev",
-    "opentelemetry": "test-recipes",
+    "opentelemetry.sdk": "test-recipes",
     "playwright": "test-web",
     "psycopg": "test-recipes",
     "readme_renderer": "dev",
@@ -40,7 +40,8 @@ EXTRAS = {
 def missing(*modules: str) -> str | None:
     """Which of these is not installed and which extra brings it, or `None` if all are there."""
     for module in modules:
-        if importlib.util.find_spec(module) is None:
+        package = module.partition(".")[0]
+        if not (importlib.util.find_spec(package) and importlib.util.find_spec(module)):
             return f"{module} is not installed: the extra {EXTRAS[module]} brings it"
     return None
 

@@ -12,9 +12,10 @@ from uuid import uuid4
 
 from pydantic import TypeAdapter, ValidationError
 
-from execlog.cli.alert_state import PATIENCE, AlertState, Held, StateUnavailable
+from execlog.cli.alert_state import PATIENCE, AlertState, Held
 from execlog.cli.alerts import Firing
 from execlog.cli.server import SECONDS, connected
+from execlog.cli.state_file import StateUnavailable
 from execlog.db.executor import Store
 from execlog.db.files import folder
 from execlog.db.statements import Statement, load_statements

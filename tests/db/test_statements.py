@@ -17,6 +17,7 @@ from execlog.db.copy_format import COLUMNS
 from execlog.db.files import folder
 from execlog.db.statements import Shape, Statement, load_statements
 from execlog.models import DurationAndNodesSummary, StrategyExecutionLog
+from execlog.otel import reading
 from execlog.recorder import flusher
 from execlog.repository import explain, statements
 from tests.rows import row
@@ -37,6 +38,7 @@ MODEL_COLUMNS = {
 RECORDER = flusher._statements("execlog")
 MAINTENANCE = lease._statements("execlog")
 ALERTS = alert_state_in_log._statements("execlog")
+OTEL = reading._statements("execlog")
 SESSION = session_limits._statements()
 ROLLUP = load_statements(
     folder("sql") / "rollup", {"difference", "hour_before", "mark", "now", "reached", "roll_up"}
@@ -49,6 +51,7 @@ ALL = {
     **MAINTENANCE,
     **ROLLUP,
     **ALERTS,
+    **OTEL,
     **SESSION,
     **SCHEMA,
 }

@@ -10,7 +10,7 @@ from execlog.recorder.span import current_trace_id
 from tests.extras import needs
 from tests.rows import fields
 
-pytestmark = needs("opentelemetry")
+pytestmark = needs("opentelemetry.sdk")
 
 
 async def test_the_current_span(dsn: str, repository: StrategyExecutionLogRepository) -> None:

@@ -63,6 +63,12 @@ PYTHON = {
 ELSEWHERE = {
     "execlog demo --dsn postgresql://...": "db/test_cli.py",
     "execlog demo -n 200": "db/test_cli.py",
+    "execlog otlp": "db/test_otlp.py",
+    "execlog otlp --endpoint http://127.0.0.1:4318 --state /var/lib/execlog/otlp.json": (
+        "db/test_otlp.py"
+    ),
+    "execlog otlp loyalty --realm acme --status failed --since 1h --once --no-metrics"
+    " --endpoint http://127.0.0.1:4318": "db/test_otlp.py",
     "execlog serve": "web/test_serve.py",
     "execlog serve --port 8000": "web/test_serve.py",
     "execlog tail -f": "db/test_cli_reading.py",

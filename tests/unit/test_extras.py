@@ -20,7 +20,7 @@ OPTIONAL: dict[str, list[str]] = PROJECT["optional-dependencies"]
 def modules(extra: str) -> set[str]:
     """What an extra brings by itself, as modules."""
     named = (re.split(r"[^\w-]", one)[0] for one in OPTIONAL[extra])
-    found = {name.removesuffix("-sdk").replace("-", "_") for name in named}
+    found = {name.replace("-sdk", ".sdk").replace("-", "_") for name in named}
     return {name.replace("pyyaml", "yaml") for name in found} - {"execlog"}
 
 

@@ -20,7 +20,7 @@ ORDER = (
     {"recorder"},
     {"moving"},
     {"execlog", "prometheus"},
-    {"web", "demo"},
+    {"otel", "web", "demo"},
     {"cli"},
     {"__main__"},
 )
