@@ -70,6 +70,10 @@ def change_of(found: Explanation, zone: tzinfo | None) -> str:
     before, after = (value_of(measure, one) for one in (found.before, found.after))
     moved = "rose" if found.after > found.before else "fell"
     change = f"stayed at {after}" if before == after else f"{moved} from {before} to {after}"
+    if not found.runs_before:
+        change = f"is {after}" if found.runs_after else "is not known"
+    elif not found.runs_after:
+        change = f"was {before}"
     counts = f"({number(found.runs_after)} runs, {number(found.runs_before)} before)"
     return f"{_subject(measure)} {change} {counts}{_since(found, zone)}."
 

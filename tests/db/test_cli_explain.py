@@ -32,6 +32,24 @@ async def test_it_says_what_changed_and_fails_if_it_is_worse(
     assert done.returncode == 0 and "Too few runs to tell" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("windows", "said"),
+    [
+        (-1, "Error rate is 4.20 % (3,001 runs, 0 before)"),
+        (1, "Error rate was 4.63 % (0 runs, 3,000 before)"),
+        (3, "Error rate is not known (0 runs, 0 before)"),
+    ],
+)
+async def test_a_rate_of_no_runs_is_none(
+    repository: StrategyExecutionLogRepository, dsn: str, windows: int, said: str
+) -> None:
+    await repository.insert_rows(runs(nothing))
+    begin = T0 + windows * WINDOW
+    words = ["--since", begin.isoformat(), "--until", (begin + WINDOW).isoformat()]
+    done = run("explain", STRATEGY, *words, "--dsn", dsn)
+    assert done.stdout.startswith(said), done.stdout
+
+
 async def test_json_has_all_and_filters_are_those_of_the_method(
     repository: StrategyExecutionLogRepository, dsn: str
 ) -> None:
