@@ -40,6 +40,9 @@ from execlog.models import (
 )
 from execlog.recorder.flusher import RejectedExecution
 from execlog.recorder.recorder import ExecutionRecorder
+from execlog.replay.asking import replay
+from execlog.replay.outcome import Outcome
+from execlog.replay.result import Replay
 from execlog.repository import StrategyExecutionLogRepository
 from execlog.repository.accounts import RecorderAccount
 from execlog.repository.activity import LevelChange, StrategyActivity
@@ -91,6 +94,7 @@ __all__ = [
     "MigrationError",
     "NodeTime",
     "NodeTimes",
+    "Outcome",
     "PointsCount",
     "QueryFileError",
     "QueryRejected",
@@ -98,6 +102,7 @@ __all__ = [
     "RecorderAccount",
     "RecorderStats",
     "RejectedExecution",
+    "Replay",
     "ReportIntervals",
     "RollupDifference",
     "RollupState",
@@ -126,6 +131,7 @@ __all__ = [
     "migrate",
     "rebuild_rollups",
     "recorder_account",
+    "replay",
     "roll_up",
     "verify_rollups",
 ]

@@ -18,6 +18,7 @@ from execlog.db.files import folder
 from execlog.db.statements import Shape, Statement, load_statements
 from execlog.models import DurationAndNodesSummary, StrategyExecutionLog
 from execlog.recorder import flusher
+from execlog.replay import source
 from execlog.repository import explain, statements
 from tests.rows import row
 from tests.types import Borrowed, Pool
@@ -41,6 +42,7 @@ SESSION = session_limits._statements()
 ROLLUP = load_statements(
     folder("sql") / "rollup", {"difference", "hour_before", "mark", "now", "reached", "roll_up"}
 )
+REPLAY = source._statements("execlog")
 SCHEMA = migrations._statements("execlog")
 ALL = {
     **statements(),
@@ -49,6 +51,7 @@ ALL = {
     **MAINTENANCE,
     **ROLLUP,
     **ALERTS,
+    **REPLAY,
     **SESSION,
     **SCHEMA,
 }
