@@ -22,7 +22,7 @@ async def test_the_same_version_changes_nothing(repository: StrategyExecutionLog
     assert (found.replayed, found.same, found.total) == (100, 100, 100)
     assert (found.changed, found.newly_failing, found.newly_passing, found.noise) == (0, 0, 0, None)
     assert found.fail_share is not None and found.fail_share.high == 0
-    assert found.notes == ["noise is unknown", "no time limit: a closure"]
+    assert found.notes == ["noise is unknown", "no time limit: a lambda"]
 
 
 async def test_a_moved_threshold_changes_what_lies_between(
