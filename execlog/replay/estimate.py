@@ -24,6 +24,9 @@ from execlog.statistics.distributions import t_quantile
 
 __all__ = ["Delta", "Group", "Share", "delta_of", "share_of"]
 
+_Z = 1.959963984540054  # of the normal distribution, 95 % lie within
+_MOST_SKEWNESS = 1.0
+
 
 @dataclass(slots=True)
 class Group:
@@ -39,6 +42,7 @@ class Group:
         points_2: The squares of the weighed points.
         delta_2: Those of the weighed differences.
         both: The products of the two.
+        delta_3: The cubes of the weighed differences.
     """
 
     rows: int = 0
@@ -50,6 +54,7 @@ class Group:
     points_2: float = 0.0
     delta_2: float = 0.0
     both: float = 0.0
+    delta_3: float = 0.0
 
     def add(self, weight: float, is_hit: bool, points: float, delta: float) -> None:
         """Counts one run. Never raises."""
@@ -64,6 +69,7 @@ class Group:
             self.points_2 += points * points
             self.delta_2 += delta * delta
             self.both += points * delta
+            self.delta_3 += delta * delta * delta
 
     def dump(self) -> list[float]:
         """The numbers, in order. Never raises."""
@@ -109,10 +115,13 @@ def share_of(groups: Iterable[Group]) -> Share | None:
     size = sum(one.size for one in unsure)
     if not size:
         return Share(share, share, share)
-    within = sum(one.size * one.group.hit / one.group.weight for one in unsure) / size
-    low, high = wilson(min(within, 1.0), _effective(unsure, size, within, share))
-    rest = share * total - within * size  # of the groups that are known
-    return Share(share, max((rest + low * size) / total, 0.0), min((rest + high * size) / total, 1))
+    within = min(sum(one.size * one.group.hit / one.group.weight for one in unsure) / size, 1.0)
+    low, high = wilson(within, _effective(unsure, size, within))
+    # Both ends, as far as the sizes of the groups are unsure too (Zou, Donner, MOVER, 2008).
+    of_sizes = _Z * math.sqrt(sum(_of_size(one, share) for one in unsure)) / total
+    below = math.hypot((within - low) * size / total, of_sizes)
+    above = math.hypot((high - within) * size / total, of_sizes)
+    return Share(share, max(share - below, 0.0), min(share + above, 1.0))
 
 
 def delta_of(groups: Iterable[Group]) -> Delta | None:
@@ -123,15 +132,14 @@ def delta_of(groups: Iterable[Group]) -> Delta | None:
         return None
     before = sum(one.size * one.group.points / one.group.weight for one in sized)
     change = sum(one.size * one.group.delta / one.group.weight for one in sized)
-    factor = _quantile(sized)
     mean = change / total
-    half = factor * math.sqrt(_variance(sized, 1.0, 0.0, mean)) / total
+    low, high = _ends(sized, 0.0, mean)
     relative = None
     if before > 0:
         ratio = change / before
-        spread = factor * math.sqrt(_variance(sized, 1.0, -ratio, 0.0)) / before
-        relative = (ratio, ratio - spread, ratio + spread)
-    return Delta(before / total, mean, mean - half, mean + half, relative)
+        least, most = _ends(sized, ratio, 0.0)
+        relative = (ratio, ratio + least / before, ratio + most / before)
+    return Delta(before / total, mean, mean + low / total, mean + high / total, relative)
 
 
 def _sized(groups: Iterable[Group]) -> list[_Sized]:
@@ -146,44 +154,52 @@ def _sized(groups: Iterable[Group]) -> list[_Sized]:
     return found
 
 
-def _effective(unsure: Sequence[_Sized], size: float, within: float, share: float) -> float:
+def _of_size(one: _Sized, level: float) -> float:
+    """The variance of a group's hits, less a level, by its size."""
+    own = one.group.hit / one.group.weight
+    return float((one.size * (own - level)) ** 2 * (1 - one.kept) / one.rows)
+
+
+def _effective(unsure: Sequence[_Sized], size: float, within: float) -> float:
     """How many independent runs the share is as sure as."""
     even = varied = 0.0
     for one in unsure:
         part = one.size / size
         own = one.group.hit / one.group.weight
-        spread = (1 - one.known) / one.group.runs
-        even += part * part * spread
+        spread = part * part * (1 - one.known) / one.group.runs
         smooth = (own * one.group.runs + within) / (one.group.runs + 1)
-        of_size = (own - share) ** 2 * (1 - one.kept) / one.rows
-        varied += part * part * (smooth * (1 - smooth) * spread + of_size)
-    if 0 < within < 1 and varied:
-        return within * (1 - within) / varied
-    return 1 / even
+        even += spread
+        varied += smooth * (1 - smooth) * spread
+    return within * (1 - within) / varied if 0 < within < 1 and varied else 1 / even
 
 
-def _variance(sized: Iterable[_Sized], of_delta: float, of_points: float, level: float) -> float:
-    """The variance of the sum, over all executions, of a mix of both less a level."""
-    total = 0.0
+def _ends(sized: Sequence[_Sized], ratio: float, level: float) -> tuple[float, float]:
+    """How far the ends lie from the sum, over all executions, of delta - ratio * points.
+
+    Few changes among many runs are skewed: the quantiles are those of a studentized mean with its
+    skewness (Hall, On the removal of skewness by transformation, 1992).
+    """
+    variance = third = 0.0
+    degrees = 0
     for one in sized:
         if one.known >= 1:
             continue
         group, runs = one.group, one.group.runs
         each = group.weight / runs  # the executions that a run stands for
-        first = (of_delta * group.delta + of_points * group.points) / each
-        second = (
-            of_delta**2 * group.delta_2
-            + of_points**2 * group.points_2
-            + 2 * of_delta * of_points * group.both
-        ) / each**2
-        mean = first / runs
-        spread = max(second - runs * mean * mean, 0.0) / max(runs - 1, 1)
+        mean = (group.delta - ratio * group.points) / each / runs
+        squares = group.delta_2 + ratio * ratio * group.points_2 - 2 * ratio * group.both
+        spread = max(squares / each**2 - runs * mean * mean, 0.0) / max(runs - 1, 1)
         own = spread * (1 - one.known) / runs
         of_size = (mean - level) ** 2 * (1 - one.kept) / one.rows
-        total += one.size**2 * (own + of_size)
-    return total
-
-
-def _quantile(sized: Iterable[_Sized]) -> float:
-    degrees = sum(one.group.runs - 1 for one in sized if one.known < 1)
-    return t_quantile(0.975, max(degrees, 1))
+        variance += one.size**2 * (own + of_size)
+        middle, square = group.delta / each / runs, group.delta_2 / each**2 / runs
+        cube = group.delta_3 / each**3 / runs - 3 * middle * square + 2 * middle**3
+        third += one.size**3 * cube * (1 - one.known) * (1 - 2 * one.known) / runs**2
+        degrees += runs - 1
+    if not variance:
+        return 0.0, 0.0
+    sd = math.sqrt(variance)
+    quantile = t_quantile(0.975, max(degrees, 1))
+    skewness = min(max(third / sd**3, -_MOST_SKEWNESS), _MOST_SKEWNESS)
+    shift = skewness * (2 * quantile**2 + 1) / 6
+    return sd * (shift - quantile), sd * (shift + quantile)

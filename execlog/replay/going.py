@@ -16,6 +16,7 @@ from execlog.replay.candidate import Candidate
 from execlog.replay.draw import Plan, planned
 from execlog.replay.inside import Inside
 from execlog.replay.outcome import Answer
+from execlog.replay.pool import Pool
 from execlog.replay.result import Replay
 from execlog.replay.source import Cursor, Run, Source
 from execlog.replay.state import State, code_of
@@ -84,7 +85,10 @@ class Evaluator(Protocol):
 
     depth: int
     recorder_calls: int
-    notes: Sequence[str]
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What must be said of the calls. Never raises."""
 
     def size(self) -> int:
         """How many runs a batch has now. Never raises."""
@@ -118,7 +122,7 @@ async def replayed(
     scope = asked.scope if kept is None else {**asked.scope, **_window(kept)}
     going = _Going(asked, Source(log, scope, asked.wanted), scope, state, progress)
     await going.begin(kept)
-    evaluator: Evaluator = Inside(asked.candidates, asked.time_limit)
+    evaluator = _evaluator(asked)
     try:
         await going.work(evaluator)
     finally:
@@ -127,6 +131,13 @@ async def replayed(
     if state is not None:
         state.remove()
     return summary(asked, scope, going.tally, going.plan, going.calls, evaluator.notes)
+
+
+def _evaluator(asked: Asked) -> Evaluator:
+    """What calls the candidates: workers, unless one of them can't be called there."""
+    if any(one.is_inside for one in asked.candidates):
+        return Inside(asked.candidates, asked.time_limit)
+    return Pool(asked.candidates, processes=asked.processes, time_limit=asked.time_limit)
 
 
 class _Going:

@@ -3,41 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-from datetime import timedelta
 from typing import Any
 
 import execlog
-from execlog import Outcome, StrategyExecutionLog, StrategyExecutionLogRepository
-from tests.rows import STRATEGY, T0, row
-
-
-def _amount(execution: StrategyExecutionLog) -> float:
-    given: Any = execution.input
-    return float(given["amount"])
+from execlog import StrategyExecutionLog, StrategyExecutionLogRepository
+from tests.replaying import amount, decide, logged
+from tests.rows import STRATEGY, T0
 
 
 def graph(threshold: float) -> Any:
-    """A small decision: gold from the threshold on, an error for what has no amount."""
-
-    def evaluate(execution: StrategyExecutionLog) -> Outcome:
-        amount = _amount(execution)
-        if amount >= threshold:
-            return Outcome("ok", 10.0, "gold")
-        return Outcome("ok", 1.0, None)
-
-    return evaluate
-
-
-def logged(number: int, **changes: Any) -> StrategyExecutionLog:
-    """A run of that graph with a threshold of 50."""
-    decided = dataclasses.asdict(graph(50)(row(input={"amount": number})))
-    usual = {
-        "created_at": T0 + timedelta(seconds=number),
-        "external_user_id": f"u{number % 7}",
-        "input": {"amount": number},
-    }
-    return row(**{**usual, **decided, **changes})
+    """The decision with another threshold: a closure."""
+    return lambda execution: decide(execution, threshold)
 
 
 async def test_the_same_version_changes_nothing(repository: StrategyExecutionLogRepository) -> None:
@@ -46,7 +22,7 @@ async def test_the_same_version_changes_nothing(repository: StrategyExecutionLog
     assert (found.replayed, found.same, found.total) == (100, 100, 100)
     assert (found.changed, found.newly_failing, found.newly_passing, found.noise) == (0, 0, 0, None)
     assert found.fail_share is not None and found.fail_share.high == 0
-    assert found.notes == ["noise is unknown", "no time limit: a closure"]
+    assert found.notes == ["noise is unknown", "no time limit: a lambda"]
 
 
 async def test_a_moved_threshold_changes_what_lies_between(
@@ -73,7 +49,7 @@ async def test_an_async_function_has_a_time_limit(
     await repository.insert_rows([logged(number) for number in range(3)])
 
     async def evaluate(execution: StrategyExecutionLog) -> dict[str, Any]:
-        if _amount(execution) == 1:
+        if amount(execution) == 1:
             await asyncio.sleep(60)
         return {"status": "ok", "points": 1}
 
