@@ -17,6 +17,7 @@ __all__ = [
     "change_of",
     "duration_of",
     "ending_of",
+    "extent_of",
     "filters_of",
     "headline_of",
     "moved",
@@ -69,17 +70,17 @@ def headline_of(found: Replay) -> str:
     left_out = reasons_of(found.not_replayable)
     if not found.replayed:
         return f"None of {_runs(found.runs)} can be replayed ({left_out})."
-    if found.sampling is None and found.replayed == found.total:
-        begin = "The only run was" if found.total == 1 else f"All {_runs(found.total)} were"
-    else:
-        begin = f"{number(found.replayed)} of {_runs(found.runs)}"
-    drawn = f" ({sampling_of(found)})" if found.sampling else ""
     counts = ", ".join(
         f"{number(getattr(found, kind))} {word}" for kind, word in KINDS.items() if kind != "noise"
     )
     without = sum(found.not_replayable.values())
     rest = f"; {number(without)} can't be replayed ({left_out})" if without else ""
-    return f"{begin} replayed{drawn}; {counts}{rest}."
+    return f"{_extent_of(found)}; {counts}{rest}."
+
+
+def extent_of(found: Replay) -> str:
+    """How many runs were replayed, of how many. Never raises."""
+    return f"{_extent_of(found)}." if found.replayed else headline_of(found)
 
 
 def verdict_of(found: Replay) -> str:
@@ -89,11 +90,8 @@ def verdict_of(found: Replay) -> str:
     differ = found.changed + found.newly_failing + found.newly_passing
     runs = _runs(found.replayed)
     if not differ:
-        return (
-            "The only run is decided as in the log."
-            if found.replayed == 1
-            else (f"All {runs} are decided as in the log.")
-        )
+        all_runs = "The only run is" if found.replayed == 1 else f"All {runs} are"
+        return f"{all_runs} decided as in the log."
     verb = "is" if differ == 1 else "are"
     said = f"{number(differ)} of {runs} {verb} decided differently"
     if found.newly_failing:
@@ -230,6 +228,15 @@ def filters_of(filters: Mapping[str, Any]) -> list[str]:
         said = ", ".join(sorted(shown(one) or "(empty)" for one in many))
         parts.append("no case" if value is True else f"{name.replace('_', ' ')} {said}")
     return parts
+
+
+def _extent_of(found: Replay) -> str:
+    if found.sampling is None and found.replayed == found.total:
+        said = "The only run was" if found.total == 1 else f"All {_runs(found.total)} were"
+    else:
+        said = f"{number(found.replayed)} of {_runs(found.runs)}"
+    drawn = f" ({sampling_of(found)})" if found.sampling else ""
+    return f"{said} replayed{drawn}"
 
 
 def _runs(count: int) -> str:

@@ -69,13 +69,12 @@ def replay_document(
     Raises:
         jinja2.TemplateError: The template is wrong.
     """
-    share = found.fail_share
     return document(
         "replay.html",
         found=found,
         words=replayed,
         level=_level(found, limit),
-        breach=_breach(share.share, limit) if share and limit is not None else "",
+        limit=limit,
         parts_of=_parts(found),
         moves=replayed.moved(found)[:_MOST_MOVES],
         most=max((move.changed for move in found.moves), default=0),
@@ -98,11 +97,6 @@ def _level(found: Replay, limit: float | None) -> str:
         return "worse"
     differ = found.changed or found.newly_passing
     return "other" if differ or not found.replayed else "same"
-
-
-def _breach(share: float, limit: float) -> str:
-    is_over = share > limit
-    return f"{'Over' if is_over else 'Within'} the limit of {percent(limit, 'g')}."
 
 
 def _parts(found: Replay) -> list[_Part]:
