@@ -173,7 +173,13 @@ def exact(**changes: Any) -> Replay:
 
 def empty(**changes: Any) -> Replay:
     """Of a window without runs."""
-    nothing = {"replayed": 0, "same": 0, "points_delta": None, "fail_share": None, "moves": []}
+    nothing: dict[str, Any] = {
+        "replayed": 0,
+        "same": 0,
+        "points_delta": None,
+        "fail_share": None,
+        "moves": [],
+    }
     times = dict.fromkeys(("recorded_times", "candidate_times"))
     return exact(**{**nothing, **times, **changes})
 
@@ -185,7 +191,7 @@ def evil() -> Replay:
     new = ReplayedOutcome(status="ok", points=-2.0, case_name=long, error_code=EVIL)
     one = example("newly_passing", 1, old, new, f"{EVIL} {long}")
     one = one.model_copy(update={"external_user_id": EVIL + long})
-    user = {"external_user_id": EVIL, "runs": 1, "points_before": 1.0, "points_after": -2.0}
+    loser: dict[str, Any] = {"runs": 1, "points_before": 1.0, "points_after": -2.0, "delta": -3.0}
     return sampled(
         strategy_id=EVIL,
         candidate=EVIL,
@@ -193,7 +199,7 @@ def evil() -> Replay:
         moves=[_move(117, one, 117.0, -234.0, 117)],
         failures={EVIL: 4, long: 1},
         examples=[one],
-        losing=[Mover(delta=-3.0, **user), Mover(delta=-3.0, **{**user, "external_user_id": long})],
+        losing=[Mover(external_user_id=who, **loser) for who in (EVIL, long)],
         not_replayable={EVIL: 3, "masked": 1},
         notes=[EVIL],
     )

@@ -50,13 +50,13 @@ _TIMES = (
 )
 
 
-def print_replay(found: Replay, *, utc: bool = False, wide: bool = False) -> None:
+def print_replay(found: Replay, *, wide: bool = False, brief: bool = False) -> None:
     """Prints a replay. Raises OSError.
 
     Args:
         found: The replay.
-        utc: Whether times are shown in UTC.
         wide: Whether tables may be wider than the terminal.
+        brief: Whether to end with what differs.
     """
     for sentence in sentences_of(found):
         print(sentence)
@@ -64,18 +64,20 @@ def print_replay(found: Replay, *, utc: bool = False, wide: bool = False) -> Non
         return
     differing = moved(found)
     rows = [_move(move) for move in differing[:_MOST_MOVES]]
-    _print("What differs", _MOVES, rows, utc=utc, wide=wide)
+    _print("What differs", _MOVES, rows, wide=wide)
     if rows:
         print(f"{_further(differing)}{unchanged_of(found)}")
+    if brief:
+        return
     codes = [(shown(code), number(runs)) for code, runs in found.failures.items()]
     columns = (Column("code", least=12), Column("runs", right=True))
-    _print("Why the candidate fails", columns, codes[:_MOST_MOVES], utc=utc, wide=wide)
+    _print("Why the candidate fails", columns, codes[:_MOST_MOVES], wide=wide)
     for title, movers in (
         ("Users who lose most", found.losing),
         ("Users who gain most", found.gaining),
     ):
-        _print(title, _MOVERS, [_mover(one) for one in movers], utc=utc, wide=wide)
-    _print("Slower or faster", _TIMES, _times(found), utc=utc, wide=wide)
+        _print(title, _MOVERS, [_mover(one) for one in movers], wide=wide)
+    _print("Slower or faster", _TIMES, _times(found), wide=wide)
     notes = notes_of(found)
     if notes:
         print()
@@ -88,7 +90,6 @@ def _print(
     columns: Sequence[Column],
     rows: Sequence[Sequence[Cell]],
     *,
-    utc: bool,
     wide: bool,
 ) -> None:
     """A table below its title; nothing without rows."""
@@ -97,7 +98,7 @@ def _print(
     console = stdout()
     console.print()
     console.print(Text(title, style="bold") if console.is_terminal else f"# {title}")
-    print_table(columns, rows, utc=utc, wide=wide)
+    print_table(columns, rows, wide=wide)
 
 
 def _move(move: CaseMove) -> Sequence[Cell]:
