@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from execlog.display.format import number, percent, shown
+from execlog.display.format import number, percent, points, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -154,7 +154,7 @@ def share_of(found: Replay) -> str:
     if share is None:
         return ""
     is_sampled = share.low < share.high
-    ends = f" [{percent(share.low)}, {percent(share.high)}]" if is_sampled else ""
+    ends = f" [{points(share.low)}, {points(share.high)}]" if is_sampled else ""
     return f"Changed or newly failing: {percent(share.share)}{ends}."
 
 
@@ -197,14 +197,14 @@ def outcome_of(outcome: ReplayedOutcome) -> str:
     return ", ".join(parts)
 
 
-def value_of(points: float) -> str:
+def value_of(value: float) -> str:
     """Points, to six digits. Never raises."""
-    return f"{points + 0.0:,.6g}"
+    return f"{value + 0.0:,.6g}"
 
 
-def change_of(points: float) -> str:
+def change_of(value: float) -> str:
     """A difference of points, with its sign. Never raises."""
-    return f"{points:+,.6g}" if points else "0"
+    return f"{value:+,.6g}" if value else "0"
 
 
 def duration_of(times: Times, base: Times | None) -> str:
@@ -245,7 +245,9 @@ def _runs(count: int) -> str:
 
 def _percent(rate: float) -> str:
     value = rate * 100
-    return f"{value:+,.1f}" if not value or abs(value) >= _FINEST else f"{value:+.2g}"
+    if not value:
+        return "0"
+    return f"{value:+,.1f}" if abs(value) >= _FINEST else f"{value:+.2g}"
 
 
 def _interval(low: str, high: str, is_open: bool) -> str:
