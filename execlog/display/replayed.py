@@ -20,6 +20,7 @@ __all__ = [
     "extent_of",
     "filters_of",
     "headline_of",
+    "is_weighed",
     "moved",
     "noise_of",
     "notes_of",
@@ -164,9 +165,16 @@ def unchanged_of(found: Replay) -> str:
     return f"{_runs(found.same)} {'is' if found.same == 1 else 'are'} as in the log{noise}."
 
 
+def is_weighed(found: Replay) -> bool:
+    """Whether a run stands for more executions than itself. Never raises."""
+    return any(move.estimated != move.runs for move in found.moves)
+
+
 def notes_of(found: Replay) -> list[str]:
     """What a reader must know, as sentences. Never raises."""
     notes = [shown(note) for note in found.notes if note != _NOISE_IS_UNKNOWN]
+    if is_weighed(found):
+        notes.append("points of cases and users are of all executions that the runs stand for")
     if found.recorder_calls:
         calls = "call" if found.recorder_calls == 1 else "calls"
         notes.append(f"{number(found.recorder_calls)} {calls} of a recorder recorded nothing")
