@@ -19,8 +19,10 @@ from tests.rows import STRATEGY
 
 ROOT = Path(__file__).parents[2]
 SLOW = """
-import time
+import os, pathlib, time
 from tests.replaying import decide
+
+pathlib.Path(f"{os.getpid()}.pid").touch()
 
 def evaluate(execution):
     time.sleep(0.003)
@@ -97,6 +99,7 @@ async def test_it_goes_on_after_it_was_ended(
     (tmp_path / "slow_rules.py").write_text(SLOW)
     begun = ended(tmp_path, dsn, number)
     assert (begun.returncode, begun.stdout) == (130 if number == signal.SIGINT else -9, "")
+    assert_all_ended(tmp_path)
     if number == signal.SIGINT:
         assert "state.json keeps how far it came" in begun.stderr
     other = completed(tmp_path, dsn, "--sample", "10")
@@ -135,6 +138,15 @@ def ended(folder: Path, dsn: str, number: signal.Signals) -> subprocess.Complete
     begun.send_signal(number)
     out, said = begun.communicate(timeout=20)
     return subprocess.CompletedProcess([], begun.returncode, out, said)
+
+
+def assert_all_ended(folder: Path) -> None:
+    """Neither the command nor a worker of it is left."""
+    ends = time.monotonic() + 10
+    for file in folder.glob("*.pid"):
+        while Path(f"/proc/{file.stem}").exists():
+            assert time.monotonic() < ends, file
+            time.sleep(0.05)
 
 
 def completed(folder: Path, dsn: str, *more: str) -> subprocess.CompletedProcess[str]:
