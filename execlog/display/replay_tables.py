@@ -46,7 +46,7 @@ _TIMES = (
     Column("p50", right=True, rank=2),
     Column("p95", right=True, rank=1),
     Column("p99", right=True, rank=2),
-    Column("the row above", right=True, rank=3),
+    Column("p50 to the row above", right=True, rank=3),
 )
 
 

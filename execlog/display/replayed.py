@@ -216,10 +216,13 @@ def change_of(value: float) -> str:
 
 
 def duration_of(times: Times, base: Times | None) -> str:
-    """How the average compares with another one; empty without it. Never raises."""
-    if base is None or base.avg_ms <= 0 or times.avg_ms <= 0:
+    """How the median compares with another one; empty without it. Never raises.
+
+    The average would be that of the first calls, which load and compile.
+    """
+    if base is None or base.p50_ms <= 0 or times.p50_ms <= 0:
         return ""
-    ratio = times.avg_ms / base.avg_ms
+    ratio = times.p50_ms / base.p50_ms
     return f"{ratio:,.2f} times" if ratio >= 0.01 else f"{ratio:.1g} times"
 
 

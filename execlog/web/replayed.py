@@ -122,7 +122,7 @@ def _groups(found: Replay) -> list[_Group]:
 
 
 def _times(found: Replay) -> list[tuple[str, Any, str]]:
-    """Name, times and how the average compares with the row before."""
+    """Name, times and how the median compares with the row before."""
     rows: list[tuple[str, Any, str]] = []
     base = None
     for name, times in (

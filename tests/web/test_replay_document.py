@@ -49,7 +49,7 @@ def test_the_verdict_is_first_and_all_else_follows() -> None:
         "Newly failing 2 of 12",
         "ZeroDivisionError: division by zero",
         "Slower or faster",
-        "1.27 times the baseline",
+        "p50 1.17 times the baseline",
         "be replayed Reason Runs No input",
         "What was replayed, and how",
         "rules.v4:evaluate",
