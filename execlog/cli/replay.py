@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from execlog import Replay, StrategyExecutionLogRepository
+from execlog import QueryRejected, Replay, StoreUnavailable, StrategyExecutionLogRepository
 from execlog.cli.filters import filtered
 from execlog.cli.forms import print_model, print_text
 from execlog.cli.options import (
@@ -140,7 +140,7 @@ def replay(
         )
         try:
             return await _shown(log, wanted, kept)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, QueryRejected, StoreUnavailable):
             if state is not None and state.exists():
                 print(f"execlog: {state} keeps how far it came", file=sys.stderr)
             raise

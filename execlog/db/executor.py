@@ -102,7 +102,7 @@ class Store:
             return await connection.fetch(query.sql, *query.values, timeout=remaining)
 
     async def fetch_read_only(self, query: Query) -> list[asyncpg.Record]:
-        """Like `fetch`, in a transaction that can't write.
+        """Like `fetch`, in a transaction that can't write, unless it is in one already.
 
         Raises:
             SchemaOutdated: The database is not migrated.
@@ -111,6 +111,8 @@ class Store:
         """
         with driver_errors(query.name):
             async with self._connection(query.name) as (connection, remaining):
+                if connection.is_in_transaction():  # of a page, which can't write either
+                    return await connection.fetch(query.sql, *query.values, timeout=remaining)
                 async with asyncio.timeout(remaining), connection.transaction(readonly=True):
                     return await connection.fetch(query.sql, *query.values)
 

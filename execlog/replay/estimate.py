@@ -190,16 +190,16 @@ def _ends(sized: Sequence[_Sized], ratio: float, level: float) -> tuple[float, f
         squares = group.delta_2 + ratio * ratio * group.points_2 - 2 * ratio * group.both
         spread = max(squares / each**2 - runs * mean * mean, 0.0) / max(runs - 1, 1)
         own = spread * (1 - one.known) / runs
-        of_size = (mean - level) ** 2 * (1 - one.kept) / one.rows
+        of_size = (mean - level) * (mean - level) * (1 - one.kept) / one.rows
         variance += one.size**2 * (own + of_size)
         middle, square = group.delta / each / runs, group.delta_2 / each**2 / runs
-        cube = group.delta_3 / each**3 / runs - 3 * middle * square + 2 * middle**3
+        cube = group.delta_3 / each**3 / runs - 3 * middle * square + 2 * middle * middle * middle
         third += one.size**3 * cube * (1 - one.known) * (1 - 2 * one.known) / runs**2
         degrees += runs - 1
     if not variance:
         return 0.0, 0.0
     sd = math.sqrt(variance)
     quantile = t_quantile(0.975, max(degrees, 1))
-    skewness = min(max(third / sd**3, -_MOST_SKEWNESS), _MOST_SKEWNESS)
+    skewness = min(max(third / (sd * sd * sd), -_MOST_SKEWNESS), _MOST_SKEWNESS)
     shift = skewness * (2 * quantile**2 + 1) / 6
     return sd * (shift - quantile), sd * (shift + quantile)

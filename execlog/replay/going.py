@@ -21,7 +21,7 @@ from execlog.replay.result import Replay
 from execlog.replay.source import Cursor, Run, Source
 from execlog.replay.state import State, code_of
 from execlog.replay.summary import summary
-from execlog.replay.tally import Tally
+from execlog.replay.tally import VERDICTS, Tally
 from execlog.repository.filters import Conditions
 from execlog.repository.questions import Questions
 
@@ -30,7 +30,8 @@ __all__ = ["Asked", "Progress", "replayed"]
 Progress = Callable[[int, int], object]
 """Called with the number of runs since the last call, and the number of all."""
 
-_STATE_SECONDS = 1.0  # between two writes of the state: it is written whole
+# Between two writes of the state, which is written whole: a second, or more if that takes long.
+_STATE_SECONDS, _STATE_TIMES = 1.0, 20
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,8 @@ async def replayed(
     Raises:
         ExeclogError: As there.
     """
-    kept = None if state is None else state.load(asked.key())
+    schema = log._statements["get"].schema
+    kept = None if state is None else state.load({**asked.key(), "schema": schema})
     scope = asked.scope if kept is None else {**asked.scope, **_window(kept)}
     going = _Going(asked, Source(log, scope, asked.wanted), scope, state, progress)
     await going.begin(kept)
@@ -154,7 +156,7 @@ class _Going:
         self._asked, self._source, self._scope = asked, source, scope
         self._state, self._progress = state, progress
         self._total = 0
-        self._saved_at = time.monotonic()
+        self._save_at = time.monotonic() + _STATE_SECONDS
         self._calls_before = 0
         self._place: Cursor | None = None
         self.calls = 0
@@ -169,7 +171,7 @@ class _Going:
             self.tally.load(kept["tally"])
             self._place = _read_place(kept["place"])
             self._total, self._calls_before = kept["total"], kept["calls"]
-            self._tell(sum(self.tally.not_replayable.values()) + self._replayed())
+            self._tell(self._looked_at())
             return
         if self._asked.sample is None and self._progress is None:
             return
@@ -223,12 +225,13 @@ class _Going:
         self._place = batch.place
         self.calls = self._calls_before + evaluator.recorder_calls
         self._tell(len(batch.runs))
-        if time.monotonic() - self._saved_at >= _STATE_SECONDS:
+        if time.monotonic() >= self._save_at:
             self._save()
 
     def _save(self) -> None:
         if self._state is None or self._place is None:
             return
+        begin = time.monotonic()
         self._state.save(
             {
                 "since": _text(self._scope["since"]),
@@ -240,10 +243,13 @@ class _Going:
                 "calls": self.calls,
             }
         )
-        self._saved_at = time.monotonic()
+        took = time.monotonic() - begin
+        self._save_at = begin + took + max(_STATE_SECONDS, _STATE_TIMES * took)
 
-    def _replayed(self) -> int:
-        return sum(self.tally.counts.values()) - self.tally.counts["noise"]
+    def _looked_at(self) -> int:
+        """Runs that were read; of those that are drawn, none can't be replayed."""
+        left_out = 0 if self.plan else sum(self.tally.not_replayable.values())
+        return left_out + sum(self.tally.counts[verdict] for verdict in VERDICTS)
 
     def _tell(self, runs: int) -> None:
         if self._progress is not None:

@@ -22,6 +22,7 @@ EXITED = "exited"
 """The error code of a call that ended its process."""
 
 _MOST_IN_A_ROW = 100
+_ANSWER_PARTS = 6
 _READ_SECONDS = 0.005  # between two reads: each wakes the loop, whatever it reads
 _GRACE_SECONDS = 0.02
 _BATCH_MS, _FIRST_BATCH, _LARGEST_BATCH = 50.0, 8, 250
@@ -206,24 +207,33 @@ class _Worker:
                     self._blame(Outcome("error", None, None, EXITED), await process.ending())
                 return
             lines, newline, rest = (rest + data).rpartition(b"\n")
-            if newline:
-                self._take(lines)
+            if newline and not self._take(lines):
+                self._blame(Outcome("error", None, None, EXITED), "it wrote into its worker's pipe")
+                return
             await asyncio.sleep(_READ_SECONDS)
 
-    def _take(self, lines: bytes) -> None:
-        """Takes whole lines of answers."""
-        for found in from_json(b"[%b]" % lines.replace(b"\n", b",")):
+    def _take(self, lines: bytes) -> bool:
+        """Takes whole lines of answers; whether all of them are."""
+        try:
+            whole = from_json(b"[%b]" % lines.replace(b"\n", b","))
+        except ValueError:
+            several = lines.split(b"\n")
+            return len(several) > 1 and all(self._take(one) for one in several)
+        for found in whole:
             if isinstance(found, dict):
                 self._is_full = "full" in found
                 if "recorded" in found:
                     self._pool.recorder_calls += found["recorded"] - self._recorded
                     self._recorded = found["recorded"]
                 continue
+            if not isinstance(found, list) or len(found) != _ANSWER_PARTS or not self._jobs:
+                return False
             status, points, case_name, error_code, took_ms, reason = found
             answer = Answer(Outcome(status, points, case_name, error_code), took_ms, reason)
             self._pool.in_a_row = 0
             self._finish(answer)
         self._began = time.monotonic()
+        return True
 
     def _blame(self, outcome: Outcome, reason: str) -> None:
         """The call that did not return: the first that is not answered."""

@@ -44,6 +44,7 @@ class Process:
         """
         process = await asyncio.create_subprocess_exec(
             sys.executable,
+            "-P",  # so that no module of the working folder hides one of Python
             "-m",
             "execlog.replay.worker",
             stdin=asyncio.subprocess.PIPE,

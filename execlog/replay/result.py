@@ -188,7 +188,7 @@ class Replay(Model):
         cases: How many runs went from which case to which: {(old, new): runs}; as JSON a list.
         moves: The same by status and case, with examples; those with most changes first.
         moves_left_out: Runs of further moves than these.
-        points_delta: The change of points; None: nothing was compared.
+        points_delta: The change of points; None: nothing was compared, or it is beyond a float.
         fail_share: The share of `changed` and `newly_failing`; None: nothing was compared.
         failures: Error codes of the candidate's failed runs, and how many: the most frequent ones.
         examples: Some runs of each kind, the newest; noise among them.

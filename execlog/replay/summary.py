@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +83,9 @@ def _points_delta(tally: Tally) -> PointsDelta | None:
     if found is None:
         return None
     ratio, low, high = found.relative or (None, None, None)
+    numbers = (found.before, found.delta, found.low, found.high, ratio, low, high)
+    if not all(one is None or math.isfinite(one) for one in numbers):
+        return None  # of points of 1e200, no float holds the squares
     return PointsDelta(
         before=found.before,
         after=found.before + found.delta,

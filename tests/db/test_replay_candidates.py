@@ -78,6 +78,15 @@ async def test_the_end_of_a_process_is_that_of_one_run(
 
 
 @pytest.mark.long
+async def test_who_writes_into_the_pipe_ends_its_worker(
+    log: StrategyExecutionLogRepository,
+) -> None:
+    found = await replayed(log, replaying.writes_into_pipes, time_limit=5)
+    [example] = found.examples
+    assert (example.new.error_code, example.reason) == ("exited", "it wrote into its worker's pipe")
+
+
+@pytest.mark.long
 async def test_an_exit_is_that_of_one_run(log: StrategyExecutionLogRepository) -> None:
     found = await replayed(log, replaying.exits, time_limit=5)
     assert found.failures == {"SystemExit": 6, "exited": 6}

@@ -17,6 +17,8 @@ from execlog import (
     StrategyExecutionLogRepository,
 )
 from execlog.repository.questions import Rights
+from execlog.web import Scope
+from execlog.web.reading import Reader
 from tests.databases import TABLE
 from tests.db.test_roles import login, prefix, roles
 from tests.maintaining import DAY, day
@@ -174,6 +176,19 @@ async def test_a_tenant_replays_its_own_rows(roles: dict[str, Pool], dsn: str, p
             assert caught.value.sqlstate == "42501"
     found = await execlog.replay(log, again, strategy_id=STRATEGY, realm_id="acme")
     assert found.total == 20
+
+
+async def test_a_page_replays_what_its_scope_sees(pool: Pool) -> None:
+    rows = [logged(number, realm_id="acme" if number % 3 else "bolt") for number in range(30)]
+    await StrategyExecutionLogRepository(pool).insert_rows(rows)
+    scope = Scope(realms=["acme"], inputs=True)
+    reader = Reader(pool, 10.0, "execlog")
+    async with reader.snapshot(inputs=scope.inputs) as log:
+        found = await execlog.replay(log, again, strategy_id=STRATEGY, realm_id=scope.realm(None))
+    assert found.total == found.same == 20
+    async with reader.snapshot() as log:
+        with pytest.raises(InvalidArgument, match="log: may not read inputs"):
+            await execlog.replay(log, again, strategy_id=STRATEGY)
 
 
 async def test_a_viewer_without_inputs_is_refused(

@@ -165,3 +165,10 @@ def test_too_many_failures_are_drawn_too() -> None:
     plan = planned(strata, 1000)
     assert plan is not None and not plan.sampling.failures_are_whole
     assert 950 < plan.expected() < 1050 and plan.part("good") == 0.05
+
+
+def test_the_largest_points_end_no_replay() -> None:
+    group = Group(rows=100)
+    for _ in range(3):
+        group.add(2.0, True, 1e300, -1e299)
+    assert delta_of([group]) is not None
