@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -75,6 +76,15 @@ def test_bad_usage_is_named(words: list[str], said: str) -> None:
     done = run("replay", STRATEGY, *words, "--dsn", "postgresql://nowhere.invalid/none")
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
+
+
+def test_without_templates_a_file_is_refused_at_once() -> None:
+    code = "import sys; sys.modules['jinja2'] = None; from execlog.cli import main; main()"
+    words = ["replay", STRATEGY, "--with", "tests.replaying:decide", "-o", "html"]
+    command = [sys.executable, "-c", code, *words, "--dsn", "postgresql://x.invalid/x"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    said = "execlog: -o html needs its extra: pip install 'execlog[web]'\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
 
 
 @pytest.mark.long
