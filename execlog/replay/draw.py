@@ -115,7 +115,7 @@ def _parts(sizes: Mapping[str, int], failed: Iterable[str], sample: int) -> dict
     if sum(failures.values()) <= sample / 2 or not passed:
         share = min(sum(failures.values()), sample)
     else:
-        share = sample // 2
+        share = max(sample // 2, sample - sum(passed.values()))
     parts |= _spread(failures, share)
     left -= share
     return parts | _spread(passed, left)

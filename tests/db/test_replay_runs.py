@@ -14,8 +14,11 @@ from execlog import (
     ExecutionRecorder,
     InvalidArgument,
     QueryRejected,
+    StoreUnavailable,
     StrategyExecutionLogRepository,
 )
+from execlog.db.statements import Query
+from execlog.errors import READ_ONLY
 from execlog.repository.questions import Rights
 from execlog.web import Scope
 from execlog.web.reading import Reader
@@ -189,6 +192,13 @@ async def test_a_page_replays_what_its_scope_sees(pool: Pool) -> None:
     async with reader.snapshot() as log:
         with pytest.raises(InvalidArgument, match="log: may not read inputs"):
             await execlog.replay(log, again, strategy_id=STRATEGY)
+
+
+async def test_what_reads_can_not_write(repository: StrategyExecutionLogRepository) -> None:
+    query = Query("replay", f"delete from {TABLE}", ())
+    with pytest.raises(StoreUnavailable) as caught:
+        await repository._store.fetch_read_only(query)
+    assert caught.value.sqlstate == READ_ONLY
 
 
 async def test_a_viewer_without_inputs_is_refused(
