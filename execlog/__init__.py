@@ -102,6 +102,9 @@ from execlog.models import (
 )
 from execlog.recorder.flusher import RejectedExecution
 from execlog.recorder.recorder import ExecutionRecorder
+from execlog.replay.asking import replay
+from execlog.replay.outcome import Outcome
+from execlog.replay.result import Replay
 from execlog.repository import StrategyExecutionLogRepository
 from execlog.repository.accounts import RecorderAccount
 from execlog.repository.activity import LevelChange, StrategyActivity
@@ -153,6 +156,7 @@ __all__ = [
     "MigrationError",
     "NodeTime",
     "NodeTimes",
+    "Outcome",
     "PointsCount",
     "QueryFileError",
     "QueryRejected",
@@ -160,6 +164,7 @@ __all__ = [
     "RecorderAccount",
     "RecorderStats",
     "RejectedExecution",
+    "Replay",
     "ReportIntervals",
     "RollupDifference",
     "RollupState",
@@ -188,6 +193,7 @@ __all__ = [
     "migrate",
     "rebuild_rollups",
     "recorder_account",
+    "replay",
     "roll_up",
     "verify_rollups",
 ]

@@ -1,7 +1,7 @@
 """The command `execlog`. Only data goes to standard output; messages go to standard error.
 
 Exit codes: 0 done (an empty answer is one too), 1 a failure that is explained in one line, 2 wrong
-usage, 3 a check was breached, 4 not found, 5 maintenance is held up and overdue, 130 interrupted.
+usage, 3 a limit was breached, 4 not found, 5 maintenance is held up and overdue, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from execlog.cli import (
     maintain,
     migrate,
     otlp,
+    replay,
     roles,
     rollup,
     serve,
@@ -79,6 +80,7 @@ for command in (
     breakdown,
     compare,
     explain,
+    replay,
     check,
     export,
     import_,

@@ -101,6 +101,21 @@ class Store:
         async with self._lifted(query.name) as (connection, remaining):
             return await connection.fetch(query.sql, *query.values, timeout=remaining)
 
+    async def fetch_read_only(self, query: Query) -> list[asyncpg.Record]:
+        """Like `fetch`, in a transaction that can't write, unless it is in one already.
+
+        Raises:
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        with driver_errors(query.name):
+            async with self._connection(query.name) as (connection, remaining):
+                if connection.is_in_transaction():  # of a page, which can't write either
+                    return await connection.fetch(query.sql, *query.values, timeout=remaining)
+                async with asyncio.timeout(remaining), connection.transaction(readonly=True):
+                    return await connection.fetch(query.sql, *query.values)
+
     async def stream(self, query: Query) -> AsyncGenerator[asyncpg.Record]:
         """The rows that a statement returns, a few hundred at a time, from one snapshot.
 

@@ -19,7 +19,7 @@ from execlog.db import validation
 from execlog.errors import InvalidArgument
 from execlog.models import StrategyExecutionLog, invalid_argument
 
-__all__ = ["Mask", "Replacement", "Rules"]
+__all__ = ["INPUT_MASKED", "Mask", "Replacement", "Rules", "with_note"]
 
 Replacement: TypeAlias = str | int | float | bool | Callable[[Any], Any] | None
 """What replaces a value: None removes it, a callable computes the replacement."""
@@ -29,6 +29,9 @@ Rules: TypeAlias = Iterable[str] | Mapping[str, Replacement]
 
 _Change: TypeAlias = Callable[[Any], Any]
 _Tree: TypeAlias = "dict[str, _Tree] | _Change"
+
+INPUT_MASKED = "input masked"
+"""The note of an execution whose input is not what the strategy was given."""
 
 _FIELDS = StrategyExecutionLog.model_fields
 _MASKABLE = {
@@ -91,6 +94,27 @@ class Mask:
                 except Exception:
                     masked[name] = None
         return masked
+
+
+def with_note(given: Mapping[str, Any], masked: dict[str, Any]) -> dict[str, Any]:
+    """The masked fields, with a note if the input is another: it can't be replayed.
+
+    Never raises.
+
+    Args:
+        given: The fields as they were given.
+        masked: The same, masked.
+    """
+    before, after = given.get("input"), masked.get("input")
+    try:
+        # A tuple, of which a mask makes a list, counts as another: that only costs a replay.
+        is_same = before is after or bool(before == after)
+    except Exception:  # a type of the engine's own may raise anything
+        is_same = False
+    notes = masked.get("notes")
+    if is_same or not isinstance(notes, str | None):
+        return masked
+    return {**masked, "notes": f"{notes}; {INPUT_MASKED}" if notes else INPUT_MASKED}
 
 
 def _pairs(rules: Rules) -> Iterable[tuple[str, Replacement]]:

@@ -33,7 +33,7 @@ from execlog.recorder.flusher import Delivery, OnReject
 from execlog.recorder.lifecycle import Background
 from execlog.recorder.log_reporter import Reporter
 from execlog.recorder.maintenance_task import Upkeep
-from execlog.recorder.masking import Mask, Rules
+from execlog.recorder.masking import Mask, Rules, with_note
 from execlog.recorder.run import Run, recorded
 from execlog.recorder.signature import RunFields, as_checked, record_checked, run_checked
 from execlog.recorder.span import current_trace_id
@@ -532,7 +532,8 @@ class ExecutionRecorder:
             fields |= given["unknown"]
             if self._mask is not None:
                 fields = with_texts(fields)
-                id_, line, altered = self._encoder.encode(now, self._mask(fields))
+                masked = with_note(fields, self._mask(fields))
+                id_, line, altered = self._encoder.encode(now, masked)
             else:
                 id_, line, altered = self._encoder.slow_path(now, fields)
             waits, wake = self._add(line, bool(given["status"] != "ok"), altered)

@@ -17,7 +17,7 @@ from execlog.models import STATUSES
 from execlog.web import axes, charts, zones
 from execlog.web.view import PRESETS, View
 
-__all__ = ["prepare", "render", "render_problem"]
+__all__ = ["document", "prepare", "render", "render_problem"]
 
 _KNOWN = frozenset(STATUSES)
 _NOISE = 1e-12  # of a difference of two shares
@@ -53,6 +53,19 @@ def render_problem(status: int, headers: dict[str, str], **given: Any) -> HTMLRe
     """
     text = _environment().get_template("problem.html").render(view=None, missing=[], **given)
     return HTMLResponse(text, status, headers)
+
+
+def document(template: str, **given: Any) -> str:
+    """A file of its own, which no page leads to.
+
+    Args:
+        template: The template's file.
+        given: The variables of the template.
+
+    Raises:
+        jinja2.TemplateError: The template is wrong.
+    """
+    return _environment().get_template(template).render(**given)
 
 
 def prepare() -> None:

@@ -122,10 +122,15 @@ async def test_the_demo_on_ones_own_server(empty_dsn: str) -> None:
     shown = dict(re.findall(r"^(ok|error|timeout|limit)\t(\d+)\t", done.stdout, re.MULTILINE))
     assert shown == {record["status"]: str(record["count"]) for record in stored}
     assert "\x1b" not in done.stdout
-    _, summary, timeline = re.split(r"^\$ execlog \w+ module_quality$", done.stdout, flags=re.M)
+    commands = r"^\$ execlog \w+ module_quality.*$"
+    _, summary, timeline, replay = re.split(commands, done.stdout, flags=re.M)
     assert "120 runs stored, of 120" in summary
     runs = [line.split("\t")[1] for line in timeline.splitlines() if line.count("\t") == 4]
     assert sum(map(int, runs[1:])) == 120
+    assert re.search(
+        r"^(All )?\d+ .*runs.* replayed; \d+ same, [1-9]\d* changed, 0 newly", replay, re.M
+    )
+    assert "No noise" in replay and re.search(r"\tlong functions\t\d+\t", replay)
 
 
 @pytest.mark.long

@@ -19,6 +19,7 @@ from execlog.db.statements import Shape, Statement, load_statements
 from execlog.models import DurationAndNodesSummary, StrategyExecutionLog
 from execlog.otel import reading
 from execlog.recorder import flusher
+from execlog.replay import source
 from execlog.repository import explain, statements
 from tests.rows import row
 from tests.types import Borrowed, Pool
@@ -43,6 +44,7 @@ SESSION = session_limits._statements()
 ROLLUP = load_statements(
     folder("sql") / "rollup", {"difference", "hour_before", "mark", "now", "reached", "roll_up"}
 )
+REPLAY = source._statements("execlog")
 SCHEMA = migrations._statements("execlog")
 ALL = {
     **statements(),
@@ -52,6 +54,7 @@ ALL = {
     **ROLLUP,
     **ALERTS,
     **OTEL,
+    **REPLAY,
     **SESSION,
     **SCHEMA,
 }

@@ -58,6 +58,7 @@ PYTHON = {
     "dump_migrations(": "test_alembic.py",
     "context.configure(": "test_alembic.py",
     "maintenance=execlog.Maintenance(": "here",
+    "def evaluate(execution)": "here",
 }
 # Commands that a test of their own runs on data, and one that changes the machine.
 ELSEWHERE = {
@@ -207,6 +208,16 @@ async def test_a_recorder_that_maintains(scope: dict[str, Any]) -> None:
     assert isinstance(recorder, execlog.ExecutionRecorder)
 
 
+async def test_a_candidate_that_is_replayed(
+    scope: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [row(input={"amount": n}, points=2.0 * n, case_name=None) for n in range(60)]
+    await scope["log"].insert_rows(rows)
+    await run(block("def evaluate(execution)"), scope)
+    assert (scope["found"].changed, scope["found"].not_replayable) == (9, {"no_input": 61})
+    assert capsys.readouterr().out.splitlines()[1].startswith("None gold 9 [UUID(")
+
+
 async def test_what_stands_between_the_blocks(scope: dict[str, Any]) -> None:
     """Calls of Python, and statements for Postgres, whose dots stand for what one likes."""
     text = re.sub(r"```.+?```", "", TEXT, flags=re.DOTALL)
@@ -269,6 +280,9 @@ def test_each_command(
     psql = str(_find_binaries() / "psql")
     spool = tmp_path / "spool"
     spool.mkdir(0o700)
+    (tmp_path / "rules").mkdir()
+    for version in ("v4", "v5"):
+        (tmp_path / "rules" / f"{version}.py").write_text("evaluate = dict\n")
     said = {
         "postgresql://...": beside_others,
         "/var/lib/scores/spool": str(spool),

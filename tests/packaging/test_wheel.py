@@ -56,6 +56,7 @@ def test_what_is_inside(wheel: Path) -> None:
         "execlog/embedded/_installation.py",
         "execlog/embedded/_watchdog.py",
         "execlog/demo/module_quality.json",
+        "execlog/web/templates/replay.css",
     } <= inside
     assert not any(name.startswith(("tests/", "sql/", "migrations/")) for name in inside)
 

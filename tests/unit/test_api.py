@@ -39,6 +39,7 @@ PUBLIC = [
     "MigrationError",
     "NodeTime",
     "NodeTimes",
+    "Outcome",
     "PointsCount",
     "QueryFileError",
     "QueryRejected",
@@ -46,6 +47,7 @@ PUBLIC = [
     "RecorderAccount",
     "RecorderStats",
     "RejectedExecution",
+    "Replay",
     "ReportIntervals",
     "RollupDifference",
     "RollupState",
@@ -74,6 +76,7 @@ PUBLIC = [
     "migrate",
     "rebuild_rollups",
     "recorder_account",
+    "replay",
     "roll_up",
     "verify_rollups",
 ]

@@ -18,7 +18,7 @@ ORDER = (
     {"repository", "embedded"},
     {"admin"},
     {"recorder"},
-    {"moving"},
+    {"moving", "replay"},
     {"execlog", "prometheus"},
     {"otel", "web", "demo"},
     {"cli"},

@@ -1,0 +1,2 @@
+-- Why a run can't be replayed; NULL if it can. Notes are separated by a semicolon, which is written as \u003b here.
+(case when input is null and notes = 'erased' then 'erased' when input is null and notes ~ '(^|\u003b )input left out: [0-9]+ bytes(\u003b|$)' then 'too_large' when notes ~ '(^|\u003b )input masked(\u003b|$)' then 'masked' when input is null and notes ~ '(^|\u003b )input expired(\u003b|$)' then 'expired' when input is null then 'no_input' end)
