@@ -43,6 +43,8 @@ Ask: methods of StrategyExecutionLogRepository, one statement each
     A against B         `compare`, of strategies or of a Slice each (StrategyComparison,
                         MetricsDelta, ComparisonIntervals, Interval)
     what changed, why   `explain` (Explanation, Cause)
+    what another version would have decided
+                        replay (Replay), of a function that answers an Outcome
     the log itself      `health`, `list_tables`, `rollup_state`, `maintenance_state`,
                         `recorder_account`, `count_stored`, `spooling_recorders`
     to write            `insert_row`, `insert_rows`, `insert_missing`; `erase` a user (ErasedPart)
@@ -63,8 +65,8 @@ Errors, by what to do about them; each is an ExeclogError
     QueryRejected       don't try again
     QueryFileError, MigrationError      fix the install
 
-More: execlog.web (the pages), execlog.embedded (a private Postgres), execlog.prometheus. One name
-alone: `python -m pydoc execlog.StrategyExecutionLogRepository.explain`.
+More: execlog.web (the pages), execlog.embedded (a private Postgres), execlog.prometheus,
+execlog.otel. One name alone: `python -m pydoc execlog.StrategyExecutionLogRepository.explain`.
 """
 
 from execlog.admin.account import recorder_account
