@@ -35,6 +35,7 @@ __all__ = ["prefix", "roles"]
 again = functools.partial(repeat)  # which runs in this process
 
 
+@pytest.mark.session
 async def test_what_can_not_be_replayed_is_counted_by_its_reason(
     pool: Pool, dsn: str, repository: StrategyExecutionLogRepository
 ) -> None:
