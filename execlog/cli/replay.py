@@ -41,7 +41,7 @@ from execlog.repository.filters import Filters
 
 __all__ = ["replay"]
 
-_BREACHED = 3
+_UNKNOWN, _BREACHED = 1, 3
 
 
 class Form(str, Enum):  # noqa: UP042 - typer shows the values of this kind
@@ -152,9 +152,18 @@ def replay(
         print_model(answer, Output.json)
     else:
         print_replay(answer, wide=wide)
-    if fail_over is not None and answer.fail_share and answer.fail_share.share > fail_over:
+    if fail_over is not None:
+        _judge(answer, fail_over)
+
+
+def _judge(answer: Replay, limit: float) -> None:
+    """Ends with 3 over the limit, and with 1 if nothing was compared. Raises Exit."""
+    if answer.fail_share is None:
+        print("execlog: nothing was compared, so there is no share to judge", file=sys.stderr)
+        raise typer.Exit(_UNKNOWN)
+    if answer.fail_share.share > limit:
         found_share = percent(answer.fail_share.share)
-        said = f"{found_share} changed or fail newly, over the limit of {percent(fail_over, 'g')}"
+        said = f"{found_share} changed or fail newly, over the limit of {percent(limit, 'g')}"
         print(f"execlog: {said}", file=sys.stderr)
         raise typer.Exit(_BREACHED)
 
