@@ -125,6 +125,28 @@ async def test_it_goes_on_after_it_was_ended(
     assert not (tmp_path / "state.json").exists()
 
 
+@pytest.mark.long
+async def test_no_call_outlives_the_command(
+    repository: StrategyExecutionLogRepository, dsn: str, tmp_path: Path
+) -> None:
+    """Not even one that never lets another thread run."""
+    await repository.insert_rows([logged(1)])
+    words = ["replay", STRATEGY, "--with", "tests.replaying:never_lets_go", "--dsn", dsn]
+    kill_in_a_call(tmp_path, words)
+    assert_all_ended(tmp_path)
+
+
+def kill_in_a_call(folder: Path, words: list[str]) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    begun = subprocess.Popen([COMMAND, *words], cwd=folder, env=environment)
+    ends = time.monotonic() + 20
+    while not list(folder.glob("*.pid")):
+        assert begun.poll() is None and time.monotonic() < ends
+        time.sleep(0.02)
+    begun.kill()
+    begun.wait()
+
+
 def words_for(dsn: str) -> list[str]:
     words = ["replay", STRATEGY, "--with", "slow_rules:evaluate", "--since", "10000d"]
     words += ["--processes", "2", "--dsn", dsn, "--state", "state.json", "-o", "json"]
