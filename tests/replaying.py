@@ -132,7 +132,7 @@ def forks(execution: StrategyExecutionLog) -> Outcome:
 
 class _Unnamed(type):
     @property
-    def __name__(cls) -> str:
+    def __name__(cls) -> str:  # type: ignore[override]
         raise RuntimeError
 
 
