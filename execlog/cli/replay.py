@@ -33,6 +33,7 @@ from execlog.cli.server import ask
 from execlog.db.sqltext import SCHEMA
 from execlog.display.format import percent
 from execlog.display.replay_tables import print_replay
+from execlog.display.replayed import is_over
 from execlog.replay.asking import asked
 from execlog.replay.candidate import Candidate, found
 from execlog.replay.going import Asked, replayed
@@ -145,14 +146,15 @@ def replay(
                 print(f"execlog: {state} keeps how far it came", file=sys.stderr)
             raise
 
-    answer = ask(dsn, schema, question)
+    with contextlib.redirect_stdout(sys.stderr):  # what a candidate in this process prints
+        answer = ask(dsn, schema, question)
     if write is not None:
         print_text(write(answer, filters, fail_over))
     elif output is Form.json:
         print_model(answer, Output.json)
     else:
         print_replay(answer, wide=wide)
-    if fail_over is not None and answer.fail_share and answer.fail_share.share > fail_over:
+    if fail_over is not None and answer.fail_share and is_over(answer, fail_over):
         found_share = percent(answer.fail_share.share)
         said = f"{found_share} changed or fail newly, over the limit of {percent(fail_over, 'g')}"
         print(f"execlog: {said}", file=sys.stderr)

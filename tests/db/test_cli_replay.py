@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -94,6 +95,19 @@ def test_a_module_that_prints_leaves_the_data_alone(tmp_path: Path) -> None:
     done = subprocess.run([COMMAND, *words], cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
     assert "hello" in done.stderr and "'rules:evaluate' is not callable" in done.stderr
+
+
+@pytest.mark.long
+async def test_what_a_candidate_prints_here_is_no_data(
+    repository: StrategyExecutionLogRepository, dsn: str, tmp_path: Path
+) -> None:
+    await repository.insert_rows([logged(1)])
+    (tmp_path / "talks.py").write_text("async def evaluate(one):\n    print('hello')\n")
+    words = ["replay", STRATEGY, "--with", "talks:evaluate", "--dsn", dsn, "-o", "json"]
+    done = await asyncio.to_thread(
+        subprocess.run, [COMMAND, *words], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (json.loads(done.stdout)["newlyFailing"], done.stderr) == (1, "hello\n")
 
 
 @pytest.mark.long
