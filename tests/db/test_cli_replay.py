@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
@@ -104,9 +103,7 @@ async def test_what_a_candidate_prints_here_is_no_data(
     await repository.insert_rows([logged(1)])
     (tmp_path / "talks.py").write_text("async def evaluate(one):\n    print('hello')\n")
     words = ["replay", STRATEGY, "--with", "talks:evaluate", "--dsn", dsn, "-o", "json"]
-    done = await asyncio.to_thread(
-        subprocess.run, [COMMAND, *words], cwd=tmp_path, capture_output=True, text=True
-    )
+    done = run_in(tmp_path, words)
     assert (json.loads(done.stdout)["newlyFailing"], done.stderr) == (1, "hello\n")
 
 
@@ -159,6 +156,10 @@ def kill_in_a_call(folder: Path, words: list[str]) -> None:
         time.sleep(0.02)
     begun.kill()
     begun.wait()
+
+
+def run_in(folder: Path, words: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([COMMAND, *words], cwd=folder, capture_output=True, text=True)
 
 
 def words_for(dsn: str) -> list[str]:
