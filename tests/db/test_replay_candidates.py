@@ -183,6 +183,15 @@ async def test_workers_record_nothing(
     assert (found.same, found.recorder_calls) == (NUMBER, 2 * NUMBER)
 
 
+@pytest.mark.parametrize("program", ["", None, "/no/such/python"])
+async def test_without_an_interpreter_no_worker_starts(
+    log: StrategyExecutionLogRepository, monkeypatch: pytest.MonkeyPatch, program: str | None
+) -> None:
+    monkeypatch.setattr("sys.executable", program)
+    with pytest.raises(InvalidArgument, match="processes: no worker can be started"):
+        await replayed(log, replaying.decide)
+
+
 @pytest.mark.parametrize(
     ("path", "problem"),
     [
