@@ -42,7 +42,10 @@ def main() -> None:
     """Answers until standard input ends. Raises OSError: the parent is gone."""
     asked, told = _own_streams()
     muted = mute()
-    setup = json.loads(asked.readline())
+    line = asked.readline()
+    if not line:  # the parent was killed meanwhile
+        return
+    setup = json.loads(line)
     _end_with_parent(setup["parent"])
     _limit(setup["data_bytes"])
     sys.path[:] = setup["path"]
