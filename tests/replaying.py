@@ -6,9 +6,11 @@ import contextlib
 import ctypes
 import dataclasses
 import os
+import re
 import sys
 import time
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import execlog
@@ -121,6 +123,63 @@ def takes_all(execution: StrategyExecutionLog) -> Outcome:
     return decide(execution)
 
 
+def forks(execution: StrategyExecutionLog) -> Outcome:
+    """One call goes on in two processes."""
+    if amount(execution) == 30:
+        os.fork()
+    return decide(execution)
+
+
+class _Unnamed(type):
+    @property
+    def __name__(cls) -> str:  # type: ignore[override]
+        raise RuntimeError
+
+
+class Unnamed(Exception, metaclass=_Unnamed):
+    """Neither its name nor its text can be had."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+def raises_what_is_odd(execution: StrategyExecutionLog) -> Outcome:
+    """An exception that raises, and one with a long text."""
+    if amount(execution) == 3:
+        raise Unnamed
+    if amount(execution) == 4:
+        raise ValueError("x" * 100_000_000)
+    return decide(execution)
+
+
+def stops_the_clock(execution: StrategyExecutionLog) -> Outcome:
+    """As libraries for tests do."""
+    time.perf_counter = lambda: float("nan")
+    return decide(execution)
+
+
+def never_lets_go(execution: StrategyExecutionLog) -> Outcome:
+    """No other thread of its process runs."""
+    Path(f"{os.getpid()}.pid").touch()
+    re.match("(a+)+$", "a" * 50 + "b")
+    return decide(execution)
+
+
+class Waiting:
+    """An object that is awaited, once it is called."""
+
+    def decide(self, execution: StrategyExecutionLog) -> Outcome:
+        """A method."""
+        return decide(execution)
+
+    async def __call__(self, execution: StrategyExecutionLog) -> Outcome:
+        return decide(execution)
+
+
+class Inherits(Waiting):
+    """Whose parent says how it is called."""
+
+
 def mutates(execution: StrategyExecutionLog) -> Outcome:
     """Changes what it was given, after it has decided."""
     found = decide(execution)
@@ -143,6 +202,7 @@ _NONSENSE: list[Any] = [
     {"status": "ok", "points": 10**400},
     {"status": "ok", "case_name": 3},
     {"status": "ok", "case_name": "x" * 10_000_000},
+    {"status": "error", "error_code": "\ud800"},
     Outcome(None),  # type: ignore[arg-type]
     Outcome,
 ]

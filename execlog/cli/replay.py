@@ -33,6 +33,7 @@ from execlog.cli.server import ask
 from execlog.db.sqltext import SCHEMA
 from execlog.display.format import percent
 from execlog.display.replay_tables import print_replay
+from execlog.display.replayed import is_over
 from execlog.replay.asking import asked
 from execlog.replay.candidate import Candidate, found
 from execlog.replay.going import Asked, replayed
@@ -145,7 +146,8 @@ def replay(
                 print(f"execlog: {state} keeps how far it came", file=sys.stderr)
             raise
 
-    answer = ask(dsn, schema, question)
+    with contextlib.redirect_stdout(sys.stderr):  # what a candidate in this process prints
+        answer = ask(dsn, schema, question)
     if write is not None:
         print_text(write(answer, filters, fail_over))
     elif output is Form.json:
@@ -161,7 +163,7 @@ def _judge(answer: Replay, limit: float) -> None:
     if answer.fail_share is None:
         print("execlog: nothing was compared, so there is no share to judge", file=sys.stderr)
         raise typer.Exit(_UNKNOWN)
-    if answer.fail_share.share > limit:
+    if is_over(answer, limit):
         found_share = percent(answer.fail_share.share)
         said = f"{found_share} changed or fail newly, over the limit of {percent(limit, 'g')}"
         print(f"execlog: {said}", file=sys.stderr)

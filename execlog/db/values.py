@@ -10,7 +10,17 @@ import math
 from typing import Any
 from uuid import UUID
 
-__all__ = ["LONGEST_INTEGER", "array", "flag", "integer", "number", "scalar", "text", "type_name"]
+__all__ = [
+    "LONGEST_INTEGER",
+    "array",
+    "flag",
+    "integer",
+    "name_of",
+    "number",
+    "scalar",
+    "text",
+    "type_name",
+]
 
 LONGEST_INTEGER = 14_000
 """Bits of the longest integer that is accepted: the parser of JSON stops at 4,300 digits."""
@@ -105,7 +115,12 @@ def array(value: Any, room: int) -> tuple[list[Any], int] | None:
 
 def type_name(value: object) -> str:
     """The name of a value's type, which replaces a lost value. Never raises."""
-    return f"<{_name_of(type(value))}>"
+    return f"<{name_of(value)}>"
+
+
+def name_of(value: object) -> str:
+    """The name of a value's type, whatever its metaclass says. Never raises."""
+    return str(_name_of(type(value)))
 
 
 def _only_element(value: Any) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from execlog.display.format import number, percent, points, shown
@@ -20,6 +21,7 @@ __all__ = [
     "extent_of",
     "filters_of",
     "headline_of",
+    "is_over",
     "is_weighed",
     "moved",
     "noise_of",
@@ -66,8 +68,10 @@ def sentences_of(found: Replay) -> list[str]:
 
 def headline_of(found: Replay) -> str:
     """How many runs were replayed, and how each ended. Never raises."""
-    if not found.total:
+    if not found.runs:
         return "Nothing was replayed: the log has no such runs."
+    if found.sampling and not found.replayed:
+        return f"None of {_runs(found.runs)} was drawn: the sample is too small."
     left_out = reasons_of(found.not_replayable)
     if not found.replayed:
         return f"None of {_runs(found.runs)} can be replayed ({left_out})."
@@ -132,11 +136,12 @@ def noise_of(found: Replay) -> str:
 
 def points_of(found: Replay) -> str:
     """The change of points, with its interval if runs were sampled. Never raises."""
-    delta = found.points_delta
+    delta, share = found.points_delta, found.fail_share
     if delta is None:
-        return "Points: nothing was compared."
+        return f"Points: {'too large to be added up' if share else 'nothing was compared'}."
     if not delta.delta and not delta.low and not delta.high:
-        return "Points are unchanged."
+        is_sampled = share is not None and share.low < share.high
+        return f"Points are unchanged{' in these runs' if is_sampled else ''}."
     return f"Points {relative_of(delta)}."
 
 
@@ -157,6 +162,17 @@ def share_of(found: Replay) -> str:
     is_sampled = share.low < share.high
     ends = f" [{points(share.low)}, {points(share.high)}]" if is_sampled else ""
     return f"Changed or newly failing: {percent(share.share)}{ends}."
+
+
+def is_over(found: Replay, limit: float) -> bool:
+    """Whether the share is above a limit; what rounding adds to an equal one is not. Never raises.
+
+    Args:
+        found: The replay.
+        limit: The share of changed and newly failing runs that is allowed.
+    """
+    share = found.fail_share.share if found.fail_share else 0.0
+    return share > limit and not math.isclose(share, limit, rel_tol=1e-9)
 
 
 def unchanged_of(found: Replay) -> str:

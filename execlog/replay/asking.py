@@ -19,7 +19,7 @@ from execlog.repository.questions import Questions
 
 __all__ = ["asked", "replay"]
 
-_MOST_PROCESSES = 8
+_USUAL_PROCESSES, _MOST_PROCESSES = 8, 1024
 
 Evaluate = Callable[[StrategyExecutionLog], Any]
 
@@ -122,7 +122,6 @@ def asked(
     """
     if not isinstance(log, Questions):
         raise InvalidArgument("log", validation.must_be("a StrategyExecutionLogRepository", log))
-    most = min(len(_processors()), _MOST_PROCESSES)
     spread = validation.number("tolerance", tolerance)
     if spread is None or spread < 0:
         raise InvalidArgument("tolerance", "must be a number of 0 or more")
@@ -133,10 +132,20 @@ def asked(
         wanted=conditions("replay", filters),
         filters=dict(filters),
         sample=None if sample is None else validation.count("sample", sample),
-        processes=most if processes is None else validation.count("processes", processes),
+        processes=_workers(processes),
         time_limit=validation.seconds("time_limit", time_limit),
         tolerance=spread,
     )
+
+
+def _workers(processes: object) -> int:
+    """How many there are, at most."""
+    if processes is None:
+        return min(len(_processors()), _USUAL_PROCESSES)
+    found = validation.count("processes", processes)
+    if found > _MOST_PROCESSES:
+        raise InvalidArgument("processes", f"must be at most {_MOST_PROCESSES}")
+    return found
 
 
 def _processors() -> set[int]:

@@ -94,6 +94,8 @@ def _path(given: Any) -> tuple[str | None, str]:
         return None, "a lambda"
     if "<locals>" in name:
         return None, "a closure"
+    if inspect.ismethod(given):
+        return None, "a method"
     if module == "__main__":
         return None, "a function of the main program"
     value: Any = sys.modules.get(module)
@@ -107,5 +109,5 @@ def _path(given: Any) -> tuple[str | None, str]:
 def _is_async(given: Any) -> bool:
     while isinstance(given, functools.partial):
         given = given.func
-    method = vars(type(given)).get("__call__")  # of an object that is called
+    method = inspect.getattr_static(type(given), "__call__", None)  # of an object that is called
     return inspect.iscoroutinefunction(given) or inspect.iscoroutinefunction(method)

@@ -7,6 +7,9 @@ has the variance s² (1 - f) / n, and its size, which is only known by the rows 
 (1 - f1) / rows of itself (Särndal, Swensson, Wretman, Model Assisted Survey Sampling, 1992, 9.3). A
 group of which all are known adds none: the interval of a log that keeps everything is its number.
 
+Noise is left out, so what is sought is of a part of each group, whose size is not known either if
+only some of its runs were drawn: it is the share of those that are no noise.
+
 A share has Wilson's interval with the effective number of runs, which holds for rare ones too. In
 each group it counts as if one more run had been drawn with the share of all: a group in which none
 of ten changed is not one in which none can.
@@ -43,6 +46,7 @@ class Group:
         delta_2: Those of the weighed differences.
         both: The products of the two.
         delta_3: The cubes of the weighed differences.
+        noise: Runs that were replayed and left out.
     """
 
     rows: int = 0
@@ -55,6 +59,7 @@ class Group:
     delta_2: float = 0.0
     both: float = 0.0
     delta_3: float = 0.0
+    noise: int = 0
 
     def add(self, weight: float, is_hit: bool, points: float, delta: float) -> None:
         """Counts one run. Never raises."""
@@ -95,13 +100,12 @@ class Delta(NamedTuple):
 
 
 class _Sized(NamedTuple):
-    """A group with its size and how much of it is known."""
+    """A group with its size and how much of it is known, noise left out."""
 
     group: Group
     size: float  # executions
-    kept: float  # f1
     known: float  # f
-    rows: int
+    size_varies: float  # the variance of the size, as a share of its square
 
 
 def share_of(groups: Iterable[Group]) -> Share | None:
@@ -146,18 +150,22 @@ def _sized(groups: Iterable[Group]) -> list[_Sized]:
     found = []
     for group in groups:
         if group.runs:
-            rows = max(group.rows, group.runs)
-            kept = min(group.runs / group.weight, 1.0)
+            drawn = group.runs + group.noise
+            all_rows = max(group.rows, drawn)
+            part, clear = drawn / all_rows, group.runs / drawn
+            rows = all_rows * clear
             # A sum of weights of 1 is exact; that of others may be off by rounding.
-            known = kept * group.runs / rows
-            found.append(_Sized(group, rows * group.weight / group.runs, kept, known, rows))
+            kept = min(group.runs / group.weight, 1.0)
+            varies = (1 - kept) / rows + (1 - part) * (1 - clear) / group.runs
+            size = rows * group.weight / group.runs
+            found.append(_Sized(group, size, kept * part, varies))
     return found
 
 
 def _of_size(one: _Sized, level: float) -> float:
     """The variance of a group's hits, less a level, by its size."""
     own = one.group.hit / one.group.weight
-    return float((one.size * (own - level)) ** 2 * (1 - one.kept) / one.rows)
+    return float((one.size * (own - level)) ** 2 * one.size_varies)
 
 
 def _effective(unsure: Sequence[_Sized], size: float, within: float) -> float:
@@ -190,7 +198,7 @@ def _ends(sized: Sequence[_Sized], ratio: float, level: float) -> tuple[float, f
         squares = group.delta_2 + ratio * ratio * group.points_2 - 2 * ratio * group.both
         spread = max(squares / each**2 - runs * mean * mean, 0.0) / max(runs - 1, 1)
         own = spread * (1 - one.known) / runs
-        of_size = (mean - level) * (mean - level) * (1 - one.kept) / one.rows
+        of_size = (mean - level) * (mean - level) * one.size_varies
         variance += one.size**2 * (own + of_size)
         middle, square = group.delta / each / runs, group.delta_2 / each**2 / runs
         cube = group.delta_3 / each**3 / runs - 3 * middle * square + 2 * middle * middle * middle

@@ -19,7 +19,7 @@ from execlog.replay.outcome import Answer
 from execlog.replay.pool import Pool
 from execlog.replay.result import Replay
 from execlog.replay.source import Cursor, Run, Source
-from execlog.replay.state import State, code_of
+from execlog.replay.state import State, code_of, readable
 from execlog.replay.summary import summary
 from execlog.replay.tally import VERDICTS, Tally
 from execlog.repository.filters import Conditions
@@ -159,6 +159,7 @@ class _Going:
         self._save_at = time.monotonic() + _STATE_SECONDS
         self._calls_before = 0
         self._place: Cursor | None = None
+        self._is_whole = True  # no batch is counted in part
         self.calls = 0
         self.plan: Plan | None = None
         self.tally = Tally(asked.tolerance, None)
@@ -166,11 +167,7 @@ class _Going:
     async def begin(self, kept: dict[str, Any] | None) -> None:
         """Takes what was kept, or makes the plan."""
         if kept is not None:
-            self.plan = None if kept["plan"] is None else Plan.load(kept["plan"])
-            self.tally = Tally(self._asked.tolerance, self.plan)
-            self.tally.load(kept["tally"])
-            self._place = _read_place(kept["place"])
-            self._total, self._calls_before = kept["total"], kept["calls"]
+            self._take(kept)
             self._tell(self._looked_at())
             return
         if self._asked.sample is None and self._progress is None:
@@ -186,6 +183,14 @@ class _Going:
                     self.tally.leave_out(one.reason, one.runs)
             self._total = round(self.plan.expected())
         self._tell(0)
+
+    def _take(self, kept: Mapping[str, Any]) -> None:
+        with readable():
+            self.plan = None if kept["plan"] is None else Plan.load(kept["plan"])
+            self.tally = Tally(self._asked.tolerance, self.plan)
+            self.tally.load(kept["tally"])
+            self._place = _read_place(kept["place"])
+            self._total, self._calls_before = int(kept["total"]), int(kept["calls"])
 
     async def work(self, evaluator: Evaluator) -> None:
         """Replays what is left; whatever ends it, what was counted is kept."""
@@ -216,20 +221,21 @@ class _Going:
     async def _count(self, batch: _Batch, evaluator: Evaluator) -> None:
         """Counts a batch, as soon as it is answered."""
         answers = iter(await batch.answers)
+        self._is_whole = False
         for run in batch.runs:
             if run.reason is not None:
                 self.tally.leave_out(run.reason)
             else:
                 new, *again = next(answers)
                 self.tally.add(run, new, again[0] if again else None)
-        self._place = batch.place
+        self._place, self._is_whole = batch.place, True
         self.calls = self._calls_before + evaluator.recorder_calls
         self._tell(len(batch.runs))
         if time.monotonic() >= self._save_at:
             self._save()
 
     def _save(self) -> None:
-        if self._state is None or self._place is None:
+        if self._state is None or self._place is None or not self._is_whole:
             return
         begin = time.monotonic()
         self._state.save(
@@ -268,10 +274,9 @@ def _batches(
 
 
 def _window(kept: Mapping[str, Any]) -> dict[str, datetime | None]:
-    ends = {name: kept[name] for name in ("since", "until")}
-    return {
-        name: None if text is None else datetime.fromisoformat(text) for name, text in ends.items()
-    }
+    with readable():
+        ends = {name: kept[name] for name in ("since", "until")}
+        return {name: text and datetime.fromisoformat(text) for name, text in ends.items()}
 
 
 def _text(value: datetime | None) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -54,9 +55,9 @@ class Answer(NamedTuple):
 def of_error(error: BaseException) -> tuple[Outcome, str]:
     """The outcome of a candidate that raised, and the reason. Never raises."""
     status = "timeout" if isinstance(error, TimeoutError) else "error"
-    name = type(error).__name__
+    name = values.name_of(error)
     try:
-        said = str(error)
+        said = str(error)[:_LONGEST_REASON]
     except BaseException:  # a class of the candidate's own may raise anything
         said = ""
     text = _stored(f"{name}: {said}" if said else name)
@@ -91,7 +92,10 @@ def _fields(answer: object) -> dict[str, Any]:
     if isinstance(answer, Outcome):
         return {name: getattr(answer, name) for name in _NAMES}
     if not isinstance(answer, Mapping):
-        raise ValueError(f"a {type(answer).__name__} is no execlog.Outcome and no mapping")
+        if inspect.iscoroutine(answer):
+            answer.close()
+        name = values.name_of(answer)
+        raise ValueError(f"it is no execlog.Outcome and no mapping, but of the type {name}")
     if "status" not in answer:
         raise ValueError("it has no status")
     return {name: answer.get(name, answer.get(_ALIASES.get(name))) for name in _NAMES}
@@ -109,7 +113,7 @@ def _points(value: object) -> float | None:
         return None
     found = values.scalar(value)
     if found is None or isinstance(found, bool):
-        raise ValueError(f"its points are no number, but a {type(value).__name__}")
+        raise ValueError(f"its points are no number, but of the type {values.name_of(value)}")
     try:
         points = float(found)
     except OverflowError:
@@ -123,9 +127,13 @@ def _key(name: str, value: object) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise ValueError(f"its {name} is no text, but a {type(value).__name__}")
+        raise ValueError(f"its {name} is no text, but of the type {values.name_of(value)}")
     text = str.__str__(value)
-    if len(text) > LONGEST_KEY or len(text.encode("utf-8", "surrogatepass")) > LONGEST_KEY:
+    try:
+        is_long = len(text) > LONGEST_KEY or len(text.encode()) > LONGEST_KEY
+    except UnicodeEncodeError:
+        raise ValueError(f"its {name} has half of a surrogate pair") from None
+    if is_long:
         raise ValueError(f"its {name} is longer than {LONGEST_KEY} bytes")
     return text
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections import deque
 from collections.abc import Sequence
+from typing import Any
 
 from pydantic_core import from_json
 
@@ -131,6 +133,20 @@ class _Job:
         return True
 
 
+def _answer(found: Any) -> Answer | None:
+    """The answer that a worker wrote; None: it did not write that."""
+    if not isinstance(found, list) or len(found) != _ANSWER_PARTS:
+        return None
+    status, points, case_name, error_code, took_ms, reason = found
+    numbers = (took_ms, 0.0 if points is None else points)
+    texts = (status, *("" if one is None else one for one in (case_name, error_code, reason)))
+    if not all(isinstance(one, str) for one in texts):
+        return None
+    if not all(isinstance(one, int | float) and math.isfinite(one) for one in numbers):
+        return None
+    return Answer(Outcome(status, points, case_name, error_code), took_ms, reason)
+
+
 class _Worker:
     """One worker, whose process is replaced whenever it ends."""
 
@@ -226,10 +242,9 @@ class _Worker:
                     self._pool.recorder_calls += found["recorded"] - self._recorded
                     self._recorded = found["recorded"]
                 continue
-            if not isinstance(found, list) or len(found) != _ANSWER_PARTS or not self._jobs:
+            answer = _answer(found)
+            if answer is None or not self._jobs:
                 return False
-            status, points, case_name, error_code, took_ms, reason = found
-            answer = Answer(Outcome(status, points, case_name, error_code), took_ms, reason)
             self._pool.in_a_row = 0
             self._finish(answer)
         self._began = time.monotonic()

@@ -40,20 +40,9 @@ class Process:
         """A worker that has imported the candidates.
 
         Raises:
-            InvalidArgument: It can't import one of them, or not within a minute.
+            InvalidArgument: It can't be started, or can't import one of them within a minute.
         """
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-P",  # so that no module of the working folder hides one of Python
-            "-m",
-            "execlog.replay.worker",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            env={name: value for name, value in os.environ.items() if _is_given(name)},
-            start_new_session=True,
-            limit=_LONGEST_LINE,
-        )
-        worker = cls(process)
+        worker = cls(await _started())
         try:
             await worker._begin(candidates)
         except BaseException:
@@ -133,6 +122,24 @@ class Process:
             raise InvalidArgument(found["failed"], problem)
         if "ready" not in found:
             raise InvalidArgument("evaluate", f"a worker process for it {why}")
+
+
+async def _started() -> asyncio.subprocess.Process:
+    try:
+        return await asyncio.create_subprocess_exec(
+            sys.executable or "",
+            "-P",  # so that no module of the working folder hides one of Python
+            "-m",
+            "execlog.replay.worker",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env={name: value for name, value in os.environ.items() if _is_given(name)},
+            start_new_session=True,
+            limit=_LONGEST_LINE,
+        )
+    except OSError as error:  # such as in a program that Python is only a part of
+        problem = f"no worker can be started: {error.strerror or type(error).__name__}"
+        raise InvalidArgument("processes", problem) from error
 
 
 def _path() -> list[str]:

@@ -7,14 +7,14 @@ import hashlib
 import inspect
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from execlog.errors import InvalidArgument
 from execlog.replay.candidate import Candidate
 
-__all__ = ["State", "code_of"]
+__all__ = ["State", "code_of", "readable"]
 
 _VERSION = 1
 _FORM = "is not the state of a replay"
@@ -57,10 +57,13 @@ class State:
         try:
             found = json.loads(text)
             version, made_with, kept = found["execlog_replay"], found["key"], found["kept"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise InvalidArgument("state", _FORM) from None
-        if version != _VERSION or not isinstance(made_with, dict) or not isinstance(kept, dict):
+        if not isinstance(made_with, dict) or not isinstance(kept, dict):
             raise InvalidArgument("state", _FORM)
+        if version != _VERSION:
+            problem = "was made by another version of execlog; remove it to begin again"
+            raise InvalidArgument("state", problem)
         for name, value in self._key.items():
             if made_with.get(name) != value:
                 problem = f"was made with another {name}; remove it to begin again"
@@ -96,6 +99,16 @@ class State:
         folder = self._path.parent
         if not folder.is_dir() or not os.access(folder, os.W_OK):
             raise InvalidArgument("state", "can't be written: its folder is missing or closed")
+
+
+@contextlib.contextmanager
+def readable() -> Iterator[None]:
+    """Names the file if what was kept can't be read. Raises InvalidArgument: that is so."""
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        problem = "is damaged; remove it to begin again"
+        raise InvalidArgument("state", problem) from error
 
 
 def code_of(candidate: Candidate | None) -> str | None:

@@ -105,6 +105,7 @@ class Tally:
         if again is not None and not is_same(old, again.outcome, self._tolerance):
             self.counts["same"] += 1
             self.counts["noise"] += 1
+            self._group(run).noise += 1
             self._keep("noise", run, old, again)
             return
         verdict = self._verdict(old, new.outcome)

@@ -92,8 +92,7 @@ def replay_document(
 
 def _level(found: Replay, limit: float | None) -> str:
     """What the verdict looks like: worse, other or same."""
-    share = found.fail_share
-    if found.newly_failing or (share and limit is not None and share.share > limit):
+    if found.newly_failing or (limit is not None and replayed.is_over(found, limit)):
         return "worse"
     differ = found.changed or found.newly_passing
     return "other" if differ or not found.replayed else "same"

@@ -98,6 +98,17 @@ def test_a_module_that_prints_leaves_the_data_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+async def test_what_a_candidate_prints_here_is_no_data(
+    repository: StrategyExecutionLogRepository, dsn: str, tmp_path: Path
+) -> None:
+    await repository.insert_rows([logged(1)])
+    (tmp_path / "talks.py").write_text("async def evaluate(one):\n    print('hello')\n")
+    words = ["replay", STRATEGY, "--with", "talks:evaluate", "--dsn", dsn, "-o", "json"]
+    done = run_in(tmp_path, words)
+    assert (json.loads(done.stdout)["newlyFailing"], done.stderr) == (1, "hello\n")
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 async def test_it_goes_on_after_it_was_ended(
     repository: StrategyExecutionLogRepository,
@@ -130,6 +141,32 @@ async def test_it_goes_on_after_it_was_ended(
         for name in ("since", "recordedTimes", "candidateTimes"):
             del answer[name]
     assert found == expected
+
+
+@pytest.mark.long
+async def test_no_call_outlives_the_command(
+    repository: StrategyExecutionLogRepository, dsn: str, tmp_path: Path
+) -> None:
+    """Not even one that never lets another thread run."""
+    await repository.insert_rows([logged(1)])
+    words = ["replay", STRATEGY, "--with", "tests.replaying:never_lets_go", "--dsn", dsn]
+    kill_in_a_call(tmp_path, words)
+    assert_all_ended(tmp_path)
+
+
+def kill_in_a_call(folder: Path, words: list[str]) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    begun = subprocess.Popen([COMMAND, *words], cwd=folder, env=environment)
+    ends = time.monotonic() + 20
+    while not list(folder.glob("*.pid")):
+        assert begun.poll() is None and time.monotonic() < ends
+        time.sleep(0.02)
+    begun.kill()
+    begun.wait()
+
+
+def run_in(folder: Path, words: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([COMMAND, *words], cwd=folder, capture_output=True, text=True)
 
 
 def words_for(dsn: str) -> list[str]:

@@ -127,6 +127,32 @@ async def test_a_worker_that_grows_is_replaced(log: StrategyExecutionLogReposito
     assert note.startswith("memory: ")
 
 
+async def test_a_fork_answers_once(log: StrategyExecutionLogRepository) -> None:
+    assert (await replayed(log, replaying.forks, processes=1, time_limit=5)).same == NUMBER
+
+
+@pytest.mark.long
+async def test_what_raises_while_it_is_told_is_told(log: StrategyExecutionLogRepository) -> None:
+    found = await replayed(log, replaying.raises_what_is_odd, time_limit=5)
+    assert found.failures == {"Unnamed": 1, "ValueError": 1}
+
+
+@pytest.mark.long
+async def test_a_clock_that_stands_ends_nothing(log: StrategyExecutionLogRepository) -> None:
+    found = await replayed(log, replaying.stops_the_clock, time_limit=5)
+    assert found.same == NUMBER and found.candidate_times is not None
+
+
+async def test_an_object_is_awaited_as_its_class_says(log: StrategyExecutionLogRepository) -> None:
+    found = await replayed(log, replaying.Inherits())
+    assert (found.same, found.notes[1]) == (NUMBER, "in this process: an async function")
+    found = await replayed(log, replaying.Inherits().decide)
+    assert (found.same, found.notes[1]) == (NUMBER, "no time limit: a method")
+    found = await replayed(log, lambda one: replaying.waits(one))
+    assert found.examples[0].reason is not None
+    assert found.examples[0].reason.endswith("of the type coroutine")
+
+
 async def test_each_call_has_an_input_of_its_own(log: StrategyExecutionLogRepository) -> None:
     found = await replayed(log, replaying.mutates, baseline=replaying.decide)
     assert (found.same, found.noise) == (NUMBER, 0)
@@ -155,6 +181,15 @@ async def test_workers_record_nothing(
     monkeypatch.setenv("EXECLOG_DSN", replaying.RECORDER_DSN)
     found = await replayed(log, replaying.records, time_limit=5)
     assert (found.same, found.recorder_calls) == (NUMBER, 2 * NUMBER)
+
+
+@pytest.mark.parametrize("program", ["", None, "/no/such/python"])
+async def test_without_an_interpreter_no_worker_starts(
+    log: StrategyExecutionLogRepository, monkeypatch: pytest.MonkeyPatch, program: str | None
+) -> None:
+    monkeypatch.setattr("sys.executable", program)
+    with pytest.raises(InvalidArgument, match="processes: no worker can be started"):
+        await replayed(log, replaying.decide)
 
 
 @pytest.mark.parametrize(

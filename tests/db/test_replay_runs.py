@@ -137,6 +137,7 @@ async def test_filters_are_those_of_all_methods(
         {"since": 3},
         {"sample": 0},
         {"processes": 0},
+        {"processes": 1_000_000},
         {"time_limit": 0},
         {"tolerance": -1},
         {"tolerance": float("nan")},

@@ -21,6 +21,7 @@ class Case(NamedTuple):
     strata: Sequence[tuple[str, int, float]]  # name, executions, the share of them that changes
     rate: float  # of the ok runs that the log keeps
     sample: int | None
+    noise: int = 0  # of ten in the first stratum
 
 
 CASES = [
@@ -30,6 +31,8 @@ CASES = [
     Case("drawn, few change", [("a", 6000, 0.02), ("b", 2000, 0), ("bad", 90, 0)], 1, 1500),
     Case("sampled log", [("a", 6000, 0.05), ("b", 3000, 0.02), ("bad", 300, 0.2)], 0.1, None),
     Case("both", [("a", 6000, 0.08), ("b", 3000, 0.03), ("bad", 150, 0.2)], 0.25, 900),
+    Case("noise", [("a", 6000, 0.5), ("b", 6000, 0.01), ("bad", 60, 0.5)], 1, 1500, 8),
+    Case("noise, both", [("a", 9000, 0.3), ("b", 6000, 0.03), ("bad", 90, 0.5)], 0.5, 1500, 6),
 ]
 FAILURES_ALONE = Case("failures alone", [("a", 6000, 0), ("bad", 300, 0.3)], 0.1, None)
 POINTS = {"a": 5.0, "b": 20.0, "c": 50.0, "bad": 0.0}
@@ -42,6 +45,7 @@ class Executed(NamedTuple):
     is_hit: bool
     points: float
     delta: float
+    is_noise: bool
 
 
 class Covered(NamedTuple):
@@ -57,7 +61,8 @@ def population(dice: random.Random, case: Case) -> list[Executed]:
             is_hit = number < round(size * part)
             points = POINTS[stratum] * dice.choice((1, 1, 2))
             delta = -dice.choice((1.0, 2.0, 5.0)) if is_hit else 0.0
-            found.append(Executed(stratum, is_hit, points, delta))
+            is_noise = stratum == "a" and number % 10 < case.noise
+            found.append(Executed(stratum, is_hit, points, delta, is_noise))
     return found
 
 
@@ -65,9 +70,10 @@ def covered(case: Case, trials: int) -> Covered:
     """How often the intervals of a log, and of a draw, cover what is true of all executions."""
     dice = random.Random(28)
     executed = population(dice, case)
-    share = sum(one.is_hit for one in executed) / len(executed)
-    delta = sum(one.delta for one in executed) / len(executed)
-    ratio = sum(one.delta for one in executed) / sum(one.points for one in executed)
+    clear = [one for one in executed if not one.is_noise]
+    share = sum(one.is_hit for one in clear) / len(clear)
+    delta = sum(one.delta for one in clear) / len(clear)
+    ratio = sum(one.delta for one in clear) / sum(one.points for one in clear)
     counts = Covered()
     for _ in range(trials):
         kept = [one for one in executed if one.stratum == "bad" or dice.random() < case.rate]
@@ -100,7 +106,10 @@ def counted(dice: random.Random, case: Case, kept: Sequence[Executed]) -> list[G
             key = (OTHERS if plan is None else one.stratum, rate)
             rows = 0 if plan is None else sizes[one.stratum]
             group = groups.setdefault(key, Group(rows=rows))
-            group.add(1 / rate, one.is_hit, one.points, one.delta)
+            if one.is_noise:
+                group.noise += 1
+            else:
+                group.add(1 / rate, one.is_hit, one.points, one.delta)
     return list(groups.values())
 
 
@@ -133,6 +142,18 @@ def test_none_of_few_is_not_none_of_all() -> None:
         group.add(1.0, False, 1.0, 0.0)
     share = share_of([group])
     assert share is not None and share.low == 0 and 0.03 < share.high < 0.04
+
+
+def test_a_group_weighs_as_much_as_is_no_noise_in_it() -> None:
+    noisy, clear = Group(rows=10_000, noise=900), Group(rows=10_000)
+    for number in range(100):
+        noisy.add(1.0, number < 50, 1.0, 1.0 if number < 50 else 0.0)
+    for _ in range(1000):
+        clear.add(1.0, False, 1.0, 0.0)
+    share, delta = share_of([noisy, clear]), delta_of([noisy, clear])
+    assert share is not None and delta is not None
+    assert share.share == delta.delta == pytest.approx(500 / 11_000)
+    assert share.low < 0.04 and share.high > 0.055
 
 
 def test_failures_and_rare_cases_are_drawn_whole() -> None:

@@ -138,3 +138,21 @@ def test_many_moves_are_cut(capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr().out
     assert said.count("\tsilver\t") == 20
     assert "3 further pairs of cases with 6 runs: -o json has all. 19,480 runs are" in said
+
+
+@pytest.mark.parametrize(
+    ("share", "is_over"), [(0.3, False), (0.1 + 0.2, False), (0.300001, True), (0.29, False)]
+)
+def test_an_equal_share_is_not_over_its_limit(share: float, is_over: bool) -> None:
+    found = replays.exact(fail_share=Estimate(share=share, low=share, high=share))
+    assert words.is_over(found, 0.3) is is_over
+
+
+def test_what_a_small_sample_can_not_say() -> None:
+    found = replays.exact(replayed=0, same=0, sampling=drawn(0, True))
+    assert words.headline_of(found) == "None of 5,000 runs was drawn: the sample is too small."
+    unsure = Estimate(share=0, low=0, high=0.3)
+    found = replays.exact(points_delta=delta(0, 0, 0), fail_share=unsure)
+    assert words.points_of(found) == "Points are unchanged in these runs."
+    found = replays.exact(points_delta=None, fail_share=unsure)
+    assert words.points_of(found) == "Points: too large to be added up."
