@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 import asyncpg
 
 from execlog.admin import citus
+from execlog.admin.archiving import UNSAVED, Archiving
 from execlog.admin.expiry import expire, expiries
 from execlog.admin.lease import TAKEN_OVER, Lease, finished
 from execlog.admin.partitions import (
@@ -31,7 +32,7 @@ from execlog.db import session_limits
 from execlog.db.connections import LONGEST_SECONDS
 from execlog.db.copy_format import timestamp
 from execlog.db.rows import aware, aware_fields
-from execlog.errors import condition, last_words
+from execlog.errors import ArchiveError, condition, last_words
 
 __all__ = ["Caretaker", "Carried", "Plan", "Shape"]
 
@@ -78,11 +79,13 @@ class Caretaker:
 
     Args:
         lease: The lease.
+        archive: The folder to which rows go that are removed; None: none was given.
     """
 
-    def __init__(self, lease: Lease) -> None:
+    def __init__(self, lease: Lease, archive: str | None = None) -> None:
         """Takes the lease; nothing is sent. Never raises."""
         self._lease = lease
+        self._archiving = Archiving(lease, archive)
         self._is_taken_over = False
         self._in_place: list[Step] = []  # what should have been replaced and was not
 
@@ -203,9 +206,14 @@ class Caretaker:
             "owner": shape.owner,
             "lock_timeout": lock_timeout,
             **_words(step),
+            **UNSAVED,
         }
         try:
+            if step.action in _REMOVING:
+                words |= await self._archiving.saved(step, is_cluster=shape.is_cluster)
             await self._carry_out(step, words, alone=shape.is_cluster)
+        except ArchiveError as error:
+            return Carried("failed", str(error), time.perf_counter() - begin)
         except DRIVER_ERRORS as error:
             if session.is_lost and not session.is_renewable:
                 raise
@@ -227,8 +235,8 @@ class Caretaker:
     async def _carry_out(self, step: Step, words: Mapping[str, str], *, alone: bool) -> None:
         lease = self._lease
         if step.action not in _LAST:
-            parts = ["begin", "lift", "prove", step.action, "prove", "end"]
-            await lease.send(parts, words, alone=alone)
+            work = _work(step, is_saved=words["is_saved"] == "true")
+            await lease.send(["begin", "lift", "prove", *work, "prove", "end"], words, alone=alone)
             return
         # These take no transaction, so the limits are the session's; two at once do no harm.
         await lease.send(["begin", "lift", "prove", "end"], words, alone=alone)
@@ -295,9 +303,26 @@ def _is_unrolled(step: Step, shape: Shape) -> bool:
     return unrolled_from is not None and step.ends > unrolled_from
 
 
+def _work(step: Step, *, is_saved: bool) -> list[str]:
+    """The scripts of a step; with an archive, those that prove that nothing is lost."""
+    before = {"drop": ["close"], "thin": ["close", "copy_failures"]}.get(step.action)
+    archived = ["archived"] if is_saved else []
+    if before is None:
+        return [step.action, *archived]
+    unsaved = ["unsaved"] if is_saved else []
+    return [*before, "lock_log", *unsaved, step.action, *archived]
+
+
 def _words(step: Step) -> dict[str, str]:
     """The values of a step that a statement of DDL can't take as parameters."""
+    is_purge = step.action == "purge"
+    begins = "-infinity" if is_purge else timestamp(step.begins)
+    failures_until = {"drop": step.ends, "purge": min(step.begins, step.ends)}.get(step.action)
     return {
+        "ok_from": begins,
+        "ok_until": timestamp(step.ends),
+        "failures_from": begins,
+        "failures_until": begins if failures_until is None else timestamp(failures_until),
         "partition": step.partition,
         "thinned": f"{step.partition}_thinned",
         "begins": timestamp(step.begins),

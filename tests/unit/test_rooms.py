@@ -16,6 +16,7 @@ ORDER = (
     {"models"},
     {"db"},
     {"repository", "embedded"},
+    {"archive"},
     {"admin"},
     {"recorder"},
     {"moving"},
