@@ -10,6 +10,7 @@ from execlog.admin.citus import distribute, dump_distribution
 from execlog.admin.health import health
 from execlog.admin.maintenance import Maintenance, MaintenanceRun, MaintenanceStep, maintain
 from execlog.admin.migrations import check_migrations, dump_migrations, migrate
+from execlog.admin.restoring import RestoredFile, restore_archive
 from execlog.admin.roles import dump_alerter, dump_realm_reader, dump_roles
 from execlog.admin.rollups import (
     RebuiltPart,
@@ -18,7 +19,10 @@ from execlog.admin.rollups import (
     roll_up,
     verify_rollups,
 )
+from execlog.archive.entries import ArchivedFile, archived_files
+from execlog.archive.verifying import ArchiveProblem, verify_archive
 from execlog.errors import (
+    ArchiveError,
     ExeclogError,
     InvalidArgument,
     MigrationError,
@@ -50,7 +54,13 @@ from execlog.repository.comparison import (
 )
 from execlog.repository.explanation import Cause, Explanation
 from execlog.repository.groups import Breakdown
-from execlog.repository.health import Health, MaintenanceState, RollupState, StoredTable
+from execlog.repository.health import (
+    ArchiveState,
+    Health,
+    MaintenanceState,
+    RollupState,
+    StoredTable,
+)
 from execlog.repository.metrics import (
     DurationMetrics,
     HistogramBucket,
@@ -66,6 +76,10 @@ from execlog.repository.verdicts import Interval
 __version__ = "0.1.0"
 
 __all__ = [
+    "ArchiveError",
+    "ArchiveProblem",
+    "ArchiveState",
+    "ArchivedFile",
     "Breakdown",
     "CaseNameCount",
     "Cause",
@@ -99,6 +113,7 @@ __all__ = [
     "RecorderStats",
     "RejectedExecution",
     "ReportIntervals",
+    "RestoredFile",
     "RollupDifference",
     "RollupState",
     "SchemaOutdated",
@@ -114,6 +129,7 @@ __all__ = [
     "StrategyRank",
     "StrategyReport",
     "TimeseriesBucket",
+    "archived_files",
     "check_migrations",
     "distribute",
     "dump_alerter",
@@ -126,6 +142,8 @@ __all__ = [
     "migrate",
     "rebuild_rollups",
     "recorder_account",
+    "restore_archive",
     "roll_up",
+    "verify_archive",
     "verify_rollups",
 ]

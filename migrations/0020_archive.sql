@@ -59,6 +59,7 @@ do $$
 declare
     path constant text := pg_catalog.current_setting('search_path');
     log_owner oid;
+    granted text;
 begin
     perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     select relowner
@@ -69,6 +70,17 @@ begin
         execute 'alter table execlog.archive owner to ' || quote_ident(pg_get_userbyid(log_owner));
         execute 'alter table execlog.archived_file owner to ' || quote_ident(pg_get_userbyid(log_owner));
     end if;
+    -- What answers questions about the log may ask where its rows are.
+    for granted in
+        select case grantee when 0 then 'public' else quote_ident(pg_get_userbyid(grantee)) end
+        from pg_class
+        cross join aclexplode(relacl)
+        where oid = 'execlog.recorder_account'::regclass
+            and privilege_type = 'SELECT'
+            and grantee <> relowner
+    loop
+        execute format('grant select on execlog.archive, execlog.archived_file to %s', granted);
+    end loop;
     perform set_config('search_path', path, true);
 end
 $$;

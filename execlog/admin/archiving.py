@@ -91,7 +91,7 @@ class Archiving:
             self._is_ready = True
         return await self._saved(self._place, _words(step))
 
-    async def _state(self) -> entries.ArchiveState:
+    async def _state(self) -> entries.Home:
         lease = self._lease
         async with lease.transaction():
             return await entries.state(lease.session.connection, lease.schema)
@@ -102,7 +102,7 @@ class Archiving:
             await lease.send(["prove"])
             return await entries.entries(lease.session.connection, lease.schema)
 
-    async def _prepare(self, place: Place, state: entries.ArchiveState) -> None:
+    async def _prepare(self, place: Place, state: entries.Home) -> None:
         """Checks the folder, clears what a killed run left, and notes where rows go."""
         if state.files:
             # A folder that is away must not be made anew.

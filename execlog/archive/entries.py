@@ -10,27 +10,28 @@ from uuid import UUID
 
 from execlog.db.connections import connection_to
 from execlog.db.files import folder
-from execlog.db.rows import aware_fields
+from execlog.db.rows import aware, aware_fields
 from execlog.db.sqltext import SCHEMA
 from execlog.db.statements import Statement, load_statements
 from execlog.db.validation import schema as checked_schema
-from execlog.errors import driver_errors
+from execlog.errors import ArchiveError, driver_errors
 from execlog.models import Model
 
 if TYPE_CHECKING:
     from execlog.db.connections import Connection, Target
 
 __all__ = [
-    "ArchiveState",
     "ArchivedFile",
+    "Home",
     "archived_files",
     "entries",
+    "refuse_away",
     "state",
     "statements_of",
 ]
 
 _SECONDS = 30.0
-_STATEMENTS = frozenset({"claim", "enter", "files", "restored", "state"})
+_STATEMENTS = frozenset({"away", "claim", "enter", "files", "restored", "state"})
 
 
 class ArchivedFile(Model):
@@ -46,8 +47,8 @@ class ArchivedFile(Model):
         sha256: The digest of its bytes, in hexadecimal.
         first_at: The time of its oldest run.
         last_at: The time of its newest run.
-        rows_in_log: Whether the log holds its rows too, all or those of a part of its time.
-        failures_in_log: Whether the log holds those of its rows that are not ok.
+        rows_in_log: Whether the log holds all its rows too: they were restored, or not removed yet.
+        failures_in_log: Whether the log holds those of its rows that are not ok, all or some.
         written_at: When it was entered.
     """
 
@@ -65,7 +66,7 @@ class ArchivedFile(Model):
     written_at: datetime
 
 
-class ArchiveState(NamedTuple):
+class Home(NamedTuple):
     """Where old rows of a log go.
 
     Attributes:
@@ -127,7 +128,7 @@ async def entries(
     return [ArchivedFile(**aware_fields(record)) for record in found]
 
 
-async def state(connection: Connection, schema: str) -> ArchiveState:
+async def state(connection: Connection, schema: str) -> Home:
     """Where old rows go. Raises as the driver does.
 
     Args:
@@ -135,7 +136,30 @@ async def state(connection: Connection, schema: str) -> ArchiveState:
         schema: The schema of the log.
     """
     [found] = await connection.fetch(statements_of(schema)["state"].sql, timeout=_SECONDS)
-    return ArchiveState(**found)
+    return Home(**found)
+
+
+async def refuse_away(
+    connection: Connection, schema: str, since: datetime, until: datetime
+) -> None:
+    """Whether the log itself has all runs of these times.
+
+    Args:
+        connection: The connection; its role owns the log.
+        schema: The schema of the log.
+        since: The begin.
+        until: The end.
+
+    Raises:
+        ArchiveError: Some are in files only; says where.
+        PostgresError, InterfaceError, OSError, TimeoutError: As the driver raises them.
+    """
+    sql = statements_of(schema)["away"].sql
+    found = await connection.fetch(sql, since, until, timeout=_SECONDS)
+    for one in found:
+        where = f"{one['folder']} on {one['host']}"
+        said = f"runs until {aware(one['last_at']):%Y-%m-%d %H:%M:%S} UTC are in files of {where}"
+        raise ArchiveError(f"{said}: begin later, or restore them first")
 
 
 @functools.lru_cache

@@ -15,8 +15,8 @@ select
     encode(sha256, 'hex') as sha256,
     first_at,
     last_at,
-    in_log && tstzmultirange(tstzrange(first_at, last_at, '[]')) as rows_in_log,
-    failures_in_log && tstzmultirange(tstzrange(first_at, last_at, '[]')) as failures_in_log,
+    in_log @> tstzrange(first_at, last_at, '[]') as rows_in_log,
+    failures_in_log && tstzrange(first_at, last_at, '[]') as failures_in_log,
     written_at
 from execlog.archived_file
 where last_at >= coalesce($1::timestamptz, '-infinity')

@@ -12,8 +12,7 @@ import pytest
 
 from execlog import StrategyExecutionLog, StrategyExecutionLogRepository, maintain
 from tests.databases import TABLE
-from tests.maintaining import DAY, DEFAULT, day, partitions, run_out, told
-from tests.rows import row
+from tests.maintaining import DAY, day, run_out
 from tests.types import Pool
 
 WANTED: dict[str, Any] = {"interval": "day", "ahead": 1, "retain": 10 * DAY}
@@ -56,7 +55,9 @@ async def aged(
 ) -> None:
     """The rows lie in partitions of their days."""
     await run_out(pool)
-    for ago in sorted({(datetime.now(UTC) - one.created_at).days for one in rows if one.created_at}):
+    for ago in sorted(
+        {(datetime.now(UTC) - one.created_at).days for one in rows if one.created_at}
+    ):
         begin = (datetime.now(UTC) - ago * DAY).replace(hour=0, minute=0, second=0, microsecond=0)
         await pool.execute(
             f"create table if not exists {TABLE}_{begin:%Y%m%d} partition of {TABLE}"

@@ -70,6 +70,7 @@ CALLS: dict[str, Call] = {
     "health": lambda repo: repo.health(),
     "list_tables": lambda repo: repo.list_tables(),
     "rollup_state": lambda repo: repo.rollup_state(),
+    "archive_state": lambda repo: repo.archive_state(),
     "maintenance_state": lambda repo: repo.maintenance_state(),
     "erase": lambda repo: all_of(repo.erase(external_user_id="u")),
     "rank_strategies": lambda repo: repo.rank_strategies(),

@@ -125,9 +125,10 @@ async def test_killed_anywhere(
         "select relname from pg_class where relkind = 'r' and not relispartition"
         " and relnamespace = 'execlog'::regnamespace"
     )
-    lasting = {"alert_state", "log_identity", "maintenance", "recorder_account"}
+    lasting = {"alert_state", "archive", "archived_file", "log_identity", "maintenance"}
     rolled = ("horizon", "mark", "mark_of_all", "partition", "state")
     lasting |= {
+        "recorder_account",
         "recorder_progress",
         "schema_migration",
         "rollup",

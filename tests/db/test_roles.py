@@ -38,7 +38,7 @@ DAY = timedelta(days=1)
 _numbers = itertools.count()
 WRITES = {"insert_row", "insert_rows", "insert_missing", "erase"}
 # What is asked of tables that a tenant may not read.
-OF_THE_LOG = {"health", "maintenance_state", "recorder_account", "count_stored"}
+OF_THE_LOG = {"archive_state", "health", "maintenance_state", "recorder_account", "count_stored"}
 OF_THE_LOG |= {"spooling_recorders"}
 TENANT = "tenant-'s"
 

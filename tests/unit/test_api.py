@@ -14,6 +14,10 @@ import execlog
 from execlog.cli import app
 
 PUBLIC = [
+    "ArchiveError",
+    "ArchiveProblem",
+    "ArchiveState",
+    "ArchivedFile",
     "Breakdown",
     "CaseNameCount",
     "Cause",
@@ -47,6 +51,7 @@ PUBLIC = [
     "RecorderStats",
     "RejectedExecution",
     "ReportIntervals",
+    "RestoredFile",
     "RollupDifference",
     "RollupState",
     "SchemaOutdated",
@@ -62,6 +67,7 @@ PUBLIC = [
     "StrategyRank",
     "StrategyReport",
     "TimeseriesBucket",
+    "archived_files",
     "check_migrations",
     "distribute",
     "dump_alerter",
@@ -74,7 +80,9 @@ PUBLIC = [
     "migrate",
     "rebuild_rollups",
     "recorder_account",
+    "restore_archive",
     "roll_up",
+    "verify_archive",
     "verify_rollups",
 ]
 
