@@ -1,9 +1,8 @@
-"""Moves rows that a step is to remove into verified files of the archive, before it removes them."""
+"""Has the rows that a step is to remove in verified files of the archive before it does."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 from collections.abc import Awaitable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -14,7 +13,7 @@ from uuid import uuid4
 from execlog.admin.lease import Lease
 from execlog.admin.partitions import DEFAULT, Step
 from execlog.archive import entries
-from execlog.archive.part import Sums, Written, same, written
+from execlog.archive.part import Sums, Written, differing, written
 from execlog.archive.place import Place
 from execlog.db.connections import LONGEST_SECONDS
 from execlog.db.copy_format import timestamp
@@ -166,19 +165,14 @@ class Archiving:
     async def _copied(self, place: Place, rows: Path, words: Mapping[str, str]) -> None:
         """Has the rows in a text file. What the disk refuses is no error of the connection."""
         sql = filled(_script("rows"), self._lease.schema, words)
-        with place.errors():
-            descriptor = os.open(rows, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "wb") as file:
+        with place.new_file(rows) as write:
 
             async def taken(piece: bytes) -> None:
-                with place.errors():
-                    file.write(piece)
+                write(piece)
 
             await self._lease.session.connection.copy_from_query(
                 sql, output=taken, format="csv", null=r"\N", timeout=LONGEST_SECONDS
             )
-            with place.errors():
-                file.flush()
 
     async def _entered(self, place: Place, span: _Span, made: Written, part: int) -> None:
         """Gives a file its name and its entry."""
@@ -220,8 +214,8 @@ class Archiving:
 
 def _check(sums: Sums, made: Written) -> None:
     """Raises ArchiveError if the files do not hold what the log holds."""
-    if differing := same(sums, made.sums):
-        numbers = ", ".join(differing)
+    if found := differing(sums, made):
+        numbers = ", ".join(found)
         raise ArchiveError(f"what was written is not what the log holds: {numbers} differ")
 
 

@@ -50,8 +50,8 @@ class Maintenance:
             for ever.
         retain_inputs: How long inputs are kept, what strategies were given; None: as long as their
             runs. They are cleared once all of a partition is older.
-        archive: The folder of the archive: what is removed is in a verified file there before. None:
-            there is no archive; if the log has one, what would be removed stays.
+        archive: The folder of the archive: what is removed is in a verified file there before.
+            None: there is none; if the log has one, what would be removed stays.
         lock_timeout: Seconds that a step may hold up others, half of them while it waits for its
             lock. A step that needs longer is postponed: raise this in a quiet hour.
 

@@ -1,4 +1,4 @@
-"""DuckDB, kept to one folder, so much memory and its own thread; statements lie in `sql/archive`."""
+"""DuckDB, kept to one folder and so much memory; its statements lie in `sql/archive`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes one file of rows that COPY sent, and says by numbers what it and older files hold of them."""
+"""Makes one file of rows that COPY sent, and says by numbers what it and older files hold."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from typing import Any
 
 from execlog.archive.engine import Engine, opened
 
-__all__ = ["Sums", "Written", "same", "written"]
+__all__ = ["Sums", "Written", "differing", "written"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PART, _SPILL = "part.parquet", "spill"
+_CHANGED = frozenset({"inputs", "notes", "stored", "stored_rows"})
 _ROOM = 64 * 2**10  # of a line, for its numbers and keys
 
 Sums = Mapping[str, Any]
@@ -73,14 +74,20 @@ async def written(
     )
 
 
-def same(log: Sums, files: Sums) -> list[str]:
+def differing(log: Sums, made: Written) -> list[str]:
     """The names of the numbers that differ. Never raises.
 
     Args:
         log: The numbers of the log's rows; it may have more of them.
-        files: Those of the rows in files.
+        made: The file.
     """
-    return [name for name, value in files.items() if _plain(log[name]) != _plain(value)]
+    # Rows that were restored came anew, and may have lost their inputs since.
+    unequal = frozenset() if made.rows == log["rows"] else _CHANGED
+    return [
+        name
+        for name, value in made.sums.items()
+        if name not in unequal and _plain(log[name]) != _plain(value)
+    ]
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from uuid import UUID
@@ -163,6 +163,28 @@ class Place:
             yield own
         finally:
             shutil.rmtree(own, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def new_file(self, path: Path) -> Iterator[Callable[[bytes], object]]:
+        """What writes to a file that is new. It raises ArchiveError, as this does.
+
+        Args:
+            path: Where, within the folder.
+        """
+        with self.errors():
+            file = open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+
+        def write(piece: bytes) -> None:
+            with self.errors():
+                file.write(piece)
+
+        try:
+            yield write
+            with self.errors():
+                file.flush()
+        finally:
+            with contextlib.suppress(OSError):
+                file.close()
 
     def path_of(self, day: date, part: int) -> str:
         """The path of a file within the folder. Never raises."""
