@@ -70,7 +70,7 @@ begin
         execute 'alter table execlog.archive owner to ' || quote_ident(pg_get_userbyid(log_owner));
         execute 'alter table execlog.archived_file owner to ' || quote_ident(pg_get_userbyid(log_owner));
     end if;
-    -- What answers questions about the log may ask where its rows are.
+    -- What answers questions about the log may ask where its rows are, and whether a folder is this log's.
     for granted in
         select case grantee when 0 then 'public' else quote_ident(pg_get_userbyid(grantee)) end
         from pg_class
@@ -80,6 +80,7 @@ begin
             and grantee <> relowner
     loop
         execute format('grant select on execlog.archive, execlog.archived_file to %s', granted);
+        execute format('grant execute on function execlog.log_id() to %s', granted);
     end loop;
     perform set_config('search_path', path, true);
 end

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import multiprocessing
+import os
+import signal
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
+from unittest import mock
 from uuid import UUID
 
 import duckdb
 
 from execlog import StrategyExecutionLog, StrategyExecutionLogRepository, maintain
+from execlog.admin.lease import Lease
+from execlog.archive.engine import Engine
 from tests.databases import TABLE
 from tests.maintaining import DAY, run_out
 from tests.types import Pool
@@ -107,3 +116,43 @@ def ids(*rows: StrategyExecutionLog) -> list[UUID]:
 
 async def stored(log: StrategyExecutionLogRepository) -> dict[UUID, StrategyExecutionLog]:
     return {one.id: one async for one in log.stream()}
+
+
+def killing() -> ForkServerContext:
+    """Where processes begin that are to be killed: all is imported there already."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.archiving", "duckdb"])
+    return context
+
+
+def die_at(dsn: str, folder: str, at: int | str) -> None:
+    """Maintains, and kills this process at the nth thing that it does, or at a named one."""
+    passed = 0
+
+    def place(*names: str) -> None:
+        nonlocal passed
+        passed += 1
+        if passed == at or at in names:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sending, asking, linking = Lease.send, Engine.sent, os.link
+
+    async def send(self: Lease, parts: Sequence[str], *others: Any, **named: Any) -> None:
+        place(*parts)
+        await sending(self, parts, *others, **named)
+
+    async def ask(self: Engine, name: str, *others: Any, **named: Any) -> dict[str, Any]:
+        place(name)
+        return await asking(self, name, *others, **named)
+
+    def link(*words: Any) -> None:
+        place("link")
+        linking(*words)
+        place("linked")
+
+    with (
+        mock.patch.object(Lease, "send", send),
+        mock.patch.object(Engine, "sent", ask),
+        mock.patch.object(os, "link", link),
+    ):
+        asyncio.run(maintain(dsn, **WANTED, retain_failures=30 * DAY, archive=folder))

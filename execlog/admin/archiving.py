@@ -87,8 +87,10 @@ class Archiving:
             raise ArchiveError("a partition without a finite begin and end is not archived")
         if not self._is_ready:
             await self._prepare(self._place, state)
-            self._is_ready = True
-        return await self._saved(self._place, _words(step))
+        self._is_ready = False  # if it fails, it may leave something
+        words = await self._saved(self._place, _words(step))
+        self._is_ready = True
+        return words
 
     async def _state(self) -> entries.Home:
         lease = self._lease
@@ -104,7 +106,7 @@ class Archiving:
     async def _prepare(self, place: Place, state: entries.Home) -> None:
         """Checks the folder, clears what a killed run left, and notes where rows go."""
         if state.files:
-            # A folder that is away must not be made anew.
+            # A folder that is away must not be made a second time.
             await asyncio.to_thread(place.check, state.log_id)
         else:
             await asyncio.to_thread(place.claim, state.log_id)

@@ -27,10 +27,10 @@ from execlog.admin.partitions import (
     slot,
 )
 from execlog.admin.rebuild import loose_indexes, rebuild, rebuilds
+from execlog.admin.scripts import scripts_of, words_of
 from execlog.admin.session import DRIVER_ERRORS
 from execlog.db import session_limits
 from execlog.db.connections import LONGEST_SECONDS
-from execlog.db.copy_format import timestamp
 from execlog.db.rows import aware, aware_fields
 from execlog.errors import ArchiveError, condition, last_words
 
@@ -205,7 +205,7 @@ class Caretaker:
             "columns": shape.columns,
             "owner": shape.owner,
             "lock_timeout": lock_timeout,
-            **_words(step),
+            **words_of(step),
             **UNSAVED,
         }
         try:
@@ -235,7 +235,7 @@ class Caretaker:
     async def _carry_out(self, step: Step, words: Mapping[str, str], *, alone: bool) -> None:
         lease = self._lease
         if step.action not in _LAST:
-            work = _work(step, is_saved=words["is_saved"] == "true")
+            work = scripts_of(step, is_saved=words["is_saved"] == "true")
             await lease.send(["begin", "lift", "prove", *work, "prove", "end"], words, alone=alone)
             return
         # These take no transaction, so the limits are the session's; two at once do no harm.
@@ -301,30 +301,3 @@ def _is_unrolled(step: Step, shape: Shape) -> bool:
     """Whether the step would remove rows that are in no rollup yet."""
     unrolled_from = aware(shape.unrolled_from)
     return unrolled_from is not None and step.ends > unrolled_from
-
-
-def _work(step: Step, *, is_saved: bool) -> list[str]:
-    """The scripts of a step; with an archive, those that prove that nothing is lost."""
-    before = {"drop": ["close"], "thin": ["close", "copy_failures"]}.get(step.action)
-    archived = ["archived"] if is_saved else []
-    if before is None:
-        return [step.action, *archived]
-    unsaved = ["unsaved"] if is_saved else []
-    return [*before, "lock_log", *unsaved, step.action, *archived]
-
-
-def _words(step: Step) -> dict[str, str]:
-    """The values of a step that a statement of DDL can't take as parameters."""
-    is_purge = step.action == "purge"
-    begins = "-infinity" if is_purge else timestamp(step.begins)
-    failures_until = {"drop": step.ends, "purge": min(step.begins, step.ends)}.get(step.action)
-    return {
-        "ok_from": begins,
-        "ok_until": timestamp(step.ends),
-        "failures_from": begins,
-        "failures_until": begins if failures_until is None else timestamp(failures_until),
-        "partition": step.partition,
-        "thinned": f"{step.partition}_thinned",
-        "begins": timestamp(step.begins),
-        "ends": timestamp(step.ends),
-    }

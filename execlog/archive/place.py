@@ -151,6 +151,9 @@ class Place:
     def workspace(self, token: str) -> Iterator[Path]:
         """A folder for unfinished files, which is removed at the end. Raises ArchiveError.
 
+        If the block fails, a file that has its name already stays here too: it may have no entry,
+        and the next `sweep` knows by this that it was ours.
+
         Args:
             token: What tells it from those of others.
         """
@@ -161,15 +164,24 @@ class Place:
             (own / "spill").mkdir(0o700)
         try:
             yield own
-        finally:
-            shutil.rmtree(own, ignore_errors=True)
+        except BaseException:
+            for path in own.iterdir():
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                elif path.stat().st_nlink == 1:
+                    path.unlink()
+            raise
+        shutil.rmtree(own, ignore_errors=True)
 
     @contextlib.contextmanager
     def new_file(self, path: Path) -> Iterator[Callable[[bytes], object]]:
-        """What writes to a file that is new. It raises ArchiveError, as this does.
+        """What writes to a file that is new.
 
         Args:
             path: Where, within the folder.
+
+        Raises:
+            ArchiveError: The disk refuses; what it gives raises the same.
         """
         with self.errors():
             file = open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
@@ -234,7 +246,11 @@ class Place:
 
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:
-        """Turns errors of the disk into an ArchiveError that names the folder."""
+        """Turns errors of the disk inside the block.
+
+        Raises:
+            ArchiveError: The disk refuses; it names the folder.
+        """
         try:
             yield
         except OSError as error:

@@ -18,7 +18,7 @@ from execlog.models import Model
 if TYPE_CHECKING:
     from execlog.db.connections import Target
 
-__all__ = ["ArchiveProblem", "verify_archive"]
+__all__ = ["ArchiveProblem", "amiss", "verify_archive"]
 
 
 class ArchiveProblem(Model):
@@ -72,6 +72,33 @@ async def verify_archive(
             )
     for path in await asyncio.to_thread(place.strangers, files):
         yield ArchiveProblem(path=path, problem="unknown", rows=None, is_only_copy=False)
+
+
+async def amiss(target: Target, folder: str | os.PathLike[str], schema: str) -> list[str]:
+    """What the folder of an archive has or lacks against the log's table, without reading files.
+
+    Args:
+        target: A DSN, a Connection or a Pool; its role reads the log, or owns it.
+        folder: The folder.
+        schema: The schema of the log.
+
+    Raises:
+        InvalidArgument: `folder` is no path.
+        ArchiveError: The folder is not there, or another log's.
+        SchemaOutdated: The database is not migrated.
+        StoreUnavailable: The server is away.
+        QueryRejected: The server refuses.
+    """
+    place = Place(folder_of(folder))
+    with driver_errors("archive"):
+        async with connection_to(target, writes=False) as connection:
+            home = await state(connection, schema)
+            files = await entries(connection, schema)
+    await asyncio.to_thread(place.check, home.log_id)
+    lacking = await asyncio.to_thread(place.lacking, files)
+    strangers = await asyncio.to_thread(place.strangers, files)
+    said = [f"{one.path} is missing or has another size" for one in lacking]
+    return said + [f"{path} has no entry in the log's table" for path in strangers]
 
 
 def _problem(place: Place, one: ArchivedFile) -> Literal["missing", "damaged", "unreadable"] | None:

@@ -2,9 +2,9 @@
 -- Columns: log_id uuid, folder text?, host text?, files bigint
 -- Index: none
 select
-    identity.log_id,
+    execlog.log_id() as log_id,
     archive.folder,
     archive.host,
     (select count(*) from execlog.archived_file) as files
-from execlog.log_identity as identity
-left join execlog.archive on true
+from (values (true)) as answer (only_row)
+left join execlog.archive on archive.only_row = answer.only_row

@@ -112,6 +112,7 @@ to :"reader";
 grant execute on function
     execlog.accounts_in(timestamptz, timestamptz),
     execlog.error_codes(timestamptz, timestamptz, text[], text[], integer[]),
+    execlog.log_id(),
     execlog.names_in(timestamptz, timestamptz),
     execlog.partitions(),
     execlog.quantile(numeric, double precision),

@@ -45,6 +45,7 @@ from tests.archiving import (
     stored,
     with_partitions,
 )
+from tests.command import run
 from tests.databases import TABLE
 from tests.maintaining import DAY, day, held
 from tests.rows import row
@@ -378,3 +379,39 @@ async def test_two_maintainers(pool: Pool, log: Log, folder: Path) -> None:
     await archived(pool, folder)
     assert in_files(folder) == ids(*rows)
     assert await in_log(pool) == []
+
+
+async def test_the_commands(dsn: str, pool: Pool, log: Log, folder: Path) -> None:
+    await with_partitions(pool, 20, 21)
+    await log.insert_rows([day(20), day(21), day(0)])
+    own = {"EXECLOG_DSN": dsn, "EXECLOG_ARCHIVE": str(folder)}
+    wanted = ("maintain", "--interval", "day", "--retain", "10d")
+    assert run(*wanted, **own).returncode == 0
+    assert in_files(folder) != []
+    found = json.loads(run("archive", "list", "--json", **own).stdout)
+    assert [(one["path"], one["rows"], one["rowsInLog"]) for one in found] == [
+        (path(21), 1, False),
+        (path(20), 1, False),
+    ]
+    assert "2 files, 2 rows" in run("archive", "list", **own).stderr
+    assert run("archive", "verify", **own).returncode == 0
+    assert "2 rows until" in run("doctor", EXECLOG_DSN=dsn).stdout
+    assert "not looked at without --archive" in run("doctor", EXECLOG_DSN=dsn).stdout
+    assert "; all are there" in run("doctor", **own).stdout
+    done = run("archive", "restore", "--since", f"{midnight(20):%Y-%m-%d}", **own)
+    assert (done.stdout, done.returncode) == ("1\n", 0)
+    refused = run(*wanted, EXECLOG_DSN=dsn)
+    assert refused.returncode == 1
+    assert f"old rows go to the archive in {folder} on" in refused.stderr
+    refused = run("erase", "--user", "u", EXECLOG_DSN=dsn)
+    assert refused.returncode == 1
+    assert f"2 files in {folder} on" in refused.stderr
+    flip(folder / path(21))
+    broken = run("archive", "verify", **own)
+    assert broken.returncode == 3
+    assert path(21) in broken.stdout and "damaged" in broken.stdout
+    move(folder / path(20), folder / path(20, 2))
+    told = run("doctor", **own)
+    assert f"{path(20)} is missing or has another size and 1 more" in told.stdout
+    assert told.returncode == 1
+    assert run("archive", "verify", EXECLOG_DSN=dsn).returncode == 2

@@ -136,6 +136,6 @@ def test_every_docstring_says_what_it_raises(name: str) -> None:
 def test_the_errors_are_one_tree() -> None:
     errors = [getattr(execlog, name) for name in PUBLIC if isinstance(getattr(execlog, name), type)]
     ours = [error for error in errors if issubclass(error, Exception)]
-    assert len(ours) == 7
+    assert len(ours) == 8
     assert all(issubclass(error, execlog.ExeclogError) for error in ours)
     assert issubclass(execlog.InvalidArgument, ValueError)
