@@ -6,7 +6,7 @@
 select
     archive.folder,
     archive.host,
-    count(file.path) as files,
+    count(*) filter (where file.path is not null) as files,
     coalesce(sum(file.rows), 0)::bigint as rows,
     coalesce(sum(file.bytes), 0)::bigint as bytes,
     min(file.first_at) as first_at,
