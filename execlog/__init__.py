@@ -7,6 +7,7 @@ await repository.list_for_strategy(strategy_id="loyalty", status="error")
 
 from execlog.admin.account import recorder_account
 from execlog.admin.citus import distribute, dump_distribution
+from execlog.admin.erasing import ErasedFile, erase_archived
 from execlog.admin.health import health
 from execlog.admin.maintenance import Maintenance, MaintenanceRun, MaintenanceStep, maintain
 from execlog.admin.migrations import check_migrations, dump_migrations, migrate
@@ -87,6 +88,7 @@ __all__ = [
     "DurationAndNodesSummary",
     "DurationMetrics",
     "DurationPercentiles",
+    "ErasedFile",
     "ErasedPart",
     "ErrorCodeCount",
     "ExeclogError",
@@ -137,6 +139,7 @@ __all__ = [
     "dump_migrations",
     "dump_realm_reader",
     "dump_roles",
+    "erase_archived",
     "health",
     "maintain",
     "migrate",

@@ -6,7 +6,7 @@ import asyncio
 import multiprocessing
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -16,7 +16,12 @@ from uuid import UUID
 
 import duckdb
 
-from execlog import StrategyExecutionLog, StrategyExecutionLogRepository, maintain
+from execlog import (
+    StrategyExecutionLog,
+    StrategyExecutionLogRepository,
+    erase_archived,
+    maintain,
+)
 from execlog.admin.lease import Lease
 from execlog.archive.engine import Engine
 from tests.databases import TABLE
@@ -24,6 +29,7 @@ from tests.maintaining import DAY, run_out
 from tests.types import Pool
 
 WANTED: dict[str, Any] = {"interval": "day", "ahead": 1, "retain": 10 * DAY}
+Work = Callable[[str, str], Coroutine[Any, Any, None]]
 _NAMES = "strategy_execution_log_"
 _LISTED = (
     "select path, rows, ok_rows, in_log::text, failures_in_log::text"
@@ -57,6 +63,16 @@ def in_files(folder: Path) -> list[UUID]:
     with duckdb.connect() as reader:
         found = reader.execute(
             "select id from read_parquet($1, hive_partitioning = true)",
+            [f"{folder}/strategy_execution_log/*/*.parquet"],
+        ).fetchall()
+    return sorted(one for [one] in found)
+
+
+def users_in(folder: Path) -> list[str]:
+    """The users that a reader of the folder finds."""
+    with duckdb.connect() as reader:
+        found = reader.execute(
+            "select external_user_id from read_parquet($1) where external_user_id is not null",
             [f"{folder}/strategy_execution_log/*/*.parquet"],
         ).fetchall()
     return sorted(one for [one] in found)
@@ -125,8 +141,8 @@ def killing() -> ForkServerContext:
     return context
 
 
-def die_at(dsn: str, folder: str, at: int | str) -> None:
-    """Maintains, and kills this process at the nth thing that it does, or at a named one."""
+def die_at(work: Work, dsn: str, folder: str, at: int | str) -> None:
+    """Works, and kills this process at the nth thing that it does, or at a named one."""
     passed = 0
 
     def place(*names: str) -> None:
@@ -136,6 +152,7 @@ def die_at(dsn: str, folder: str, at: int | str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     sending, asking, linking = Lease.send, Engine.sent, os.link
+    unlinking = Path.unlink
 
     async def send(self: Lease, parts: Sequence[str], *others: Any, **named: Any) -> None:
         place(*parts)
@@ -150,9 +167,23 @@ def die_at(dsn: str, folder: str, at: int | str) -> None:
         linking(*words)
         place("linked")
 
+    def unlink(self: Path, **named: Any) -> None:
+        place("unlink")
+        unlinking(self, **named)
+
     with (
         mock.patch.object(Lease, "send", send),
         mock.patch.object(Engine, "sent", ask),
         mock.patch.object(os, "link", link),
+        mock.patch.object(Path, "unlink", unlink),
     ):
-        asyncio.run(maintain(dsn, **WANTED, retain_failures=30 * DAY, archive=folder))
+        asyncio.run(work(dsn, folder))
+
+
+async def moving_out(dsn: str, folder: str) -> None:
+    await maintain(dsn, **WANTED, retain_failures=30 * DAY, archive=folder)
+
+
+async def erasing(dsn: str, folder: str) -> None:
+    found = erase_archived(dsn, archive=folder, external_user_id="u")
+    assert [one async for one in found]

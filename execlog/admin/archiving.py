@@ -167,14 +167,22 @@ class Archiving:
     async def _copied(self, place: Place, rows: Path, words: Mapping[str, str]) -> None:
         """Has the rows in a text file. What the disk refuses is no error of the connection."""
         sql = filled(_script("rows"), self._lease.schema, words)
+        failed: list[ArchiveError] = []
         with place.new_file(rows) as write:
 
             async def taken(piece: bytes) -> None:
-                write(piece)
+                # An error here would have the driver cancel, and wait for what the server sends.
+                if not failed:
+                    try:
+                        write(piece)
+                    except ArchiveError as error:
+                        failed.append(error)
 
             await self._lease.session.connection.copy_from_query(
                 sql, output=taken, format="csv", null=r"\N", timeout=LONGEST_SECONDS
             )
+        for error in failed:
+            raise error
 
     async def _entered(self, place: Place, span: _Span, made: Written, part: int) -> None:
         """Gives a file its name and its entry."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from pathlib import Path
@@ -13,9 +12,9 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from execlog.admin.caretaker import Caretaker, Shape
+from execlog.admin.holding import held
 from execlog.admin.lease import Lease
 from execlog.admin.partitions import Partition, uncovered
-from execlog.admin.session import DRIVER_ERRORS, Session
 from execlog.archive.engine import duckdb, opened
 from execlog.archive.entries import ArchivedFile, entries, state, statements_of
 from execlog.archive.place import Place, folder_of
@@ -25,7 +24,7 @@ from execlog.db.copy_format import COLUMNS
 from execlog.db.files import folder
 from execlog.db.rows import aware_fields
 from execlog.db.sqltext import SCHEMA, filled, pieces
-from execlog.errors import ArchiveError, InvalidArgument, StoreUnavailable, driver_errors
+from execlog.errors import ArchiveError, StoreUnavailable, driver_errors
 from execlog.models import Model
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ async def restore_archive(
     first, last = validation.window(since, until)
     duckdb()
     with driver_errors("restore_archive"):
-        async with _held(target, where) as lease:
+        async with held(target, where) as lease:
             connection = lease.session.connection
             async with lease.transaction():
                 home = await state(connection, where)
@@ -98,25 +97,6 @@ async def restore_archive(
             for one in files:
                 if not one.rows_in_log:
                     yield await _Restoring(lease, place, one).done()
-
-
-@contextlib.asynccontextmanager
-async def _held(target: Target, schema: str) -> AsyncIterator[Lease]:
-    """The lease of the log; raises StoreUnavailable if another process has it."""
-    async with Session(target) as session:
-        if session.connection.is_in_transaction():
-            raise InvalidArgument("target", "is a connection in a transaction")
-        lease = Lease(session, schema)
-        await lease.look()
-        try:
-            standing = await lease.take()
-            if not standing.is_ours:
-                holder = standing.holder or "another process"
-                raise StoreUnavailable(f"{holder} maintains this log: try again later")
-            yield lease
-        finally:
-            with contextlib.suppress(*DRIVER_ERRORS):
-                await lease.release(completed=False, left=None)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ _CONFIG = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
 }
-_MEMORY_MB = 256
+_MEMORY_MB = 512
 _LONGEST_LINE = 2 * 2**20  # DuckDB's own limit, and the least
 
 Answer = TypeVar("Answer")

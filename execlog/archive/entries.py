@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 _SECONDS = 30.0
-_STATEMENTS = frozenset({"away", "claim", "enter", "files", "restored", "state"})
+_STATEMENTS = frozenset({"away", "claim", "enter", "files", "replace", "restored", "state"})
 
 
 class ArchivedFile(Model):

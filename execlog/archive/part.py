@@ -95,7 +95,8 @@ async def _offered(
     place: Path, space: Path, rows: Path, held: Sequence[Path], longest: int
 ) -> AsyncIterator[Engine]:
     async with opened(place, space / _SPILL, longest) as engine:
-        await engine.sent("offer", {"rows": str(rows), "longest": str(longest)})
+        words = {"rows": str(rows), "longest": str(longest), "buffer": str(4 * longest)}
+        await engine.sent("offer", words)
         if held:
             await engine.sent("held", {"paths": "\n".join(map(str, held))})
         else:

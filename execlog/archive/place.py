@@ -232,6 +232,17 @@ class Place:
             os.link(written, final)
             _flush(final.parent)
 
+    def remove(self, path: str) -> None:
+        """Removes a file that has no entry any more. Raises ArchiveError.
+
+        Args:
+            path: Its path within the folder.
+        """
+        final = self.root / path
+        with self.errors():
+            final.unlink()
+            _flush(final.parent)
+
     def digest(self, path: str | Path) -> str:
         """SHA-256 of a file, in hexadecimal. Raises ArchiveError.
 

@@ -11,6 +11,7 @@ from read_csv(
     nullstr = '\N',
     allow_quoted_nulls = false,
     max_line_size = :longest,
+    buffer_size = :buffer,
     strict_mode = true,
     columns = {
         'id': 'uuid',

@@ -19,6 +19,7 @@ from execlog import (
     StoreUnavailable,
     StrategyExecutionLogRepository,
     archived_files,
+    erase_archived,
     maintain,
     rebuild_rollups,
     restore_archive,
@@ -43,6 +44,7 @@ from tests.archiving import (
     path,
     problems,
     stored,
+    users_in,
     with_partitions,
 )
 from tests.command import run
@@ -310,6 +312,46 @@ async def test_what_needs_the_rows_refuses(pool: Pool, log: Log, folder: Path) -
     assert [one async for one in rebuild_rollups(pool)][-1].reached is None
 
 
+async def test_a_user_is_erased_from_files_too(pool: Pool, log: Log, folder: Path) -> None:
+    told: dict[str, Any] = {
+        "trace": [1],
+        "input": {"a": 1},
+        "attributes": {"a": 1},
+        "notes": "n",
+        "trace_id": 7,
+        "error_message": "m",
+    }
+    users = ("it's u", "it's u", "v", None)
+    rows = [day(20, external_user_id=user, points=n, **told) for n, user in enumerate(users)]
+    others = [day(21, external_user_id="v"), day(1, external_user_id="it's u", **told)]
+    await with_partitions(pool, 20, 21)
+    await log.insert_rows([*rows, *others])
+    await archived(pool, folder)
+    asked: dict[str, Any] = {"archive": folder, "external_user_id": "it's u"}
+    counted = [one async for one in erase_archived(pool, only_count=True, **asked)]
+    assert [(one.path, one.executions) for one in counted] == [(path(21), 0), (path(20), 2)]
+    parts = [one async for one in log.erase(external_user_id="it's u", with_files=True)]
+    assert parts[-1].executions == 1
+    done = [one async for one in erase_archived(pool, **asked)]
+    assert [(one.path, one.executions) for one in done] == [(path(21), 0), (path(20, 2), 2)]
+    assert files_of(folder) == [path(21), path(20, 2)]
+    assert users_in(folder) == ["v", "v"]
+    assert [one.executions async for one in erase_archived(pool, **asked)] == [0, 0]
+    assert [one async for one in verify_archive(pool, archive=folder)] == []
+    _ = [one async for one in restore_archive(pool, archive=folder)]
+    found = await stored(log)
+    blank = {**dict.fromkeys(told), "external_user_id": None, "notes": "erased"}
+    for one in (rows[0], rows[1], others[1]):
+        assert found[one.id] == one.model_copy(update=blank)
+    for one in (rows[2], rows[3], others[0]):
+        assert found[one.id] == one
+    await archived(pool, folder)
+    assert in_files(folder) == ids(*rows, others[0])
+    async with held(pool):
+        with pytest.raises(StoreUnavailable, match="maintains this log"):
+            _ = [one async for one in erase_archived(pool, **asked)]
+
+
 async def test_other_tools_read_the_folder(pool: Pool, log: Log, folder: Path) -> None:
     await with_partitions(pool, 20, 21)
     rows = [day(20, points=1.5), day(21, trace_id=UUID(int=7)), day(21, strategy_id="b")]
@@ -353,19 +395,27 @@ async def test_a_log_without_an_archive_is_as_before(
 
 def test_each_statement_of_duckdb_can_be_prepared(folder: Path) -> None:
     folder.mkdir()
-    words = {name: f"{folder}/{name}" for name in ("spill", "rows", "part", "paths")}
-    words |= {"folder": str(folder), "memory": "256MB", "threads": "1", "longest": str(2**21)}
+    words = {name: f"{folder}/{name}" for name in ("spill", "rows", "part", "paths", "user")}
+    words |= {
+        "folder": str(folder),
+        "memory": "256MB",
+        "threads": "1",
+        "longest": str(2**21),
+        "buffer": str(2**23),
+    }
     (folder / "rows").write_text("")
     names = {one.stem for one in folder_of_files("sql").joinpath("archive").glob("*.sql")}
     with duckdb.connect() as reader:
         ready = ["limits", "offer", "held_by_none", "write", "written", "sums", "extent", "held"]
-        assert names == {*ready, "restore"}
-        for name in [*ready, "restore"]:
+        others = ["restore", "holds", "none_held", "erase"]
+        assert names == {*ready, *others}
+        for name in [*ready, *others]:
             text = (folder_of_files("sql") / "archive" / f"{name}.sql").read_text()
             for sql in pieces(text):
                 sent = filled(sql, "execlog", words)
-                if name == "held":
-                    sent = sent.replace("held", "again").replace(words["paths"], words["part"])
+                if name in ("held", "none_held"):
+                    sent = sent.replace("held", name + "_too")
+                    sent = sent.replace(words["paths"], words["part"])
                 if name != "limits" and "create" not in sent:  # those that have no plan
                     reader.execute(f"prepare it as {sent}")
                 reader.execute(sent)

@@ -13,19 +13,27 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from execlog import StrategyExecutionLogRepository, maintain
+from execlog import (
+    StrategyExecutionLogRepository,
+    erase_archived,
+    maintain,
+    verify_archive,
+)
 from execlog.archive.place import Place
 from tests.archiving import (
     WANTED,
     archived,
     die_at,
+    erasing,
     files_of,
     ids,
     in_files,
     in_log,
     killing,
     listed,
+    moving_out,
     problems,
+    users_in,
     with_partitions,
 )
 from tests.maintaining import DAY, day
@@ -39,21 +47,25 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "archive"
 
 
+async def let_go(pool: Pool) -> None:
+    """A process that is gone keeps its lease for a minute; its backend ends by itself."""
+    others = "select count(*) from pg_locks where mode = 'AccessExclusiveLock'"
+    while await pool.fetchval(others):  # noqa: ASYNC110 - nothing tells when
+        await asyncio.sleep(0.02)
+    await pool.execute("update execlog.maintenance set held_until = now() - interval '1 second'")
+
+
 async def killed_and_resumed(dsn: str, pool: Pool, log: Log, folder: Path, at: int | str) -> bool:
     """Whether a process was killed there; the next run ends what it began."""
     rows = [day(20), day(20, status="error"), day(40), day(41, status="error")]
     await with_partitions(pool, 20)
     await log.insert_rows(rows)
-    process = killing().Process(target=die_at, args=(dsn, str(folder), at))
+    process = killing().Process(target=die_at, args=(moving_out, dsn, str(folder), at))
     process.start()
     await asyncio.to_thread(process.join, 60)
     trusted = {name for name, *_ in await listed(pool)}
     assert trusted <= set(files_of(folder))
-    # A process that is gone keeps its lease for a minute.
-    await pool.execute("update execlog.maintenance set held_until = now() - interval '1 second'")
-    locked = "select count(*) from pg_locks where mode = 'AccessExclusiveLock'"
-    while await pool.fetchval(locked):  # noqa: ASYNC110 - its backend goes by itself
-        await asyncio.sleep(0.02)
+    await let_go(pool)
     await archived(pool, folder, retain_failures=30 * DAY)
     assert in_files(folder) == ids(*rows)
     assert await in_log(pool) == ids(rows[1])
@@ -196,3 +208,42 @@ async def test_a_connection_that_is_lost(
     await archived(pool, folder)
     assert in_files(folder) == ids(*rows)
     assert await in_log(pool) == []
+
+
+async def killed_while_erasing(dsn: str, pool: Pool, log: Log, folder: Path, at: int | str) -> bool:
+    """Whether a process was killed there; the next run erases what is left."""
+    rows = [day(20, external_user_id=user) for user in ("u", "v", None, "u")]
+    await with_partitions(pool, 20)
+    await log.insert_rows(rows)
+    await archived(pool, folder)
+    process = killing().Process(target=die_at, args=(erasing, dsn, str(folder), at))
+    process.start()
+    await asyncio.to_thread(process.join, 60)
+    assert {name for name, *_ in await listed(pool)} <= set(files_of(folder))
+    await let_go(pool)
+    for expected in ({0, 2}, {0}):
+        parts = erase_archived(pool, archive=folder, external_user_id="u")
+        assert sum([one.executions async for one in parts]) in expected
+    assert in_files(folder) == ids(*rows)
+    assert users_in(folder) == ["v"]
+    assert {name for name, *_ in await listed(pool)} == set(files_of(folder))
+    assert [one async for one in verify_archive(pool, archive=folder)] == []
+    return process.exitcode != 0
+
+
+@pytest.mark.parametrize("at", ["erase", "linked", "unlink"])
+async def test_a_kill_while_erasing(
+    dsn: str, pool: Pool, repository: Log, folder: Path, at: str
+) -> None:
+    assert await killed_while_erasing(dsn, pool, repository, folder, at)
+
+
+@pytest.mark.long
+async def test_a_kill_anywhere_while_erasing(
+    dsn: str, pool: Pool, repository: Log, tmp_path: Path
+) -> None:
+    place = 1
+    while await killed_while_erasing(dsn, pool, repository, tmp_path / f"{place}", place):
+        place += 1
+        await pool.execute("truncate execlog.archived_file, execlog.archive")
+    assert place > 8
