@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -54,6 +54,7 @@ from tests.rows import row
 from tests.types import Pool
 
 Log = StrategyExecutionLogRepository
+ENDS = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 
 
 @pytest.fixture
@@ -175,19 +176,23 @@ async def test_failures_stay_and_are_in_files_too(pool: Pool, log: Log, folder: 
 
 async def test_what_lies_in_default_goes_too(pool: Pool, log: Log, folder: Path) -> None:
     rows = [day(20), day(20, status="error"), day(41, status="limit"), day(3)]
-    undated = row(created_at=None)
+    undated = [row(created_at=time) for time in (None, *ENDS)]
     await with_partitions(pool)
-    await log.insert_rows([*rows, undated])
+    await log.insert_rows([*rows, *undated])
+    first = row(created_at=datetime(1, 1, 1, 0, 0, 1, tzinfo=UTC))
+    await log.insert_rows([first])
     assert "purge default" in await archived(pool, folder, retain_failures=30 * DAY)
-    assert await in_log(pool) == ids(rows[1], rows[3], undated)
-    assert in_files(folder) == ids(rows[0], rows[2])
+    assert await in_log(pool) == ids(rows[1], rows[3], *undated)
+    assert in_files(folder) == ids(rows[0], rows[2], first)
     late = day(20)
     await log.insert_rows([late])
     await archived(pool, folder)
-    assert await in_log(pool) == ids(rows[3], undated)
-    assert in_files(folder) == ids(*rows[:3], late)
-    assert files_of(folder) == sorted([path(20), path(20, 2), path(41)])
-    assert [one[3:] for one in await listed(pool)] == [("{}", "{}")] * 3
+    assert await in_log(pool) == ids(rows[3], *undated)
+    assert in_files(folder) == ids(*rows[:3], late, first)
+    assert files_of(folder) == sorted(
+        ["strategy_execution_log/day=0001-01-01/part-0001.parquet", path(20), path(20, 2), path(41)]
+    )
+    assert [one[3:] for one in await listed(pool)] == [("{}", "{}")] * 4
 
 
 @pytest.mark.parametrize("action", ["drop", "thin", "purge"])
@@ -445,6 +450,9 @@ async def test_the_commands(dsn: str, pool: Pool, log: Log, folder: Path) -> Non
     ]
     assert "2 files, 2 rows" in run("archive", "list", **own).stderr
     assert run("archive", "verify", **own).returncode == 0
+    verified = run("rollup", "verify", EXECLOG_DSN=dsn)
+    assert "are in files of the archive, which are not compared" in verified.stderr
+    assert verified.returncode == 0
     assert "2 rows until" in run("doctor", EXECLOG_DSN=dsn).stdout
     assert "not looked at without --archive" in run("doctor", EXECLOG_DSN=dsn).stdout
     assert "; all are there" in run("doctor", **own).stdout

@@ -91,7 +91,7 @@ async def test_a_kill_anywhere_is_resumed(
 ) -> None:
     place = 1
     while await killed_and_resumed(dsn, pool, repository, tmp_path / f"{place}", place):
-        place += 1
+        place += 2
         await pool.execute("truncate execlog.archived_file, execlog.archive")
     assert place > 20
 
@@ -244,6 +244,6 @@ async def test_a_kill_anywhere_while_erasing(
 ) -> None:
     place = 1
     while await killed_while_erasing(dsn, pool, repository, tmp_path / f"{place}", place):
-        place += 1
+        place += 2
         await pool.execute("truncate execlog.archived_file, execlog.archive")
     assert place > 8

@@ -46,6 +46,7 @@ select
     ) as most_bytes
 from execlog.:"partition"
 where strategy_id is distinct from ''
+    and created_at > '-infinity'
     and created_at >= :'begins'
     and created_at < :'ends'
     and (status = 'ok' or created_at < :'failures_before')
