@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from execlog.db import validation
 from execlog.models import (
@@ -18,6 +19,7 @@ from execlog.repository.questions import LARGEST_SAMPLE, Questions
 __all__ = ["Aggregates"]
 
 _MOST_COUNTS = 50
+_ALL_COUNTS = 10**6
 
 
 class Aggregates(Questions):
@@ -35,8 +37,9 @@ class Aggregates(Questions):
             StoreUnavailable: The server is away or out of time.
             QueryRejected: The server refuses.
         """
-        found = await self._fetch("count_by_status", **validation.scope(strategy_id, since, until))
-        return {record["status"]: record["count"] for record in found}
+        scope = validation.scope(strategy_id, since, until)
+        found, reach = await self._fetch_both("count_by_status", **scope)
+        return await reach.counts("count_by_status", "status", found, **scope)
 
     async def count_by_error_code(
         self,
@@ -57,10 +60,8 @@ class Aggregates(Questions):
             QueryRejected: The server refuses.
         """
         scope = validation.scope(strategy_id, since, until)
-        found = await self._fetch(
-            "count_by_error_code", **scope, limit=validation.limit(limit, _MOST_COUNTS)
-        )
-        return [ErrorCodeCount(code=r["code"], count=r["count"]) for r in found]
+        counts = await self._top("count_by_error_code", "code", limit, scope)
+        return [ErrorCodeCount(code=one, count=count) for one, count in counts]
 
     async def count_by_case_name(
         self,
@@ -81,10 +82,19 @@ class Aggregates(Questions):
             QueryRejected: The server refuses.
         """
         scope = validation.scope(strategy_id, since, until)
-        found = await self._fetch(
-            "count_by_case_name", **scope, limit=validation.limit(limit, _MOST_COUNTS)
-        )
-        return [CaseNameCount(case_name=r["case_name"], count=r["count"]) for r in found]
+        counts = await self._top("count_by_case_name", "case_name", limit, scope)
+        return [CaseNameCount(case_name=one, count=count) for one, count in counts]
+
+    async def _top(
+        self, name: str, key: str, limit: object, scope: Mapping[str, Any]
+    ) -> list[tuple[Any, int]]:
+        """The most frequent values and their counts."""
+        most = validation.limit(limit, _MOST_COUNTS)
+        # What is rare in the log may be frequent in files.
+        wanted = most if self._archive is None else _ALL_COUNTS
+        found, reach = await self._fetch_both(name, **scope, limit=wanted)
+        counts = await reach.counts(name, key, found, **scope)
+        return [*counts.items()][:most]
 
     async def count_by_points(
         self,

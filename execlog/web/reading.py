@@ -18,6 +18,7 @@ from execlog.db.connect import Connector
 from execlog.db.executor import Store
 from execlog.db.files import folder
 from execlog.db.sqltext import filled
+from execlog.db.statements import Query
 from execlog.errors import (
     InvalidArgument,
     QueryRejected,
@@ -191,6 +192,12 @@ class _Snapshot(Store):
 
     def deadline(self) -> float:
         return min(super().deadline(), self._until)
+
+    async def together(
+        self, *queries: Query, budget: float | None = None, deadline: float | None = None
+    ) -> list[list[asyncpg.Record]]:
+        """The rows of several statements: all are of this snapshot."""
+        return [await self.fetch(one, budget=budget, deadline=deadline) for one in queries]
 
     async def end(self) -> None:
         """Ends the transaction; a failure is ignored, since it only read."""
