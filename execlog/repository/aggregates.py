@@ -220,6 +220,7 @@ class Aggregates(Questions):
         budget = validation.seconds("timeout", timeout)
         written = f"{{{','.join(map(repr, wanted))}}}"
         deadline = self._store.deadline()
+        await self._refuse_archived("duration_percentiles", since, until, deadline)
         query = self._statements["duration_percentiles"].query(**scope, fractions=written)
         found = await self._fetch_timely(query, budget=budget, deadline=deadline)
         if found is None:

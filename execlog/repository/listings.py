@@ -206,8 +206,13 @@ class Listings(Questions):
         )
         budget = validation.seconds("timeout", timeout)
         answer: dict[str, list[str]] = {}
-        for record in await self._store.fetch(query, budget=budget):
-            answer.setdefault(record["filter"], []).append(record["value"])
+        scope = {"since": begin, "until": end}
+        absent, reach = await self._asked(query, scope, budget)
+        for record in absent:
+            name, value = record["filter"], record["value"]
+            switches, values = _only(name, value)
+            if not await reach.count(0, 1, *switches, **values, **scope):
+                answer.setdefault(name, []).append(value)
         return answer
 
     async def _across(
@@ -259,6 +264,14 @@ class Listings(Questions):
             switches = (*switches, "failed_of_all")
         found = await reach.page(found, most, *self._shown(*switches), **filters, **cursor)
         return await sliced(map(self._row if has_payloads else self._outlined, found))
+
+
+def _only(name: str, value: str) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """The switches and values for executions of one value."""
+    if name == "strategy_id":
+        return (), {"strategy_id": value}
+    wanted = conditions("list_absent", {name: int(value) if name == "strategy_version" else value})
+    return wanted.switches, wanted.values
 
 
 def _newest_day(*ends: datetime | None) -> datetime:

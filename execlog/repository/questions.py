@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -37,9 +38,9 @@ _NO_PERCENTILES = frozenset({"42883", NOT_SUPPORTED, "53100", "53200", "53400", 
 _OF_ROWS = frozenset(
     """
     breakdown count_by_case_name count_by_error_code count_by_points count_by_status
-    count_executions duration_and_nodes_summary duration_percentiles explain get list_absent
-    list_by_prefix list_executions list_failures list_for_strategy list_newest next_failure
-    node_times sample_durations sample_points
+    count_executions duration_and_nodes_summary get list_absent list_by_prefix list_executions
+    list_failures list_for_strategy list_newest next_failure node_times sample_durations
+    sample_points
     """.split()
 )
 
@@ -114,6 +115,15 @@ class Questions:
             self._listed_files(values), query, budget=budget, deadline=end
         )
         return found, Reach.of(self._archive, listed, end)
+
+    async def _refuse_archived(
+        self, name: str, since: datetime | None, until: datetime | None, deadline: float
+    ) -> None:
+        """Raises ArchiveError if a folder was given, and its files hold runs of the window."""
+        if self._archive is not None:
+            asked = self._listed_files({"since": since, "until": until})
+            found = await self._store.fetch(asked, deadline=deadline)
+            Reach.of(self._archive, found, deadline).refuse(name)
 
     def _listed_files(self, values: Mapping[str, Any]) -> Query:
         """The statement that lists the files of a window."""

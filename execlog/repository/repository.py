@@ -6,6 +6,8 @@ Every method checks its arguments before anything is sent and raises from one tr
 - `SchemaOutdated`: the database is not migrated.
 - `StoreUnavailable`: the server is away or out of time; the same call may work later.
 - `QueryRejected`: the server refuses; the same call will be refused again.
+- `ArchiveError`: only if `archive` was given: a file that holds rows of the window can't be read,
+  or the method does not read files.
 """
 
 from __future__ import annotations
@@ -73,8 +75,10 @@ class StrategyExecutionLogRepository(Reads, Writes):
             way; if it is true, fewer rows are sent between machines, and a comparison is two round
             trips.
         archive: The folder of the archive (`maintain(archive=)`): then lists, streams and counts
-            have the rows of its files too, each once, of one snapshot. Without it all answers are
-            of the rows that the log holds.
+            have the rows of its files too, each once, of one snapshot, in two round trips. What
+            can't read files raises ArchiveError for a window that reaches into them; so does each
+            method that meets a file which is missing or damaged, and names it. Without a folder
+            all answers are of the rows that the log holds: see `archive_state`.
 
     Raises:
         InvalidArgument: `pool` is no pool, `timeout` is no positive number, `schema` can't be a
@@ -118,7 +122,11 @@ def files_of(archive: object) -> Files | None:
 
 
 def patient(
-    pool: Pool, *, timeout: float, schema: str, archive: str | None = None
+    pool: Pool,
+    *,
+    timeout: float,
+    schema: str,
+    archive: str | os.PathLike[str] | None = None,
 ) -> StrategyExecutionLogRepository:
     """A repository whose statements are not subject to the server's limits: see `PatientStore`.
 

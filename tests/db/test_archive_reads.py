@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
 from datetime import datetime, timedelta
@@ -11,6 +12,7 @@ from uuid import UUID
 
 import asyncpg
 import duckdb
+import httpx2
 import pytest
 
 from execlog import (
@@ -22,7 +24,9 @@ from execlog import (
 )
 from execlog.archive.files import statements_of_files
 from execlog.db.statements import Parameter
+from execlog.web import Scope, create_app
 from tests.archiving import archived, files_of, midnight, path, with_partitions
+from tests.command import run
 from tests.databases import TABLE
 from tests.maintaining import DAY
 from tests.rows import row
@@ -322,3 +326,56 @@ async def test_a_tenant_role_reads_no_files(dsn: str, pool: Pool, folder: Path) 
             assert await log.list_executions(since=midnight(1)) == rows[1:]
     finally:
         await pool.execute(f"drop owned by {role}; drop role {role}")
+
+
+async def test_commands_read_the_folder_or_say_where_rows_are(
+    dsn: str, pool: Pool, folder: Path
+) -> None:
+    await with_partitions(pool, 20)
+    old = row(created_at=midnight(20), status="error", error_code="E1")
+    await Log(pool).insert_rows([old])
+    await archived(pool, folder)
+    for words in (["tail"], ["failures"], ["export"], ["show", str(old.id)]):
+        ours = await asyncio.to_thread(run, *words, "--dsn", dsn, "--archive", str(folder))
+        assert (ours.returncode, old.id.hex[:8] in ours.stdout) == (0, True), ours
+        assert "--archive" not in ours.stderr
+        without = await asyncio.to_thread(run, *words, "--dsn", dsn)
+        assert f"are in the archive in {folder} on " in without.stderr, without
+        assert old.id.hex[:8] not in without.stdout
+
+
+async def test_an_absent_value_is_looked_for_in_files(pool: Pool, folder: Path) -> None:
+    await with_partitions(pool, 20)
+    old = row(created_at=midnight(20), strategy_id="a", realm_id="r", status="odd")
+    await Log(pool).insert_rows([old])
+    await archived(pool, folder)
+    log = Log(pool, archive=folder)
+    asked: dict[str, Any] = {
+        "strategy_id": ["a", "b"],
+        "realm_id": ["r", "s"],
+        "strategy_version": [old.strategy_version, 9],
+        "status": ["other", "failed", "error"],
+    }
+    absent = {"realm_id": ["s"], "status": ["error"], "strategy_id": ["b"]}
+    assert await log.list_absent(**asked) == {**absent, "strategy_version": ["9"]}
+
+
+async def test_pages_show_what_a_scope_may_see(pool: Pool, folder: Path) -> None:
+    await with_partitions(pool, 20)
+    mine, other = (
+        row(created_at=midnight(20), realm_id=realm, input={"k": "secret"}, trace=[{"v": "covert"}])
+        for realm in ("r", "s")
+    )
+    await Log(pool).insert_rows([mine, other])
+    await archived(pool, folder)
+    app = create_app(pool, archive=folder, authorize=lambda request: Scope(realms=["r"]))
+    transport = httpx2.ASGITransport(app=app, client=("127.0.0.1", 50000))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://localhost") as site:
+        page = await site.get(f"/executions?id={mine.strategy_id}&since=40d")
+        assert (str(mine.id) in page.text, str(other.id) in page.text) == (True, False)
+        found = await site.get(f"/execution?id={mine.id}")
+        assert found.status_code == 200
+        assert "secret" not in found.text and "covert" not in found.text
+        assert (await site.get(f"/execution?id={other.id}")).status_code == 404
+        (folder / path(20)).unlink()
+        assert (await site.get(f"/execution?id={mine.id}")).status_code == 503
