@@ -71,9 +71,11 @@ execlog.otel. One name alone: `python -m pydoc execlog.StrategyExecutionLogRepos
 
 from execlog.admin.account import recorder_account
 from execlog.admin.citus import distribute, dump_distribution
+from execlog.admin.erasing import ErasedFile, erase_archived
 from execlog.admin.health import health
 from execlog.admin.maintenance import Maintenance, MaintenanceRun, MaintenanceStep, maintain
 from execlog.admin.migrations import check_migrations, dump_migrations, migrate
+from execlog.admin.restoring import RestoredFile, restore_archive
 from execlog.admin.roles import dump_alerter, dump_realm_reader, dump_roles
 from execlog.admin.rollups import (
     RebuiltPart,
@@ -82,7 +84,10 @@ from execlog.admin.rollups import (
     roll_up,
     verify_rollups,
 )
+from execlog.archive.entries import ArchivedFile, archived_files
+from execlog.archive.verifying import ArchiveProblem, verify_archive
 from execlog.errors import (
+    ArchiveError,
     ExeclogError,
     InvalidArgument,
     MigrationError,
@@ -117,7 +122,13 @@ from execlog.repository.comparison import (
 )
 from execlog.repository.explanation import Cause, Explanation
 from execlog.repository.groups import Breakdown
-from execlog.repository.health import Health, MaintenanceState, RollupState, StoredTable
+from execlog.repository.health import (
+    ArchiveState,
+    Health,
+    MaintenanceState,
+    RollupState,
+    StoredTable,
+)
 from execlog.repository.metrics import (
     DurationMetrics,
     HistogramBucket,
@@ -133,6 +144,10 @@ from execlog.repository.verdicts import Interval
 __version__ = "0.1.0"
 
 __all__ = [
+    "ArchiveError",
+    "ArchiveProblem",
+    "ArchiveState",
+    "ArchivedFile",
     "Breakdown",
     "CaseNameCount",
     "Cause",
@@ -140,6 +155,7 @@ __all__ = [
     "DurationAndNodesSummary",
     "DurationMetrics",
     "DurationPercentiles",
+    "ErasedFile",
     "ErasedPart",
     "ErrorCodeCount",
     "ExeclogError",
@@ -168,6 +184,7 @@ __all__ = [
     "RejectedExecution",
     "Replay",
     "ReportIntervals",
+    "RestoredFile",
     "RollupDifference",
     "RollupState",
     "SchemaOutdated",
@@ -183,6 +200,7 @@ __all__ = [
     "StrategyRank",
     "StrategyReport",
     "TimeseriesBucket",
+    "archived_files",
     "check_migrations",
     "distribute",
     "dump_alerter",
@@ -190,12 +208,15 @@ __all__ = [
     "dump_migrations",
     "dump_realm_reader",
     "dump_roles",
+    "erase_archived",
     "health",
     "maintain",
     "migrate",
     "rebuild_rollups",
     "recorder_account",
     "replay",
+    "restore_archive",
     "roll_up",
+    "verify_archive",
     "verify_rollups",
 ]

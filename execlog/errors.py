@@ -5,6 +5,7 @@
     ├── SchemaOutdated    run `execlog migrate`
     ├── StoreUnavailable  try again later: the server is away, busy, or out of time
     ├── QueryRejected     don't try again: the server refuses this statement or this row
+    ├── ArchiveError      see to the folder of the archive, or give it; names what is wrong
     ├── QueryFileError    fix the install: the SQL files don't fit the code
     └── MigrationError    fix the install: the migrations don't fit the database
 
@@ -26,6 +27,7 @@ __all__ = [
     "NOT_SUPPORTED",
     "NO_RIGHT",
     "READ_ONLY",
+    "ArchiveError",
     "ExeclogError",
     "InvalidArgument",
     "MigrationError",
@@ -92,6 +94,10 @@ class StoreUnavailable(ExeclogError):
 
 class QueryRejected(ExeclogError):
     """The server refuses; the same call will be refused again."""
+
+
+class ArchiveError(ExeclogError):
+    """The folder of the archive, or a file in it, is missing, damaged, full or another log's."""
 
 
 class QueryFileError(ExeclogError):

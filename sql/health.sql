@@ -135,7 +135,7 @@ select
             and (
                 class.oid in (select relid from pg_partition_tree('execlog.strategy_execution_log'))
                 or class.relnamespace = 'execlog'::regnamespace
-                    and class.relname in ('alert_state', 'log_identity', 'maintenance', 'recorder_account', 'recorder_progress', 'rollup', 'rollup_horizon', 'rollup_mark', 'rollup_mark_of_all', 'rollup_partition', 'rollup_state', 'schema_migration')
+                    and class.relname in ('alert_state', 'archive', 'archived_file', 'log_identity', 'maintenance', 'recorder_account', 'recorder_progress', 'rollup', 'rollup_horizon', 'rollup_mark', 'rollup_mark_of_all', 'rollup_partition', 'rollup_state', 'schema_migration')
             )
             and class.relreplident <> 'f'
             and not exists (

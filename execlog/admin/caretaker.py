@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 import asyncpg
 
 from execlog.admin import citus
+from execlog.admin.archiving import UNSAVED, Archiving
 from execlog.admin.expiry import expire, expiries
 from execlog.admin.lease import TAKEN_OVER, Lease, finished
 from execlog.admin.partitions import (
@@ -26,12 +27,12 @@ from execlog.admin.partitions import (
     slot,
 )
 from execlog.admin.rebuild import loose_indexes, rebuild, rebuilds
+from execlog.admin.scripts import scripts_of, words_of
 from execlog.admin.session import DRIVER_ERRORS
 from execlog.db import session_limits
 from execlog.db.connections import LONGEST_SECONDS
-from execlog.db.copy_format import timestamp
 from execlog.db.rows import aware, aware_fields
-from execlog.errors import condition, last_words
+from execlog.errors import ArchiveError, condition, last_words
 
 __all__ = ["Caretaker", "Carried", "Plan", "Shape"]
 
@@ -78,11 +79,13 @@ class Caretaker:
 
     Args:
         lease: The lease.
+        archive: The folder to which rows go that are removed; None: none was given.
     """
 
-    def __init__(self, lease: Lease) -> None:
+    def __init__(self, lease: Lease, archive: str | None = None) -> None:
         """Takes the lease; nothing is sent. Never raises."""
         self._lease = lease
+        self._archiving = Archiving(lease, archive)
         self._is_taken_over = False
         self._in_place: list[Step] = []  # what should have been replaced and was not
 
@@ -202,10 +205,15 @@ class Caretaker:
             "columns": shape.columns,
             "owner": shape.owner,
             "lock_timeout": lock_timeout,
-            **_words(step),
+            **words_of(step),
+            **UNSAVED,
         }
         try:
+            if step.action in _REMOVING:
+                words |= await self._archiving.saved(step, is_cluster=shape.is_cluster)
             await self._carry_out(step, words, alone=shape.is_cluster)
+        except ArchiveError as error:
+            return Carried("failed", str(error), time.perf_counter() - begin)
         except DRIVER_ERRORS as error:
             if session.is_lost and not session.is_renewable:
                 raise
@@ -227,8 +235,8 @@ class Caretaker:
     async def _carry_out(self, step: Step, words: Mapping[str, str], *, alone: bool) -> None:
         lease = self._lease
         if step.action not in _LAST:
-            parts = ["begin", "lift", "prove", step.action, "prove", "end"]
-            await lease.send(parts, words, alone=alone)
+            work = scripts_of(step, is_saved=words["is_saved"] == "true")
+            await lease.send(["begin", "lift", "prove", *work, "prove", "end"], words, alone=alone)
             return
         # These take no transaction, so the limits are the session's; two at once do no harm.
         await lease.send(["begin", "lift", "prove", "end"], words, alone=alone)
@@ -293,13 +301,3 @@ def _is_unrolled(step: Step, shape: Shape) -> bool:
     """Whether the step would remove rows that are in no rollup yet."""
     unrolled_from = aware(shape.unrolled_from)
     return unrolled_from is not None and step.ends > unrolled_from
-
-
-def _words(step: Step) -> dict[str, str]:
-    """The values of a step that a statement of DDL can't take as parameters."""
-    return {
-        "partition": step.partition,
-        "thinned": f"{step.partition}_thinned",
-        "begins": timestamp(step.begins),
-        "ends": timestamp(step.ends),
-    }

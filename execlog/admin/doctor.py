@@ -11,7 +11,7 @@ from execlog.admin.accounted import open_ones, sentence
 from execlog.db.sqltext import SCHEMA, filled
 from execlog.display.format import local, number, shown, size
 from execlog.repository.accounts import RecorderAccount
-from execlog.repository.health import Health, MaintenanceState, RollupState
+from execlog.repository.health import ArchiveState, Health, MaintenanceState, RollupState
 
 __all__ = ["Finding", "examined"]
 
@@ -32,6 +32,7 @@ _ENDED = (
     "their processes were killed or can't reach the log: `execlog account` lists all;"
     " a process that ends by itself closes its recorder"
 )
+_VERIFY = "bring them back from a backup; `execlog archive verify` reads and names all"
 _IDENTIFY = "alter table {} replica identity full"
 _SHOWN = 3  # tables that are named; the others are counted
 _HOUR, _FIRST = timedelta(hours=1), datetime.min.replace(tzinfo=UTC)
@@ -53,7 +54,9 @@ def examined(
     rollups: RollupState | None,
     maintenance: MaintenanceState | None,
     accounts: Sequence[RecorderAccount] | None = None,
+    archive: ArchiveState | None = None,
     *,
+    amiss: Sequence[str] | None = None,
     ahead: timedelta = timedelta(days=7),
     skew: timedelta = timedelta(seconds=2),
     utc: bool = True,
@@ -66,6 +69,8 @@ def examined(
         rollups: The state of its rollups; None: not known.
         maintenance: The state of its maintenance; None: not known.
         accounts: What recorders were offered in the last day; None: not known.
+        archive: The state of its archive; None: not known.
+        amiss: What the folder of the archive has or lacks; None: not looked at.
         ahead: For how long partitions must exist already.
         skew: By how much the clocks may differ.
         utc: Show times in UTC, not in the local zone.
@@ -112,6 +117,9 @@ def examined(
 
     if rollups is not None:
         yield _of_rollups(rollups, health.server_time, utc)
+
+    if archive is not None and archive.folder is not None:
+        yield _of_archive(archive, amiss, utc)
 
     seconds = health.clock_skew_seconds
     which = "ahead of" if seconds > 0 else "behind"
@@ -201,6 +209,20 @@ def _of_rollups(rollups: RollupState, now: datetime, utc: bool) -> Finding:
         said += f"; {size(rollups.bytes)}"
     late = now - max(rollups.complete_until, rollups.begun_at) > _HOUR
     return Finding("rollups", said, _ROLL_UP if late else None)
+
+
+def _of_archive(archive: ArchiveState, amiss: Sequence[str] | None, utc: bool) -> Finding:
+    """Sizes of files are compared; `execlog archive verify` reads them."""
+    said = f"{number(archive.files)} files in {shown(archive.folder)} on {shown(archive.host)}"
+    if archive.files:
+        held = f"{number(archive.rows)} rows until {local(archive.last_at, utc)}"
+        said += f": {held}, {size(archive.bytes)}"
+    if amiss is None:
+        return Finding("archive", f"{said}; not looked at without --archive")
+    if not amiss:
+        return Finding("archive", f"{said}; all are there")
+    more = f" and {number(len(amiss) - 1)} more" if len(amiss) > 1 else ""
+    return Finding("archive", f"{said}; {shown(amiss[0])}{more}", _VERIFY)
 
 
 def _named(tables: Sequence[str]) -> str:

@@ -153,12 +153,15 @@ class Lease:
         return await self.session.connection.fetch(sql, *values, timeout=limit)
 
     @contextlib.asynccontextmanager
-    async def transaction(self) -> AsyncIterator[None]:
+    async def transaction(self, *, snapshot: bool = False) -> AsyncIterator[None]:
         """A transaction without time limits, in which only the log's own schema is searched.
 
         Raises as the driver does.
+
+        Args:
+            snapshot: Whether all its statements see the same rows.
         """
-        await self.send(["begin", "lift"])
+        await self.send(["begin_snapshot" if snapshot else "begin", "lift"])
         try:
             yield
             await self.send(["end"])

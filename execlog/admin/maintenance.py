@@ -8,6 +8,7 @@ minute later the next call continues from what exists.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -19,6 +20,8 @@ from execlog.admin.caretaker import Caretaker, Plan
 from execlog.admin.lease import TAKEN_OVER, Lease, Standing
 from execlog.admin.partitions import Action, Interval, Step, Wish
 from execlog.admin.session import DRIVER_ERRORS, Session
+from execlog.archive.engine import duckdb
+from execlog.archive.place import folder_of
 from execlog.db import validation
 from execlog.db.sqltext import SCHEMA
 from execlog.errors import InvalidArgument, driver_errors
@@ -47,6 +50,8 @@ class Maintenance:
             for ever.
         retain_inputs: How long inputs are kept, what strategies were given; None: as long as their
             runs. They are cleared once all of a partition is older.
+        archive: The folder of the archive: what is removed is in a verified file there before.
+            None: there is none; if the log has one, what would be removed stays.
         lock_timeout: Seconds that a step may hold up others, half of them while it waits for its
             lock. A step that needs longer is postponed: raise this in a quiet hour.
 
@@ -61,6 +66,7 @@ class Maintenance:
     retain_minutes: timedelta | None = timedelta(days=30)
     retain_rollups: timedelta | None = None
     retain_inputs: timedelta | None = None
+    archive: str | os.PathLike[str] | None = None
     lock_timeout: float = 4.0
 
     def __post_init__(self) -> None:
@@ -80,7 +86,13 @@ class Maintenance:
             validation.length("retain_rollups", self.retain_rollups)
         if self.retain_inputs is not None:
             validation.length("retain_inputs", self.retain_inputs)
+        if self.archive is not None:
+            folder_of(self.archive)
         validation.seconds("lock_timeout", self.lock_timeout)
+
+    def folder(self) -> str | None:
+        """The absolute path of the archive's folder; None: there is none. Never raises."""
+        return None if self.archive is None else folder_of(self.archive)
 
     def wish(self) -> Wish:
         """The same as a `Wish`, for a plan. Never raises."""
@@ -176,6 +188,7 @@ async def maintain(
     retain_minutes: timedelta | None = Maintenance.retain_minutes,
     retain_rollups: timedelta | None = None,
     retain_inputs: timedelta | None = None,
+    archive: str | os.PathLike[str] | None = None,
     lock_timeout: float = 4.0,
     only_plan: bool = False,
     schema: str = SCHEMA,
@@ -194,13 +207,14 @@ async def maintain(
     Args:
         target: A DSN, a Connection outside of a transaction, or a Pool; of the server itself: a
             pooler such as PgBouncer shares sessions, and would share the limits that are lifted.
-        interval: See `Maintenance`, as for the next seven.
+        interval: See `Maintenance`, as for the next eight.
         ahead: How many partitions after the present one.
         retain: How long runs are kept.
         retain_failures: How long failures are kept.
         retain_minutes: How long rollups of minutes are kept.
         retain_rollups: How long rollups of hours are kept.
         retain_inputs: How long inputs are kept.
+        archive: The folder of the archive.
         lock_timeout: Seconds that a step may hold up others.
         only_plan: Only return the steps; change nothing, even if another process maintains.
         schema: The schema of the log.
@@ -208,6 +222,8 @@ async def maintain(
     Raises:
         InvalidArgument: An argument is of another type or out of its range, or `target` leads to a
             pooler.
+        ArchiveError: `archive` is given, and its extra is not installed. (What is wrong with the
+            folder is the problem of the steps that would remove rows.)
         SchemaOutdated: The database is not migrated.
         StoreUnavailable: The server is away.
         QueryRejected: The server refuses, for example because we are not the owner.
@@ -220,9 +236,12 @@ async def maintain(
         retain_minutes=retain_minutes,
         retain_rollups=retain_rollups,
         retain_inputs=retain_inputs,
+        archive=archive,
         lock_timeout=lock_timeout,
     )
     where = validation.schema(schema)
+    if archive is not None:
+        duckdb()
     with driver_errors("maintain"):
         async with Session(target) as session:
             if session.connection.is_in_transaction():
@@ -241,7 +260,7 @@ async def maintain(
 
 async def _maintained(lease: Lease, wanted: Maintenance) -> MaintenanceRun:
     """Does the steps, unless another process works on them."""
-    log = Caretaker(lease)
+    log = Caretaker(lease, wanted.folder())
     try:
         standing = await lease.take()
         if not standing.is_ours:

@@ -19,6 +19,7 @@ __all__ = [
     "left_in_default",
     "plan",
     "slot",
+    "uncovered",
 ]
 
 Interval = Literal["hour", "day", "week", "month"]
@@ -181,6 +182,18 @@ def plan(partitions: Sequence[Partition], strays: Strays, wish: Wish, now: datet
         *_steps("drop", expired),
         *_steps("vacuum", (one for one in lasting if _is_to_be_vacuumed(one, now))),
     ]
+
+
+def uncovered(time: datetime, interval: Interval, partitions: Sequence[Partition]) -> list[Step]:
+    """The steps that make partitions for what none covers of the slot of a time. Never raises.
+
+    Args:
+        time: The time.
+        interval: The width of the slot.
+        partitions: The partitions that exist.
+    """
+    gaps = _gaps(*slot(time, interval), partitions)
+    return [Step("attach", _name(*gap), *gap) for gap in gaps]
 
 
 def left_in_default(

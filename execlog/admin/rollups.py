@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from execlog.archive.entries import refuse_away
 from execlog.db import session_limits, validation
 from execlog.db.connections import LONGEST_SECONDS, connection_to
 from execlog.db.files import folder
@@ -113,6 +114,7 @@ async def rebuild_rollups(
 
     Raises:
         InvalidArgument: An argument is of another type, or rollups are switched off.
+        ArchiveError: The window has runs that are only in files of the archive.
         SchemaOutdated: The database is not migrated.
         StoreUnavailable: The server is away.
         QueryRejected: The server refuses.
@@ -130,7 +132,9 @@ async def rebuild_rollups(
                 )
             is_complete = state.complete_until > datetime.now(UTC) - _HOUR and not state.marks
             if first is not None or last is not None or is_complete:
-                await log.mark(_down(first or _BEGIN), _up(last or _END))
+                begins, ends = _down(first or _BEGIN), _up(last or _END)
+                await refuse_away(connection, where, begins, ends)
+                await log.mark(begins, ends)
             began_at = await log.now()
             while (outcome := await log.rolled_up()) != "done":
                 if outcome == "busy":

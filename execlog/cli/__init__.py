@@ -23,6 +23,7 @@ except ImportError:  # the core works without them
 
 from execlog.cli import (
     account,
+    archive,
     breakdown,
     check,
     compare,
@@ -101,6 +102,7 @@ for command in (
     name = command.__name__.rpartition(".")[2]
     app.command(name.removesuffix("_").replace("_", "-"))(getattr(command, name))
 app.add_typer(rollup.rollup, name="rollup")
+app.add_typer(archive.archive, name="archive")
 
 
 def _print_version(wanted: bool) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated, TextIO
 
 import typer
 from rich.text import Text
 
 from execlog import (
+    ArchiveError,
+    ArchiveState,
     ExeclogError,
     Health,
     InvalidArgument,
@@ -24,6 +27,7 @@ from execlog import (
     check_migrations,
 )
 from execlog.admin.doctor import Finding, examined
+from execlog.archive.verifying import amiss
 from execlog.cli.forms import print_model
 from execlog.cli.options import (
     Dsn,
@@ -54,6 +58,15 @@ def doctor(
     skew: Annotated[
         timedelta | None, length_option("--skew", "By how much the clocks may differ; else 2s.")
     ] = None,
+    archive: Annotated[
+        Path | None,
+        typer.Option(
+            "--archive",
+            envvar="EXECLOG_ARCHIVE",
+            metavar="FOLDER",
+            help="Compare the folder of the archive with the log's table too.",
+        ),
+    ] = None,
     output: OutputOption = Output.table,
     as_json: Json = False,
     spreadsheet: Spreadsheet = False,
@@ -82,6 +95,8 @@ def doctor(
             found.rollups,
             found.maintenance,
             found.recorders,
+            found.archive,
+            amiss=_amiss(found.archive, archive, dsn, schema),
             ahead=ahead,
             skew=skew,
             utc=utc,
@@ -97,7 +112,7 @@ def doctor(
 
 
 class _Looked(Health):
-    """The log, its rollups, its maintenance and the recorders of the last day.
+    """The log, its rollups, its maintenance, its archive and the recorders of the last day.
 
     None while their migration is missing.
     """
@@ -105,18 +120,32 @@ class _Looked(Health):
     rollups: RollupState | None
     maintenance: MaintenanceState | None
     recorders: list[RecorderAccount] | None
+    archive: ArchiveState | None
 
 
 async def _looked(log: StrategyExecutionLogRepository) -> _Looked:
     health = await log.health()
     if health.missing_migrations:
-        return _Looked(**dict(health), rollups=None, maintenance=None, recorders=None)
+        return _Looked(**dict(health), rollups=None, maintenance=None, recorders=None, archive=None)
     return _Looked(
         **dict(health),
         rollups=await log.rollup_state(),
         maintenance=await log.maintenance_state(),
         recorders=await log.recorder_account(since=datetime.now(UTC) - timedelta(days=1)),
+        archive=await log.archive_state(),
     )
+
+
+def _amiss(
+    state: ArchiveState | None, folder: Path | None, dsn: str | None, schema: str
+) -> list[str] | None:
+    """What the folder has or lacks; None: it was not given, or the log has no archive."""
+    if folder is None or state is None or state.folder is None:
+        return None
+    try:
+        return asyncio.run(amiss(dsn_of(dsn), folder, schema))
+    except ArchiveError as error:
+        return [str(error)]
 
 
 def _why_not(error: ExeclogError, dsn: str | None, schema: str) -> Finding:

@@ -16,10 +16,12 @@ from execlog import (
     StrategyExecutionLog,
     StrategyExecutionLogRepository,
 )
+from execlog.cli.away import say_away
 from execlog.cli.filters import filtered
 from execlog.cli.forms import csv_writer, jsonl_writer
 from execlog.cli.options import (
     AnyStrategy,
+    ArchiveToRead,
     Dsn,
     Output,
     Schema,
@@ -52,6 +54,7 @@ def export(
     until: Until = None,
     output: Annotated[Form, typer.Option("--output", "-o", help="The form.")] = Form.jsonl,
     spreadsheet: Spreadsheet = False,
+    archive: ArchiveToRead = None,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
 ) -> None:
@@ -71,9 +74,11 @@ def export(
                 total = await _expected(log, strategy, since, until)
         stream = log.stream(strategy_id=strategy, since=since, until=until, **filters)
         async with contextlib.aclosing(stream) as rows:
-            return await _write(rows, output, spreadsheet, total)
+            count = await _write(rows, output, spreadsheet, total)
+        await say_away(log, archive, since, until)
+        return count
 
-    count = ask(dsn, schema, written)
+    count = ask(dsn, schema, written, archive=archive)
     of = "" if strategy is None else f" of {shown(strategy)}"
     print(f"execlog: {number(count)} executions{of} exported", file=sys.stderr)
 

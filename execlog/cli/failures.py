@@ -7,10 +7,12 @@ from typing import Annotated
 import typer
 
 from execlog import StrategyExecutionLog, StrategyExecutionLogRepository
+from execlog.cli.away import say_away
 from execlog.cli.executions import COLUMNS, cells
 from execlog.cli.filters import filtered, nothing_found
 from execlog.cli.forms import print_models
 from execlog.cli.options import (
+    ArchiveToRead,
     Dsn,
     Json,
     Output,
@@ -42,6 +44,7 @@ def failures(
     spreadsheet: Spreadsheet = False,
     utc: Utc = False,
     wide: Wide = False,
+    archive: ArchiveToRead = None,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
 ) -> None:
@@ -55,11 +58,13 @@ def failures(
         rows = await log.list_failures(
             since=since, until=until, limit=limit, payloads=output is not Output.table, **filters
         )
+        if len(rows) < limit:
+            await say_away(log, archive, since, until)
         if not rows:
             await nothing_found(log, "nothing failed", filters, None, since, until)
         return rows
 
-    found = ask(dsn, schema, newest)
+    found = ask(dsn, schema, newest, archive=archive)
     if output is not Output.table:
         print_models(StrategyExecutionLog, found, output, spreadsheet=spreadsheet)
     elif found:

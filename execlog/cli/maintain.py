@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from enum import Enum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -77,6 +78,15 @@ def maintain(
         timedelta | None,
         length_option("--retain-inputs", "How long inputs are kept; else as long as their runs."),
     ] = None,
+    archive: Annotated[
+        Path | None,
+        typer.Option(
+            "--archive",
+            envvar="EXECLOG_ARCHIVE",
+            metavar="FOLDER",
+            help="Have what is removed in files of this folder before.",
+        ),
+    ] = None,
     lock_timeout: Annotated[
         timedelta | None,
         length_option("--lock-timeout", "How long a step may hold up others; else 4s."),
@@ -99,6 +109,7 @@ def maintain(
     """Make partitions ahead, move strays into theirs, remove what is old; for cron.
 
     Partitions that have closed are vacuumed, and their indexes rebuilt beside readers and writers.
+    With --archive nothing is removed that is not in a verified Parquet file.
 
     Exit 1 if a step failed. A step that would block others is tried again by the next run; if
     others, or another process that maintains, hold it up for longer than --stale, exit 5.
@@ -117,6 +128,7 @@ def maintain(
             retain_minutes=Maintenance.retain_minutes if retain_minutes is None else retain_minutes,
             retain_rollups=retain_rollups,
             retain_inputs=retain_inputs,
+            archive=archive,
             lock_timeout=wait,
             only_plan=plan,
             schema=schema,

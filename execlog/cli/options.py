@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -16,6 +17,7 @@ from execlog.display import timeparse
 
 __all__ = [
     "AnyStrategy",
+    "ArchiveToRead",
     "Bucket",
     "Dsn",
     "Given",
@@ -121,6 +123,15 @@ Dsn = Annotated[
 ]
 Schema = Annotated[
     str, typer.Option("--schema", envvar="EXECLOG_SCHEMA", help="The schema of the log.")
+]
+ArchiveToRead = Annotated[
+    Path | None,
+    typer.Option(
+        "--archive",
+        envvar="EXECLOG_ARCHIVE",
+        metavar="FOLDER",
+        help="Read the rows of this archive's files too.",
+    ),
 ]
 _SINCE = f"From this time on: {timeparse.EXAMPLES}."
 _UNTIL = "Until this time, included; a date is its first instant."

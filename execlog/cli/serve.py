@@ -6,12 +6,13 @@ import logging
 import os
 import socket
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from execlog import InvalidArgument
-from execlog.cli.options import Dsn, Schema
+from execlog.cli.options import ArchiveToRead, Dsn, Schema
 from execlog.cli.server import dsn_of
 from execlog.db.sqltext import SCHEMA
 from execlog.display.tables import is_colourless
@@ -51,6 +52,7 @@ def serve(
             help="Where a tracing system shows a trace: https://tempo.example/trace/{trace_id}.",
         ),
     ] = None,
+    archive: ArchiveToRead = None,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
 ) -> None:
@@ -60,7 +62,9 @@ def serve(
     """
     if token is None:  # typer reads an empty variable as none, and it is a mistake
         token = os.environ.get("EXECLOG_TOKEN")
-    serve_pages(dsn, schema, host=host, port=port, token=token, trace_url=trace_url)
+    serve_pages(
+        dsn, schema, host=host, port=port, token=token, trace_url=trace_url, archive=archive
+    )
 
 
 def serve_pages(
@@ -72,6 +76,7 @@ def serve_pages(
     token: str | None = None,
     first: str = "",
     trace_url: str | None = None,
+    archive: Path | None = None,
 ) -> None:
     """Serves the pages until Ctrl-C, and prints the address of the page `first`.
 
@@ -98,7 +103,9 @@ def serve_pages(
     except InvalidArgument as error:
         raise typer.BadParameter(error.problem, param_hint="--token") from None
     try:
-        app = create_app(dsn_of(dsn), authorize=authorize, schema=schema, trace_url=trace_url)
+        app = create_app(
+            dsn_of(dsn), authorize=authorize, schema=schema, trace_url=trace_url, archive=archive
+        )
     except InvalidArgument as error:
         if error.argument != "trace_url":
             raise

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, TypeVar
 
@@ -36,6 +37,7 @@ def ask(
     question: Callable[[StrategyExecutionLogRepository], Awaitable[Answer]],
     *,
     writes: bool = False,
+    archive: Path | None = None,
 ) -> Answer:
     """The answer of the repository on this server.
 
@@ -44,13 +46,16 @@ def ask(
         schema: The schema of the log.
         question: Asks the repository.
         writes: Whether it changes rows, which may take long: see `Connector` and `patient`.
+        archive: The folder of the archive, whose rows are read too.
 
     Raises:
         ExeclogError: The server can't be reached or refuses.
     """
     kind = patient if writes else StrategyExecutionLogRepository
     return work(
-        dsn, lambda pool: question(kind(pool, timeout=SECONDS, schema=schema)), writes=writes
+        dsn,
+        lambda pool: question(kind(pool, timeout=SECONDS, schema=schema, archive=archive)),
+        writes=writes,
     )
 
 

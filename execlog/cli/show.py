@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,9 +13,11 @@ from rich.text import Text
 from rich.tree import Tree
 
 from execlog import StrategyExecutionLog, StrategyExecutionLogRepository
+from execlog.cli.away import say_away
 from execlog.cli.executions import COLUMNS, cells
 from execlog.cli.forms import print_model
 from execlog.cli.options import (
+    ArchiveToRead,
     Dsn,
     Json,
     Output,
@@ -52,6 +55,7 @@ def show(
     spreadsheet: Spreadsheet = False,
     utc: Utc = False,
     wide: Wide = False,
+    archive: ArchiveToRead = None,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
 ) -> None:
@@ -62,7 +66,7 @@ def show(
     Example: execlog show 0192f0c1-7d3e-7bbb-9a4e-8d1f2c3b4a5e
     """
     output = form(output, as_json, spreadsheet)
-    found = ask(dsn, schema, lambda log: _find(log, id, strategy))
+    found = ask(dsn, schema, lambda log: _find(log, id, strategy, archive), archive=archive)
     if not found:
         print("execlog: no execution has this id", file=sys.stderr)
         raise typer.Exit(_NOT_FOUND)
@@ -81,9 +85,18 @@ def show(
 
 
 async def _find(
-    log: StrategyExecutionLogRepository, id: str, strategy: str | None
+    log: StrategyExecutionLogRepository, id: str, strategy: str | None, archive: Path | None
 ) -> list[StrategyExecutionLog]:
     """The execution whole, or those whose ids begin like this, without their traces."""
+    found = await _named(log, id, strategy)
+    if not found:
+        await say_away(log, archive)
+    return found
+
+
+async def _named(
+    log: StrategyExecutionLogRepository, id: str, strategy: str | None
+) -> list[StrategyExecutionLog]:
     lowest, highest = validation.id_range("id", id)
     if lowest != highest:
         several = await log.list_by_prefix(

@@ -16,12 +16,14 @@ from execlog import (
     StrategyExecutionLog,
     StrategyExecutionLogRepository,
 )
+from execlog.cli.away import say_away
 from execlog.cli.executions import COLUMNS, cells
 from execlog.cli.filters import filtered, nothing_found, window_of
 from execlog.cli.following import Follower, following
 from execlog.cli.forms import print_models
 from execlog.cli.options import (
     AnyStrategy,
+    ArchiveToRead,
     Dsn,
     Json,
     Output,
@@ -70,6 +72,7 @@ def tail(
     spreadsheet: Spreadsheet = False,
     utc: Utc = False,
     wide: Wide = False,
+    archive: ArchiveToRead = None,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
 ) -> None:
@@ -108,12 +111,14 @@ def tail(
             await _followed(follower, write)
         newest = await log.list_executions(**scope, since=since, until=until, limit=limit)
         write(newest[::-1])
+        if len(newest) < limit:
+            await say_away(log, archive, since, until)
         if not newest:
             of = "" if strategy is None else f" of {shown(strategy)}"
             what = f"no execution{of}{' passes these filters' if filters else ''}"
             await nothing_found(log, what, filters, strategy, since, until)
 
-    ask(dsn, schema, shown_rows)
+    ask(dsn, schema, shown_rows, archive=archive)
 
 
 async def _followed(follower: Follower, write: Write) -> NoReturn:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Literal
 
 import asyncpg
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
 
 __all__ = ["PatientStore", "Store", "in_pieces"]
+
+_Isolation = Literal["repeatable_read"] | None
 
 # How long a connection may take to become usable after its query was cancelled.
 _RELEASE_SECONDS = 1.0
@@ -116,8 +118,41 @@ class Store:
                 async with asyncio.timeout(remaining), connection.transaction(readonly=True):
                     return await connection.fetch(query.sql, *query.values)
 
-    async def stream(self, query: Query) -> AsyncGenerator[asyncpg.Record]:
+    async def together(
+        self, *queries: Query, budget: float | None = None, deadline: float | None = None
+    ) -> list[list[asyncpg.Record]]:
+        """The rows of several statements, all from one snapshot.
+
+        Args:
+            queries: The statements with their values.
+            budget: Seconds that the server may take, if fewer than what is left.
+            deadline: The deadline of a call that sends more.
+
+        Raises:
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        name = queries[-1].name
+        with driver_errors(name):
+            async with self._connection(name, deadline) as (connection, remaining):
+                limit = remaining if budget is None else min(budget, remaining)
+                async with asyncio.timeout(limit):
+                    async with connection.transaction(isolation="repeatable_read", readonly=True):
+                        return [await connection.fetch(one.sql, *one.values) for one in queries]
+
+    async def stream(
+        self,
+        query: Query,
+        first: Query | None = None,
+        told: Callable[[list[asyncpg.Record]], None] | None = None,
+    ) -> AsyncGenerator[asyncpg.Record]:
         """The rows that a statement returns, a few hundred at a time, from one snapshot.
+
+        Args:
+            query: The statement with its values.
+            first: A statement that is asked before, in the same snapshot.
+            told: What gets its rows.
 
         Each step may take as long as a call, the whole has no limit: the session's limits for a
         statement and a transaction are lifted. The limit for an idle transaction stays, so a
@@ -131,12 +166,15 @@ class Store:
         """
         with driver_errors(query.name):
             async with self._connection(query.name) as (connection, remaining):
-                transaction = connection.transaction(readonly=True)
+                isolation: _Isolation = None if first is None else "repeatable_read"
+                transaction = connection.transaction(isolation=isolation, readonly=True)
                 async with asyncio.timeout(remaining):
                     await transaction.start()
                 farewell = Farewell(connection)
                 try:
                     await connection.fetch(_lift_limits(), timeout=remaining)
+                    if first is not None and told is not None:
+                        told(await connection.fetch(first.sql, *first.values, timeout=remaining))
                     # Prepared again, even if the pool has it cached: a generic plan sorts, a custom
                     # plan walks along an index.
                     prepared = await connection.prepare(query.sql, timeout=remaining)
@@ -187,11 +225,13 @@ class Store:
                 await _copy(connection, statement, lines, remaining)
 
     @contextlib.asynccontextmanager
-    async def _lifted(self, name: str) -> AsyncIterator[tuple[Connection, float]]:
+    async def _lifted(
+        self, name: str, isolation: _Isolation = None
+    ) -> AsyncIterator[tuple[Connection, float]]:
         """A connection in a transaction without the server's limits, and the seconds left."""
         with driver_errors(name):
             async with self._connection(name) as (connection, remaining):
-                transaction = connection.transaction()
+                transaction = connection.transaction(isolation=isolation)
                 try:
                     async with asyncio.timeout(remaining):
                         await transaction.start()
@@ -239,6 +279,14 @@ class PatientStore(Store):
     ) -> list[asyncpg.Record]:
         """As `fetch_long`; budget and deadline are ignored. Raises: see there."""
         return await self.fetch_long(query)
+
+    async def together(
+        self, *queries: Query, budget: float | None = None, deadline: float | None = None
+    ) -> list[list[asyncpg.Record]]:
+        """As `Store.together`; budget and deadline are ignored. Raises: see there."""
+        async with self._lifted(queries[-1].name, "repeatable_read") as (connection, remaining):
+            async with asyncio.timeout(remaining):
+                return [await connection.fetch(one.sql, *one.values) for one in queries]
 
     async def copy(self, statement: Statement, lines: Iterable[bytes]) -> None:
         """As `Store.copy`. Raises: see there."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
+from execlog.archive.files import durations
+from execlog.archive.measuring import percentiles, summary
 from execlog.db import validation
 from execlog.models import (
     CaseNameCount,
@@ -18,6 +21,7 @@ from execlog.repository.questions import LARGEST_SAMPLE, Questions
 __all__ = ["Aggregates"]
 
 _MOST_COUNTS = 50
+_ALL_COUNTS = 10**6
 
 
 class Aggregates(Questions):
@@ -35,8 +39,9 @@ class Aggregates(Questions):
             StoreUnavailable: The server is away or out of time.
             QueryRejected: The server refuses.
         """
-        found = await self._fetch("count_by_status", **validation.scope(strategy_id, since, until))
-        return {record["status"]: record["count"] for record in found}
+        scope = validation.scope(strategy_id, since, until)
+        found, reach = await self._fetch_both("count_by_status", **scope)
+        return await reach.counts("count_by_status", "status", found, **scope)
 
     async def count_by_error_code(
         self,
@@ -57,10 +62,8 @@ class Aggregates(Questions):
             QueryRejected: The server refuses.
         """
         scope = validation.scope(strategy_id, since, until)
-        found = await self._fetch(
-            "count_by_error_code", **scope, limit=validation.limit(limit, _MOST_COUNTS)
-        )
-        return [ErrorCodeCount(code=r["code"], count=r["count"]) for r in found]
+        counts = await self._top("count_by_error_code", "code", limit, scope)
+        return [ErrorCodeCount(code=one, count=count) for one, count in counts]
 
     async def count_by_case_name(
         self,
@@ -81,10 +84,19 @@ class Aggregates(Questions):
             QueryRejected: The server refuses.
         """
         scope = validation.scope(strategy_id, since, until)
-        found = await self._fetch(
-            "count_by_case_name", **scope, limit=validation.limit(limit, _MOST_COUNTS)
-        )
-        return [CaseNameCount(case_name=r["case_name"], count=r["count"]) for r in found]
+        counts = await self._top("count_by_case_name", "case_name", limit, scope)
+        return [CaseNameCount(case_name=one, count=count) for one, count in counts]
+
+    async def _top(
+        self, name: str, key: str, limit: object, scope: Mapping[str, Any]
+    ) -> list[tuple[Any, int]]:
+        """The most frequent values and their counts."""
+        most = validation.limit(limit, _MOST_COUNTS)
+        # What is rare in the log may be frequent in files.
+        wanted = most if self._archive is None else _ALL_COUNTS
+        found, reach = await self._fetch_both(name, **scope, limit=wanted)
+        counts = await reach.counts(name, key, found, **scope)
+        return [*counts.items()][:most]
 
     async def count_by_points(
         self,
@@ -134,8 +146,8 @@ class Aggregates(Questions):
             QueryRejected: The server refuses.
         """
         scope = validation.scope(strategy_id, since, until)
-        [record] = await self._fetch("duration_and_nodes_summary", **scope)
-        return DurationAndNodesSummary(**dict(record))
+        [record], reach = await self._fetch_both("duration_and_nodes_summary", **scope)
+        return DurationAndNodesSummary(**await summary(reach, record, **scope))
 
     async def sample_durations(
         self,
@@ -211,11 +223,32 @@ class Aggregates(Questions):
         written = f"{{{','.join(map(repr, wanted))}}}"
         deadline = self._store.deadline()
         query = self._statements["duration_percentiles"].query(**scope, fractions=written)
-        found = await self._fetch_timely(query, budget=budget, deadline=deadline)
+        found, reach = await self._fetch_timely(query, scope, budget=budget, deadline=deadline)
+        if reach.listed:
+            return await self._percentiles_of_both(wanted, deadline, scope)
         if found is None:
+            await self._refuse_archived("duration_percentiles", since, until, deadline)
             return await self._sample_percentiles(wanted, deadline, **scope, realm_ids=None)
         size = found[0]["sample_size"]
         values = [record["value_ms"] for record in found] if size else [0.0] * len(wanted)
         return DurationPercentiles(
             fractions=wanted, values_ms=tuple(values), method="exact", sample_size=size
+        )
+
+    async def _percentiles_of_both(
+        self, fractions: tuple[float, ...], deadline: float, scope: Mapping[str, Any]
+    ) -> DurationPercentiles:
+        """The percentiles of the log's rows and of files."""
+        files = self._listed_files(scope)
+        read = durations(self._schema).query(**scope)
+        counted = self._statements["count_by_status"].query(**scope)
+        listed, log, counts = await self._store.together(files, read, counted, deadline=deadline)
+        reach = self._reach_of(listed, deadline)
+        values, runs = await percentiles(reach, log, fractions, **scope)
+        size = runs + sum(row["count"] for row in counts)
+        return DurationPercentiles(
+            fractions=fractions,
+            values_ms=tuple(values) if size else (0.0,) * len(fractions),
+            method="exact",
+            sample_size=size,
         )

@@ -85,9 +85,8 @@ class Breakdowns(Questions):
         switches, values = _asked("count_executions", filters, strategy_id, since, until)
         budget = validation.seconds("timeout", timeout)
         query = self._statements["count_executions"].query(*switches, **values)
-        [record] = await self._store.fetch(query, budget=budget)
-        found: int = record["count"]
-        return found
+        [record], reach = await self._asked(query, values, budget)
+        return await reach.count(record["count"], MOST_COUNTED + 1, *switches, **values)
 
     async def breakdown(
         self,

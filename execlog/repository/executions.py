@@ -10,7 +10,10 @@ from uuid import UUID
 
 import asyncpg
 
+from execlog.archive.reading import Reach
+from execlog.archive.streaming import merged, streamed
 from execlog.db import validation
+from execlog.db.rows import Row
 from execlog.db.slices import sliced
 from execlog.errors import NO_RIGHT, InvalidArgument, QueryRejected
 from execlog.models import StrategyExecutionLog
@@ -41,8 +44,9 @@ class Executions(Questions):
         """
         key = validation.identifier("id", id)
         strategy = None if strategy_id is None else validation.name("strategy_id", strategy_id)
-        found = await self._fetch_whole("get", id=key, strategy_id=strategy)
-        return self._row(found[0]) if found else None
+        found, reach = await self._fetch_whole("get", id=key, strategy_id=strategy)
+        rows = await reach.get(found, *self._shown(), id=key, strategy_id=strategy)
+        return self._row(rows[0]) if rows else None
 
     async def next_failure(
         self,
@@ -78,14 +82,15 @@ class Executions(Questions):
         )
         if time is None:
             return None
-        found = await self._fetch(
-            "next_failure",
-            strategy_id=strategy,
-            realm_ids=realms,
-            after_created_at=time,
-            after_id=key,
-        )
-        return self._outlined(found[0]) if found else None
+        asked: dict[str, Any] = {
+            "strategy_id": strategy,
+            "realm_ids": realms,
+            "after_created_at": time,
+            "after_id": key,
+        }
+        found, reach = await self._fetch_both("next_failure", **asked)
+        rows = await reach.next_failure(found, **asked)
+        return self._outlined(rows[0]) if rows else None
 
     async def list_by_prefix(
         self,
@@ -113,15 +118,16 @@ class Executions(Questions):
         has_payloads = validation.flag("payloads", payloads)
         lowest, highest = validation.id_range("prefix", prefix)
         strategy = None if strategy_id is None else validation.name("strategy_id", strategy_id)
-        found = await self._fetch_whole(
-            "list_by_prefix",
-            *([] if has_payloads else ["bare", "no_input"]),
-            lowest=lowest,
-            highest=highest,
-            strategy_id=strategy,
-            limit=validation.limit(limit, LARGEST_PAGE),
-        )
-        return await sliced(map(self._row if has_payloads else self._outlined, found))
+        asked: dict[str, Any] = {
+            "lowest": lowest,
+            "highest": highest,
+            "strategy_id": strategy,
+            "limit": validation.limit(limit, LARGEST_PAGE),
+        }
+        switches = [] if has_payloads else ["bare", "no_input"]
+        found, reach = await self._fetch_whole("list_by_prefix", *switches, **asked)
+        rows = await reach.by_prefix(found, *self._shown(*switches), **asked)
+        return await sliced(map(self._row if has_payloads else self._outlined, rows))
 
     async def stream(
         self,
@@ -162,26 +168,45 @@ class Executions(Questions):
         }
         switches = wanted.switches if is_one else wanted.across
         found = self._streamed("stream", *switches, **wanted.values, **scope)
-        async with contextlib.aclosing(found) as records:
-            async for record in records:
-                yield self._row(record)
+        async with contextlib.aclosing(found) as rows:
+            async for row in rows:
+                yield self._row(row)
 
-    async def _streamed(
-        self, name: str, *switches: str, **values: Any
-    ) -> AsyncGenerator[asyncpg.Record]:
+    async def _streamed(self, name: str, *switches: str, **values: Any) -> AsyncGenerator[Row]:
         """As `_fetch_whole`, through a cursor: a right is refused before the first row."""
         if self._rights.inputs:
-            found = self._store.stream(self._statements[name].query(*switches, **values))
+            found = self._streamed_of_both(name, *switches, **values)
             try:
-                async with contextlib.aclosing(found) as records:
-                    async for record in records:
-                        yield record
+                async with contextlib.aclosing(found) as rows:
+                    async for row in rows:
+                        yield row
                 return
             except QueryRejected as error:
                 if error.sqlstate != NO_RIGHT:
                     raise
-        found = self._store.stream(self._statements[name].query(*switches, "no_input", **values))
-        async with contextlib.aclosing(found) as records:
-            async for record in records:
+        found = self._streamed_of_both(name, *switches, "no_input", **values)
+        async with contextlib.aclosing(found) as rows:
+            async for row in rows:
                 self._rights.inputs = False
-                yield record
+                yield row
+
+    async def _streamed_of_both(
+        self, name: str, *switches: str, **values: Any
+    ) -> AsyncGenerator[Row]:
+        """The rows of the log and those of files, each newest first, as one stream."""
+        query = self._statements[name].query(*switches, **values)
+        told: list[list[asyncpg.Record]] = []
+        asked = None if self._archive is None else self._listed_files(values)
+        async with contextlib.aclosing(self._store.stream(query, asked, told.append)) as log:
+            first = await anext(log, None)
+            reach = Reach()
+            if self._archive is not None:
+                reach = Reach.of(self._archive, told[0], self._store.deadline())
+            reach.allow(name)
+            files = streamed(reach, self._store.deadline, *switches, **values)
+            async with (
+                contextlib.aclosing(files),
+                contextlib.aclosing(merged(first, log, files)) as all_rows,
+            ):
+                async for row in all_rows:
+                    yield row

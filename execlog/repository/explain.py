@@ -96,6 +96,7 @@ class Explanations(Questions):
             spans, (*wanted.switches, *switches), scope, _among(by), measure, _level(level)
         )
         deadline = self._store.deadline()
+        await self._refuse_archived("explain", spans.baseline_since, spans.until, deadline)
         half = self._store.remaining(deadline) / 2
         try:
             return await self._explained(asked, MOST_RUNS, deadline, half)

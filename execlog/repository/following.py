@@ -88,7 +88,7 @@ class Following(Questions):
         place = _Place() if after is None else _place(validation.text("after", after))
         if self._spread:
             raise QueryRejected(_NO_ORDER)
-        found = await self._fetch_whole(
+        found, _ = await self._fetch_whole(
             "list_stored",
             *wanted.switches,
             *([] if has_payloads else ["bare", "no_input"]),

@@ -11,7 +11,7 @@ import asyncpg
 from execlog.db.rows import aware_fields
 from execlog.models import Model
 
-__all__ = ["Health", "MaintenanceState", "RollupState", "StoredTable", "health_of"]
+__all__ = ["ArchiveState", "Health", "MaintenanceState", "RollupState", "StoredTable", "health_of"]
 
 _DAY = timedelta(days=1)
 
@@ -91,6 +91,28 @@ class MaintenanceState(Model):
     maintained_by: str | None
     tracked_since: datetime | None
     left_in_default: int
+
+
+class ArchiveState(Model):
+    """Where old rows of the log go, and what went there.
+
+    Attributes:
+        folder: The folder, as the last `maintain` with an archive named it; None: there is none.
+        host: The machine that it lay on.
+        files: How many files there are.
+        rows: How many rows they hold, those that were restored since included.
+        bytes: Their size.
+        first_at: When the oldest of their runs finished; None: there are none.
+        last_at: When the newest of their runs finished.
+    """
+
+    folder: str | None
+    host: str | None
+    files: int
+    rows: int
+    bytes: int
+    first_at: datetime | None
+    last_at: datetime | None
 
 
 class RollupState(Model):

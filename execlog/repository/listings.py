@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Unpack
 
-import asyncpg
-
+from execlog.archive.reading import Reach
 from execlog.db import validation
+from execlog.db.rows import Row
 from execlog.db.slices import sliced
 from execlog.errors import InvalidArgument
 from execlog.models import StrategyExecutionLog
@@ -206,8 +206,13 @@ class Listings(Questions):
         )
         budget = validation.seconds("timeout", timeout)
         answer: dict[str, list[str]] = {}
-        for record in await self._store.fetch(query, budget=budget):
-            answer.setdefault(record["filter"], []).append(record["value"])
+        scope = {"since": begin, "until": end}
+        absent, reach = await self._asked(query, scope, budget)
+        for record in absent:
+            name, value = record["filter"], record["value"]
+            switches, values = _only(name, value)
+            if not await reach.count(0, 1, *switches, **values, **scope):
+                answer.setdefault(name, []).append(value)
         return answer
 
     async def _across(
@@ -238,23 +243,35 @@ class Listings(Questions):
         switches = switches if has_payloads else (*switches, "bare", "no_input")
         cursor = _cursor(before, of_one=name == "list_executions")
         most = validation.limit(limit, LARGEST_PAGE)
-        found: list[asyncpg.Record] = []
+        found: Sequence[Row] = []
+        reach = Reach()
         if "spread" in switches and "before_undated_id" not in cursor:
             # Each shard plans each statement, with all partitions that the window does not exclude.
             # A page that the newest day fills is the page of the whole window too.
             day = _newest_day(cursor.get("before_created_at"), filters.get("until"))
             if (since := filters.get("since")) is None or since < day:
-                found = await self._fetch_whole(
+                found, _ = await self._fetch_whole(
                     name, *switches, **{**filters, "since": day}, **cursor, limit=most
                 )
         if len(found) < most:
             is_open = filters.get("since") is None and filters.get("until") is None
             # Rows without a time follow those that a cursor with a time finds.
             follow = ["undated_follow"] if is_open and "before_id" in cursor else []
-            found = await self._fetch_whole(
+            found, reach = await self._fetch_whole(
                 name, *switches, *follow, **filters, **cursor, limit=most
             )
+        if name == "list_failures":
+            switches = (*switches, "failed_of_all")
+        found = await reach.page(found, most, *self._shown(*switches), **filters, **cursor)
         return await sliced(map(self._row if has_payloads else self._outlined, found))
+
+
+def _only(name: str, value: str) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """The switches and values for executions of one value."""
+    if name == "strategy_id":
+        return (), {"strategy_id": value}
+    wanted = conditions("list_absent", {name: int(value) if name == "strategy_version" else value})
+    return wanted.switches, wanted.values
 
 
 def _newest_day(*ends: datetime | None) -> datetime:

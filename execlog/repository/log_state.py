@@ -11,6 +11,7 @@ from execlog.db.slices import sliced
 from execlog.errors import NOT_SUPPORTED, QueryRejected
 from execlog.repository.accounts import RecorderAccount, account_of, whole_hours
 from execlog.repository.health import (
+    ArchiveState,
     Health,
     MaintenanceState,
     RollupState,
@@ -58,6 +59,17 @@ class LogState(Questions):
         """
         [record] = await self._fetch("maintenance_state")
         return MaintenanceState(**aware_fields(record))
+
+    async def archive_state(self) -> ArchiveState:
+        """Where old rows go, if the log has an archive, and how many went there.
+
+        Raises:
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        [record] = await self._fetch("archive_state")
+        return ArchiveState(**aware_fields(record))
 
     async def list_tables(self) -> list[StoredTable]:
         """The tables that hold the log, with their sizes: partitions, newest first, and rollups.

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
 import asyncpg
 
+from execlog.archive.files import Files, listing
+from execlog.archive.reading import Reach
 from execlog.db.executor import Store
 from execlog.db.rows import from_record, outlined
 from execlog.db.statements import Query, Statement
@@ -30,6 +34,17 @@ LARGEST_SAMPLE = 5000
 _NO_PERCENTILES = frozenset({"42883", NOT_SUPPORTED, "53100", "53200", "53400", CANCELLED})
 
 
+# The statements that are answered from rows alone; others have rollups, or ask about no runs.
+_OF_ROWS = frozenset(
+    """
+    breakdown count_by_case_name count_by_error_code count_by_points count_by_status
+    count_executions duration_and_nodes_summary duration_percentiles get list_absent list_by_prefix
+    list_executions list_failures list_for_strategy list_newest next_failure node_times
+    sample_durations sample_points
+    """.split()
+)
+
+
 class Rights:
     """What the role may read, and what the server can, as far as it is known.
 
@@ -52,6 +67,7 @@ class Questions:
         statements: The statement of each method, by name.
         spread: Whether the log is spread over a cluster: then the shapes for a cluster are used.
         rights: What the role may read; several may share them.
+        archive: The files that hold old rows; None: answers are of the log's rows only.
     """
 
     _row = staticmethod(from_record)  # makes a model of a row
@@ -64,29 +80,80 @@ class Questions:
         *,
         spread: bool = False,
         rights: Rights | None = None,
+        archive: Files | None = None,
     ) -> None:
         """Takes the parts. Never raises."""
+        self._archive = archive
         self._spread = ["spread"] if spread else []
         self._store = store
         self._statements = statements
         self._rights = Rights() if rights is None else rights
 
-    async def _fetch(self, name: str, *switches: str, **values: object) -> list[asyncpg.Record]:
-        return await self._store.fetch(self._statements[name].query(*switches, **values))
+    async def _fetch(self, name: str, *switches: str, **values: Any) -> list[asyncpg.Record]:
+        found, reach = await self._fetch_both(name, *switches, **values)
+        reach.refuse(name)
+        return found
+
+    async def _fetch_both(
+        self, name: str, *switches: str, **values: Any
+    ) -> tuple[list[asyncpg.Record], Reach]:
+        """The rows of the log, and which files hold more that are asked about."""
+        return await self._asked(self._statements[name].query(*switches, **values), values)
+
+    async def _asked(
+        self,
+        query: Query,
+        values: Mapping[str, Any],
+        budget: float | None = None,
+        deadline: float | None = None,
+    ) -> tuple[list[asyncpg.Record], Reach]:
+        """The same of a statement that has its values."""
+        if self._archive is None or query.name not in _OF_ROWS:
+            return await self._store.fetch(query, budget=budget, deadline=deadline), Reach()
+        end = self._store.deadline() if deadline is None else deadline
+        listed, found = await self._store.together(
+            self._listed_files(values), query, budget=budget, deadline=end
+        )
+        return found, Reach.of(self._archive, listed, end)
+
+    async def _refuse_archived(
+        self, name: str, since: datetime | None, until: datetime | None, deadline: float
+    ) -> None:
+        """Raises ArchiveError if a folder was given, and its files hold runs of the window."""
+        if self._archive is not None:
+            asked = self._listed_files({"since": since, "until": until})
+            found = await self._store.fetch(asked, deadline=deadline)
+            self._reach_of(found, deadline).refuse(name)
+
+    def _reach_of(self, listed: Sequence[asyncpg.Record], deadline: float) -> Reach:
+        """The files that a statement listed."""
+        return Reach() if self._archive is None else Reach.of(self._archive, listed, deadline)
+
+    @property
+    def _schema(self) -> str:
+        return self._statements["get"].schema
+
+    def _listed_files(self, values: Mapping[str, Any]) -> Query:
+        """The statement that lists the files of a window."""
+        return listing(self._schema).query(since=values.get("since"), until=values.get("until"))
 
     async def _fetch_whole(
-        self, name: str, *switches: str, **values: object
-    ) -> list[asyncpg.Record]:
-        """As `_fetch`, for executions: without their inputs if the role may not read them."""
+        self, name: str, *switches: str, **values: Any
+    ) -> tuple[list[asyncpg.Record], Reach]:
+        """As `_fetch_both`, of executions: without inputs if the role may not read them."""
         if self._rights.inputs:
             try:
-                return await self._fetch(name, *switches, **values)
+                return await self._fetch_both(name, *switches, **values)
             except QueryRejected as error:
                 if error.sqlstate != NO_RIGHT:
                     raise
-        found = await self._fetch(name, *switches, "no_input", **values)
+        found = await self._fetch_both(name, *switches, "no_input", **values)
         self._rights.inputs = False
         return found
+
+    def _shown(self, *switches: str) -> list[str]:
+        """The switches of a statement of files, after the rows of the log were read."""
+        return [*switches] if self._rights.inputs else [*switches, "no_input"]
 
     async def _fetch_grouped(
         self, name: str, *switches: str, **values: object
@@ -103,18 +170,19 @@ class Questions:
         return None
 
     async def _fetch_timely(
-        self, query: Query, *, budget: float, deadline: float
-    ) -> list[asyncpg.Record] | None:
-        """The rows; None if the server can't compute percentiles, or not within the budget.
+        self, query: Query, values: Mapping[str, Any], *, budget: float, deadline: float
+    ) -> tuple[list[asyncpg.Record] | None, Reach]:
+        """The rows, and the files that hold more of what is asked about.
 
+        None in place of the rows if the server can't compute percentiles, or not within the budget.
         The budget is at most half of the time until the deadline: the rest is for a sample.
         """
         budget = min(budget, self._store.remaining(deadline) / 2)
         try:
-            return await self._store.fetch(query, budget=budget, deadline=deadline)
+            return await self._asked(query, values, budget, deadline)
         except (StoreUnavailable, SchemaOutdated, QueryRejected) as error:
             if isinstance(error.__cause__, TimeoutError) or error.sqlstate in _NO_PERCENTILES:
-                return None
+                return None, Reach()
             raise
 
     async def _sample_percentiles(

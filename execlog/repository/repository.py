@@ -6,17 +6,23 @@ Every method checks its arguments before anything is sent and raises from one tr
 - `SchemaOutdated`: the database is not migrated.
 - `StoreUnavailable`: the server is away or out of time; the same call may work later.
 - `QueryRejected`: the server refuses; the same call will be refused again.
+- `ArchiveError`: only if `archive` was given: a file that holds rows of the window can't be read,
+  or the method does not read files.
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import asyncpg
 
+from execlog.archive.engine import duckdb
+from execlog.archive.files import Files
+from execlog.archive.place import Place, folder_of
 from execlog.db import validation
 from execlog.db.executor import PatientStore, Store
 from execlog.db.files import folder
@@ -36,7 +42,7 @@ from execlog.repository.writes import Writes
 if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
 
-__all__ = ["Reads", "StrategyExecutionLogRepository", "patient", "statements"]
+__all__ = ["Reads", "StrategyExecutionLogRepository", "files_of", "patient", "statements"]
 
 
 class Reads(
@@ -68,10 +74,16 @@ class StrategyExecutionLogRepository(Reads, Writes):
         spread: Whether the log is spread over a cluster (`distribute`). Answers are the same either
             way; if it is true, fewer rows are sent between machines, and a comparison is two round
             trips.
+        archive: The folder of the archive (`maintain(archive=)`): then lists, streams and counts
+            have the rows of its files too, each once, of one snapshot, in two round trips. What
+            can't read files raises ArchiveError for a window that reaches into them; so does each
+            method that meets a file which is missing or damaged, and names it. Without a folder
+            all answers are of the rows that the log holds: see `archive_state`.
 
     Raises:
         InvalidArgument: `pool` is no pool, `timeout` is no positive number, `schema` can't be a
-            name, or `spread` is no bool.
+            name, `spread` is no bool, or `archive` no path.
+        ArchiveError: The extra for `archive` is not installed.
         QueryFileError: The install lacks SQL files, or has others.
     """
 
@@ -82,26 +94,54 @@ class StrategyExecutionLogRepository(Reads, Writes):
         timeout: float = 30.0,
         schema: str = SCHEMA,
         spread: bool = False,
+        archive: str | os.PathLike[str] | None = None,
     ) -> None:
         """Takes the pool and loads the statements. Raises: see the class."""
         where = validation.schema(schema)
         is_spread = validation.flag("spread", spread)
-        super().__init__(Store(pool, timeout), statements(where), spread=is_spread)
+        super().__init__(
+            Store(pool, timeout), statements(where), spread=is_spread, archive=files_of(archive)
+        )
 
 
-def patient(pool: Pool, *, timeout: float, schema: str) -> StrategyExecutionLogRepository:
+def files_of(archive: object) -> Files | None:
+    """The files of a folder; None: no folder was given.
+
+    Args:
+        archive: The folder.
+
+    Raises:
+        InvalidArgument: It is no path.
+        ArchiveError: The extra is not installed.
+    """
+    if archive is None:
+        return None
+    place = Place(folder_of(archive))
+    duckdb()
+    return Files(place)
+
+
+def patient(
+    pool: Pool,
+    *,
+    timeout: float,
+    schema: str,
+    archive: str | os.PathLike[str] | None = None,
+) -> StrategyExecutionLogRepository:
     """A repository whose statements are not subject to the server's limits: see `PatientStore`.
 
     Args:
         pool: As for the class, as the next two.
         timeout: Seconds that a call may take.
         schema: The schema of the log.
+        archive: The folder of the archive.
 
     Raises:
         InvalidArgument: As for the class.
+        ArchiveError: As for the class.
         QueryFileError: As for the class.
     """
-    log = StrategyExecutionLogRepository(pool, timeout=timeout, schema=schema)
+    log = StrategyExecutionLogRepository(pool, timeout=timeout, schema=schema, archive=archive)
     log._store = PatientStore(pool, timeout)
     return log
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from execlog.db import validation
 from execlog.db.rows import aware, copy_lines, json_object, json_objects
-from execlog.errors import InvalidArgument
+from execlog.errors import ArchiveError, InvalidArgument
 from execlog.models import ErasedPart, StrategyExecutionLog
 from execlog.repository.questions import Questions
 
@@ -78,7 +78,7 @@ class Writes(Questions):
         return stored
 
     async def erase(
-        self, *, external_user_id: str, only_count: bool = False
+        self, *, external_user_id: str, only_count: bool = False, with_files: bool = False
     ) -> AsyncGenerator[ErasedPart]:
         """Erases an external user from all executions: the user's id, and all that may tell of it.
 
@@ -91,15 +91,21 @@ class Writes(Questions):
         Args:
             external_user_id: The user, as recorded (the result of a mask, if the recorder has one).
             only_count: Only count the user's executions; change nothing.
+            with_files: The caller erases the user from the files of the archive next, by
+                `erase_archived`.
 
         Raises:
-            InvalidArgument: `external_user_id` is empty or no text, `only_count` is no bool.
+            InvalidArgument: `external_user_id` is empty or no text, another one is no bool.
+            ArchiveError: The log has files in an archive, which may hold executions of the user,
+                and `with_files` is not given.
             SchemaOutdated: The database is not migrated.
             StoreUnavailable: The server is away or out of time (each part has the call's limit).
             QueryRejected: The server refuses.
         """
         user = validation.name("external_user_id", external_user_id)
         counting = validation.flag("only_count", only_count)
+        if not validation.flag("with_files", with_files):
+            await self._without_files()
         # Asked first: what is stored from files meanwhile may belong to a part that is done.
         [spooled] = await self._fetch("spooling_recorders")
         before, found = None, 0
@@ -113,7 +119,18 @@ class Writes(Questions):
                 executions=found, reached=aware(before), spooling_recorders=spooled["recorders"]
             )
             if before is None:
+                # What was archived meanwhile may hold what was not erased yet.
+                if not with_files:
+                    await self._without_files()
                 return
+
+    async def _without_files(self) -> None:
+        """Raises ArchiveError if there are files that may hold what is to be erased."""
+        [found] = await self._fetch("archive_state")
+        if found["files"]:
+            where = f"{found['folder']} on {found['host']}"
+            said = "may hold executions of the user: name the folder"
+            raise ArchiveError(f"erase: {found['files']} files in {where} {said}")
 
 
 def _sequence(rows: object) -> list[object]:

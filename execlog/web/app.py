@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,7 @@ def create_app(
     timeout: float = 5.0,
     schema: str = SCHEMA,
     trace_url: str | None = None,
+    archive: str | os.PathLike[str] | None = None,
 ) -> Starlette:
     """The dashboard as an application of its own, to be served or mounted.
 
@@ -71,10 +73,12 @@ def create_app(
         trace_url: Where the tracing system shows a distributed trace, for example
             "https://tempo.example/trace/{trace_id}": the page of an execution links to it, with
             the 32 hexadecimal digits of the trace id.
+        archive: The folder of the archive: lists and executions are those of its files too.
 
     Raises:
         InvalidArgument: An argument is of another type, `prefix` is no path, or `trace_url` no such
             address.
+        ArchiveError: The extra for `archive` is not installed.
         QueryFileError: The install lacks SQL files, or has others.
     """
     if authorize is not None and not callable(authorize):
@@ -83,7 +87,7 @@ def create_app(
     if where and (not where.startswith("/") or set(where) & set("{}?#")):
         raise InvalidArgument("prefix", 'must be a path such as "/runbook"')
     tracing = None if trace_url is None else _trace_url(trace_url)
-    reader = Reader(pool_or_dsn, timeout, schema)
+    reader = Reader(pool_or_dsn, timeout, schema, archive)
     prepare()
     prepared()
 

@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from execlog.errors import (
+    ArchiveError,
     ExeclogError,
     InvalidArgument,
     QueryRejected,
@@ -51,7 +52,7 @@ def problem_of(error: Exception) -> Problem:
         return _problem(400, str(error), argument=error.argument)
     if isinstance(error, SchemaOutdated):
         return _problem(503, "The log's database is not up to date: run `execlog migrate`.")
-    if isinstance(error, StoreUnavailable | QueryRejected):
+    if isinstance(error, StoreUnavailable | QueryRejected | ArchiveError):
         return _problem(503, f"The log can't be read: {error}.")
     return _problem(500, "Something went wrong here; the service's own log says what.")
 

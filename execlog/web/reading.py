@@ -18,6 +18,7 @@ from execlog.db.connect import Connector
 from execlog.db.executor import Store
 from execlog.db.files import folder
 from execlog.db.sqltext import filled
+from execlog.db.statements import Query
 from execlog.errors import (
     InvalidArgument,
     QueryRejected,
@@ -27,7 +28,7 @@ from execlog.errors import (
 from execlog.repository.activity import StrategyActivity
 from execlog.repository.explanation import Explanation
 from execlog.repository.questions import Rights
-from execlog.repository.repository import Reads, statements
+from execlog.repository.repository import Reads, files_of, statements
 from execlog.web.details import Details
 from execlog.web.kept import Kept
 from execlog.web.live import Live
@@ -56,6 +57,7 @@ class Reader:
         timeout: Seconds that one statement may take. Waiting for a turn may take twice as long, and
             so may a whole page.
         schema: The schema of the log.
+        archive: The folder of the archive; None: pages show the rows of the log only.
 
     Attributes:
         schema: The schema of the log.
@@ -66,13 +68,17 @@ class Reader:
         live: The new rows of lists that are open.
 
     Raises:
-        InvalidArgument: `source` is neither, `timeout` is no positive number, or `schema` can't be
-            a name.
+        InvalidArgument: `source` is neither, `timeout` is no positive number, `schema` can't be a
+            name, or `archive` is no path.
+        ArchiveError: The extra for `archive` is not installed.
         QueryFileError: The install lacks SQL files, or has others.
     """
 
-    def __init__(self, source: Pool | str, timeout: float, schema: str) -> None:
+    def __init__(
+        self, source: Pool | str, timeout: float, schema: str, archive: object = None
+    ) -> None:
         """Takes the parts and loads the statements. Raises: see the class."""
+        self._archive = files_of(archive)
         if not isinstance(source, str | asyncpg.Pool):
             problem = validation.must_be("an asyncpg.Pool or a DSN", source)
             raise InvalidArgument("pool_or_dsn", problem)
@@ -122,7 +128,9 @@ class Reader:
             try:
                 store = _Snapshot(connection, self._timeout, self._begin, self._end)
                 try:
-                    yield _Viewed(store, self._statements, rights=self._rights[inputs])
+                    yield _Viewed(
+                        store, self._statements, rights=self._rights[inputs], archive=self._archive
+                    )
                 finally:
                     await store.end()
             finally:
@@ -191,6 +199,12 @@ class _Snapshot(Store):
 
     def deadline(self) -> float:
         return min(super().deadline(), self._until)
+
+    async def together(
+        self, *queries: Query, budget: float | None = None, deadline: float | None = None
+    ) -> list[list[asyncpg.Record]]:
+        """The rows of several statements: all are of this snapshot."""
+        return [await self.fetch(one, budget=budget, deadline=deadline) for one in queries]
 
     async def end(self) -> None:
         """Ends the transaction; a failure is ignored, since it only read."""

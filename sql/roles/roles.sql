@@ -42,6 +42,8 @@ begin
         union all
         values
             ('execlog.alert_state'::regclass),
+            ('execlog.archive'::regclass),
+            ('execlog.archived_file'::regclass),
             ('execlog.log_identity'::regclass),
             ('execlog.maintenance'::regclass),
             ('execlog.recorder_account'::regclass),
@@ -95,6 +97,8 @@ alter role :"writer" set idle_in_transaction_session_timeout = '60s';
 
 -- The reader: all questions, each with a time limit, so that none blocks the removal of a partition.
 grant select on
+    execlog.archive,
+    execlog.archived_file,
     execlog.maintenance,
     execlog.recorder_account,
     execlog.recorder_progress,
@@ -108,6 +112,7 @@ to :"reader";
 grant execute on function
     execlog.accounts_in(timestamptz, timestamptz),
     execlog.error_codes(timestamptz, timestamptz, text[], text[], integer[]),
+    execlog.log_id(),
     execlog.names_in(timestamptz, timestamptz),
     execlog.partitions(),
     execlog.quantile(numeric, double precision),

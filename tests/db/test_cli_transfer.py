@@ -355,7 +355,7 @@ async def test_doctor(dsn: str, repository: StrategyExecutionLogRepository) -> N
     assert found["partitions"].startswith("ok 4, for the next ")
     dump = json.loads(run("doctor", "--json", EXECLOG_DSN=dsn).stdout)
     health = {field.alias for field in execlog.Health.model_fields.values()}
-    assert dump.keys() == health | {"maintenance", "recorders", "rollups"}
+    assert dump.keys() == health | {"archive", "maintenance", "recorders", "rollups"}
     assert dump["missingMigrations"] == []
     assert dump["rollups"]["enabled"] is True
 

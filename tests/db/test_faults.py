@@ -70,6 +70,7 @@ CALLS: dict[str, Call] = {
     "health": lambda repo: repo.health(),
     "list_tables": lambda repo: repo.list_tables(),
     "rollup_state": lambda repo: repo.rollup_state(),
+    "archive_state": lambda repo: repo.archive_state(),
     "maintenance_state": lambda repo: repo.maintenance_state(),
     "erase": lambda repo: all_of(repo.erase(external_user_id="u")),
     "rank_strategies": lambda repo: repo.rank_strategies(),
@@ -102,7 +103,7 @@ async def waiting_for_the_table(dsn: str) -> AsyncIterator[None]:
         async with connection.transaction():
             await connection.execute(
                 "lock table execlog.strategy_execution_log, execlog.rollup_state,"
-                " execlog.recorder_account, execlog.maintenance"
+                " execlog.recorder_account, execlog.maintenance, execlog.archive"
                 " in access exclusive mode"
             )
             yield
@@ -528,8 +529,9 @@ async def test_one_statement_and_one_round_trip_a_method(dsn: str) -> None:
             # The query logger sees neither COPY nor a cursor, but the transaction around it, in
             # which limits are lifted.
             around = ["BEGIN READ ONLY;", _lift_limits(), "COMMIT;"]
-            erasing = [statements()["spooling_recorders"].sql]
-            erasing += ["BEGIN;", lifting, statements()["erase"].sql, "COMMIT;"]
+            of_files = statements()["archive_state"].sql
+            erasing = [of_files, statements()["spooling_recorders"].sql]
+            erasing += ["BEGIN;", lifting, statements()["erase"].sql, "COMMIT;", of_files]
             unusual = {"insert_rows": [], "stream": around, "erase": erasing}
             if name in unusual:
                 assert ours == unusual[name], name

@@ -20,9 +20,10 @@ from execlog import (
     StrategyExecutionLogRepository,
     maintain,
 )
-from execlog.admin import caretaker
 from execlog.admin import lease as leasing
+from execlog.admin.archiving import UNSAVED
 from execlog.admin.partitions import Step, slot
+from execlog.admin.scripts import scripts_of, words_of
 from execlog.db.sqltext import filled, pieces
 from tests.databases import TABLE, WAITING
 from tests.maintaining import DEFAULT, KEPT, day, held, run_out, told
@@ -125,9 +126,10 @@ async def test_killed_anywhere(
         "select relname from pg_class where relkind = 'r' and not relispartition"
         " and relnamespace = 'execlog'::regnamespace"
     )
-    lasting = {"alert_state", "log_identity", "maintenance", "recorder_account"}
+    lasting = {"alert_state", "archive", "archived_file", "log_identity", "maintenance"}
     rolled = ("horizon", "mark", "mark_of_all", "partition", "state")
     lasting |= {
+        "recorder_account",
         "recorder_progress",
         "schema_migration",
         "rollup",
@@ -229,8 +231,9 @@ async def test_a_user_who_is_erased_while_a_partition_is_thinned(
     step = Step("thin", plan.partition, plan.begins, plan.ends)
     async with held(pool) as (lease, log):
         shape = (await log.planned(Maintenance(**KEPT).wish(), holds=True)).shape
-        words = {**shape._asdict(), "lock_timeout": "5s", **caretaker._words(step)}
-        script = "\n".join(map(leasing._script, ("begin", "thin", "end")))
+        words = {**shape._asdict(), "lock_timeout": "5s", **words_of(step), **UNSAVED}
+        parts = ("begin", *scripts_of(step, is_saved=False), "end")
+        script = "\n".join(map(leasing._script, parts))
         for piece in pieces(filled(script, "execlog", words)):
             if "lock table only" in piece:
                 erased = [part async for part in repository.erase(external_user_id="gone")]

@@ -64,6 +64,8 @@ async def test_one_call_is_one_statement(dsn: str, name: str, cached: bool) -> N
         calls = {query: count for query, count in calls.items() if not known.match(query)}
         [asked] = [query for query in calls if "spooled" in query]  # once, before the first part
         assert calls.pop(asked) == 2
+        [asked] = [query for query in calls if "archived_file" in query]  # before it and after
+        assert calls.pop(asked) == 4
     assert list(calls.values()) == [2], calls
 
 

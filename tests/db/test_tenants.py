@@ -140,7 +140,7 @@ GIVEN: dict[str, Any] = {
 }
 # About the log, and not about its rows; or one that is asked about each row below.
 OTHERS = {"health", "list_tables", "maintenance_state", "rollup_state", "get"}
-OTHERS |= {"recorder_account", "count_stored", "spooling_recorders"}
+OTHERS |= {"archive_state", "recorder_account", "count_stored", "spooling_recorders"}
 READING = {
     name: (statement, statements(ONLY)[name])
     for name, statement in statements().items()

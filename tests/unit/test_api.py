@@ -14,6 +14,10 @@ import execlog
 from execlog.cli import app
 
 PUBLIC = [
+    "ArchiveError",
+    "ArchiveProblem",
+    "ArchiveState",
+    "ArchivedFile",
     "Breakdown",
     "CaseNameCount",
     "Cause",
@@ -21,6 +25,7 @@ PUBLIC = [
     "DurationAndNodesSummary",
     "DurationMetrics",
     "DurationPercentiles",
+    "ErasedFile",
     "ErasedPart",
     "ErrorCodeCount",
     "ExeclogError",
@@ -49,6 +54,7 @@ PUBLIC = [
     "RejectedExecution",
     "Replay",
     "ReportIntervals",
+    "RestoredFile",
     "RollupDifference",
     "RollupState",
     "SchemaOutdated",
@@ -64,6 +70,7 @@ PUBLIC = [
     "StrategyRank",
     "StrategyReport",
     "TimeseriesBucket",
+    "archived_files",
     "check_migrations",
     "distribute",
     "dump_alerter",
@@ -71,13 +78,16 @@ PUBLIC = [
     "dump_migrations",
     "dump_realm_reader",
     "dump_roles",
+    "erase_archived",
     "health",
     "maintain",
     "migrate",
     "rebuild_rollups",
     "recorder_account",
     "replay",
+    "restore_archive",
     "roll_up",
+    "verify_archive",
     "verify_rollups",
 ]
 
@@ -131,6 +141,6 @@ def test_every_docstring_says_what_it_raises(name: str) -> None:
 def test_the_errors_are_one_tree() -> None:
     errors = [getattr(execlog, name) for name in PUBLIC if isinstance(getattr(execlog, name), type)]
     ours = [error for error in errors if issubclass(error, Exception)]
-    assert len(ours) == 7
+    assert len(ours) == 8
     assert all(issubclass(error, execlog.ExeclogError) for error in ours)
     assert issubclass(execlog.InvalidArgument, ValueError)

@@ -107,6 +107,21 @@ where not exists (
     where logicalrelid operator(pg_catalog.=) 'execlog.alert_state'::pg_catalog.regclass
 );
 
+-- Empty: a cluster has no archive; whichever machine is asked says so.
+select pg_catalog.create_reference_table('execlog.archive')
+where not exists (
+    select 1
+    from pg_catalog.pg_dist_partition
+    where logicalrelid operator(pg_catalog.=) 'execlog.archive'::pg_catalog.regclass
+);
+
+select pg_catalog.create_reference_table('execlog.archived_file')
+where not exists (
+    select 1
+    from pg_catalog.pg_dist_partition
+    where logicalrelid operator(pg_catalog.=) 'execlog.archived_file'::pg_catalog.regclass
+);
+
 -- One row; maintenance runs on the coordinator, and all machines may read its state.
 select pg_catalog.create_reference_table('execlog.maintenance')
 where not exists (

@@ -1,21 +1,7 @@
--- Removes a partition with all its rows, in milliseconds.
+-- Removes a partition with all its rows, in milliseconds; the log is locked.
 --
 -- While there is a DEFAULT partition, Postgres can't detach another one concurrently: for a moment the log is
 -- locked. Detaching comes first and fails if the table is no partition any more: then it is not ours.
-
--- On a cluster of Citus; elsewhere it means nothing. What one connection has changed another can't read.
-set local citus.multi_shard_modify_mode = 'sequential';
-
--- Autovacuum is cancelled after a second, during which nothing else waits.
-lock table execlog.:"partition" in share update exclusive mode;
-lock table execlog.strategy_execution_log_default in share update exclusive mode;
-
-set local lock_timeout = :'lock_timeout';
-
--- From here on all other sessions wait: at most the limit for this lock, and then that for the rest.
-lock table only execlog.strategy_execution_log in access exclusive mode;
-
-set local statement_timeout = :'lock_timeout';
 
 -- Rows of before that came late up to now are summed up, if they are few.
 do $$

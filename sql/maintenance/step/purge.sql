@@ -1,4 +1,4 @@
--- Removes from DEFAULT rows that are too old.
+-- Removes from DEFAULT rows that are too old; with an archive, those that its snapshot saw.
 set local lock_timeout = :'lock_timeout';
 
 -- On a cluster of Citus; elsewhere it means nothing. What one connection has changed another can't read.
@@ -13,6 +13,11 @@ where strategy_id is distinct from ''
     and created_at > '-infinity'
     and created_at < :'ends'
     and (status = 'ok' or created_at < :'begins')
+    and (
+        not (:'is_saved')::boolean
+        or coalesce(stored_xid < (:'xmin')::xid8, true)
+        or pg_visible_in_snapshot(stored_xid, (:'snapshot')::pg_snapshot)
+    )
     and exists (
         select 1
         from pg_catalog.pg_inherits

@@ -1,0 +1,115 @@
+"""What the statements of files are asked: which files, which runs, and in which order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import asyncpg
+
+from execlog.archive.attributes import patterns
+from execlog.db.rows import Row, aware
+
+__all__ = [
+    "CURSOR",
+    "Held",
+    "asked_of",
+    "batches",
+    "held_of",
+    "made_at",
+    "newer_first",
+    "switches_of",
+    "time_of",
+]
+
+CURSOR = ("before_created_at", "before_id", "before_strategy_id")
+"""The parameters of a cursor, all of which are given or none."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
+_MOST_FILES = 64  # that one statement reads
+_SHARED = frozenset(
+    """
+    strategy_id strategy_ids since until realm_ids strategy_versions strategy_types status statuses
+    statuses_left_out error_codes case_names external_user_ids external_game_ids external_task_ids
+    parent_strategy_ids min_duration_ms max_duration_ms above_duration_ms min_nodes max_nodes
+    min_points max_points below_points trace_ids
+    """.split()
+)
+_SWITCHES = frozenset({"failed", "errors", "other", "no_case", "bare", "no_input"})
+
+
+class Held(NamedTuple):
+    """A file that holds runs which the log lacks; times that the log holds too in microseconds."""
+
+    path: str
+    first_at: datetime
+    last_at: datetime
+    rows: int
+    in_log: list[tuple[int, int]]
+    failures_in_log: list[tuple[int, int]]
+
+
+def held_of(one: asyncpg.Record) -> Held:
+    """The file of a row of `archived/files.sql`. Never raises for such a row."""
+    return Held(
+        path=one["path"],
+        first_at=one["first_at"],
+        last_at=one["last_at"],
+        rows=one["rows"],
+        in_log=_spans(one["in_log"]),
+        failures_in_log=_spans(one["failures_in_log"]),
+    )
+
+
+def newer_first(row: Row) -> tuple[bool, datetime, int, str]:
+    """The key of the order of lists, read backwards. Never raises for a row of the log."""
+    return row["created_at"] is not None, time_of(row), row["id"].int, row["strategy_id"]
+
+
+def time_of(row: Row) -> datetime:
+    """The time of a row; the earliest if it has none. Never raises."""
+    return aware(row["created_at"]) or _EARLIEST
+
+
+def _spans(text: str | None) -> list[tuple[int, int]]:
+    return [
+        (_microseconds(begins), _microseconds(ends)) for begins, ends in json.loads(text or "[]")
+    ]
+
+
+def _microseconds(text: str) -> int:
+    return (datetime.fromisoformat(text) - _EPOCH) // timedelta(microseconds=1)
+
+
+def batches(files: Sequence[Held]) -> Iterator[Sequence[Held]]:
+    """One file, then two, four and so on: the newest may suffice. Never raises."""
+    begin, size = 0, 1
+    while begin < len(files):
+        yield files[begin : begin + size]
+        begin, size = begin + size, min(2 * size, _MOST_FILES)
+
+
+def made_at(id: UUID) -> datetime | None:
+    """The time that an id of version 7 begins with; None: of another version. Never raises."""
+    if id.version != 7:
+        return None
+    return _EPOCH + timedelta(milliseconds=id.int >> 80)
+
+
+def switches_of(switches: Iterable[str]) -> set[str]:
+    """The switches of a statement of files; failures of all are failures. Never raises."""
+    own = set(switches)
+    if "failed_of_all" in own and not own & {"errors", "other"}:
+        own.add("failed")
+    return own & _SWITCHES
+
+
+def asked_of(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of filters, as a statement of files takes them. Never raises."""
+    asked = {name: value for name, value in values.items() if name in _SHARED}
+    wanted = patterns(values.get("attributes"), values.get("attribute_texts"))
+    return {"realm_ids": None, **asked, "attribute_patterns": wanted or None}

@@ -1,0 +1,177 @@
+"""Reads rows of the archive's files: one DuckDB for all reads, in threads, with limits."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from execlog.archive.engine import duckdb
+from execlog.archive.place import Place
+from execlog.db.files import folder
+from execlog.db.sqltext import SCHEMA, filled, pieces
+from execlog.db.statements import Query, Statement, load_statements
+from execlog.errors import ArchiveError, StoreUnavailable
+
+__all__ = ["Files", "durations", "listing", "statements_of_files"]
+
+_MEMORY, _THREADS = "256MB", "2"
+_CONFIG = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TIMES = ("created_at", "stored_at")
+_STATEMENTS = frozenset(
+    {
+        "count_by_case_name",
+        "count_by_error_code",
+        "count_by_status",
+        "count_executions",
+        "duration_and_nodes_summary",
+        "duration_percentiles",
+        "get",
+        "list_by_prefix",
+        "next_failure",
+        "page",
+    }
+)
+
+
+class Files:
+    """The files of an archive, for reading. No file is looked for that the log's table lacks.
+
+    All reads share one DuckDB with 256 MB and two threads; it reads this folder and nothing else.
+
+    Args:
+        place: The folder.
+    """
+
+    def __init__(self, place: Place) -> None:
+        """Takes the folder; nothing is looked at. Never raises."""
+        self.place = place
+        self._lock = threading.Lock()
+        self._engine: Any = None
+
+    async def rows(
+        self, name: str, paths: Sequence[str], deadline: float, *switches: str, **values: Any
+    ) -> list[dict[str, Any]]:
+        """The rows of a statement of `sql/archive/reading`, by column.
+
+        Args:
+            name: The statement.
+            paths: The files within the folder.
+            deadline: When it must be done, on the clock of the event loop.
+            switches: Its switches that are on.
+            values: Its parameters but the paths.
+
+        Raises:
+            ArchiveError: A file is missing or damaged, which it names; or memory does not suffice.
+            StoreUnavailable: It takes too long.
+        """
+        whole = [str(self.place.root / path) for path in paths]
+        query = statements_of_files()[name].query(*switches, **values, paths=whole)
+        cursor = await asyncio.to_thread(self._cursor)
+        task = asyncio.ensure_future(asyncio.to_thread(self._answered, cursor, query, whole))
+        try:
+            seconds = max(deadline - asyncio.get_running_loop().time(), 0.001)
+            return await asyncio.wait_for(asyncio.shield(task), seconds)
+        except (TimeoutError, asyncio.CancelledError) as error:
+            cursor.interrupt()
+            await asyncio.gather(task, return_exceptions=True)
+            if isinstance(error, TimeoutError):
+                raise StoreUnavailable(f"{name}: the files gave no answer in time") from error
+            raise
+        finally:
+            cursor.close()
+
+    async def check(self, log_id: UUID) -> None:
+        """Whether the folder is the log's. Raises ArchiveError.
+
+        Args:
+            log_id: What tells the log from others.
+        """
+        await asyncio.to_thread(self.place.check, log_id)
+
+    def _cursor(self) -> Any:
+        """A connection to the one DuckDB, which is made on first use."""
+        with self._lock:
+            if self._engine is None:
+                self._engine = _engine(str(self.place.root))
+            return self._engine.cursor()
+
+    def _answered(self, cursor: Any, query: Query, paths: Sequence[str]) -> list[dict[str, Any]]:
+        module = duckdb()
+        try:
+            return _fetched(cursor, query)
+        except module.InterruptException:
+            raise
+        except module.OutOfMemoryException as error:
+            raise ArchiveError(f"{query.name}: {_MEMORY} do not suffice for these files") from error
+        except module.Error as error:
+            raise ArchiveError(f"{self._culprit(query, paths)} can't be read") from error
+
+    def _culprit(self, query: Query, paths: Sequence[str]) -> str:
+        """The file that can't be read: each is asked by itself."""
+        module = duckdb()
+        for path in paths:
+            try:
+                with self._cursor() as cursor:
+                    _fetched(cursor, query._replace(values=([path], *query.values[1:])))
+            except module.Error:
+                return path
+        return str(self.place.root)
+
+
+def listing(schema: str) -> Statement:
+    """The statement that lists the files of a window. Raises QueryFileError.
+
+    Args:
+        schema: The schema of the log.
+    """
+    return _of_log(schema)["files"]
+
+
+def durations(schema: str) -> Statement:
+    """The statement that reads the durations of the log. Raises QueryFileError.
+
+    Args:
+        schema: The schema of the log.
+    """
+    return _of_log(schema)["durations"]
+
+
+@functools.cache
+def statements_of_files() -> Mapping[str, Statement]:
+    """The statements that DuckDB answers. Raises QueryFileError."""
+    return load_statements(folder("sql") / "archive" / "reading", _STATEMENTS)
+
+
+@functools.lru_cache
+def _of_log(schema: str) -> Mapping[str, Statement]:
+    sql = folder("sql")
+    return load_statements(sql / "archived", {"durations", "files"}, schema, sql / "part")
+
+
+def _engine(root: str) -> Any:
+    words = {"folder": root, "spill": "", "memory": _MEMORY, "threads": _THREADS}
+    module = duckdb()
+    try:
+        connection = module.connect(":memory:", config=_CONFIG)
+        for sql in pieces((folder("sql") / "archive" / "limits.sql").read_text()):
+            connection.execute(filled(sql, SCHEMA, words))
+    except module.Error as error:
+        raise ArchiveError(f"{root} can't be read ({type(error).__name__})") from error
+    return connection
+
+
+def _fetched(cursor: Any, query: Query) -> list[dict[str, Any]]:
+    found = cursor.execute(query.sql, list(query.values))
+    names = [column[0] for column in found.description or ()]
+    rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    for row in rows:
+        for name in _TIMES:
+            if name in row:
+                row[name] = _EPOCH + timedelta(microseconds=row[name])
+    return rows

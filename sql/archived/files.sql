@@ -1,0 +1,30 @@
+-- Which files hold runs of these times that the log lacks, all or some?
+-- $1 since timestamptz? always
+-- $2 until timestamptz? always
+-- Columns: log_id uuid, is_subject boolean, path text?, bytes bigint?, rows bigint?, first_at timestamptz?, last_at timestamptz?, in_log text?, failures_in_log text?
+-- Index: none
+--
+-- One row a file, newest first; one row without a file if there is none. is_subject: the role sees some rows of the log
+-- only, by a policy. The times that the log holds too are pairs, the second of which is beyond them.
+select
+    execlog.log_id() as log_id,
+    pg_catalog.row_security_active('execlog.strategy_execution_log'::regclass) as is_subject,
+    file.path,
+    file.bytes,
+    file.rows,
+    file.first_at,
+    file.last_at,
+    (
+        select json_agg(json_build_array(lower(span), upper(span)) order by lower(span))::text
+        from unnest(file.in_log * tstzmultirange(tstzrange(file.begins, file.ends))) as span
+    ) as in_log,
+    (
+        select json_agg(json_build_array(lower(span), upper(span)) order by lower(span))::text
+        from unnest(file.failures_in_log * tstzmultirange(tstzrange(file.begins, file.ends))) as span
+    ) as failures_in_log
+from (values (true)) as answer (only_row)
+left join execlog.archived_file as file on file.last_at >= coalesce($1::timestamptz, '-infinity')
+    and file.first_at <= coalesce($2::timestamptz, 'infinity')
+    and not file.in_log @> tstzrange(file.first_at, file.last_at, '[]')
+order by file.last_at desc nulls last, file.path
+limit 100000
