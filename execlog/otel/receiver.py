@@ -132,12 +132,12 @@ class Receiver:
         its = self._endpoints[signal]
         headers = {
             **its.headers,
-            "Content-Type": _PROTOBUF,
-            "User-Agent": f"execlog/{__version__}",
+            "content-type": _PROTOBUF,
+            "user-agent": f"execlog/{__version__}",
         }
         body = request.SerializeToString()
         if its.is_compressed:
-            headers["Content-Encoding"] = "gzip"
+            headers["content-encoding"] = "gzip"
             body = await asyncio.to_thread(gzip.compress, body, 6)
         try:
             async with asyncio.timeout(self._seconds):

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import shutil
+import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -245,6 +248,10 @@ def test_a_wrong_url_is_named(url: str, monkeypatch: pytest.MonkeyPatch) -> None
     [
         ("HEADERS", "s3cret"),
         ("HEADERS", "key=s3cret%0a"),
+        ("HEADERS", "key=s3cret%20"),
+        ("HEADERS", "a key=s3cret"),
+        ("HEADERS", "Content-Length=5"),
+        ("HEADERS", "key=\udcffs3cret"),
         ("COMPRESSION", "s3cret"),
         ("CERTIFICATE", "/nowhere/s3cret"),
         ("CLIENT_CERTIFICATE", "/nowhere/s3cret"),
@@ -264,6 +271,34 @@ def test_the_sender_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         "deployment.environment": "prod",
         "service.name": "scores",
     }
+    assert resource_attributes()["service.name"] == "x"
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "")
+    assert resource_attributes() == {"service.name": "execlog"}
+
+
+def test_a_name_that_is_not_of_utf_8_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InvalidArgument, match=r"^service_name: is not of UTF-8"):
+        resource_attributes("\udcff")
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "a=\udcff")
+    with pytest.raises(InvalidArgument, match=r"^OTEL_RESOURCE_ATTRIBUTES: is not of UTF-8"):
+        resource_attributes()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes certificates")
+def test_the_password_of_a_key_is_not_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = "openssl req -x509 -newkey rsa:1024 -subj /CN=x -passout pass:s3cret".split()
+    files = {"keyout": tmp_path / "key.pem", "out": tmp_path / "certificate.pem"}
+    words = [str(word) for name, path in files.items() for word in (f"-{name}", path)]
+    subprocess.run([*command, *words], check=True, capture_output=True)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", str(files["out"]))
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CLIENT_KEY", str(files["keyout"]))
+    with pytest.raises(InvalidArgument, match="the key has a password"):
+        endpoint("logs", "http://host")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere")
+    with pytest.raises(InvalidArgument, match=r"^OTEL_EXPORTER_OTLP_CERTIFICATE"):
+        endpoint("logs", "http://host")
 
 
 async def delivered(
@@ -346,18 +381,13 @@ async def test_a_receiver_that_hangs_or_is_gone_is_away(taking: OtlpReceiver) ->
 async def test_requests_are_those_of_an_exporter(
     taking: OtlpReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-key=s3cret")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "X-Key=s3cret,Content-Type=text/plain")
     for compression in ("gzip", "none"):
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", compression)
         await delivered(taking, [one()], told=[])
-    assert [headers.get("Content-Encoding") for headers in taking.headers] == [
-        "gzip",
-        "gzip",
-        None,
-        None,
-    ]
-    for headers in taking.headers:
-        lower = {name.lower(): value for name, value in headers.items()}
+    sent = [{name.lower(): value for name, value in one.items()} for one in taking.headers]
+    assert [one.get("content-encoding") for one in sent] == ["gzip", "gzip", None, None]
+    for lower in sent:
         assert lower["x-key"] == "s3cret"
         assert lower["content-type"] == "application/x-protobuf"
         assert lower["user-agent"].startswith("execlog/")
