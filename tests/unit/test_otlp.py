@@ -46,6 +46,7 @@ SECRETS = {
     "notes": "s3cret-notes",
 }
 SENDER = {"service.name": "execlog"}
+JSON = b"Content-Type: application/json"
 
 
 @pytest.fixture
@@ -301,6 +302,15 @@ def test_the_password_of_a_key_is_not_asked_for(
         endpoint("logs", "http://host")
 
 
+def answer(body: bytes, header: bytes, status: bytes = b"200 OK") -> bytes:
+    """A whole answer."""
+    return b"HTTP/1.0 %b\r\n%b\r\nContent-Length: %d\r\n\r\n%b" % (status, header, len(body), body)
+
+
+def short(answer: object) -> str:
+    return repr(answer)[-50:]
+
+
 async def delivered(
     taking: OtlpReceiver, rows: list[StrategyExecutionLog], *, told: list[str], **more: Any
 ) -> Delivered:
@@ -319,7 +329,12 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize(
-    "answer", [429, 502, 503, 504, "hang up", "take and hang up", (503, {"Retry-After": "0.1"})]
+    "answer",
+    [
+        *(429, 502, 503, 504, "hang up", "take and hang up", (503, {"Retry-After": "0.1"})),
+        answer(b"no gzip", b"Content-Encoding: gzip", b"503 Busy"),
+    ],
+    ids=short,
 )
 async def test_a_busy_receiver_is_tried_again(taking: OtlpReceiver, answer: Any) -> None:
     rows, told = [one() for _ in range(3)], list[str]()
@@ -340,7 +355,17 @@ async def test_it_waits_as_long_as_it_is_told(taking: OtlpReceiver) -> None:
 
 
 @pytest.mark.usefixtures("soon")
-@pytest.mark.parametrize("answer", [400, 401, 404, 500, 302, "page"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *(400, 401, 404, 500, 302, "page"),
+        answer(b"[" * 5000, JSON),
+        answer(b'{"partialSuccess": {"rejectedLogRecords": 1e999}}', JSON),
+        answer(b" <!doctype html>", b"Content-Type: text/plain"),
+        answer(b"no gzip", b"Content-Encoding: gzip"),
+    ],
+    ids=short,
+)
 async def test_what_is_refused_for_ever_is_not_tried_again(
     taking: OtlpReceiver, answer: Any
 ) -> None:
@@ -364,6 +389,8 @@ async def test_what_is_too_large_is_sent_in_halves(taking: OtlpReceiver) -> None
 async def test_what_a_receiver_leaves_out_is_counted(taking: OtlpReceiver) -> None:
     taking.rejects = 2
     assert await delivered(taking, [one(), one()], told=[]) == Delivered(2, 2)
+    taking.rejects = -2
+    assert await delivered(taking, [one(), one()], told=[]) == Delivered()
 
 
 @pytest.mark.usefixtures("soon")
