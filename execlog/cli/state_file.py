@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import stat
 import sys
 import tempfile
 import time
@@ -58,6 +59,8 @@ async def held_file(path: Path, *, by: str, patience: float) -> AsyncIterator[No
 def read_file(path: Path) -> bytes | None:
     """What the file holds; None: there is none. Raises StateUnavailable: it can't be read."""
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a device or a pipe may never end
+            raise StateUnavailable("--state: is no file")
         return path.read_bytes()
     except FileNotFoundError:
         return None

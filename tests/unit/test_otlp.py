@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import json
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +18,8 @@ import pytest
 from opentelemetry.proto.logs.v1.logs_pb2 import SeverityNumber
 
 from execlog import InvalidArgument, StrategyExecutionLog
+from execlog.cli import sending
+from execlog.cli.state_file import StateUnavailable
 from execlog.otel import (
     Delivered,
     Delivery,
@@ -435,6 +439,39 @@ async def test_it_is_interrupted_at_once(taking: OtlpReceiver) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(task, 1)
+
+
+STATE: dict[str, Any] = {"log": {}, "place": "7:9:7", "sure": "7:7:", "at": "2026-01-01T00:00Z"}
+EARLIER = {"since": "2026-01-01T00:00Z", "createdAt": "2026-01-02T00:00Z", "strategyId": "a"}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"newer": 1},
+        {"place": "9:7:"},
+        {"sure": ""},
+        {"at": "9999-12-31T23:59:59-14:00"},
+        {"earlier": {**EARLIER, "since": "0001-01-01T00:00:00+14:00"}},
+        {"earlier": {**EARLIER, "strategyId": ""}},
+        {"earlier": {**EARLIER, "strategyId": "\0"}},
+    ],
+)
+def test_a_state_that_no_call_would_take_is_said_to_be_none(
+    tmp_path: Path, other: dict[str, Any]
+) -> None:
+    path = tmp_path / "state"
+    path.write_text(json.dumps({**STATE, "earlier": EARLIER}))
+    assert sending._read(path) is not None
+    path.write_text(json.dumps({**STATE, **other}))
+    with pytest.raises(StateUnavailable, match="holds no state of a sender"):
+        sending._read(path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such files")
+def test_a_state_that_is_no_file_is_not_read() -> None:
+    with pytest.raises(StateUnavailable, match=r"^--state: is no file"):
+        sending._read(Path("/dev/zero"))
 
 
 @needs("yaml")
