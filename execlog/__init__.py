@@ -63,8 +63,8 @@ Errors, by what to do about them; each is an ExeclogError
     QueryRejected       don't try again
     QueryFileError, MigrationError      fix the install
 
-More: execlog.web (the pages), execlog.embedded (a private Postgres), execlog.prometheus. One name
-alone: `python -m pydoc execlog.StrategyExecutionLogRepository.explain`.
+More: execlog.web (the pages), execlog.embedded (a private Postgres), execlog.prometheus,
+execlog.otel. One name alone: `python -m pydoc execlog.StrategyExecutionLogRepository.explain`.
 """
 
 from execlog.admin.account import recorder_account

@@ -104,7 +104,8 @@ def _checked(where: str, url: str) -> str:
     """The URL. Raises InvalidArgument, which does not hold it: it may hold a password."""
     try:
         parts = urlsplit(url)
-        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        host = (parts.hostname or "").encode("idna")  # as it is looked up
+        is_url = parts.scheme in ("http", "https") and bool(host) and parts.port != 0
     except ValueError:
         is_url = False
     if not is_url or not url.isascii() or not url.isprintable() or " " in url:

@@ -171,6 +171,8 @@ def _failed(name: str, error: Exception) -> ExeclogError:
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return ReceiverRefused(f"the certificate of {name} is not valid")
+        if isinstance(cause, ssl.SSLError):
+            return ReceiverAway(f"{name} does not answer by TLS")
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, httpx2.TimeoutException):
         return ReceiverAway(f"{name} does not answer")

@@ -238,7 +238,7 @@ def test_where_to_send(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "host:4318", "ftp://host", "http://", "http://h:x", "http://é"]
+    "url", ["", "host:4318", "ftp://host", "http://", "http://h:x", "http://é", "http://a..b"]
 )
 def test_a_wrong_url_is_named(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InvalidArgument, match=r"^endpoint: must be a URL"):
@@ -407,6 +407,13 @@ async def test_a_receiver_that_hangs_or_is_gone_is_away(taking: OtlpReceiver) ->
     taking.stop()
     with pytest.raises(ReceiverAway, match=r"can't be reached"):
         await delivered(taking, [one()], told=told, patience=0.05)
+
+
+async def test_a_receiver_without_tls_is_said(taking: OtlpReceiver) -> None:
+    where = {"logs": endpoint("logs", taking.url.replace("http:", "https:"))}
+    async with Receiver(where) as receiver:  # type: ignore[arg-type]
+        with pytest.raises(ReceiverAway, match="does not answer by TLS"):
+            await receiver.post("logs", logs_request([one()], SENDER, Included()))
 
 
 async def test_requests_are_those_of_an_exporter(
