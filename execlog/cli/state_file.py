@@ -41,7 +41,8 @@ async def held_file(path: Path, *, by: str, patience: float) -> AsyncIterator[No
     if sys.platform == "win32":
         raise StateUnavailable("--state: there are no locks of files here: leave it out")
     with _understood():
-        descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        name = f"{_linked(path)}.lock"
+        descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         last = time.monotonic() + patience
         while True:
@@ -71,6 +72,7 @@ def read_file(path: Path) -> bytes | None:
 def write_file(path: Path, held: bytes) -> None:
     """Replaces the file as a whole. Raises StateUnavailable: it can't be written."""
     with _understood():
+        path = _linked(path)
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
         try:
             with open(descriptor, "wb") as file:
@@ -81,6 +83,11 @@ def write_file(path: Path, held: bytes) -> None:
         except BaseException:
             os.unlink(name)
             raise
+
+
+def _linked(path: Path) -> Path:
+    """The file itself, if the path is a link to it: both are one state."""
+    return Path(os.path.realpath(path))
 
 
 @contextlib.contextmanager
