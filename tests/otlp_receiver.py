@@ -23,7 +23,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import Histogram, HistogramDataP
 
 __all__ = ["OtlpReceiver", "otlp_receiver", "values"]
 
-Answer = int | str | tuple[int, Mapping[str, str]]
+Answer = int | str | bytes | tuple[int, Mapping[str, str]]
 
 
 class OtlpReceiver:
@@ -35,7 +35,8 @@ class OtlpReceiver:
         metrics: Those for metrics.
         bodies: All bodies that came, unpacked.
         headers: The headers of each request.
-        answers: How the next requests are answered; when there is none left, with 200.
+        answers: How the next requests are answered (bytes: as they are); when there is none left,
+            with 200.
         largest: The most records of a request; more are answered with 413.
         rejects: How many records or points of each request it leaves out.
     """
@@ -138,6 +139,8 @@ def _handler(made: OtlpReceiver) -> type[BaseHTTPRequestHandler]:
                 self.answer(answer[0], b"", answer[1])
             elif isinstance(answer, int):
                 self.answer(answer, b"", {})
+            elif isinstance(answer, bytes):  # as it is
+                self.wfile.write(answer)
             elif answer == "page":
                 self.answer(200, b"<p>Sign in", {"Content-Type": "text/html"})
             self.close_connection = not isinstance(answer, int)

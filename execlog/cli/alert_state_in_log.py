@@ -19,12 +19,17 @@ from execlog.cli.state_file import StateUnavailable
 from execlog.db.executor import Store
 from execlog.db.files import folder
 from execlog.db.statements import Statement, load_statements
+from execlog.errors import NO_RIGHT, READ_ONLY, ExeclogError
 
 __all__ = ["in_log"]
 
 _HELD_SECONDS = 120.0  # longer than a check and its webhook take; then its process counts as dead
 _POLL_SECONDS = 0.2
 _STATEMENTS = {"hold_state", "keep_state", "release_state"}
+_NO_WRITER = (
+    "the state of the alerts can't be kept in the log: this role or server takes no writes; give"
+    " --state, or make a role with `execlog roles --alerter`"
+)
 _FIRING = TypeAdapter(list[Firing])
 
 
@@ -45,7 +50,12 @@ def in_log(dsn: str | None, schema: str) -> AlertState:
             store = Store(pool, SECONDS)
 
             async def run(name: str, **more: Any) -> list[Any]:
-                return await store.fetch(sql[name].query(**asked, **more))
+                try:
+                    return await store.fetch(sql[name].query(**asked, **more))
+                except ExeclogError as error:
+                    if error.sqlstate not in (NO_RIGHT, READ_ONLY):
+                        raise
+                raise StateUnavailable(_NO_WRITER)
 
             async def keep(firing: Sequence[Firing]) -> None:
                 text = _FIRING.dump_json(list(firing), by_alias=True).decode()

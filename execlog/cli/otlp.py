@@ -65,9 +65,13 @@ def otlp(
     ] = False,
     users: Annotated[bool, typer.Option("--users", help="Send users' ids too.")] = False,
     service_name: Annotated[
-        str,
-        typer.Option("--service-name", envvar="OTEL_SERVICE_NAME", help="The sender's name."),
-    ] = "execlog",
+        str | None,
+        typer.Option(
+            "--service-name",
+            envvar="OTEL_SERVICE_NAME",
+            help="The sender's name; else that in OTEL_RESOURCE_ATTRIBUTES, else execlog.",
+        ),
+    ] = None,
     patience: Annotated[
         timedelta | None,
         length_option(
@@ -93,6 +97,8 @@ def otlp(
         raise typer.BadParameter("leave nothing to send", param_hint="--no-logs, --no-metrics")
     if once and state is None and since is None:
         raise typer.BadParameter("needs --state or --since", param_hint="--once")
+    if timeout is not None and not timeout:
+        raise typer.BadParameter("leaves no time to answer", param_hint="--timeout")
     try:  # here: it takes longer to load than most commands to run
         from execlog.cli.sending import Wanted, send
     except ImportError as error:

@@ -53,7 +53,7 @@ class Wanted:
 
     Attributes:
         endpoint: The receiver's URL; None: that of the environment.
-        service_name: The sender's name.
+        service_name: The sender's name; None: that of the environment.
         has_logs: Whether log records are sent.
         temporality: That of the histograms; None: none are sent.
         included: What is sent beside the usual, by the names of `Included`.
@@ -65,7 +65,7 @@ class Wanted:
     """
 
     endpoint: str | None
-    service_name: str
+    service_name: str | None
     has_logs: bool
     temporality: str | None
     included: Mapping[str, bool]

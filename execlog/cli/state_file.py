@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import stat
 import sys
 import tempfile
 import time
@@ -40,7 +41,8 @@ async def held_file(path: Path, *, by: str, patience: float) -> AsyncIterator[No
     if sys.platform == "win32":
         raise StateUnavailable("--state: there are no locks of files here: leave it out")
     with _understood():
-        descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        name = f"{_linked(path)}.lock"
+        descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         last = time.monotonic() + patience
         while True:
@@ -58,6 +60,8 @@ async def held_file(path: Path, *, by: str, patience: float) -> AsyncIterator[No
 def read_file(path: Path) -> bytes | None:
     """What the file holds; None: there is none. Raises StateUnavailable: it can't be read."""
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a device or a pipe may never end
+            raise StateUnavailable("--state: is no file")
         return path.read_bytes()
     except FileNotFoundError:
         return None
@@ -68,6 +72,7 @@ def read_file(path: Path) -> bytes | None:
 def write_file(path: Path, held: bytes) -> None:
     """Replaces the file as a whole. Raises StateUnavailable: it can't be written."""
     with _understood():
+        path = _linked(path)
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
         try:
             with open(descriptor, "wb") as file:
@@ -78,6 +83,11 @@ def write_file(path: Path, held: bytes) -> None:
         except BaseException:
             os.unlink(name)
             raise
+
+
+def _linked(path: Path) -> Path:
+    """The file itself, if the path is a link to it: both are one state."""
+    return Path(os.path.realpath(path))
 
 
 @contextlib.contextmanager

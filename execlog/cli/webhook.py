@@ -42,7 +42,8 @@ def webhook_url() -> str:
     url = os.environ.get(VARIABLE, "")
     try:
         parts = urlsplit(url)
-        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        host = (parts.hostname or "").encode("idna")  # as it is looked up
+        is_url = parts.scheme in ("http", "https") and bool(host) and parts.port != 0
         is_url = is_url and "@" not in parts.netloc  # it would be looked up as a part of the name
     except ValueError:
         is_url = False
@@ -124,6 +125,8 @@ def _why(error: Exception) -> str:
         return f"no answer in {_SECONDS:g} s"
     if isinstance(reason, ssl.SSLCertVerificationError):
         return "its certificate is not valid"  # for which name, the error says too
+    if isinstance(reason, ssl.SSLError):
+        return "it does not answer by TLS"
     if isinstance(reason, http.client.RemoteDisconnected):
         return "it hung up without an answer"
     if isinstance(reason, OSError) and reason.strerror:

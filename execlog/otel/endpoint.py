@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ Signal = Literal["logs", "metrics"]
 
 _PREFIX = "OTEL_EXPORTER_OTLP_"
 _NO_URL = "must be a URL such as http://127.0.0.1:4318"
+_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_PRINTABLE = r"([!-~]([ -~]*[!-~])?)?"
+_OF_THE_BODY = frozenset({"content-length", "transfer-encoding"})
 
 
 @dataclass(frozen=True)
@@ -75,31 +79,33 @@ def endpoint(signal: Signal, base: str | None = None) -> Endpoint:
     compression = _variable(signal, "COMPRESSION") or "gzip"
     if compression not in ("gzip", "none"):
         raise InvalidArgument(f"{_PREFIX}COMPRESSION", "must be gzip or none")
-    headers = _pairs(f"{_PREFIX}HEADERS", _variable(signal, "HEADERS"))
-    for key, value in headers.items():
-        if not (key + value).isascii() or not (key + value).isprintable() or not key:
-            raise InvalidArgument(f"{_PREFIX}HEADERS", "holds what can't be a header")
-    return Endpoint(url, headers, _tls(signal), is_compressed=compression == "gzip")
+    return Endpoint(url, _headers(signal), _tls(signal), is_compressed=compression == "gzip")
 
 
-def resource_attributes(service_name: str) -> dict[str, str | bool | int | float]:
+def resource_attributes(
+    service_name: str | None = None,
+) -> dict[str, str | bool | int | float]:
     """What is sent of the sender itself: its name, and what `OTEL_RESOURCE_ATTRIBUTES` adds.
 
     Args:
-        service_name: The value of `service.name`.
+        service_name: The value of `service.name`; None: that of the variable, else `execlog`.
 
     Raises:
-        InvalidArgument: The variable is no list of `key=value`.
+        InvalidArgument: The variable is no list of `key=value`, or a text is not of UTF-8.
     """
     name = "OTEL_RESOURCE_ATTRIBUTES"
-    return {**_pairs(name, os.environ.get(name, "")), "service.name": service_name}
+    found = {"service.name": "execlog", **_pairs(name, os.environ.get(name, ""))}
+    if service_name is not None:
+        found["service.name"] = _encodable("service_name", service_name)
+    return {**found}
 
 
 def _checked(where: str, url: str) -> str:
     """The URL. Raises InvalidArgument, which does not hold it: it may hold a password."""
     try:
         parts = urlsplit(url)
-        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        host = (parts.hostname or "").encode("idna")  # as it is looked up
+        is_url = parts.scheme in ("http", "https") and bool(host) and parts.port != 0
     except ValueError:
         is_url = False
     if not is_url or not url.isascii() or not url.isprintable() or " " in url:
@@ -115,7 +121,7 @@ def _variable(signal: Signal, name: str) -> str:
 def _pairs(variable: str, text: str) -> dict[str, str]:
     """The pairs of `key=value,key=value`, whose values are quoted as in a URL."""
     found = {}
-    for pair in filter(None, (part.strip() for part in text.split(","))):
+    for pair in filter(None, (part.strip() for part in _encodable(variable, text).split(","))):
         key, equals, value = pair.partition("=")
         if not equals or not key.strip():
             raise InvalidArgument(variable, "must be a list such as key=value,other=value")
@@ -123,17 +129,44 @@ def _pairs(variable: str, text: str) -> dict[str, str]:
     return found
 
 
+def _encodable(where: str, text: str) -> str:
+    """The text. Raises InvalidArgument: bytes came in that are not of UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidArgument(where, "is not of UTF-8") from None
+    return text
+
+
+def _headers(signal: Signal) -> dict[str, str]:
+    """The headers of the environment, their names in lower case."""
+    variable = f"{_PREFIX}HEADERS"
+    found = _pairs(variable, _variable(signal, "HEADERS"))
+    for key, value in found.items():
+        if not re.fullmatch(_NAME, key) or not re.fullmatch(_PRINTABLE, value):
+            raise InvalidArgument(variable, "holds what can't be a header")
+        if key.lower() in _OF_THE_BODY:
+            raise InvalidArgument(variable, "holds a header that only the body can decide")
+    return {key.lower(): value for key, value in found.items()}
+
+
 def _tls(signal: Signal) -> ssl.SSLContext | None:
     """What the files of the environment say; None: there are none."""
     trusted, ours = _variable(signal, "CERTIFICATE"), _variable(signal, "CLIENT_CERTIFICATE")
     if not trusted and not ours:
         return None
+    which = "CERTIFICATE"
     try:
         context = ssl.create_default_context(cafile=trusted or None)
-        if ours:
-            context.load_cert_chain(ours, _variable(signal, "CLIENT_KEY") or None)
+        which = "CLIENT_CERTIFICATE"
+        if ours:  # an empty password, or a terminal is asked for that of the key
+            context.load_cert_chain(ours, _variable(signal, "CLIENT_KEY") or None, password="")
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "no certificate"
-        which = "CLIENT_CERTIFICATE" if ours else "CERTIFICATE"
-        raise InvalidArgument(f"{_PREFIX}{which}", f"can't be read: {why}") from None
+        raise InvalidArgument(f"{_PREFIX}{which}", f"can't be read: {_why(error)}") from None
     return context
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError):  # whose text names lines of a library
+        return "no certificate, or none of this key, or the key has a password"
+    return getattr(error, "strerror", None) or "no certificate"

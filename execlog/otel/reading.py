@@ -5,18 +5,19 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AwareDatetime
+from pydantic import AfterValidator, AwareDatetime
 
+from execlog.db import validation
 from execlog.db.executor import Store
 from execlog.db.files import folder
 from execlog.db.sqltext import SCHEMA
 from execlog.db.statements import Statement, load_statements
 from execlog.errors import NO_RIGHT, QueryRejected
 from execlog.models import Model, StrategyExecutionLog
-from execlog.repository.following import MOST_AT_ONCE
+from execlog.repository.following import MOST_AT_ONCE, checked_place
 from execlog.repository.listings import LARGEST_PAGE
 from execlog.repository.repository import StrategyExecutionLogRepository
 
@@ -25,6 +26,12 @@ __all__ = ["Batch", "LogIdentity", "Position", "Reader"]
 _OVERLAP = timedelta(hours=1)
 _SET_BACK = "the server was set back to an earlier state"
 _ANOTHER = "another log answers than the one that was sent last"
+
+
+# A file may hold what no call would take. Its times are those of UTC, as a call's become.
+_Time = Annotated[AwareDatetime, AfterValidator(functools.partial(validation.time, "at"))]
+_Name = Annotated[str, AfterValidator(functools.partial(validation.name, "strategy_id"))]
+_Place = Annotated[str, AfterValidator(checked_place)]
 
 
 class LogIdentity(Model):
@@ -57,9 +64,9 @@ class Earlier(Model):
         id: Its id.
     """
 
-    since: AwareDatetime
-    created_at: AwareDatetime | None = None
-    strategy_id: str | None = None
+    since: _Time
+    created_at: _Time | None = None
+    strategy_id: _Name | None = None
     id: UUID | None = None
 
 
@@ -76,9 +83,9 @@ class Position(Model):
     """
 
     log: LogIdentity
-    place: str
-    sure: str
-    at: AwareDatetime
+    place: _Place
+    sure: _Place
+    at: _Time
     last: UUID | None = None
     earlier: Earlier | None = None
 

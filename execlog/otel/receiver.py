@@ -37,6 +37,7 @@ _RETRYABLE = frozenset({429, 502, 503, 504})  # these alone, says the protocol
 _PROTOBUF = "application/x-protobuf"
 _LONGEST_WAIT = 600.0
 _KEPT_OF_ANSWER = 1 << 20
+_NO_RECEIVER = "answers, but not as an OTLP receiver does"
 
 
 class Request(Protocol):
@@ -132,12 +133,12 @@ class Receiver:
         its = self._endpoints[signal]
         headers = {
             **its.headers,
-            "Content-Type": _PROTOBUF,
-            "User-Agent": f"execlog/{__version__}",
+            "content-type": _PROTOBUF,
+            "user-agent": f"execlog/{__version__}",
         }
         body = request.SerializeToString()
         if its.is_compressed:
-            headers["Content-Encoding"] = "gzip"
+            headers["content-encoding"] = "gzip"
             body = await asyncio.to_thread(gzip.compress, body, 6)
         try:
             async with asyncio.timeout(self._seconds):
@@ -155,6 +156,8 @@ class Receiver:
             "POST", url, content=body, headers=headers
         ) as answer:
             kept = bytearray()
+            if not answer.is_success:  # its status says all, whatever its body is
+                return answer, b""
             async for part in answer.aiter_bytes():
                 kept += part
                 if len(kept) > _KEPT_OF_ANSWER:
@@ -168,6 +171,8 @@ def _failed(name: str, error: Exception) -> ExeclogError:
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return ReceiverRefused(f"the certificate of {name} is not valid")
+        if isinstance(cause, ssl.SSLError):
+            return ReceiverAway(f"{name} does not answer by TLS")
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, httpx2.TimeoutException):
         return ReceiverAway(f"{name} does not answer")
@@ -175,6 +180,8 @@ def _failed(name: str, error: Exception) -> ExeclogError:
         return ReceiverAway(f"{name} can't be reached")
     if isinstance(error, httpx2.NetworkError | httpx2.RemoteProtocolError):
         return ReceiverAway(f"{name} hung up without an answer")
+    if isinstance(error, httpx2.DecodingError):
+        return ReceiverRefused(f"{name} {_NO_RECEIVER}")
     if isinstance(error, httpx2.ProxyError):
         return ReceiverAway(f"the proxy before {name} does not let it through")
     return ReceiverRefused(f"{name} can't be asked: {type(error).__name__}")
@@ -191,13 +198,15 @@ def _understood(name: str, signal: Signal, answer: httpx2.Response, body: bytes)
     kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     try:
         if kind == _PROTOBUF:
-            return _PARTIAL[signal](body)
+            return max(_PARTIAL[signal](body), 0)
         if kind == "application/json":
-            return _partial_of_json(body)
-    except (DecodeError, ValueError, TypeError):
-        kind = "text/html"
-    if kind == "text/html":  # a page for people, with which some proxies answer everything
-        raise ReceiverRefused(f"{name} answers, but not as an OTLP receiver does", status)
+            return max(_partial_of_json(body), 0)
+    except (DecodeError, ValueError, TypeError, OverflowError, RecursionError):
+        is_page = True
+    else:  # one for people, with which some proxies answer everything
+        is_page = kind == "text/html" or body.lstrip().startswith(b"<")
+    if is_page:
+        raise ReceiverRefused(f"{name} {_NO_RECEIVER}", status)
     return 0
 
 

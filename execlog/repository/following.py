@@ -17,7 +17,7 @@ from execlog.models import Model, StrategyExecutionLog
 from execlog.repository.filters import Filters, conditions
 from execlog.repository.questions import Questions
 
-__all__ = ["MOST_AT_ONCE", "Following", "StoredPage"]
+__all__ = ["MOST_AT_ONCE", "Following", "StoredPage", "checked_place"]
 
 MOST_AT_ONCE = 1000
 """The most rows that one call looks at."""
@@ -140,6 +140,12 @@ class _Place(NamedTuple):
         if self.upto is None:
             return self.seen or ""
         return f"{self.seen} {self.upto} {self.after_xid} {self.after_id}"
+
+
+def checked_place(text: str) -> str:
+    """The text of a place, which was kept elsewhere. Raises InvalidArgument: it is none."""
+    _place(validation.text("after", text))
+    return text
 
 
 def _place(text: str) -> _Place:

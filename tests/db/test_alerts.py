@@ -209,6 +209,11 @@ async def test_the_name_of_a_receiver_without_a_certificate_is_not_said(tmp_path
         serving.join()
 
 
+async def test_a_receiver_without_tls_is_said(hook: Receiver) -> None:
+    with pytest.raises(WebhookRefused, match=r": it does not answer by TLS$"):
+        await post(hook.url.replace("http:", "https:"), {})
+
+
 @pytest.mark.long
 async def test_a_receiver_that_does_not_answer(dsn: str, pool: Pool, hook: Receiver) -> None:
     await StrategyExecutionLogRepository(pool).insert_rows(rows("loyalty", 40, 4))
@@ -428,7 +433,16 @@ async def test_a_state_of_another_form_is_an_error_of_one_line(
 
 @pytest.mark.parametrize(
     "url",
-    ["", "hooks", "ftp://host/x", "http://", "http://h:x/", "http://h/ x", "http://a:secret@h/"],
+    [
+        "",
+        "hooks",
+        "ftp://host/x",
+        "http://",
+        "http://h:x/",
+        "http://h/ x",
+        "http://a:secret@h/",
+        "http://a..b/",
+    ],
 )
 def test_a_url_is_needed(dsn: str, url: str) -> None:
     done = run("check", *LIMITS, "--webhook", EXECLOG_DSN=dsn, EXECLOG_WEBHOOK=url)

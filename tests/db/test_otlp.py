@@ -180,6 +180,7 @@ async def test_what_was_not_acknowledged_is_sent_again(
         (("--endpoint", "http//x:s3cret@h"), "endpoint: must be a URL such as"),
         (("--once", "--endpoint", "http://h"), "needs --state or --since"),
         (("--no-logs", "--no-metrics"), "leave nothing to send"),
+        (("--timeout", "0s", "--endpoint", "http://h"), "leaves no time to answer"),
         ((), "OTEL_EXPORTER_OTLP_ENDPOINT: must be a URL such as"),
     ],
 )

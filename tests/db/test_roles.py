@@ -589,6 +589,7 @@ async def test_the_alerter_keeps_what_fires_and_nothing_else(
             done = run(*words, EXECLOG_DSN=own, EXECLOG_WEBHOOK=hook.url)
             assert done.returncode == code, done.stderr
         assert len(hook.took) == 1
+    assert "give --state, or make a role with `execlog roles --alerter`" in done.stderr
     connection = await asyncpg.connect(alerter)
     for sql in (
         f"select input from {TABLE}",

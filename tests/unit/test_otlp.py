@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import json
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +18,8 @@ import pytest
 from opentelemetry.proto.logs.v1.logs_pb2 import SeverityNumber
 
 from execlog import InvalidArgument, StrategyExecutionLog
+from execlog.cli import sending
+from execlog.cli.state_file import StateUnavailable
 from execlog.otel import (
     Delivered,
     Delivery,
@@ -43,6 +50,7 @@ SECRETS = {
     "notes": "s3cret-notes",
 }
 SENDER = {"service.name": "execlog"}
+JSON = b"Content-Type: application/json"
 
 
 @pytest.fixture
@@ -230,7 +238,7 @@ def test_where_to_send(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "host:4318", "ftp://host", "http://", "http://h:x", "http://é"]
+    "url", ["", "host:4318", "ftp://host", "http://", "http://h:x", "http://é", "http://a..b"]
 )
 def test_a_wrong_url_is_named(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InvalidArgument, match=r"^endpoint: must be a URL"):
@@ -245,6 +253,10 @@ def test_a_wrong_url_is_named(url: str, monkeypatch: pytest.MonkeyPatch) -> None
     [
         ("HEADERS", "s3cret"),
         ("HEADERS", "key=s3cret%0a"),
+        ("HEADERS", "key=s3cret%20"),
+        ("HEADERS", "a key=s3cret"),
+        ("HEADERS", "Content-Length=5"),
+        ("HEADERS", "key=\udcffs3cret"),
         ("COMPRESSION", "s3cret"),
         ("CERTIFICATE", "/nowhere/s3cret"),
         ("CLIENT_CERTIFICATE", "/nowhere/s3cret"),
@@ -264,6 +276,43 @@ def test_the_sender_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         "deployment.environment": "prod",
         "service.name": "scores",
     }
+    assert resource_attributes()["service.name"] == "x"
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "")
+    assert resource_attributes() == {"service.name": "execlog"}
+
+
+def test_a_name_that_is_not_of_utf_8_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InvalidArgument, match=r"^service_name: is not of UTF-8"):
+        resource_attributes("\udcff")
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "a=\udcff")
+    with pytest.raises(InvalidArgument, match=r"^OTEL_RESOURCE_ATTRIBUTES: is not of UTF-8"):
+        resource_attributes()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes certificates")
+def test_the_password_of_a_key_is_not_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = "openssl req -x509 -newkey rsa:1024 -subj /CN=x -passout pass:s3cret".split()
+    files = {"keyout": tmp_path / "key.pem", "out": tmp_path / "certificate.pem"}
+    words = [str(word) for name, path in files.items() for word in (f"-{name}", path)]
+    subprocess.run([*command, *words], check=True, capture_output=True)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", str(files["out"]))
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CLIENT_KEY", str(files["keyout"]))
+    with pytest.raises(InvalidArgument, match="the key has a password"):
+        endpoint("logs", "http://host")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere")
+    with pytest.raises(InvalidArgument, match=r"^OTEL_EXPORTER_OTLP_CERTIFICATE"):
+        endpoint("logs", "http://host")
+
+
+def answer(body: bytes, header: bytes, status: bytes = b"200 OK") -> bytes:
+    """A whole answer."""
+    return b"HTTP/1.0 %b\r\n%b\r\nContent-Length: %d\r\n\r\n%b" % (status, header, len(body), body)
+
+
+def short(answer: object) -> str:
+    return repr(answer)[-50:]
 
 
 async def delivered(
@@ -284,7 +333,12 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize(
-    "answer", [429, 502, 503, 504, "hang up", "take and hang up", (503, {"Retry-After": "0.1"})]
+    "answer",
+    [
+        *(429, 502, 503, 504, "hang up", "take and hang up", (503, {"Retry-After": "0.1"})),
+        answer(b"no gzip", b"Content-Encoding: gzip", b"503 Busy"),
+    ],
+    ids=short,
 )
 async def test_a_busy_receiver_is_tried_again(taking: OtlpReceiver, answer: Any) -> None:
     rows, told = [one() for _ in range(3)], list[str]()
@@ -305,7 +359,17 @@ async def test_it_waits_as_long_as_it_is_told(taking: OtlpReceiver) -> None:
 
 
 @pytest.mark.usefixtures("soon")
-@pytest.mark.parametrize("answer", [400, 401, 404, 500, 302, "page"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *(400, 401, 404, 500, 302, "page"),
+        answer(b"[" * 5000, JSON),
+        answer(b'{"partialSuccess": {"rejectedLogRecords": 1e999}}', JSON),
+        answer(b" <!doctype html>", b"Content-Type: text/plain"),
+        answer(b"no gzip", b"Content-Encoding: gzip"),
+    ],
+    ids=short,
+)
 async def test_what_is_refused_for_ever_is_not_tried_again(
     taking: OtlpReceiver, answer: Any
 ) -> None:
@@ -329,6 +393,8 @@ async def test_what_is_too_large_is_sent_in_halves(taking: OtlpReceiver) -> None
 async def test_what_a_receiver_leaves_out_is_counted(taking: OtlpReceiver) -> None:
     taking.rejects = 2
     assert await delivered(taking, [one(), one()], told=[]) == Delivered(2, 2)
+    taking.rejects = -2
+    assert await delivered(taking, [one(), one()], told=[]) == Delivered()
 
 
 @pytest.mark.usefixtures("soon")
@@ -343,21 +409,23 @@ async def test_a_receiver_that_hangs_or_is_gone_is_away(taking: OtlpReceiver) ->
         await delivered(taking, [one()], told=told, patience=0.05)
 
 
+async def test_a_receiver_without_tls_is_said(taking: OtlpReceiver) -> None:
+    where = {"logs": endpoint("logs", taking.url.replace("http:", "https:"))}
+    async with Receiver(where) as receiver:  # type: ignore[arg-type]
+        with pytest.raises(ReceiverAway, match="does not answer by TLS"):
+            await receiver.post("logs", logs_request([one()], SENDER, Included()))
+
+
 async def test_requests_are_those_of_an_exporter(
     taking: OtlpReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-key=s3cret")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "X-Key=s3cret,Content-Type=text/plain")
     for compression in ("gzip", "none"):
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", compression)
         await delivered(taking, [one()], told=[])
-    assert [headers.get("Content-Encoding") for headers in taking.headers] == [
-        "gzip",
-        "gzip",
-        None,
-        None,
-    ]
-    for headers in taking.headers:
-        lower = {name.lower(): value for name, value in headers.items()}
+    sent = [{name.lower(): value for name, value in one.items()} for one in taking.headers]
+    assert [one.get("content-encoding") for one in sent] == ["gzip", "gzip", None, None]
+    for lower in sent:
         assert lower["x-key"] == "s3cret"
         assert lower["content-type"] == "application/x-protobuf"
         assert lower["user-agent"].startswith("execlog/")
@@ -378,6 +446,39 @@ async def test_it_is_interrupted_at_once(taking: OtlpReceiver) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(task, 1)
+
+
+STATE: dict[str, Any] = {"log": {}, "place": "7:9:7", "sure": "7:7:", "at": "2026-01-01T00:00Z"}
+EARLIER = {"since": "2026-01-01T00:00Z", "createdAt": "2026-01-02T00:00Z", "strategyId": "a"}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"newer": 1},
+        {"place": "9:7:"},
+        {"sure": ""},
+        {"at": "9999-12-31T23:59:59-14:00"},
+        {"earlier": {**EARLIER, "since": "0001-01-01T00:00:00+14:00"}},
+        {"earlier": {**EARLIER, "strategyId": ""}},
+        {"earlier": {**EARLIER, "strategyId": "\0"}},
+    ],
+)
+def test_a_state_that_no_call_would_take_is_said_to_be_none(
+    tmp_path: Path, other: dict[str, Any]
+) -> None:
+    path = tmp_path / "state"
+    path.write_text(json.dumps({**STATE, "earlier": EARLIER}))
+    assert sending._read(path) is not None
+    path.write_text(json.dumps({**STATE, **other}))
+    with pytest.raises(StateUnavailable, match="holds no state of a sender"):
+        sending._read(path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such files")
+def test_a_state_that_is_no_file_is_not_read() -> None:
+    with pytest.raises(StateUnavailable, match=r"^--state: is no file"):
+        sending._read(Path("/dev/zero"))
 
 
 @needs("yaml")
