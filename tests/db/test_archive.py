@@ -12,11 +12,14 @@ from uuid import UUID
 import duckdb
 import pyarrow.dataset
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from execlog import (
     ArchiveError,
     InvalidArgument,
     StoreUnavailable,
+    StrategyExecutionLog,
     StrategyExecutionLogRepository,
     archived_files,
     erase_archived,
@@ -50,7 +53,7 @@ from tests.archiving import (
 from tests.command import run
 from tests.databases import TABLE
 from tests.maintaining import DAY, day, held
-from tests.rows import row
+from tests.rows import any_row, row
 from tests.types import Pool
 
 Log = StrategyExecutionLogRepository
@@ -421,6 +424,8 @@ def test_each_statement_of_duckdb_can_be_prepared(folder: Path) -> None:
                 if name in ("held", "none_held"):
                     sent = sent.replace("held", name + "_too")
                     sent = sent.replace(words["paths"], words["part"])
+                if name in ("restore", "erase"):  # to a new file
+                    sent = sent.replace(f") to '{folder}/", f") to '{folder}/new_")
                 if name != "limits" and "create" not in sent:  # those that have no plan
                     reader.execute(f"prepare it as {sent}")
                 reader.execute(sent)
@@ -473,3 +478,32 @@ async def test_the_commands(dsn: str, pool: Pool, log: Log, folder: Path) -> Non
     assert f"{path(20)} is missing or has another size and 1 more" in told.stdout
     assert told.returncode == 1
     assert run("archive", "verify", EXECLOG_DSN=dsn).returncode == 2
+
+
+@pytest.mark.long
+@given(rows=st.lists(any_row(st.sampled_from(["A", "B", "é"])), max_size=60))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+async def test_any_rows_come_back_as_they_were(
+    shared_pool: Pool, tmp_path_factory: pytest.TempPathFactory, rows: list[StrategyExecutionLog]
+) -> None:
+    folder, begin = tmp_path_factory.mktemp("archive"), midnight(20)
+    moved = [
+        one.model_copy(update={"created_at": begin + timedelta(seconds=n * 1000.000001)})
+        for n, one in enumerate(rows)
+    ]
+    await shared_pool.execute("truncate execlog.archived_file, execlog.archive")
+    await with_partitions(shared_pool, 20)
+    await shared_pool.execute(f"truncate {TABLE}")
+    log = Log(shared_pool)
+    await log.insert_rows(moved)
+    before = await stored(log)
+    await archived(shared_pool, folder)
+    assert await in_log(shared_pool) == []
+    assert in_files(folder) == ids(*moved)
+    _ = [one async for one in restore_archive(shared_pool, archive=folder)]
+    after = await stored(log)
+    assert after == before
+    # Equal numbers may differ in their bits.
+    for one in moved:
+        for name in ("points", "duration_ms", "sample_rate", "trace", "input", "attributes"):
+            assert repr(getattr(after[one.id], name)) == repr(getattr(before[one.id], name))
