@@ -29,6 +29,7 @@ from execlog import (
     verify_archive,
     verify_rollups,
 )
+from execlog.admin import archiving
 from execlog.archive.place import Place
 from execlog.db.files import folder as folder_of_files
 from execlog.db.sqltext import filled, pieces
@@ -222,6 +223,23 @@ async def test_rows_that_come_meanwhile_stay_until_they_are_in_a_file(
     assert await in_log(pool) == []
     assert in_files(folder) == ids(*rows, *late)
     assert files_of(folder) == [path(20), path(20, 2)]
+
+
+async def test_a_day_of_many_rows_is_several_files(
+    pool: Pool, log: Log, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archiving, "_MOST_ROWS", 3)
+    minute = timedelta(minutes=1)
+    rows = [
+        row(created_at=midnight(ago) + n * minute) for ago in (20, 21) for n in (0, 1, 1, 1, 1439)
+    ]
+    await with_partitions(pool, 20, 21)
+    await log.insert_rows(rows)
+    await archived(pool, folder)
+    assert files_of(folder) == sorted(path(ago, part) for ago in (20, 21) for part in (1, 2, 3))
+    assert [one.rows for one in await archived_files(pool)] == [1, 3, 1] * 2
+    assert in_files(folder) == ids(*rows)
+    assert await in_log(pool) == []
 
 
 async def test_restored_rows_are_not_doubled_and_go_again(

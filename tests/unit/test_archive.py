@@ -54,7 +54,7 @@ def test_a_name_is_given_once(tmp_path: Path) -> None:
 
 def test_a_folder_of_another_kind_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "strategy_execution_log").mkdir()
-    with pytest.raises(ArchiveError, match="log.json is not beside them"):
+    with pytest.raises(ArchiveError, match=r"log\.json is not beside them"):
         Place(str(tmp_path)).claim(uuid4())
     assert [one.name for one in tmp_path.iterdir()] == ["strategy_execution_log"]
 
