@@ -414,9 +414,11 @@ async def test_a_log_without_an_archive_is_as_before(
     assert await in_log(pool) == []
     assert (await log.archive_state()).folder is None
     assert await archived_files(pool) == []
-    with pytest.raises(ArchiveError, match="is no archive"):
-        _ = [one async for one in verify_archive(pool, archive=folder)]
-    assert files_of(tmp_path) == []
+    assert [one async for one in verify_archive(pool, archive=folder)] == []
+    assert [one async for one in restore_archive(pool, archive=folder)] == []
+    erased = erase_archived(pool, archive=folder, external_user_id="u")
+    assert [one async for one in erased] == []
+    assert not list(tmp_path.iterdir())  # noqa: ASYNC240 - an empty folder
 
 
 def test_each_statement_of_duckdb_can_be_prepared(folder: Path) -> None:
