@@ -242,6 +242,25 @@ async def test_a_day_of_many_rows_is_several_files(
     assert await in_log(pool) == []
 
 
+async def test_transactions_of_another_server(pool: Pool, log: Log, folder: Path) -> None:
+    """As after a dump and a restore: rows seem to be stored later than now."""
+    await with_partitions(pool, 20)
+    rows = [day(20), day(20), day(40)]
+    await log.insert_rows(rows)
+    await pool.execute(f"update {TABLE} set stored_xid = '99999999999' where id <> $1", rows[0].id)
+    steps = await maintain(pool, **WANTED, archive=folder)
+    told = {one.action: one.problem for one in steps if one.action in ("drop", "purge")}
+    assert told == {
+        "drop": None,
+        "purge": "DEFAULT has rows whose stored_xid is another server's: null it",
+    }
+    assert await in_log(pool) == ids(rows[2])
+    await pool.execute(f"update {TABLE} set stored_xid = null")
+    await archived(pool, folder)
+    assert await in_log(pool) == []
+    assert in_files(folder) == ids(*rows)
+
+
 async def test_restored_rows_are_not_doubled_and_go_again(
     pool: Pool, log: Log, folder: Path
 ) -> None:
