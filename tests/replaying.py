@@ -116,6 +116,13 @@ def leaks(execution: StrategyExecutionLog) -> Outcome:
     return decide(execution)
 
 
+def loads(execution: StrategyExecutionLog) -> Outcome:
+    """The first call loads what all later ones need."""
+    if not _kept:
+        _kept.append(b"x" * 600_000_000)
+    return decide(execution)
+
+
 def takes_all(execution: StrategyExecutionLog) -> Outcome:
     """One call wants more than there is."""
     if amount(execution) == 3:

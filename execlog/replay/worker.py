@@ -77,8 +77,7 @@ def _answer(
     muted: Muted,
     growth_bytes: int,
 ) -> None:
-    most = _peak() + growth_bytes
-    calls = recorded = 0
+    calls = recorded = most = 0
     process = os.getpid()
     for line in asked:
         for candidate in candidates[int(line[:1]) :]:
@@ -90,7 +89,9 @@ def _answer(
                 text = b'{"recorded": %d}\n%b' % (recorded, text)
             _write(told, text)
         calls += 1
-        if calls % _LOOK_AFTER == 0 and _peak() > most:
+        if calls == 1:  # which may have loaded what all later ones need
+            most = _held() + growth_bytes
+        if calls % _LOOK_AFTER == 0 and _held() > most:
             _write(told, b'{"full": true}\n')
             os._exit(0)
 
@@ -149,9 +150,13 @@ def _limit(data_bytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (min([data_bytes, *given]), hard))
 
 
-def _peak() -> int:
-    """The most bytes that it has had in memory."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _PEAK_BYTES
+def _held() -> int:
+    """The bytes that it has in memory; where the system does not tell, the most that it has had."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * resource.getpagesize()
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _PEAK_BYTES
 
 
 if __name__ == "__main__":

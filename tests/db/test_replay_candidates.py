@@ -125,6 +125,8 @@ async def test_a_worker_that_grows_is_replaced(log: StrategyExecutionLogReposito
     assert found.same == 90
     [_, note] = found.notes
     assert note.startswith("memory: ")
+    found = await execlog.replay(log, replaying.loads, strategy_id="leak", processes=1)
+    assert (found.same, len(found.notes)) == (90, 1)
 
 
 async def test_a_fork_answers_once(log: StrategyExecutionLogRepository) -> None:
