@@ -46,7 +46,8 @@ Ask: methods of StrategyExecutionLogRepository, one statement each
     what another version would have decided
                         replay (Replay), of a function that answers an Outcome
     the log itself      `health`, `list_tables`, `rollup_state`, `maintenance_state`,
-                        `recorder_account`, `count_stored`, `spooling_recorders`
+                        `archive_state` (ArchiveState), `recorder_account`, `count_stored`,
+                        `spooling_recorders`
     to write            `insert_row`, `insert_rows`, `insert_missing`; `erase` a user (ErasedPart)
 
 Run it
@@ -56,6 +57,8 @@ Run it
     is it well?         health (Health: StoredTable, RollupState, MaintenanceState)
     is all of it there? recorder_account (RecorderAccount), over all processes
     rollups             roll_up, rebuild_rollups (RebuiltPart), verify_rollups (RollupDifference)
+    old rows in files   archived_files (ArchivedFile), verify_archive (ArchiveProblem),
+                        restore_archive (RestoredFile), erase_archived (ErasedFile)
     a Citus cluster     distribute, dump_distribution
 
 Errors, by what to do about them; each is an ExeclogError
@@ -63,6 +66,7 @@ Errors, by what to do about them; each is an ExeclogError
     SchemaOutdated      run `execlog migrate`
     StoreUnavailable    try again later
     QueryRejected       don't try again
+    ArchiveError        look at the archive's folder, which it names
     QueryFileError, MigrationError      fix the install
 
 More: execlog.web (the pages), execlog.embedded (a private Postgres), execlog.prometheus,
