@@ -160,5 +160,6 @@ def _held() -> int:
 
 
 if __name__ == "__main__":
-    main()
+    with contextlib.suppress(BrokenPipeError):  # the parent was killed
+        main()
     os._exit(0)  # without waiting for threads that a candidate has left
