@@ -25,6 +25,7 @@ from execlog import (
     restore_archive,
 )
 from execlog.archive.files import statements_of_files
+from execlog.db.copy_format import COLUMNS
 from execlog.db.statements import Parameter
 from execlog.web import Scope, create_app
 from tests.archiving import archived, files_of, midnight, path, with_partitions
@@ -394,3 +395,35 @@ async def test_pages_show_what_a_scope_may_see(pool: Pool, folder: Path) -> None
         assert (await site.get(f"/execution?id={other.id}")).status_code == 404
         (folder / path(20)).unlink()
         assert (await site.get(f"/execution?id={mine.id}")).status_code == 503
+
+
+async def test_a_role_without_the_right_to_inputs_reads_none_of_files(
+    dsn: str, pool: Pool, folder: Path
+) -> None:
+    await with_partitions(pool, 20)
+    old = row(created_at=midnight(20), input={"k": 1}, trace=["t"])
+    await Log(pool).insert_rows([old])
+    await archived(pool, folder)
+    role = f"reader_{old.id.hex[20:]}"
+    columns = ", ".join(name for name in (*COLUMNS, "stored_at") if name != "input")
+    await pool.execute(
+        f"create role {role};"
+        f"grant usage on schema execlog to {role};"
+        f"grant select ({columns}) on {TABLE} to {role};"
+        f"grant select on execlog.archive, execlog.archived_file to {role};"
+        f"grant execute on all functions in schema execlog to {role}"
+    )
+    try:
+        async with asyncpg.create_pool(
+            dsn, min_size=1, max_size=1, server_settings={"role": role}
+        ) as theirs:
+            expected = [old.model_copy(update={"input": None})]
+            for question in (
+                ("stream", {}),
+                ("list_executions", {}),
+                ("list_by_prefix", {"prefix": str(old.id)}),
+            ):
+                assert await _answer(Log(theirs, archive=folder), question) == expected
+            assert [await Log(theirs, archive=folder).get(id=old.id)] == expected
+    finally:
+        await pool.execute(f"drop owned by {role}; drop role {role}")
