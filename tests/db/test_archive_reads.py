@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import re
 from datetime import datetime, timedelta
@@ -427,3 +428,27 @@ async def test_a_role_without_the_right_to_inputs_reads_none_of_files(
             assert [await Log(theirs, archive=folder).get(id=old.id)] == expected
     finally:
         await pool.execute(f"drop owned by {role}; drop role {role}")
+
+
+async def test_a_stream_takes_many_steps_through_a_file(pool: Pool, folder: Path) -> None:
+    """Most runs have one of few times: a step ends among equal ones."""
+    await with_partitions(pool, 20, 21)
+    draw = random.Random(4)
+    times = [midnight(20) + timedelta(seconds=second) for second in (0, 1, 86399)]
+    rows = [
+        row(
+            id=UUID(int=draw.getrandbits(128)),
+            created_at=draw.choice((*times, midnight(21) + draw.random() * DAY)),
+            strategy_id=draw.choice(("a", "b")),
+        )
+        for _ in range(2500)
+    ]
+    log = Log(pool)
+    await log.insert_rows(rows)
+    asked: list[Question] = [("stream", {}), ("stream", {"strategy_id": "a", "until": times[1]})]
+    expected = [await _answer(log, question) for question in asked]
+    await archived(pool, folder)
+    await _same(Log(pool, archive=folder), asked, expected)
+    async with contextlib.aclosing(Log(pool, archive=folder).stream()) as left:
+        assert await anext(left) == expected[0][0]
+    assert pool.get_idle_size() == pool.get_size()
