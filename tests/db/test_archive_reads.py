@@ -21,6 +21,7 @@ from execlog import (
     DurationAndNodesSummary,
     DurationPercentiles,
     QueryRejected,
+    StoreUnavailable,
     StrategyExecutionLog,
     StrategyExecutionLogRepository,
     restore_archive,
@@ -28,6 +29,7 @@ from execlog import (
 from execlog.archive.files import statements_of_files
 from execlog.db.copy_format import COLUMNS
 from execlog.db.statements import Parameter
+from execlog.repository.repository import files_of as files_of_folder
 from execlog.web import Scope, create_app
 from tests.archiving import archived, files_of, midnight, path, with_partitions
 from tests.command import run
@@ -452,3 +454,17 @@ async def test_a_stream_takes_many_steps_through_a_file(pool: Pool, folder: Path
     async with contextlib.aclosing(Log(pool, archive=folder).stream()) as left:
         assert await anext(left) == expected[0][0]
     assert pool.get_idle_size() == pool.get_size()
+
+
+async def test_a_read_of_files_ends_in_time(pool: Pool, folder: Path) -> None:
+    await with_partitions(pool, 20)
+    old = row(created_at=midnight(20))
+    await Log(pool).insert_rows([old])
+    await archived(pool, folder)
+    files = files_of_folder(folder)
+    assert files is not None
+    now = asyncio.get_running_loop().time()
+    with pytest.raises(StoreUnavailable, match="no answer in time"):
+        await files.rows("page", [path(20)], now - 1, realm_ids=None, limit=1)
+    [found] = await files.rows("page", [path(20)], now + 30, realm_ids=None, limit=1)
+    assert found["id"] == old.id
