@@ -85,7 +85,6 @@ class Evaluator(Protocol):
     """Calls the candidates."""
 
     depth: int
-    recorder_calls: int
 
     @property
     def notes(self) -> Sequence[str]:
@@ -157,7 +156,6 @@ class _Going:
         self._state, self._progress = state, progress
         self._total = 0
         self._save_at = time.monotonic() + _STATE_SECONDS
-        self._calls_before = 0
         self._place: Cursor | None = None
         self._is_whole = True  # no batch is counted in part
         self.calls = 0
@@ -190,13 +188,12 @@ class _Going:
             self.tally = Tally(self._asked.tolerance, self.plan)
             self.tally.load(kept["tally"])
             self._place = _read_place(kept["place"])
-            self._total, self._calls_before = int(kept["total"]), int(kept["calls"])
+            self._total, self.calls = int(kept["total"]), int(kept["calls"])
 
     async def work(self, evaluator: Evaluator) -> None:
         """Replays what is left; whatever ends it, what was counted is kept."""
         waiting = deque[_Batch]()
         bounds = None if self.plan is None else self.plan.bounds()
-        self.calls = self._calls_before
         try:
             async with contextlib.aclosing(self._source.pages(self._place, bounds)) as pages:
                 async for runs, place in pages:
@@ -205,10 +202,10 @@ class _Going:
                         task = asyncio.ensure_future(evaluator.answers(able))
                         waiting.append(_Batch(some, after, task))
                         while len(waiting) >= evaluator.depth:
-                            await self._count(waiting[0], evaluator)
+                            await self._count(waiting[0])
                             waiting.popleft()
             while waiting:
-                await self._count(waiting[0], evaluator)
+                await self._count(waiting[0])
                 waiting.popleft()
         except BaseException:
             self._save()
@@ -218,7 +215,7 @@ class _Going:
                 batch.answers.cancel()
             await asyncio.gather(*(batch.answers for batch in waiting), return_exceptions=True)
 
-    async def _count(self, batch: _Batch, evaluator: Evaluator) -> None:
+    async def _count(self, batch: _Batch) -> None:
         """Counts a batch, as soon as it is answered."""
         answers = iter(await batch.answers)
         self._is_whole = False
@@ -228,8 +225,8 @@ class _Going:
             else:
                 new, *again = next(answers)
                 self.tally.add(run, new, again[0] if again else None)
+                self.calls += sum(one.recorder_calls for one in (new, *again))
         self._place, self._is_whole = batch.place, True
-        self.calls = self._calls_before + evaluator.recorder_calls
         self._tell(len(batch.runs))
         if time.monotonic() >= self._save_at:
             self._save()

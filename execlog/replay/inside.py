@@ -25,12 +25,10 @@ class Inside:
 
     Attributes:
         depth: How many batches are worth being begun at once.
-        recorder_calls: Always 0: recorders of this process record.
         notes: None.
     """
 
     depth = 1
-    recorder_calls = 0
     notes: Sequence[str] = ()
 
     def __init__(self, candidates: Sequence[Candidate], time_limit: float) -> None:

@@ -45,11 +45,13 @@ class Answer(NamedTuple):
         outcome: The outcome.
         took_ms: Milliseconds; None: it did not end by itself.
         reason: What was raised, in words; None if nothing was.
+        recorder_calls: Calls of recorders meanwhile, which recorded nothing.
     """
 
     outcome: Outcome
     took_ms: float | None = None
     reason: str | None = None
+    recorder_calls: int = 0
 
 
 def of_error(error: BaseException) -> tuple[Outcome, str]:

@@ -24,7 +24,7 @@ EXITED = "exited"
 """The error code of a call that ended its process."""
 
 _MOST_IN_A_ROW = 100
-_ANSWER_PARTS = 6
+_ANSWER_PARTS = 7
 _READ_SECONDS = 0.005  # between two reads: each wakes the loop, whatever it reads
 _GRACE_SECONDS = 0.02
 _BATCH_MS, _FIRST_BATCH, _LARGEST_BATCH = 50.0, 8, 250
@@ -41,7 +41,6 @@ class Pool:
 
     Attributes:
         depth: How many batches are worth being begun at once.
-        recorder_calls: Calls of recorders in workers, which recorded nothing.
         in_a_row: Calls that ended their worker, or were ended with it, without another in between.
         ended: Of all calls, those that ended their worker.
         recycled: Workers that were replaced since they had grown.
@@ -52,7 +51,7 @@ class Pool:
     ) -> None:
         """Starts nothing. Never raises."""
         self.depth = 4 * processes + 4
-        self.recorder_calls = self.in_a_row = self.ended = self.recycled = 0
+        self.in_a_row = self.ended = self.recycled = 0
         self._ms: float | None = None
         self._width = len(candidates)
         self._workers = [_Worker(self, candidates, time_limit) for _ in range(processes)]
@@ -137,14 +136,14 @@ def _answer(found: Any) -> Answer | None:
     """The answer that a worker wrote; None: it did not write that."""
     if not isinstance(found, list) or len(found) != _ANSWER_PARTS:
         return None
-    status, points, case_name, error_code, took_ms, reason = found
-    numbers = (took_ms, 0.0 if points is None else points)
+    status, points, case_name, error_code, took_ms, reason, calls = found
+    numbers = (took_ms, calls, 0.0 if points is None else points)
     texts = (status, *("" if one is None else one for one in (case_name, error_code, reason)))
     if not all(isinstance(one, str) for one in texts):
         return None
     if not all(isinstance(one, int | float) and math.isfinite(one) for one in numbers):
         return None
-    return Answer(Outcome(status, points, case_name, error_code), took_ms, reason)
+    return Answer(Outcome(status, points, case_name, error_code), took_ms, reason, calls)
 
 
 class _Worker:
@@ -157,7 +156,6 @@ class _Worker:
         self._task: asyncio.Task[None] | None = None
         self._process: Process | None = None
         self._began = 0.0
-        self._recorded = 0
         self._is_full = False
 
     @property
@@ -203,7 +201,7 @@ class _Worker:
 
     async def _serve(self, process: Process) -> None:
         """Hands over what is not answered, and takes answers until the process ends."""
-        rest, self._recorded, self._is_full = b"", 0, False
+        rest, self._is_full = b"", False
         process.write(b"".join(job.request() for job in self._jobs))
         self._process, self._began = process, time.monotonic()
         while True:
@@ -238,9 +236,6 @@ class _Worker:
         for found in whole:
             if isinstance(found, dict):
                 self._is_full = "full" in found
-                if "recorded" in found:
-                    self._pool.recorder_calls += found["recorded"] - self._recorded
-                    self._recorded = found["recorded"]
                 continue
             answer = _answer(found)
             if answer is None or not self._jobs:

@@ -77,16 +77,13 @@ def _answer(
     muted: Muted,
     growth_bytes: int,
 ) -> None:
-    calls = recorded = most = 0
+    calls = most = 0
     process = os.getpid()
     for line in asked:
         for candidate in candidates[int(line[:1]) :]:
-            text = _call(candidate, line[1:])
+            text = _call(candidate, line[1:], muted)
             if os.getpid() != process:
                 os._exit(0)  # a fork by the candidate: its parent answers
-            if muted.calls != recorded:
-                recorded = muted.calls
-                text = b'{"recorded": %d}\n%b' % (recorded, text)
             _write(told, text)
         calls += 1
         if calls == 1:  # which may have loaded what all later ones need
@@ -96,9 +93,9 @@ def _answer(
             os._exit(0)
 
 
-def _call(candidate: Callable[[Any], Any], line: bytes) -> bytes:
+def _call(candidate: Callable[[Any], Any], line: bytes, muted: Muted) -> bytes:
     """The answer as a line. Each call has an execution of its own, which it may change."""
-    took = 0.0
+    took, before = 0.0, muted.calls
     reason: str | None
     try:
         execution = execution_of(line)
@@ -111,12 +108,12 @@ def _call(candidate: Callable[[Any], Any], line: bytes) -> bytes:
         outcome, reason = read_outcome(returned, recorded)
     except BaseException as error:  # SystemExit and KeyboardInterrupt are the candidate's too
         outcome, reason = of_error(error)
-    return _line(outcome, took * 1000, reason)
+    return _line(outcome, took * 1000, reason, muted.calls - before)
 
 
-def _line(outcome: Outcome, took_ms: float, reason: str | None) -> bytes:
+def _line(outcome: Outcome, took_ms: float, reason: str | None, calls: int) -> bytes:
     values = (outcome.status, outcome.points, outcome.case_name, outcome.error_code)
-    return to_json([*values, took_ms, reason]) + b"\n"
+    return to_json([*values, took_ms, reason, calls]) + b"\n"
 
 
 def _write(told: int, text: bytes) -> None:

@@ -21,12 +21,16 @@ from tests.rows import STRATEGY
 ROOT = Path(__file__).parents[2]
 SLOW = """
 import os, pathlib, time
-from tests.replaying import decide
+from tests.replaying import RECORDER_DSN, decide
+from execlog import ExecutionRecorder
 
+recorder = ExecutionRecorder(RECORDER_DSN)
+run = {"strategy_id": "x", "strategy_version": 1, "strategy_type": "T"}
 pathlib.Path(f"{os.getpid()}.pid").touch()
 
 def evaluate(execution):
     time.sleep(0.003)
+    recorder.record(**run, status="ok", duration_ms=1.0, nodes_executed=1)
     return decide(execution, 60)
 """
 
@@ -132,7 +136,8 @@ async def test_it_goes_on_after_it_was_ended(
     done = completed(tmp_path, dsn)
     assert (done.returncode, done.stderr) == (0, "")
     found = json.loads(done.stdout)
-    assert (found["replayed"], found["changed"]) == (1000, 10)
+    counts = ("replayed", "recorderCalls", "changed")
+    assert [found[name] for name in counts] == [1000, 1000, 10]
     assert not (tmp_path / "state.json").exists()
     if number == signal.SIGINT:
         return

@@ -15,7 +15,6 @@ from execlog import InvalidArgument, StrategyExecutionLogRepository
 from execlog.replay.asking import asked
 from execlog.replay.candidate import found
 from execlog.replay.going import Asked, _Batch, _Going, replayed
-from execlog.replay.inside import Inside
 from execlog.replay.outcome import Answer, Outcome
 from execlog.replay.source import Cursor, Run, Source
 from execlog.replay.state import State
@@ -115,14 +114,13 @@ async def test_what_is_counted_in_part_is_not_kept(
     async def answers(number: int) -> list[list[Answer]]:
         return [[Answer(Outcome("ok", 1.0), 1.0)]] * number
 
-    evaluator = Inside(wanted.candidates, 1.0)
     for number, is_kept in ((2, True), (1, False)):
         batch = _Batch([run, run], place, asyncio.ensure_future(answers(number)))
         if is_kept:
-            await going._count(batch, evaluator)
+            await going._count(batch)
         else:
             with pytest.raises(RuntimeError):  # the second run has no answer
-                await going._count(batch, evaluator)
+                await going._count(batch)
         going._save()
         assert (tmp_path / "state").exists() is is_kept
         (tmp_path / "state").unlink(missing_ok=True)
