@@ -10,18 +10,18 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 import asyncpg
 
 from execlog.admin.caretaker import Caretaker, Plan
 from execlog.admin.lease import TAKEN_OVER, Lease, Standing
-from execlog.admin.partitions import Action, Interval, Step, Wish
+from execlog.admin.partitions import Action, Interval, Step
+from execlog.admin.policy import Maintenance
 from execlog.admin.session import DRIVER_ERRORS, Session
 from execlog.archive.engine import duckdb
-from execlog.archive.place import folder_of
 from execlog.db import validation
 from execlog.db.sqltext import SCHEMA
 from execlog.errors import InvalidArgument, driver_errors
@@ -33,81 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["Maintenance", "MaintenanceRun", "MaintenanceStep", "maintain"]
 
 Outcome = Literal["planned", "done", "postponed", "failed"]
-_MOST_AHEAD = 1000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Maintenance:
-    """How the partitions should be.
-
-    Attributes:
-        interval: The width of new partitions, "hour", "day", "week" or "month" of UTC.
-        ahead: How many partitions there should be after the present one, up to 1000.
-        retain: How long runs are kept; None: for ever. A partition goes when all of it is older.
-        retain_failures: How long runs whose status is not ok are kept, if that is longer.
-        retain_minutes: How long rollups of minutes are kept; None: as long as those of hours.
-        retain_rollups: How long rollups of hours are kept, even after their rows are gone; None:
-            for ever.
-        retain_inputs: How long inputs are kept, what strategies were given; None: as long as their
-            runs. They are cleared once all of a partition is older.
-        archive: The folder of the archive: what is removed is in a verified file there before.
-            None: there is none; if the log has one, what would be removed stays.
-        lock_timeout: Seconds that a step may hold up others, half of them while it waits for its
-            lock. A step that needs longer is postponed: raise this in a quiet hour.
-
-    Raises:
-        InvalidArgument: An attribute is of another type or out of its range.
-    """
-
-    interval: Interval = "month"
-    ahead: int = 3
-    retain: timedelta | None = None
-    retain_failures: timedelta | None = None
-    retain_minutes: timedelta | None = timedelta(days=30)
-    retain_rollups: timedelta | None = None
-    retain_inputs: timedelta | None = None
-    archive: str | os.PathLike[str] | None = None
-    lock_timeout: float = 4.0
-
-    def __post_init__(self) -> None:
-        """Checks the attributes. Raises: see the class."""
-        validation.one_of("interval", self.interval, get_args(Interval))
-        if validation.count("ahead", self.ahead, least=0) > _MOST_AHEAD:
-            raise InvalidArgument("ahead", f"must be at most {_MOST_AHEAD}")
-        if self.retain is not None:
-            validation.length("retain", self.retain)
-        if self.retain_failures is not None:
-            if self.retain is None:
-                raise InvalidArgument("retain_failures", "without retain all runs are kept")
-            validation.length("retain_failures", self.retain_failures)
-        if self.retain_minutes is not None:
-            validation.length("retain_minutes", self.retain_minutes)
-        if self.retain_rollups is not None:
-            validation.length("retain_rollups", self.retain_rollups)
-        if self.retain_inputs is not None:
-            validation.length("retain_inputs", self.retain_inputs)
-        if self.archive is not None:
-            folder_of(self.archive)
-        validation.seconds("lock_timeout", self.lock_timeout)
-
-    def folder(self) -> str | None:
-        """The absolute path of the archive's folder; None: there is none. Never raises."""
-        return None if self.archive is None else folder_of(self.archive)
-
-    def wish(self) -> Wish:
-        """The same as a `Wish`, for a plan. Never raises."""
-        failures = self.retain
-        if self.retain is not None and self.retain_failures is not None:
-            failures = max(self.retain, self.retain_failures)
-        return Wish(
-            self.interval,
-            self.ahead,
-            self.retain,
-            failures,
-            self.retain_minutes,
-            self.retain_rollups,
-            self.retain_inputs,
-        )
 
 
 class MaintenanceStep(Model):

@@ -93,7 +93,8 @@ async def restore_archive(
             async with lease.transaction():
                 home = await state(connection, where)
                 files = await entries(connection, where, first, last)
-            await asyncio.to_thread(place.check, home.log_id)
+            if files:
+                await asyncio.to_thread(place.check, home.log_id)
             for one in files:
                 if not one.rows_in_log:
                     yield await _Restoring(lease, place, one).done()

@@ -46,6 +46,8 @@ async def verify_archive(
 ) -> AsyncGenerator[ArchiveProblem]:
     """Reads every file of an archive once, and yields what is wrong; changes nothing.
 
+    A log that has no archive yet has nothing wrong.
+
     Args:
         target: A DSN, a Connection or a Pool; its role owns the log.
         archive: The folder.
@@ -64,6 +66,8 @@ async def verify_archive(
         async with connection_to(target, writes=False) as connection:
             home = await state(connection, where)
             files = await entries(connection, where)
+    if home.folder is None:
+        return  # nothing was archived yet
     await asyncio.to_thread(place.check, home.log_id)
     for one in files:
         if problem := await asyncio.to_thread(_problem, place, one):

@@ -28,7 +28,7 @@ from starlette.applications import Starlette
 from typer.main import get_command
 
 import execlog
-from execlog.cli import app, rollup
+from execlog.cli import app, archive, rollup
 from execlog.db.files import folder
 from execlog.embedded.server import _find_binaries
 from execlog.repository import statements
@@ -223,7 +223,11 @@ async def test_what_stands_between_the_blocks(scope: dict[str, Any]) -> None:
 
 def examples() -> list[str]:
     """The examples in the commands' own help."""
-    found = [*app.registered_commands, *rollup.rollup.registered_commands]
+    groups = (archive.archive, rollup.rollup)
+    found = [
+        *app.registered_commands,
+        *(one for group in groups for one in group.registered_commands),
+    ]
     helps = (inspect.getdoc(command.callback) or "" for command in found)
     return [line for text in helps for line in re.findall(r"Example: (.+)", text)]
 
@@ -267,6 +271,7 @@ def test_each_command(
         "postgresql://...": beside_others,
         "/var/lib/scores/spool": str(spool),
         "FOLDER": str(spool),
+        "/srv/scores": str(tmp_path / "scores"),
         "postgresql://coordinator/scoring": beside_others,
         "postgresql://other/db": beside_others,
         "ID": str(SHOWN),
