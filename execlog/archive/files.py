@@ -17,7 +17,7 @@ from execlog.db.sqltext import SCHEMA, filled, pieces
 from execlog.db.statements import Query, Statement, load_statements
 from execlog.errors import ArchiveError, StoreUnavailable
 
-__all__ = ["Files", "listing", "statements_of_files"]
+__all__ = ["Files", "durations", "listing", "statements_of_files"]
 
 _MEMORY, _THREADS = "256MB", "2"
 _CONFIG = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
@@ -29,6 +29,8 @@ _STATEMENTS = frozenset(
         "count_by_error_code",
         "count_by_status",
         "count_executions",
+        "duration_and_nodes_summary",
+        "duration_percentiles",
         "get",
         "list_by_prefix",
         "next_failure",
@@ -128,7 +130,16 @@ def listing(schema: str) -> Statement:
     Args:
         schema: The schema of the log.
     """
-    return _listing(schema)
+    return _of_log(schema)["files"]
+
+
+def durations(schema: str) -> Statement:
+    """The statement that reads the durations of the log. Raises QueryFileError.
+
+    Args:
+        schema: The schema of the log.
+    """
+    return _of_log(schema)["durations"]
 
 
 @functools.cache
@@ -138,8 +149,9 @@ def statements_of_files() -> Mapping[str, Statement]:
 
 
 @functools.lru_cache
-def _listing(schema: str) -> Statement:
-    return load_statements(folder("sql") / "archived", {"files"}, schema)["files"]
+def _of_log(schema: str) -> Mapping[str, Statement]:
+    sql = folder("sql")
+    return load_statements(sql / "archived", {"durations", "files"}, schema, sql / "part")
 
 
 def _engine(root: str) -> Any:

@@ -106,7 +106,7 @@ class Reach:
         for some in batches(old):
             if len(rows) >= most and time_of(rows[most - 1]) > some[0].last_at:
                 break
-            more = await self._read("page", some, *switches_of(switches), **asked, limit=most)
+            more = await self.read("page", some, *switches_of(switches), **asked, limit=most)
             rows = sorted([*rows, *more], key=newer_first, reverse=True)[:most]
         return rows
 
@@ -125,7 +125,7 @@ class Reach:
         """
         cursor = {name: values[name] for name in CURSOR if name in values}
         asked = {**asked_of(values), **cursor, "limit": limit}
-        return await self._read("page", self.listed, *switches_of(switches), **asked)
+        return await self.read("page", self.listed, *switches_of(switches), **asked)
 
     def allow(self, name: str) -> None:
         """Whether the role may read files at all.
@@ -166,7 +166,7 @@ class Reach:
         ]
         asked = {"id": id, "strategy_id": strategy_id, "realm_ids": None}
         for some in (*batches(near), *batches([one for one in self.listed if one not in near])):
-            if more := await self._read("get", some, *switches_of(switches), **asked):
+            if more := await self.read("get", some, *switches_of(switches), **asked):
                 return more
         return []
 
@@ -191,7 +191,7 @@ class Reach:
         for some in batches(late):
             if rows and time_of(rows[0]) < min(one.first_at for one in some):
                 break
-            rows += await self._read(
+            rows += await self.read(
                 "next_failure", some, **asked, after_created_at=after_created_at
             )
             rows = sorted(rows, key=newer_first)[:1]
@@ -260,7 +260,7 @@ class Reach:
             if found >= most:
                 break
             limit = most - found
-            [row] = await self._read(
+            [row] = await self.read(
                 "count_executions", some, *switches_of(switches), **asked, limit=limit
             )
             found += row["count"]
@@ -269,12 +269,25 @@ class Reach:
     async def _all(self, name: str, *switches: str, **values: Any) -> list[dict[str, Any]]:
         rows = []
         for some in batches(self.listed):
-            rows += await self._read(name, some, *switches, **values)
+            rows += await self.read(name, some, *switches, **values)
         return rows
 
-    async def _read(
+    async def read(
         self, name: str, some: Sequence[Held], *switches: str, **values: Any
     ) -> list[dict[str, Any]]:
+        """The rows of a statement about some of the files.
+
+        Args:
+            name: The statement.
+            some: The files.
+            switches: Its switches that are on.
+            values: Its values.
+
+        Raises:
+            ArchiveError: A file is missing or damaged.
+            QueryRejected: The role is subject to row level security.
+            StoreUnavailable: It takes too long.
+        """
         if self.files is None or self.log_id is None:
             return []
         self.allow(name)

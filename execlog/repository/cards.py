@@ -203,7 +203,7 @@ class Cards(Questions):
                 card for scope in scopes for card in await self._cards("metrics", [scope], given)
             ]
         query = self._statements[name].query(**_parameters(scopes))
-        found = await self._fetch_timely(query, budget=budget, deadline=deadline)
+        found, _ = await self._fetch_timely(query, {}, budget=budget, deadline=deadline)
         samples: list[DurationPercentiles | None] = [None] * len(scopes)
         if found is None:
             found, samples = [], []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -38,9 +38,9 @@ _NO_PERCENTILES = frozenset({"42883", NOT_SUPPORTED, "53100", "53200", "53400", 
 _OF_ROWS = frozenset(
     """
     breakdown count_by_case_name count_by_error_code count_by_points count_by_status
-    count_executions duration_and_nodes_summary get list_absent list_by_prefix list_executions
-    list_failures list_for_strategy list_newest next_failure node_times sample_durations
-    sample_points
+    count_executions duration_and_nodes_summary duration_percentiles get list_absent list_by_prefix
+    list_executions list_failures list_for_strategy list_newest next_failure node_times
+    sample_durations sample_points
     """.split()
 )
 
@@ -123,12 +123,19 @@ class Questions:
         if self._archive is not None:
             asked = self._listed_files({"since": since, "until": until})
             found = await self._store.fetch(asked, deadline=deadline)
-            Reach.of(self._archive, found, deadline).refuse(name)
+            self._reach_of(found, deadline).refuse(name)
+
+    def _reach_of(self, listed: Sequence[asyncpg.Record], deadline: float) -> Reach:
+        """The files that a statement listed."""
+        return Reach() if self._archive is None else Reach.of(self._archive, listed, deadline)
+
+    @property
+    def _schema(self) -> str:
+        return self._statements["get"].schema
 
     def _listed_files(self, values: Mapping[str, Any]) -> Query:
         """The statement that lists the files of a window."""
-        schema = next(iter(self._statements.values())).schema
-        return listing(schema).query(since=values.get("since"), until=values.get("until"))
+        return listing(self._schema).query(since=values.get("since"), until=values.get("until"))
 
     async def _fetch_whole(
         self, name: str, *switches: str, **values: Any
@@ -163,18 +170,19 @@ class Questions:
         return None
 
     async def _fetch_timely(
-        self, query: Query, *, budget: float, deadline: float
-    ) -> list[asyncpg.Record] | None:
-        """The rows; None if the server can't compute percentiles, or not within the budget.
+        self, query: Query, values: Mapping[str, Any], *, budget: float, deadline: float
+    ) -> tuple[list[asyncpg.Record] | None, Reach]:
+        """The rows, and the files that hold more of what is asked about.
 
+        None in place of the rows if the server can't compute percentiles, or not within the budget.
         The budget is at most half of the time until the deadline: the rest is for a sample.
         """
         budget = min(budget, self._store.remaining(deadline) / 2)
         try:
-            return await self._store.fetch(query, budget=budget, deadline=deadline)
+            return await self._asked(query, values, budget, deadline)
         except (StoreUnavailable, SchemaOutdated, QueryRejected) as error:
             if isinstance(error.__cause__, TimeoutError) or error.sqlstate in _NO_PERCENTILES:
-                return None
+                return None, Reach()
             raise
 
     async def _sample_percentiles(

@@ -1,0 +1,75 @@
+"""Measures of runs of the log and of files together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from execlog.archive.reading import Reach
+from execlog.db.rows import Row
+
+__all__ = ["percentiles", "summary"]
+
+
+async def percentiles(
+    reach: Reach, log: Sequence[Row], fractions: Sequence[float], **scope: Any
+) -> tuple[list[float], int]:
+    """The weighed percentiles of all durations, and how many runs of files are among them.
+
+    Args:
+        reach: The files.
+        log: The durations of the log and their weights.
+        fractions: The fractions.
+        scope: The values of the log's statement.
+
+    Raises:
+        ArchiveError: A file is missing or damaged.
+        QueryRejected: The role is subject to row level security.
+        StoreUnavailable: It takes too long.
+    """
+    found = await reach.read(
+        "duration_percentiles",
+        reach.listed,
+        **scope,
+        realm_ids=None,
+        fractions=str([*fractions]),
+        durations=[row["duration_ms"] for row in log],
+        weights=[row["weight"] for row in log],
+    )
+    return [row["value_ms"] for row in found], found[0]["runs"] if found else 0
+
+
+async def summary(reach: Reach, log: Row, **scope: Any) -> dict[str, Any]:
+    """The log's summary with what files hold.
+
+    Args:
+        reach: The files.
+        log: The log's row.
+        scope: The values of the log's statement.
+
+    Raises:
+        ArchiveError: A file is missing or damaged.
+        QueryRejected: The role is subject to row level security.
+        StoreUnavailable: It takes too long.
+    """
+    mine = dict(log)
+    if not reach.listed:
+        return mine
+    [theirs] = await reach.read("duration_and_nodes_summary", reach.listed, **scope, realm_ids=None)
+    if not theirs["count"]:
+        return mine
+    if not mine["count"]:
+        mine |= {"duration_min_ms": theirs["duration_min_ms"]}
+    count = mine["count"] + theirs["count"]
+    duration = mine["duration_sum_ms"] + theirs["duration_sum_ms"]
+    nodes = mine["nodes_avg"] * mine["count"] + theirs["nodes_sum"]
+    return {
+        "count": count,
+        "duration_avg_ms": duration / count if duration > 1e-290 else 0.0,
+        "duration_min_ms": min(mine["duration_min_ms"], theirs["duration_min_ms"]),
+        "duration_max_ms": max(mine["duration_max_ms"], theirs["duration_max_ms"]),
+        "duration_sum_ms": duration,
+        "nodes_avg": nodes / count,
+        "nodes_max": max(mine["nodes_max"], theirs["nodes_max"]),
+        "points_sum": mine["points_sum"] + (theirs["points_sum"] or 0.0),
+    }

@@ -1,0 +1,114 @@
+"""Measures reads of the archive: days of rows that are in files only.
+
+    python -m tests.bench.archive_reads [--days 30] [--rows 2000000]
+
+Each day has as many rows of shape ten, all of them in files only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+import execlog
+from execlog import StrategyExecutionLogRepository, archived_files, maintain
+from execlog.db.executor import Store
+from execlog.repository import statements
+from tests.bench.common import PATIENCE, bench_database, load, print_line
+from tests.bench.rollup_shapes import DAY, batches, mixed
+from tests.databases import TABLE
+from tests.types import Pool
+
+AGO = 60
+TIMES = 5
+_WIDTHS = (44, 14, 14)
+
+
+async def bench(days: int, rows: int) -> None:
+    print(load())
+    async with bench_database() as dsn:
+        await execlog.migrate(dsn)
+        async with asyncpg.create_pool(dsn, min_size=1, max_size=2) as pool:
+            with tempfile.TemporaryDirectory() as place:
+                folder = Path(place, "archive")
+                for ago in range(AGO, AGO - days, -1):
+                    await fill(pool, ago, rows)
+                steps = await maintain(pool, retain=timedelta(days=20), archive=folder)
+                assert {one.outcome for one in steps} == {"done"}, [str(one) for one in steps]
+                files = await archived_files(pool)
+                print(f"{sum(one.rows for one in files):,} rows in {len(files)} files")
+                await measure(pool, folder, days)
+
+
+async def fill(pool: Pool, ago: int, rows: int) -> None:
+    begin = (datetime.now(UTC) - ago * DAY).replace(hour=0, minute=0, second=0, microsecond=0)
+    await pool.execute(
+        f"create table execlog.old_{ago} partition of {TABLE} for values from ('{begin}') to"
+        f" ('{begin + DAY}')"
+    )
+    await pool.execute(f"alter table {TABLE} disable trigger mark_late")
+    store = Store(pool, PATIENCE)
+    for batch in batches(mixed(random.Random(ago), begin, 10), rows):
+        await store.copy(statements()["insert_rows"], batch)
+    await pool.execute(f"alter table {TABLE} enable always trigger mark_late")
+
+
+async def measure(pool: Pool, folder: Path, days: int) -> None:
+    before = forgotten_peak()
+    log = StrategyExecutionLogRepository(pool, archive=folder)
+    end = datetime.now(UTC) - (AGO - days // 2) * DAY
+    [one] = await log.list_executions(until=end, limit=1)
+    since = datetime.now(UTC) - (AGO + 1) * DAY
+    asked: dict[str, Callable[[], Awaitable[Any]]] = {
+        "newest 50 of a strategy, deep": lambda: log.list_executions(
+            strategy_id=one.strategy_id, until=end
+        ),
+        "newest 50 failures, deep": lambda: log.list_failures(until=end),
+        "newest 50 of all, deep": lambda: log.list_executions(until=end),
+        "by id": lambda: log.get(id=one.id),
+        "by id and strategy": lambda: log.get(id=one.id, strategy_id=one.strategy_id),
+        "a user's newest 50 of 30 days": lambda: log.list_executions(
+            external_user_id=one.external_user_id or "user-1", since=since
+        ),
+        "percentiles of all days": lambda: log.duration_percentiles(strategy_id=one.strategy_id),
+        "count by status, all days": lambda: log.count_by_status(strategy_id=one.strategy_id),
+    }
+    print_line(_WIDTHS, "question", "first ms", "median ms")
+    for name, question in asked.items():
+        took = []
+        for _ in range(TIMES):
+            begin = time.perf_counter()
+            await question()
+            took.append(1000 * (time.perf_counter() - begin))
+        print_line(_WIDTHS, name, f"{took[0]:.0f}", f"{statistics.median(took[1:]):.0f}")
+    print(f"{peak() - before:.0f} MB more at most, of this process")
+
+
+def forgotten_peak() -> float:
+    """The memory of this process, from which its peak begins anew."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return peak()
+
+
+def peak() -> float:
+    """The most memory of this process since it was noted, in MB."""
+    [line] = [one for one in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in one]
+    return int(line.split()[1]) / 1024
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--days", type=int, default=30)
+    parser.add_argument("--rows", type=int, default=2_000_000)
+    options = parser.parse_args()
+    asyncio.run(bench(options.days, options.rows))
