@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import re
 from datetime import datetime, timedelta
@@ -20,12 +21,15 @@ from execlog import (
     DurationAndNodesSummary,
     DurationPercentiles,
     QueryRejected,
+    StoreUnavailable,
     StrategyExecutionLog,
     StrategyExecutionLogRepository,
     restore_archive,
 )
 from execlog.archive.files import statements_of_files
+from execlog.db.copy_format import COLUMNS
 from execlog.db.statements import Parameter
+from execlog.repository.repository import files_of as files_of_folder
 from execlog.web import Scope, create_app
 from tests.archiving import archived, files_of, midnight, path, with_partitions
 from tests.command import run
@@ -394,3 +398,73 @@ async def test_pages_show_what_a_scope_may_see(pool: Pool, folder: Path) -> None
         assert (await site.get(f"/execution?id={other.id}")).status_code == 404
         (folder / path(20)).unlink()
         assert (await site.get(f"/execution?id={mine.id}")).status_code == 503
+
+
+async def test_a_role_without_the_right_to_inputs_reads_none_of_files(
+    dsn: str, pool: Pool, folder: Path
+) -> None:
+    await with_partitions(pool, 20)
+    old = row(created_at=midnight(20), input={"k": 1}, trace=["t"])
+    await Log(pool).insert_rows([old])
+    await archived(pool, folder)
+    role = f"reader_{old.id.hex[20:]}"
+    columns = ", ".join(name for name in (*COLUMNS, "stored_at") if name != "input")
+    await pool.execute(
+        f"create role {role};"
+        f"grant usage on schema execlog to {role};"
+        f"grant select ({columns}) on {TABLE} to {role};"
+        f"grant select on execlog.archive, execlog.archived_file to {role};"
+        f"grant execute on all functions in schema execlog to {role}"
+    )
+    try:
+        async with asyncpg.create_pool(
+            dsn, min_size=1, max_size=1, server_settings={"role": role}
+        ) as theirs:
+            expected = [old.model_copy(update={"input": None})]
+            for question in (
+                ("stream", {}),
+                ("list_executions", {}),
+                ("list_by_prefix", {"prefix": str(old.id)}),
+            ):
+                assert await _answer(Log(theirs, archive=folder), question) == expected
+            assert [await Log(theirs, archive=folder).get(id=old.id)] == expected
+    finally:
+        await pool.execute(f"drop owned by {role}; drop role {role}")
+
+
+async def test_a_stream_takes_many_steps_through_a_file(pool: Pool, folder: Path) -> None:
+    """Most runs have one of few times: a step ends among equal ones."""
+    await with_partitions(pool, 20, 21)
+    draw = random.Random(4)
+    times = [midnight(20) + timedelta(seconds=second) for second in (0, 1, 86399)]
+    rows = [
+        row(
+            id=UUID(int=draw.getrandbits(128)),
+            created_at=draw.choice((*times, midnight(21) + draw.random() * DAY)),
+            strategy_id=draw.choice(("a", "b")),
+        )
+        for _ in range(2500)
+    ]
+    log = Log(pool)
+    await log.insert_rows(rows)
+    asked: list[Question] = [("stream", {}), ("stream", {"strategy_id": "a", "until": times[1]})]
+    expected = [await _answer(log, question) for question in asked]
+    await archived(pool, folder)
+    await _same(Log(pool, archive=folder), asked, expected)
+    async with contextlib.aclosing(Log(pool, archive=folder).stream()) as left:
+        assert await anext(left) == expected[0][0]
+    assert pool.get_idle_size() == pool.get_size()
+
+
+async def test_a_read_of_files_ends_in_time(pool: Pool, folder: Path) -> None:
+    await with_partitions(pool, 20)
+    old = row(created_at=midnight(20))
+    await Log(pool).insert_rows([old])
+    await archived(pool, folder)
+    files = files_of_folder(folder)
+    assert files is not None
+    now = asyncio.get_running_loop().time()
+    with pytest.raises(StoreUnavailable, match="no answer in time"):
+        await files.rows("page", [path(20)], now - 1, realm_ids=None, limit=1)
+    [found] = await files.rows("page", [path(20)], now + 30, realm_ids=None, limit=1)
+    assert found["id"] == old.id
