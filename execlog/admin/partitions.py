@@ -187,12 +187,14 @@ def plan(partitions: Sequence[Partition], strays: Strays, wish: Wish, now: datet
 def uncovered(time: datetime, interval: Interval, partitions: Sequence[Partition]) -> list[Step]:
     """The steps that make partitions for what none covers of the slot of a time. Never raises.
 
+    At the ends of the calendar there are none: those rows stay in DEFAULT.
+
     Args:
         time: The time.
         interval: The width of the slot.
         partitions: The partitions that exist.
     """
-    gaps = _gaps(*slot(time, interval), partitions)
+    gaps = _gaps(*slot(time, interval), partitions) if time.year in _YEARS else []
     return [Step("attach", _name(*gap), *gap) for gap in gaps]
 
 

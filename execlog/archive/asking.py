@@ -30,6 +30,7 @@ CURSOR = ("before_created_at", "before_id", "before_strategy_id")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
+_LATEST_MADE = 2**47  # milliseconds: in the year 6429; ids have room beyond the calendar's end
 _MOST_FILES = 64  # that one statement reads
 _SHARED = frozenset(
     """
@@ -46,6 +47,7 @@ class Held(NamedTuple):
     """A file that holds runs which the log lacks; times that the log holds too in microseconds."""
 
     path: str
+    bytes: int
     first_at: datetime
     last_at: datetime
     rows: int
@@ -57,6 +59,7 @@ def held_of(one: asyncpg.Record) -> Held:
     """The file of a row of `archived/files.sql`. Never raises for such a row."""
     return Held(
         path=one["path"],
+        bytes=one["bytes"],
         first_at=one["first_at"],
         last_at=one["last_at"],
         rows=one["rows"],
@@ -94,10 +97,11 @@ def batches(files: Sequence[Held]) -> Iterator[Sequence[Held]]:
 
 
 def made_at(id: UUID) -> datetime | None:
-    """The time that an id of version 7 begins with; None: of another version. Never raises."""
-    if id.version != 7:
+    """The time that an id of version 7 begins with; None: it has none. Never raises."""
+    milliseconds = id.int >> 80
+    if id.version != 7 or milliseconds > _LATEST_MADE:
         return None
-    return _EPOCH + timedelta(milliseconds=id.int >> 80)
+    return _EPOCH + timedelta(milliseconds=milliseconds)
 
 
 def switches_of(switches: Iterable[str]) -> set[str]:

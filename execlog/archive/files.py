@@ -86,13 +86,21 @@ class Files:
         finally:
             cursor.close()
 
-    async def check(self, log_id: UUID) -> None:
-        """Whether the folder is the log's. Raises ArchiveError.
+    async def check(self, log_id: UUID, sizes: Mapping[str, int]) -> None:
+        """Whether the folder is the log's, and files are as long as they were. Raises ArchiveError.
 
         Args:
             log_id: What tells the log from others.
+            sizes: Bytes of each file, by its path within the folder.
         """
-        await asyncio.to_thread(self.place.check, log_id)
+        await asyncio.to_thread(self._check, log_id, sizes)
+
+    def _check(self, log_id: UUID, sizes: Mapping[str, int]) -> None:
+        self.place.check(log_id)
+        for path, size in sizes.items():
+            if (found := self.place.size(path)) != size:
+                said = "is missing" if found is None else "has another size: it is damaged"
+                raise ArchiveError(f"{self.place.root / path} {said}")
 
     def _cursor(self) -> Any:
         """A connection to the one DuckDB, which is made on first use."""

@@ -95,7 +95,7 @@ class Place:
             files: The files that the table lists.
         """
         with self.errors():
-            return [one for one in files if self._size(one) != one.bytes]
+            return [one for one in files if self.size(one.path) != one.bytes]
 
     def strangers(self, files: Sequence[ArchivedFile]) -> list[str]:
         """The paths of files that readers of the folder take for its own, and that have no entry.
@@ -255,6 +255,18 @@ class Place:
                 found.update(piece)
         return found.hexdigest()
 
+    def size(self, path: str) -> int | None:
+        """How long a file is; None: it is missing. Raises ArchiveError.
+
+        Args:
+            path: Its path within the folder.
+        """
+        with self.errors():
+            try:
+                return (self.root / path).stat().st_size
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:
         """Turns errors of the disk inside the block.
@@ -266,12 +278,6 @@ class Place:
             yield
         except OSError as error:
             raise ArchiveError(f"{self.root}: {(error.strerror or 'I/O error').lower()}") from error
-
-    def _size(self, one: ArchivedFile) -> int | None:
-        try:
-            return (self.root / one.path).stat().st_size
-        except (FileNotFoundError, NotADirectoryError):
-            return None
 
 
 def _named(paths: Sequence[str]) -> str:

@@ -162,7 +162,7 @@ class Reach:
         near = [
             one
             for one in self.listed
-            if at is not None and one.first_at - _ID_SLACK <= at <= one.last_at + _ID_SLACK
+            if at is not None and at - _ID_SLACK <= one.last_at and one.first_at <= at + _ID_SLACK
         ]
         asked = {"id": id, "strategy_id": strategy_id, "realm_ids": None}
         for some in (*batches(near), *batches([one for one in self.listed if one not in near])):
@@ -291,7 +291,7 @@ class Reach:
         if self.files is None or self.log_id is None:
             return []
         self.allow(name)
-        await self.files.check(self.log_id)
+        await self.files.check(self.log_id, {one.path: one.bytes for one in some})
         root = self.files.place.root
         spans = [
             (str(root / one.path), begins, ends, is_whole)
