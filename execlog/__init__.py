@@ -113,9 +113,9 @@ from execlog.models import (
 )
 from execlog.recorder.flusher import RejectedExecution
 from execlog.recorder.recorder import ExecutionRecorder
-from execlog.replay.asking import replay
-from execlog.replay.outcome import Outcome
-from execlog.replay.result import Replay
+from execlog.replaying.asking import replay
+from execlog.replaying.outcome import Outcome
+from execlog.replaying.result import Replay
 from execlog.repository import StrategyExecutionLogRepository
 from execlog.repository.accounts import RecorderAccount
 from execlog.repository.activity import LevelChange, StrategyActivity

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from execlog import Replay
-from execlog.replay.result import (
+from execlog.replaying.result import (
     CaseMove,
     Estimate,
     Example,

@@ -34,10 +34,10 @@ from execlog.db.sqltext import SCHEMA
 from execlog.display.format import percent
 from execlog.display.replay_tables import print_replay
 from execlog.display.replayed import is_over
-from execlog.replay.asking import asked
-from execlog.replay.candidate import Candidate, found
-from execlog.replay.going import Asked, replayed
-from execlog.replay.state import State
+from execlog.replaying.asking import asked
+from execlog.replaying.candidate import Candidate, found
+from execlog.replaying.going import Asked, replayed
+from execlog.replaying.state import State
 from execlog.repository.filters import Filters
 
 __all__ = ["replay"]

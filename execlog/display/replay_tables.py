@@ -21,7 +21,7 @@ from execlog.display.replayed import (
 from execlog.display.tables import Cell, Column, print_table, status_text, stdout
 
 if TYPE_CHECKING:
-    from execlog.replay.result import CaseMove, Mover, Replay
+    from execlog.replaying.result import CaseMove, Mover, Replay
 
 __all__ = ["print_replay"]
 

@@ -10,7 +10,7 @@ from execlog.display.format import number, percent, points, shown
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from execlog.replay.result import CaseMove, PointsDelta, Replay, ReplayedOutcome, Times
+    from execlog.replaying.result import CaseMove, PointsDelta, Replay, ReplayedOutcome, Times
 
 __all__ = [
     "KINDS",

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from execlog import __version__
 from execlog.display import replayed
 from execlog.display.format import percent
-from execlog.replay.result import Example, Replay
+from execlog.replaying.result import Example, Replay
 from execlog.web.rendering import document
 
 __all__ = ["replay_document"]

@@ -9,7 +9,7 @@ import pytest
 
 import execlog
 from execlog import InvalidArgument, Replay, StrategyExecutionLogRepository
-from execlog.replay import pool
+from execlog.replaying import pool
 from tests import databases, replaying
 from tests.rows import STRATEGY
 

@@ -20,7 +20,7 @@ from execlog.db.statements import Shape, Statement, load_statements
 from execlog.models import DurationAndNodesSummary, StrategyExecutionLog
 from execlog.otel import reading
 from execlog.recorder import flusher
-from execlog.replay import source
+from execlog.replaying import source
 from execlog.repository import explain, statements
 from tests.rows import row
 from tests.types import Borrowed, Pool

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import pytest
 
-from execlog.replay.draw import OTHERS, planned
-from execlog.replay.estimate import Group, delta_of, share_of
-from execlog.replay.source import Stratum
+from execlog.replaying.draw import OTHERS, planned
+from execlog.replaying.estimate import Group, delta_of, share_of
+from execlog.replaying.source import Stratum
 
 
 class Case(NamedTuple):

@@ -12,13 +12,13 @@ import asyncpg
 import pytest
 
 from execlog import InvalidArgument, StrategyExecutionLogRepository
-from execlog.replay.asking import asked
-from execlog.replay.candidate import found
-from execlog.replay.going import Asked, _Batch, _Going, replayed
-from execlog.replay.outcome import Answer, Outcome
-from execlog.replay.source import Cursor, Run, Source
-from execlog.replay.state import State
-from execlog.replay.tally import Tally
+from execlog.replaying.asking import asked
+from execlog.replaying.candidate import found
+from execlog.replaying.going import Asked, _Batch, _Going, replayed
+from execlog.replaying.outcome import Answer, Outcome
+from execlog.replaying.source import Cursor, Run, Source
+from execlog.replaying.state import State
+from execlog.replaying.tally import Tally
 from tests import replaying
 from tests.rows import STRATEGY
 

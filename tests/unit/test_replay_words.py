@@ -8,7 +8,7 @@ import pytest
 
 from execlog.display import replayed as words
 from execlog.display.replay_tables import print_replay
-from execlog.replay.result import Estimate, PointsDelta, Sampling
+from execlog.replaying.result import Estimate, PointsDelta, Sampling
 from tests import replays
 
 NOTHING = {"changed": 0, "newly_failing": 0, "newly_passing": 0}

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 
-COMMAND = [sys.executable, "-P", "-m", "execlog.replay.worker"]
+COMMAND = [sys.executable, "-P", "-m", "execlog.replaying.worker"]
 
 
 def test_before_it_is_told_anything_it_ends_and_says_nothing() -> None:

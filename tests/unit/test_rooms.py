@@ -19,7 +19,7 @@ ORDER = (
     {"repository"},
     {"admin"},
     {"recorder"},
-    {"moving", "replay"},
+    {"moving", "replaying"},
     {"execlog", "prometheus"},
     {"otel", "web", "demo"},
     {"cli"},

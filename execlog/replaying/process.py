@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from execlog.errors import InvalidArgument
-from execlog.replay.candidate import Candidate
+from execlog.replaying.candidate import Candidate
 
 __all__ = ["Process"]
 
@@ -130,7 +130,7 @@ async def _started() -> asyncio.subprocess.Process:
             sys.executable or "",
             "-P",  # so that no module of the working folder hides one of Python
             "-m",
-            "execlog.replay.worker",
+            "execlog.replaying.worker",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env={name: value for name, value in os.environ.items() if _is_given(name)},

@@ -7,10 +7,10 @@ import time
 from collections.abc import Sequence
 
 from execlog.db.slices import Pace
-from execlog.replay.candidate import Candidate
-from execlog.replay.handed import execution_of
-from execlog.replay.outcome import Answer, of_error, read_outcome
-from execlog.replay.source import Run
+from execlog.replaying.candidate import Candidate
+from execlog.replaying.handed import execution_of
+from execlog.replaying.outcome import Answer, of_error, read_outcome
+from execlog.replaying.source import Run
 
 __all__ = ["Inside"]
 _AT_ONCE = 50

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from execlog.replay.result import Times
+from execlog.replaying.result import Times
 from execlog.repository import histogram
 
 __all__ = ["Durations"]

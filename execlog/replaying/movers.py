@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from typing import Any
 
-from execlog.replay.result import Mover
+from execlog.replaying.result import Mover
 
 __all__ = ["Movers"]
 

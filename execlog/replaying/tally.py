@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from execlog.replay.draw import OTHERS, Plan
-from execlog.replay.durations import Durations
-from execlog.replay.estimate import Delta, Group, Share, delta_of, share_of
-from execlog.replay.movers import Movers
-from execlog.replay.outcome import Answer, Outcome
-from execlog.replay.result import CaseMove, Example, ReplayedOutcome
-from execlog.replay.source import Run
+from execlog.replaying.draw import OTHERS, Plan
+from execlog.replaying.durations import Durations
+from execlog.replaying.estimate import Delta, Group, Share, delta_of, share_of
+from execlog.replaying.movers import Movers
+from execlog.replaying.outcome import Answer, Outcome
+from execlog.replaying.result import CaseMove, Example, ReplayedOutcome
+from execlog.replaying.source import Run
 
 __all__ = ["VERDICTS", "Tally", "is_same"]
 

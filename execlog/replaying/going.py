@@ -12,16 +12,16 @@ from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
-from execlog.replay.candidate import Candidate
-from execlog.replay.draw import Plan, planned
-from execlog.replay.inside import Inside
-from execlog.replay.outcome import Answer
-from execlog.replay.pool import Pool
-from execlog.replay.result import Replay
-from execlog.replay.source import Cursor, Run, Source
-from execlog.replay.state import State, code_of, readable
-from execlog.replay.summary import summary
-from execlog.replay.tally import VERDICTS, Tally
+from execlog.replaying.candidate import Candidate
+from execlog.replaying.draw import Plan, planned
+from execlog.replaying.inside import Inside
+from execlog.replaying.outcome import Answer
+from execlog.replaying.pool import Pool
+from execlog.replaying.result import Replay
+from execlog.replaying.source import Cursor, Run, Source
+from execlog.replaying.state import State, code_of, readable
+from execlog.replaying.summary import summary
+from execlog.replaying.tally import VERDICTS, Tally
 from execlog.repository.filters import Conditions
 from execlog.repository.questions import Questions
 

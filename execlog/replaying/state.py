@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from execlog.errors import InvalidArgument
-from execlog.replay.candidate import Candidate
+from execlog.replaying.candidate import Candidate
 
 __all__ = ["State", "code_of", "readable"]
 

@@ -1,4 +1,4 @@
-"""A process that calls candidates: `python -m execlog.replay.worker`, started by `pool`.
+"""A process that calls candidates: `python -m execlog.replaying.worker`, started by `pool`.
 
 A line on standard input says what to import, each later one is an execution: a digit, the place of
 the first candidate that is called, and its JSON. Each call is answered by a line of JSON on
@@ -25,9 +25,9 @@ from pydantic_core import to_json
 
 from execlog.errors import InvalidArgument
 from execlog.recorder.muted import Muted, mute
-from execlog.replay.candidate import imported
-from execlog.replay.handed import execution_of
-from execlog.replay.outcome import Outcome, of_error, read_outcome
+from execlog.replaying.candidate import imported
+from execlog.replaying.handed import execution_of
+from execlog.replaying.outcome import Outcome, of_error, read_outcome
 
 __all__ = ["main"]
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from execlog.replay.result import Sampling
-from execlog.replay.source import Stratum
+from execlog.replaying.result import Sampling
+from execlog.replaying.source import Stratum
 
 __all__ = ["OTHERS", "Plan", "planned"]
 

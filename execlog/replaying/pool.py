@@ -13,10 +13,10 @@ from typing import Any
 from pydantic_core import from_json
 
 from execlog.errors import InvalidArgument
-from execlog.replay.candidate import Candidate
-from execlog.replay.outcome import Answer, Outcome
-from execlog.replay.process import Process
-from execlog.replay.source import Run
+from execlog.replaying.candidate import Candidate
+from execlog.replaying.outcome import Answer, Outcome
+from execlog.replaying.process import Process
+from execlog.replaying.source import Run
 
 __all__ = ["EXITED", "Pool"]
 

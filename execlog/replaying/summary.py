@@ -6,13 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from execlog.replay.candidate import Candidate
-from execlog.replay.draw import Plan
-from execlog.replay.result import CaseMove, Estimate, PointsDelta, Replay
-from execlog.replay.tally import VERDICTS, Tally
+from execlog.replaying.candidate import Candidate
+from execlog.replaying.draw import Plan
+from execlog.replaying.result import CaseMove, Estimate, PointsDelta, Replay
+from execlog.replaying.tally import VERDICTS, Tally
 
 if TYPE_CHECKING:
-    from execlog.replay.going import Asked
+    from execlog.replaying.going import Asked
 
 __all__ = ["summary"]
 

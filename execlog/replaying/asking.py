@@ -10,10 +10,10 @@ from typing import Any, Unpack
 from execlog.db import validation
 from execlog.errors import InvalidArgument
 from execlog.models import StrategyExecutionLog
-from execlog.replay.candidate import Candidate, found
-from execlog.replay.going import Asked, Progress, replayed
-from execlog.replay.result import Replay
-from execlog.replay.state import State
+from execlog.replaying.candidate import Candidate, found
+from execlog.replaying.going import Asked, Progress, replayed
+from execlog.replaying.result import Replay
+from execlog.replaying.state import State
 from execlog.repository.filters import Filters, conditions
 from execlog.repository.questions import Questions
 
@@ -45,8 +45,8 @@ async def replay(
     A candidate takes a `StrategyExecutionLog` (without its trace) and returns an `Outcome`, or a
     mapping with its names. What it raises is its outcome: "timeout" for a TimeoutError, else
     "error", with the class as the error code. It must have no effects: see
-    `execlog/replay/README.md`. A plain function that can be imported runs in worker processes; any
-    other, and an async one, in this process.
+    `execlog/replaying/README.md`. A plain function that can be imported runs in worker processes;
+    any other, and an async one, in this process.
 
     Args:
         log: The repository; rows that its role does not see are not replayed.
