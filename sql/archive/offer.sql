@@ -8,6 +8,7 @@ from read_csv(
     delim = ',',
     quote = '"',
     escape = '"',
+    new_line = '\n',  -- as COPY writes it: a carriage return is text
     nullstr = '\N',
     allow_quoted_nulls = false,
     max_line_size = :longest,

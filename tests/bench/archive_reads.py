@@ -47,11 +47,11 @@ async def bench(days: int, rows: int) -> None:
                 assert {one.outcome for one in steps} == {"done"}, [str(one) for one in steps]
                 files = await archived_files(pool)
                 print(f"{sum(one.rows for one in files):,} rows in {len(files)} files")
-                await measure(pool, folder, days)
+                await measure(pool, folder, rows)
 
 
 async def fill(pool: Pool, ago: int, rows: int) -> None:
-    begin = (datetime.now(UTC) - ago * DAY).replace(hour=0, minute=0, second=0, microsecond=0)
+    begin = midnight(ago)
     await pool.execute(
         f"create table execlog.old_{ago} partition of {TABLE} for values from ('{begin}') to"
         f" ('{begin + DAY}')"
@@ -63,22 +63,24 @@ async def fill(pool: Pool, ago: int, rows: int) -> None:
     await pool.execute(f"alter table {TABLE} enable always trigger mark_late")
 
 
-async def measure(pool: Pool, folder: Path, days: int) -> None:
+async def measure(pool: Pool, folder: Path, rows: int) -> None:
     before = forgotten_peak()
     log = StrategyExecutionLogRepository(pool, archive=folder)
-    end = datetime.now(UTC) - (AGO - days // 2) * DAY
+    # Half of the oldest day's rows are before this: each is a millisecond after the one before it.
+    end = midnight(AGO) + rows // 2 * timedelta(milliseconds=1)
     [one] = await log.list_executions(until=end, limit=1)
     since = datetime.now(UTC) - (AGO + 1) * DAY
+    assert one.external_user_id is not None
     asked: dict[str, Callable[[], Awaitable[Any]]] = {
         "newest 50 of a strategy, deep": lambda: log.list_executions(
             strategy_id=one.strategy_id, until=end
         ),
         "newest 50 failures, deep": lambda: log.list_failures(until=end),
         "newest 50 of all, deep": lambda: log.list_executions(until=end),
-        "by id": lambda: log.get(id=one.id),
+        f"by id, of version {one.id.version}": lambda: log.get(id=one.id),
         "by id and strategy": lambda: log.get(id=one.id, strategy_id=one.strategy_id),
-        "a user's newest 50 of 30 days": lambda: log.list_executions(
-            external_user_id=one.external_user_id or "user-1", since=since
+        "a user's newest 50 of all days": lambda: log.list_executions(
+            external_user_id=one.external_user_id, since=since
         ),
         "percentiles of all days": lambda: log.duration_percentiles(strategy_id=one.strategy_id),
         "count by status, all days": lambda: log.count_by_status(strategy_id=one.strategy_id),
@@ -92,6 +94,10 @@ async def measure(pool: Pool, folder: Path, days: int) -> None:
             took.append(1000 * (time.perf_counter() - begin))
         print_line(_WIDTHS, name, f"{took[0]:.0f}", f"{statistics.median(took[1:]):.0f}")
     print(f"{peak() - before:.0f} MB more at most, of this process")
+
+
+def midnight(ago: int) -> datetime:
+    return (datetime.now(UTC) - ago * DAY).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def forgotten_peak() -> float:

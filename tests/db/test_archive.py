@@ -12,7 +12,7 @@ from uuid import UUID
 import duckdb
 import pyarrow.dataset
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from execlog import (
@@ -521,6 +521,7 @@ async def test_the_commands(dsn: str, pool: Pool, log: Log, folder: Path) -> Non
 
 @pytest.mark.long
 @given(rows=st.lists(any_row(st.sampled_from(["A", "B", "é"])), max_size=60))
+@example(rows=[row(error_message=text) for text in ("\r", "a\r\nb", "\n", '"\r"', "\\.")])
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 async def test_any_rows_come_back_as_they_were(
     shared_pool: Pool, tmp_path_factory: pytest.TempPathFactory, rows: list[StrategyExecutionLog]
