@@ -19,6 +19,7 @@ from tests.rows import T0, row
 
 RECORDER_DSN = "postgresql://nowhere.invalid/none"
 _kept: list[bytes] = []
+_loaded: list[bool] = []
 _recorder: list[execlog.ExecutionRecorder] = []
 
 
@@ -120,6 +121,14 @@ def loads(execution: StrategyExecutionLog) -> Outcome:
     """The first call loads what all later ones need."""
     if not _kept:
         _kept.append(b"x" * 600_000_000)
+    return decide(execution)
+
+
+def loads_late(execution: StrategyExecutionLog) -> Outcome:
+    """Takes its time at the first call of a process."""
+    if not _loaded:
+        _loaded.append(True)
+        time.sleep(0.5)
     return decide(execution)
 
 

@@ -43,7 +43,7 @@ class Answer(NamedTuple):
 
     Attributes:
         outcome: The outcome.
-        took_ms: Milliseconds; None: it did not end by itself.
+        took_ms: Milliseconds; None: it did not end by itself, or was a worker's first.
         reason: What was raised, in words; None if nothing was.
         recorder_calls: Calls of recorders meanwhile, which recorded nothing.
     """

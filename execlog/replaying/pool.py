@@ -137,7 +137,7 @@ def _answer(found: Any) -> Answer | None:
     if not isinstance(found, list) or len(found) != _ANSWER_PARTS:
         return None
     status, points, case_name, error_code, took_ms, reason, calls = found
-    numbers = (took_ms, calls, 0.0 if points is None else points)
+    numbers = (calls, *(0.0 if one is None else one for one in (took_ms, points)))
     texts = (status, *("" if one is None else one for one in (case_name, error_code, reason)))
     if not all(isinstance(one, str) for one in texts):
         return None

@@ -137,7 +137,8 @@ class PointsDelta(Model):
 class Times(Model):
     """How long runs took, in milliseconds; each weighs as many executions as it stands for.
 
-    A percentile is at most one percent off.
+    A percentile is at most one percent off. The first call of each worker, which loads what all
+    later ones need, is left out, and so is its run.
     """
 
     avg_ms: float

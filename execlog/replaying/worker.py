@@ -81,7 +81,7 @@ def _answer(
     process = os.getpid()
     for line in asked:
         for candidate in candidates[int(line[:1]) :]:
-            text = _call(candidate, line[1:], muted)
+            text = _call(candidate, line[1:], muted, is_timed=calls > 0)
             if os.getpid() != process:
                 os._exit(0)  # a fork by the candidate: its parent answers
             _write(told, text)
@@ -93,8 +93,11 @@ def _answer(
             os._exit(0)
 
 
-def _call(candidate: Callable[[Any], Any], line: bytes, muted: Muted) -> bytes:
-    """The answer as a line. Each call has an execution of its own, which it may change."""
+def _call(candidate: Callable[[Any], Any], line: bytes, muted: Muted, *, is_timed: bool) -> bytes:
+    """The answer as a line. Each call has an execution of its own, which it may change.
+
+    The first call is not timed: it loads what all later ones need.
+    """
     took, before = 0.0, muted.calls
     reason: str | None
     try:
@@ -108,10 +111,10 @@ def _call(candidate: Callable[[Any], Any], line: bytes, muted: Muted) -> bytes:
         outcome, reason = read_outcome(returned, recorded)
     except BaseException as error:  # SystemExit and KeyboardInterrupt are the candidate's too
         outcome, reason = of_error(error)
-    return _line(outcome, took * 1000, reason, muted.calls - before)
+    return _line(outcome, took * 1000 if is_timed else None, reason, muted.calls - before)
 
 
-def _line(outcome: Outcome, took_ms: float, reason: str | None, calls: int) -> bytes:
+def _line(outcome: Outcome, took_ms: float | None, reason: str | None, calls: int) -> bytes:
     values = (outcome.status, outcome.points, outcome.case_name, outcome.error_code)
     return to_json([*values, took_ms, reason, calls]) + b"\n"
 

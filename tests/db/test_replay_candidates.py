@@ -145,6 +145,12 @@ async def test_a_clock_that_stands_ends_nothing(log: StrategyExecutionLogReposit
     assert found.same == NUMBER and found.candidate_times is not None
 
 
+async def test_what_is_loaded_at_first_is_in_no_time(log: StrategyExecutionLogRepository) -> None:
+    found = await replayed(log, replaying.loads_late, processes=1, time_limit=10)
+    assert found.same == NUMBER and found.candidate_times is not None
+    assert found.candidate_times.avg_ms < 500 / NUMBER
+
+
 async def test_an_object_is_awaited_as_its_class_says(log: StrategyExecutionLogRepository) -> None:
     found = await replayed(log, replaying.Inherits())
     assert (found.same, found.notes[1]) == (NUMBER, "in this process: an async function")
