@@ -27,6 +27,7 @@ from tests.types import Pool
 
 MINUTE = timedelta(minutes=1)
 LIMITS = ("--max-error-rate", "5%", "--max-silence", "10m", "--min-runs", "10")
+LONG = pytest.mark.long
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def hook() -> Iterator[Receiver]:
         yield made
 
 
-@pytest.fixture(params=["file", "log"])
+@pytest.fixture(params=[pytest.param("file", marks=LONG), "log"])
 def state(request: pytest.FixtureRequest, tmp_path: Path) -> Sequence[str]:
     """Where it is kept what fires."""
     return ("--state", str(tmp_path / "state.json")) if request.param == "file" else ()
@@ -129,7 +130,10 @@ async def test_checks_at_once_tell_once(
     assert (len(hook.took), hook.saw) == (1, 1)
 
 
-@pytest.mark.parametrize("answer", [500, 404, 302, "hang up", "take and hang up"])
+@pytest.mark.parametrize(
+    "answer",
+    [500, *(pytest.param(one, marks=LONG) for one in (404, 302, "hang up")), "take and hang up"],
+)
 async def test_a_dead_webhook_is_told_later(
     dsn: str, pool: Pool, hook: Receiver, answer: int | str, tmp_path: Path
 ) -> None:
@@ -214,7 +218,7 @@ async def test_a_receiver_without_tls_is_said(hook: Receiver) -> None:
         await post(hook.url.replace("http:", "https:"), {})
 
 
-@pytest.mark.long
+@LONG
 async def test_a_receiver_that_does_not_answer(dsn: str, pool: Pool, hook: Receiver) -> None:
     await StrategyExecutionLogRepository(pool).insert_rows(rows("loyalty", 40, 4))
     hook.answers = ["hang"]
@@ -224,7 +228,7 @@ async def test_a_receiver_that_does_not_answer(dsn: str, pool: Pool, hook: Recei
     assert len(hook.took) == 1
 
 
-@pytest.mark.long
+@LONG
 async def test_a_receiver_that_is_killed_and_started_again(
     dsn: str, pool: Pool, state: Sequence[str]
 ) -> None:
@@ -258,7 +262,7 @@ def kept_in(file: Path, kept: dict[str, object]) -> None:
     ("moved", "least"),
     [
         (timedelta(days=1), 0),
-        pytest.param(-timedelta(days=1), 24 * 3600, marks=pytest.mark.long),
+        pytest.param(-timedelta(days=1), 24 * 3600, marks=LONG),
     ],
 )
 async def test_a_clock_that_was_set(
@@ -312,7 +316,7 @@ async def test_all_were_silent_and_one_runs_again(
     assert re.fullmatch(r"OVER all strategies: it runs again, after \d+s", over)
 
 
-@pytest.mark.long
+@LONG
 async def test_more_that_fire_than_are_asked_for(
     dsn: str, pool: Pool, hook: Receiver, tmp_path: Path
 ) -> None:
@@ -406,9 +410,9 @@ async def test_a_state_that_can_not_be_read(
     "other",
     [
         {"since": "2026-01-01T00:00:00"},
-        pytest.param({"breach": "p50"}, marks=pytest.mark.long),
-        pytest.param({"strategyId": ""}, marks=pytest.mark.long),
-        pytest.param({"strategyId": "\0"}, marks=pytest.mark.long),
+        pytest.param({"breach": "p50"}, marks=LONG),
+        pytest.param({"strategyId": ""}, marks=LONG),
+        pytest.param({"strategyId": "\0"}, marks=LONG),
     ],
 )
 async def test_a_state_of_another_form_is_an_error_of_one_line(
