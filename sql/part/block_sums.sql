@@ -168,7 +168,7 @@ piece as (
             failed_weight,
             ok_weight,
             duration_weighed_ms,
-            points_weighed,
+            coalesce(points_weighed, 0),
             durations
         :stored_rollups($1, $4, $5)
     ) as kept

@@ -176,6 +176,20 @@ async def test_rollups_say_what_rows_say(
     assert changes[0].significant
 
 
+async def test_a_strategy_that_gives_no_points(
+    pool: Pool, repository: StrategyExecutionLogRepository
+) -> None:
+    """A whole block of rollups has none then, which is no zero."""
+    hours = [T0 + timedelta(hours=n / 10) for n in range(-600, 600)]
+    await repository.insert_rows(row(created_at=at, points=None) for at in hours)
+    await rolled_up(pool)
+    sides = (Slice(STRATEGY, until=T0 - TICK), Slice(STRATEGY, since=T0))
+    rolled, exact = await both(pool, lambda log: log.compare(*sides))
+    assert rolled.b.duration.method == "sketch"
+    for found in (rolled, exact):
+        assert (found.delta.points_avg, found.intervals.points_avg.significant) == (0, False)
+
+
 async def test_a_tenant_gets_verdicts_of_its_own_rows(
     repository: StrategyExecutionLogRepository,
 ) -> None:
