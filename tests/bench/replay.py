@@ -4,8 +4,9 @@
 
 Inputs are of about 300 bytes. The parent's cost is its processor time for each run, reading and
 handing over included, with a candidate that only decides; the gain is the time of one worker over
-that of two, with an engine that computes for as long as it is told. The server is another process,
-and takes its part of the same processors: its own time is not the parent's.
+that of two, with an engine that does a fixed amount of work, which takes it so long by itself. The
+server is another process, and takes its part of the same processors: its own time is not the
+parent's.
 """
 
 from __future__ import annotations
@@ -26,18 +27,33 @@ from tests.bench.common import alone, bench_database, load, print_line
 from tests.replaying import decide
 from tests.rows import STRATEGY, T0, row
 
-_VARIABLE = "REPLAY_BENCH_ENGINE_US"
+_VARIABLE = "REPLAY_BENCH_STEPS"
 _ENGINE = "tests.bench.replay:engine"  # here it is a function of the main program
 _WIDTHS = (44, 14, 14, 12, 6)
 
 
 def engine(execution: StrategyExecutionLog) -> Outcome:
     """Python code that computes for some hundred microseconds."""
-    ends = time.perf_counter() + float(os.environ.get(_VARIABLE, "300")) / 1e6
-    value = 1
-    while time.perf_counter() < ends:
-        value = value * 1103515245 % 2147483647
+    compute(int(os.environ[_VARIABLE]))
     return decide(execution)
+
+
+def compute(steps: int) -> int:
+    """So many steps of integer arithmetic."""
+    value = 1
+    for _ in range(steps):
+        value = value * 1103515245 % 2147483647
+    return value
+
+
+def steps_of(microseconds: float) -> int:
+    """How many steps take so long here, if nothing else runs."""
+    tried, fastest = 100_000, float("inf")
+    for _ in range(20):
+        begin = time.perf_counter()
+        compute(tried)
+        fastest = min(fastest, time.perf_counter() - begin)
+    return int(microseconds / 1e6 / fastest * tried)
 
 
 def rows(count: int) -> list[StrategyExecutionLog]:
@@ -65,7 +81,7 @@ async def taken(
 
 async def measure(runs: int, rounds: int, engine_us: float) -> None:
     """Prints a line a measure."""
-    os.environ[_VARIABLE] = str(engine_us)
+    os.environ[_VARIABLE] = str(steps_of(engine_us))
     async with (
         bench_database() as dsn,
         asyncpg.create_pool(dsn, min_size=1, max_size=2, command_timeout=600) as pool,
