@@ -240,6 +240,7 @@ async def test_the_archive_makes_no_difference(pool: Pool, folder: Path) -> None
 
 
 @pytest.mark.long
+@pytest.mark.timeout(180)
 async def test_the_archive_makes_no_difference_to_any_filter(pool: Pool, folder: Path) -> None:
     await _compared(pool, folder, 80, 2, _WINDOWS, _FILTERS)
 
