@@ -179,7 +179,9 @@ async def test_samples(
     rows=_rows,
     window=windows,
     fractions=st.lists(
-        st.sampled_from([0, 0.5, 0.95, 1]) | st.floats(0, 1), min_size=1, max_size=5
+        st.sampled_from([0, 0.5, 0.95, 1]) | st.integers(0, 10**6).map(lambda n: n / 10**6),
+        min_size=1,
+        max_size=5,
     ),
 )
 async def test_duration_percentiles(
