@@ -9,8 +9,9 @@ __all__ = ["head"]
 _INDENT = "  "
 _DEEPEST = 40  # levels that are indented
 _SHORT = 72  # characters of a list or an object that stays on one line
-_TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}:,]|[^\s"\[\]{}:,]+', re.DOTALL)
-_FLAT = re.compile(r'[\[{](?:[^"\[\]{}]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+[\]}]', re.DOTALL)
+# Atomic groups, since Python before 3.11.5 leaves a possessive one in the middle of what fails.
+_TOKEN = re.compile(r'"[^"\\]*+(?>(?:\\.[^"\\]*+)*)"?|[\[\]{}:,]|[^\s"\[\]{}:,]+', re.DOTALL)
+_FLAT = re.compile(r'[\[{](?>(?:[^"\[\]{}]++|"[^"\\]*+(?>(?:\\.[^"\\]*+)*)")*)[\]}]', re.DOTALL)
 _GAP = re.compile(r"\s*+")
 
 

@@ -32,9 +32,10 @@ _SCALAR = r'"[^"\\]{0,500}+"|[-\dtfn][^\s,\]}]{0,50}+(?=[\s,\]}])'
 _SHORT = re.compile(_SCALAR)
 _MEMBER = re.compile(rf'[\s,]*+"(?P<key>[^"\\]{{0,200}}+)"\s*+:\s*+(?P<value>{_SCALAR})')
 _LONG_NUMBER = re.compile(r"[^\s,\]}]*+")
-_WITHIN_TEXT = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
-_BETWEEN_BRACKETS = re.compile(r'(?:[^"\[\]{}]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+', re.DOTALL)
-_WHOLE_ESCAPES = re.compile(r"(?:[^\\]|\\u[0-9a-fA-F]{4}|\\[^u])*+", re.DOTALL)
+# Atomic groups, since Python before 3.11.5 leaves a possessive one in the middle of what fails.
+_WITHIN_TEXT = re.compile(r'[^"\\]*+(?>(?:\\.[^"\\]*+)*)', re.DOTALL)
+_BETWEEN_BRACKETS = re.compile(r'(?>(?:[^"\[\]{}]++|"[^"\\]*+(?>(?:\\.[^"\\]*+)*)")*)', re.DOTALL)
+_WHOLE_ESCAPES = re.compile(r"(?>(?:[^\\]|\\u[0-9a-fA-F]{4}|\\[^u])*)", re.DOTALL)
 
 
 class _Entry:
