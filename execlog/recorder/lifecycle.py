@@ -21,6 +21,7 @@ from execlog.recorder.loop_thread import LoopThread
 from execlog.recorder.maintenance_task import Upkeep
 from execlog.recorder.spool.row_file import RowFile
 from execlog.recorder.spool.spool import Spool
+from execlog.recorder.this_process import signals_left
 
 __all__ = ["Background"]
 
@@ -236,7 +237,8 @@ class Background:
             process.began(self)  # the process may end before the thread has begun
             try:
                 # Not here: the caller's stack may be nearly full, and it must not wait.
-                _thread.start_new_thread(self._start_by_itself, ())
+                with signals_left():
+                    _thread.start_new_thread(self._start_by_itself, ())
             except RuntimeError:  # the process ends, or has too many
                 self._buffer.wake_on_next()
 

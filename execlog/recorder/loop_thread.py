@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from execlog.recorder.this_process import leave_signals
+from execlog.recorder.this_process import signals_left
 
 __all__ = ["LoopThread"]
 
@@ -44,7 +44,8 @@ class LoopThread:
         self._stopped = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         try:
-            self._thread.start()
+            with signals_left():
+                self._thread.start()
         except RuntimeError:
             self.loop.close()
             raise
@@ -67,7 +68,6 @@ class LoopThread:
         self._thread.join(seconds)
 
     def _run(self) -> None:
-        leave_signals()
         try:
             if asyncio._get_running_loop() is not None:
                 _log.warning(_TAKEN)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import _thread
+import contextlib
 import os
 import signal
 import socket
 import sys
-import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from types import BuiltinFunctionType
 
-__all__ = ["about_process", "leave_signals", "now"]
+__all__ = ["about_process", "now", "signals_left"]
 
 _LONGEST = 200
 
@@ -32,20 +35,28 @@ def about_process() -> dict[str, object]:
     }
 
 
-def leave_signals() -> None:
-    """Leaves SIGTERM to other threads. A thread of our own calls it. Never raises.
-
-    Python's handlers run in the main thread, which a signal does not wake that another thread got:
-    that happens if it comes just when a stopped process goes on.
-    """
-    # (With gevent it may be the main thread itself, whose native id is the process's.)
-    if sys.platform == "linux" and threading.get_native_id() != os.getpid():
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-
-
 def now() -> str:
     """The present time by the machine's clock, in UTC. Never raises."""
     return datetime.now(UTC).isoformat()
+
+
+@contextlib.contextmanager
+def signals_left() -> Iterator[None]:
+    """A thread that is started inside the block leaves SIGTERM to the others. Never raises.
+
+    Python's handlers run in the main thread, which a signal does not wake that another thread got:
+    that happens if it comes just when a stopped process goes on. The thread has this from its first
+    moment on: it may wait long for its first line.
+    """
+    # Where `gevent` has put its own in place of what starts threads, none is started.
+    if os.name != "posix" or not isinstance(_thread.start_new_thread, BuiltinFunctionType):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _clean(text: str) -> str:

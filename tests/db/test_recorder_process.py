@@ -6,6 +6,7 @@ import asyncio
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+import execlog
 from tests.databases import TABLE
-from tests.recording import AWAY
+from tests.recording import AWAY, record
 from tests.samples import one_of
 
 ROOT = Path(__file__).parents[2]
@@ -127,7 +129,7 @@ def test_a_program_that_ends(dsn: str, name: str) -> None:
 
 ENDED = {
     "main thread": "work()",
-    "another thread": "threading.Thread(target=work).start(); signal.pause()",
+    "another thread": "threading.Thread(target=work).start()\nwhile True: time.sleep(0.1)",
     "daemon thread, main joins": """
 thread = threading.Thread(target=work, daemon=True); thread.start(); thread.join()
 """,
@@ -160,6 +162,26 @@ def test_a_program_that_is_terminated(dsn: str, name: str) -> None:
     assert time.monotonic() - begin < 10
     assert program.returncode == -signal.SIGTERM
     assert_stored(dsn, first + said)
+
+
+def test_threads_leave_the_signal_to_the_main_thread_from_their_first_moment(
+    dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that got it would not wake the main thread, which runs the handler."""
+    blocked: dict[str, set[int]] = {}
+    run = threading.Thread.run
+
+    def noted(thread: threading.Thread) -> None:
+        blocked[thread.name] = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        run(thread)
+
+    monkeypatch.setattr(threading.Thread, "run", noted)
+    with execlog.ExecutionRecorder(dsn, spool=tmp_path / "spool") as recorder:
+        record(recorder, 1)
+        assert signal.SIGTERM not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    own = {name: signal.SIGTERM in masked for name, masked in blocked.items() if "execlog" in name}
+    assert own.keys() >= {"execlog recorder", "execlog spool"}
+    assert all(own.values()), own
 
 
 @pytest.mark.long
@@ -222,7 +244,7 @@ def answer():
 for _ in range({threads}):
     threading.Thread(target=answer, daemon=True).start()
 while True:
-    signal.pause()
+    time.sleep(0.1)
 """,
         dsn,
     )

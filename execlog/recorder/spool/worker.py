@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from execlog.recorder.this_process import leave_signals
+from execlog.recorder.this_process import signals_left
 
 __all__ = ["Worker"]
 
@@ -69,14 +69,14 @@ class Worker:
             if self._thread is None or not self._thread.is_alive():
                 thread = threading.Thread(target=self._run, name="execlog spool", daemon=True)
                 try:
-                    thread.start()
+                    with signals_left():
+                        thread.start()
                 except RuntimeError:  # the process ends, or has too many
                     return False
                 self._thread = thread
         return True
 
     def _run(self) -> None:
-        leave_signals()
         due = time.monotonic() + self._tick_seconds
         while True:
             wait = due - time.monotonic()
