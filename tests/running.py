@@ -41,8 +41,8 @@ __all__ = [
 FOLDER = Path(__file__).parent / "programs"
 EVENT = b'{"amount": 50, "user": "u1"}'
 PER_SECOND = 5000
-LONGEST = 10.0
-"""Seconds within which a program has ended."""
+LONGEST = 30.0
+"""Seconds within which a program has ended, on a busy machine too."""
 _IDS = re.compile(rb"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 
 

@@ -31,7 +31,7 @@ recorder = execlog.ExecutionRecorder(sys.argv[1])
 def work(seconds=20, accepted=sys.stdout):
     begin, sent = time.monotonic(), 0
     while (passed := time.monotonic() - begin) < seconds:
-        while sent < passed * 5000:
+        for _ in range(min(int(passed * 5000) - sent, 50)):  # so few are accepted and not said
             sent += 1
             if (given := recorder.record(**fields())) is not None:
                 accepted.write(f"{given}\\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.readme import TEXT, block
 from tests.running import (
     FOLDER,
     LONGEST,
+    Program,
     ask,
     assert_stored,
     free_port,
@@ -56,19 +58,22 @@ def test_a_program_that_reads(
     with started(words, dsn) as program:
         program.feed(0.01, rate=1000)
         program.wait_for(b"-")
+        feeding = threading.Thread(target=program.feed, args=(LONGEST,))
         if number is None:
             program.feed(1.0)
             program.finish_input()
         else:
-            feeding = threading.Thread(target=program.feed, args=(LONGEST,))  # also meanwhile
-            feeding.start()
+            feeding.start()  # it goes on while the program ends
             wait_until(lambda: len(program.ids()) >= 1000)
         assert program.end(number) == code, program.err[-3000:]
+        if number is not None:
+            feeding.join()
         # Of what was fed, a program may have taken up to a queue's length and not have said so.
         assert_stored(dsn, program.ids(), least=1000, beyond=2000 if number else 0)
 
 
-GUNICORN = ["-m", "gunicorn", "--workers=2", "--graceful-timeout=5", "--bind=127.0.0.1:PORT"]
+READY = Path(__file__).parents[1] / "gunicorn_ready.py"
+GUNICORN = f"-m gunicorn --workers=2 --graceful-timeout=5 --bind=127.0.0.1:PORT -c {READY}".split()
 SERVICES = {
     "uvicorn": (
         ["-m", "uvicorn", "--port=PORT", "--no-access-log", "fastapi_service:app"],
@@ -101,6 +106,12 @@ SERVICES = {
 }
 
 
+def is_up(program: Program, words: list[str]) -> bool:
+    """Whether all its processes have booted: one that has not may be killed at the end."""
+    said = (b"worker is ready", b"Application startup complete")
+    return sum(map(program.err.count, said)) >= (2 if "--workers=2" in words else 0)
+
+
 @LONG
 @pytest.mark.parametrize(
     ("words", "number", "codes"),
@@ -115,7 +126,7 @@ def test_a_service(dsn: str, words: list[str], number: signal.Signals, codes: se
     with started([word.replace("PORT", str(port)) for word in words], dsn) as program:
         wait_for_port(port, program)
         answered, asking = ask(port)
-        wait_until(lambda: len(answered) >= 500)
+        wait_until(lambda: len(answered) >= 500 and is_up(program, words))
         assert program.end(number) in codes, program.err[-3000:]
         for one in asking:
             one.join(LONGEST)

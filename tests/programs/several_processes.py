@@ -43,8 +43,9 @@ def be_told() -> None:
 
 
 def say(done: Future[str]) -> None:
-    """An id, when its run is recorded."""
-    print(done.result(), flush=True)
+    """An id, when its run is recorded; in one piece, since two threads call this."""
+    sys.stdout.write(f"{done.result()}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
