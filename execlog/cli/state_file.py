@@ -7,12 +7,12 @@ import contextlib
 import os
 import stat
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from execlog.errors import ExeclogError
+from execlog.whole_file import replace_file
 
 if sys.platform != "win32":
     import fcntl
@@ -41,8 +41,7 @@ async def held_file(path: Path, *, by: str, patience: float) -> AsyncIterator[No
     if sys.platform == "win32":
         raise StateUnavailable("--state: there are no locks of files here: leave it out")
     with _understood():
-        name = f"{_linked(path)}.lock"
-        descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(_lock_of(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         last = time.monotonic() + patience
         while True:
@@ -72,22 +71,12 @@ def read_file(path: Path) -> bytes | None:
 def write_file(path: Path, held: bytes) -> None:
     """Replaces the file as a whole. Raises StateUnavailable: it can't be written."""
     with _understood():
-        path = _linked(path)
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-        try:
-            with open(descriptor, "wb") as file:
-                file.write(held)
-                file.flush()
-                os.fsync(descriptor)
-            os.replace(name, path)
-        except BaseException:
-            os.unlink(name)
-            raise
+        replace_file(path, held)
 
 
-def _linked(path: Path) -> Path:
-    """The file itself, if the path is a link to it: both are one state."""
-    return Path(os.path.realpath(path))
+def _lock_of(path: Path) -> str:
+    """That of the file itself, if the path is a link to it: both are one state."""
+    return f"{os.path.realpath(path)}.lock"
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from typing import Any
 
 from execlog.errors import InvalidArgument
 from execlog.replaying.candidate import Candidate
+from execlog.whole_file import replace_file
 
 __all__ = ["State", "code_of", "readable"]
 
@@ -23,8 +24,7 @@ _FORM = "is not the state of a replay"
 class State:
     """A file that holds what was counted and the place after it.
 
-    It is written beside itself and moved into its place, so that it is whole at any moment; only
-    its owner may read it, since it names users.
+    It is whole at any moment; only its owner may read it, since it names users.
 
     Args:
         path: The file; it need not exist.
@@ -73,19 +73,8 @@ class State:
     def save(self, kept: Mapping[str, Any]) -> None:
         """Writes it. Raises InvalidArgument: it can't be written."""
         text = json.dumps({"execlog_replay": _VERSION, "key": self._key, "kept": kept})
-        beside = self._path.with_name(f"{self._path.name}.{os.getpid()}")
         try:
-            try:
-                flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-                with open(os.open(beside, flags, 0o600), "w", encoding="utf-8") as file:
-                    file.write(text)
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.replace(beside, self._path)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    beside.unlink()
-                raise
+            replace_file(self._path, text.encode())
         except OSError as error:
             raise InvalidArgument("state", _problem("can't be written", error)) from error
 
