@@ -238,6 +238,8 @@ async def test_one_strategy_is_one_shard(pool: Pool, log: Log, schema: str) -> N
         "width_us_before": 60_000_000,
         "buckets_before": 1,
         "order": "runs",
+        "after_created_at": T0 - DAY,
+        "after_id": row().id,
         "newest": 5,
         "most_bytes": 10**6,
         "trace_bytes": 10**6,
@@ -341,7 +343,7 @@ async def test_a_spool_that_a_dead_process_left(
         assert (await left.aclose(0.2)).spooled_rows == 90
         async with ExecutionRecorder(dsn, schema=schema, spool=tmp_path / "spool") as recorder:
             assert recorder.stats().recovered == 90
-            assert await recorder.flush()
+            assert await recorder.flush(30)  # the first look of each connection takes seconds
         stats = recorder.stats()
         assert stats.recovered == stats.written == (60 if dsn == DSN else 0)
         assert sorted([one.id async for one in log.stream()]) == sorted(one.id for one in rows)
