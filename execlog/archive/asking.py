@@ -12,14 +12,17 @@ import asyncpg
 
 from execlog.archive.attributes import patterns
 from execlog.db.rows import Row, aware
+from execlog.errors import ArchiveError
 
 __all__ = [
     "CURSOR",
     "Held",
+    "TooMuch",
     "asked_of",
     "batches",
     "held_of",
     "made_at",
+    "microseconds",
     "newer_first",
     "switches_of",
     "time_of",
@@ -41,6 +44,10 @@ _SHARED = frozenset(
     """.split()
 )
 _SWITCHES = frozenset({"failed", "errors", "other", "no_case", "bare", "no_input"})
+
+
+class TooMuch(ArchiveError):
+    """There are too many runs for an answer from rows."""
 
 
 class Held(NamedTuple):
@@ -85,7 +92,12 @@ def _spans(text: str | None) -> list[tuple[int, int]]:
 
 
 def _microseconds(text: str) -> int:
-    return (datetime.fromisoformat(text) - _EPOCH) // timedelta(microseconds=1)
+    return microseconds(datetime.fromisoformat(text))
+
+
+def microseconds(at: datetime) -> int:
+    """A time as DuckDB is given it. Never raises for a time with its zone."""
+    return (at - _EPOCH) // timedelta(microseconds=1)
 
 
 def batches(files: Sequence[Held]) -> Iterator[Sequence[Held]]:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Unpack, get_args
 
+import asyncpg
+
 from execlog import context
+from execlog.archive.asking import TooMuch
 from execlog.db import validation
+from execlog.db.rows import Row
 from execlog.db.slices import sliced
 from execlog.errors import InvalidArgument
+from execlog.repository.both import Both
 from execlog.repository.filters import Filters, conditions
 from execlog.repository.groups import Breakdown, BreakdownOrder, of_nodes, of_record
 from execlog.repository.node_times import (
@@ -19,7 +24,6 @@ from execlog.repository.node_times import (
     NodeTimes,
     node_times,
 )
-from execlog.repository.questions import Questions
 
 __all__ = ["BY", "MOST_COUNTED", "MOST_GROUPS", "OF_ROLLUPS", "Breakdowns"]
 
@@ -53,7 +57,7 @@ _ROLLED_UP = frozenset({"strategy_id", "realm_id", "strategy_version"})
 _ATTRIBUTE = "attributes."
 
 
-class Breakdowns(Questions):
+class Breakdowns(Both):
     """Counts the executions of a window, together or by what they have in common."""
 
     async def count_executions(
@@ -145,15 +149,32 @@ class Breakdowns(Questions):
             more += ["slowest_first", "details"]
         elif has_details:
             more.append("details")
-        found = None
-        if _is_rolled_up(column, filters):
-            given, its = _rolled_up(filters, values)
-            its |= {"order": wanted, "limit": most}
-            found = await self._fetch_grouped(OF_ROLLUPS, *given, *more, **its)
+        asked = {"attribute": attribute, "order": wanted, "limit": most}
+        is_rolled_up = _is_rolled_up(column, filters)
+        found: Sequence[Row] | None
+        try:
+            found = await self._groups_of_both(switches, more, values, f"by_{column}", asked)
+        except TooMuch:
+            found = await self._of_rollups(filters, values, more, asked) if is_rolled_up else None
+            if not found or found[0]["is_exact"]:
+                raise
+        if found is None and is_rolled_up:
+            found = await self._of_rollups(filters, values, more, asked)
         if found is None:
-            asked = {**values, "attribute": attribute, "order": wanted, "limit": most}
-            found = await self._fetch("breakdown", *switches, *more, **asked)
+            found = await self._fetch("breakdown", *switches, *more, **values, **asked)
         return await sliced(of_record(one, column, details=has_details) for one in found)
+
+    async def _of_rollups(
+        self,
+        filters: Filters,
+        values: dict[str, Any],
+        more: Sequence[str],
+        asked: Mapping[str, Any],
+    ) -> list[asyncpg.Record] | None:
+        """The groups of rollups, or of rows if these are few; None if the server can't."""
+        given, its = _rolled_up(filters, values)
+        its |= {"order": asked["order"], "limit": asked["limit"]}
+        return await self._fetch_grouped(OF_ROLLUPS, *given, *more, **its)
 
     async def node_times(
         self,

@@ -21,8 +21,6 @@ from execlog.errors import (
     SchemaOutdated,
     StoreUnavailable,
 )
-from execlog.models import DurationPercentiles
-from execlog.repository.percentiles import percentile_cont
 
 __all__ = ["LARGEST_SAMPLE", "Questions"]
 
@@ -34,12 +32,12 @@ LARGEST_SAMPLE = 5000
 _NO_PERCENTILES = frozenset({"42883", NOT_SUPPORTED, "53100", "53200", "53400", CANCELLED})
 
 
-# The statements that are answered from rows alone; others have rollups, or ask about no runs.
+# What is answered from rows, of files too; others are of rollups, or ask about no runs.
 _OF_ROWS = frozenset(
     """
-    breakdown count_by_case_name count_by_error_code count_by_points count_by_status
+    breakdown compare count_by_case_name count_by_error_code count_by_points count_by_status
     count_executions duration_and_nodes_summary duration_percentiles get list_absent list_by_prefix
-    list_executions list_failures list_for_strategy list_newest next_failure node_times
+    list_executions list_failures list_for_strategy list_newest metrics next_failure node_times
     sample_durations sample_points
     """.split()
 )
@@ -184,17 +182,3 @@ class Questions:
             if isinstance(error.__cause__, TimeoutError) or error.sqlstate in _NO_PERCENTILES:
                 return None, Reach()
             raise
-
-    async def _sample_percentiles(
-        self, fractions: tuple[float, ...], deadline: float, **scope: object
-    ) -> DurationPercentiles:
-        query = self._statements["sample_durations"].query(**scope, limit=LARGEST_SAMPLE)
-        found = await self._store.fetch(query, deadline=deadline)
-        sample = [record["duration_ms"] for record in found]
-        weights = [record["weight"] for record in found]
-        return DurationPercentiles(
-            fractions=fractions,
-            values_ms=percentile_cont(sample, fractions, weights),
-            method="sample",
-            sample_size=len(sample),
-        )

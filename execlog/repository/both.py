@@ -1,0 +1,137 @@
+"""Numbers of windows that reach into files: of the rows of the log and of files, each once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import asyncpg
+
+from execlog.archive.asking import TooMuch
+from execlog.archive.files import runs
+from execlog.archive.joined import MOST_OF_LOG, card, groups, points, sampled
+from execlog.archive.reading import Reach
+from execlog.db.rows import Row
+from execlog.errors import StoreUnavailable
+from execlog.models import DurationPercentiles
+from execlog.repository.percentiles import percentile_cont
+from execlog.repository.questions import LARGEST_SAMPLE, Questions
+
+__all__ = ["Both"]
+
+
+class Both(Questions):
+    """Reads the runs of the log that go with those of files."""
+
+    async def _reaches_into_files(self, values: Mapping[str, Any]) -> bool:
+        """Whether files hold runs of a window that the log lacks."""
+        if self._archive is None:
+            return False
+        listed = await self._store.fetch(self._listed_files(values))
+        return bool(self._reach_of(listed, 0.0).listed)
+
+    async def _both(
+        self,
+        name: str,
+        *switches: str,
+        attribute: str | None = None,
+        deadline: float,
+        **values: Any,
+    ) -> tuple[Reach, list[asyncpg.Record]]:
+        """The files of a window and the runs of the log, of one snapshot.
+
+        Raises:
+            TooMuch: The log has too many.
+        """
+        query = runs(self._schema).query(*switches, **values, attribute=attribute, most=MOST_OF_LOG)
+        listed, log = await self._store.together(
+            self._listed_files(values), query, deadline=deadline
+        )
+        reach = self._reach_of(listed, deadline)
+        reach.allow(name)
+        if reach.listed and log and log[0]["runs"] > MOST_OF_LOG:
+            raise TooMuch(
+                f"{name}: beside those in files, the log holds more than {MOST_OF_LOG:,} runs of"
+                " these times: ask about fewer"
+            )
+        return reach, log
+
+    async def _card_of_both(
+        self, record: asyncpg.Record, scope: Mapping[str, Any], seconds: float, deadline: float
+    ) -> Row:
+        """The row of a card, of all rows; as it is if they are too many and rollups hold them."""
+        end = asyncio.get_running_loop().time() + seconds
+        asked = {**scope, "strategy_versions": _texts(scope["strategy_versions"])}
+        try:
+            reach, log = await self._both("metrics", **asked, deadline=min(end, deadline))
+            if not reach.listed:
+                return record
+            found = await card(reach, log, **asked)
+        except (TooMuch, StoreUnavailable):
+            if record["durations"] is None:
+                raise
+            return record
+        # Blocks of time are of rollups; without them, of the log's rows only.
+        known = {} if record["durations"] is not None else {"blocks": None}
+        return {**dict(record), **found, **known}
+
+    async def _groups_of_both(
+        self,
+        switches: Sequence[str],
+        more: Sequence[str],
+        values: Mapping[str, Any],
+        by: str,
+        wanted: Mapping[str, Any],
+    ) -> list[dict[str, Any]] | None:
+        """The rows of a breakdown, of all rows; None: files hold none of them."""
+        if not await self._reaches_into_files(values):
+            return None
+        reach, log = await self._both(
+            "breakdown",
+            *switches,
+            by,
+            **values,
+            attribute=wanted["attribute"],
+            deadline=self._store.deadline(),
+        )
+        if not reach.listed:
+            return None
+        return await groups(reach, log, *switches, *more, by, **values, **wanted)
+
+    async def _points_of_both(self, **scope: Any) -> list[dict[str, Any]] | None:
+        """The bars of points, of all rows; None: files hold none of them."""
+        if not await self._reaches_into_files(scope):
+            return None
+        asked = {**scope, "strategy_versions": _texts(scope["strategy_versions"])}
+        reach, log = await self._both("count_by_points", **asked, deadline=self._store.deadline())
+        return await points(reach, log, **asked) if reach.listed else None
+
+    async def _sampled(
+        self, name: str, *switches: str, deadline: float | None = None, **values: Any
+    ) -> Sequence[Row]:
+        """The newest rows of a sample, of the log and of files."""
+        query = self._statements[name].query(**values)
+        found, reach = await self._asked(query, values, deadline=deadline)
+        asked = {**values, "strategy_versions": _texts(values.get("strategy_versions"))}
+        return await sampled(reach, found, *switches, **asked)
+
+    async def _sample_percentiles(
+        self, fractions: tuple[float, ...], deadline: float, **scope: Any
+    ) -> DurationPercentiles:
+        found = await self._sampled(
+            "sample_durations", **scope, limit=LARGEST_SAMPLE, deadline=deadline
+        )
+        sample = [record["duration_ms"] for record in found]
+        weights = [record["weight"] for record in found]
+        return DurationPercentiles(
+            fractions=fractions,
+            values_ms=percentile_cont(sample, fractions, weights),
+            method="sample",
+            sample_size=len(sample),
+        )
+
+
+def _texts(versions: Sequence[int] | None) -> list[str] | None:
+    """Versions as the shared filters have them."""
+    return None if versions is None else [*map(str, versions)]
