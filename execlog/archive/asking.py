@@ -24,6 +24,7 @@ __all__ = [
     "made_at",
     "microseconds",
     "newer_first",
+    "newest_first",
     "switches_of",
     "time_of",
 ]
@@ -78,6 +79,11 @@ def held_of(one: asyncpg.Record) -> Held:
 def newer_first(row: Row) -> tuple[bool, datetime, int, str]:
     """The key of the order of lists, read backwards. Never raises for a row of the log."""
     return row["created_at"] is not None, time_of(row), row["id"].int, row["strategy_id"]
+
+
+def newest_first(row: Row) -> tuple[bool, datetime, int]:
+    """The key of the order of what has no strategy, read backwards. Never raises for such a row."""
+    return row["created_at"] is not None, time_of(row), row["id"].int
 
 
 def time_of(row: Row) -> datetime:

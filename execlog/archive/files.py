@@ -40,6 +40,7 @@ _STATEMENTS = frozenset(
         "next_failure",
         "page",
         "sample",
+        "traced",
     }
 )
 

@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from execlog.archive.asking import asked_of, batches, microseconds, switches_of, time_of
+from execlog.archive.asking import (
+    asked_of,
+    batches,
+    microseconds,
+    newest_first,
+    switches_of,
+    time_of,
+)
 from execlog.archive.attributes import value_pattern
 from execlog.archive.reading import Reach
 from execlog.db.rows import Row, aware
@@ -133,13 +140,8 @@ async def sampled(
         if len(rows) >= limit and time_of(rows[limit - 1]) > some[0].last_at:
             break
         more = await reach.read("sample", some, *switches, **asked_of(values), limit=limit)
-        rows = sorted([*rows, *more], key=_newer, reverse=True)[:limit]
+        rows = sorted([*rows, *more], key=newest_first, reverse=True)[:limit]
     return rows
-
-
-def _newer(row: Row) -> tuple[bool, datetime, int]:
-    """The key of the order of a sample, read backwards."""
-    return row["created_at"] is not None, time_of(row), row["id"].int
 
 
 def _given(log: Sequence[Row], names: Sequence[str]) -> dict[str, list[Any]]:

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from execlog.archive.files import durations
-from execlog.archive.measuring import percentiles, summary
+from execlog.archive.asking import TooMuch
+from execlog.archive.measuring import summary
 from execlog.db import validation
 from execlog.db.rows import Row
 from execlog.models import (
@@ -229,30 +229,15 @@ class Aggregates(Both):
         deadline = self._store.deadline()
         query = self._statements["duration_percentiles"].query(**scope, fractions=written)
         found, reach = await self._fetch_timely(query, scope, budget=budget, deadline=deadline)
-        if reach.listed:
-            return await self._percentiles_of_both(wanted, deadline, scope)
+        try:
+            if reach.listed:
+                return await self._exact_percentiles(wanted, deadline, **scope, realm_ids=None)
+        except TooMuch:
+            found = None
         if found is None:
             return await self._sample_percentiles(wanted, deadline, **scope, realm_ids=None)
         size = found[0]["sample_size"]
         values = [record["value_ms"] for record in found] if size else [0.0] * len(wanted)
         return DurationPercentiles(
             fractions=wanted, values_ms=tuple(values), method="exact", sample_size=size
-        )
-
-    async def _percentiles_of_both(
-        self, fractions: tuple[float, ...], deadline: float, scope: Mapping[str, Any]
-    ) -> DurationPercentiles:
-        """The percentiles of the log's rows and of files."""
-        files = self._listed_files(scope)
-        read = durations(self._schema).query(**scope)
-        counted = self._statements["count_by_status"].query(**scope)
-        listed, log, counts = await self._store.together(files, read, counted, deadline=deadline)
-        reach = self._reach_of(listed, deadline)
-        values, runs = await percentiles(reach, log, fractions, **scope)
-        size = runs + sum(row["count"] for row in counts)
-        return DurationPercentiles(
-            fractions=fractions,
-            values_ms=tuple(values) if size else (0.0,) * len(fractions),
-            method="exact",
-            sample_size=size,
         )

@@ -9,9 +9,11 @@ from typing import Any
 import asyncpg
 
 from execlog.archive.asking import TooMuch
-from execlog.archive.files import runs
+from execlog.archive.files import durations, runs
 from execlog.archive.joined import MOST_OF_LOG, card, groups, points, sampled
+from execlog.archive.measuring import percentiles
 from execlog.archive.reading import Reach
+from execlog.archive.traced import traced
 from execlog.db.rows import Row
 from execlog.errors import StoreUnavailable
 from execlog.models import DurationPercentiles
@@ -19,6 +21,9 @@ from execlog.repository.percentiles import percentile_cont
 from execlog.repository.questions import LARGEST_SAMPLE, Questions
 
 __all__ = ["Both"]
+
+_MOST_DURATIONS = 500_000  # of the log; more would not fit into the memory of a read
+_OF_TRACES = frozenset({"newest", "most_bytes", "trace_bytes"})
 
 
 class Both(Questions):
@@ -98,6 +103,45 @@ class Both(Questions):
         if not reach.listed:
             return None
         return await groups(reach, log, *switches, *more, by, **values, **wanted)
+
+    async def _exact_percentiles(
+        self, fractions: tuple[float, ...], deadline: float, *switches: str, **values: Any
+    ) -> DurationPercentiles:
+        """The percentiles of the durations of all rows.
+
+        Raises:
+            TooMuch: The log has too many of them.
+        """
+        query = durations(self._schema).query(*switches, **values, limit=_MOST_DURATIONS + 1)
+        listed, log = await self._store.together(
+            self._listed_files(values), query, deadline=deadline
+        )
+        if len(log) > _MOST_DURATIONS:
+            raise TooMuch(f"percentiles: the log holds more than {_MOST_DURATIONS:,} durations")
+        reach = self._reach_of(listed, deadline)
+        found, size = await percentiles(reach, log, fractions, *switches, **values)
+        return DurationPercentiles(
+            fractions=fractions,
+            values_ms=tuple(found) if size else (0.0,) * len(fractions),
+            method="exact",
+            sample_size=size,
+        )
+
+    async def _traces_of_both(
+        self, switches: Sequence[str], values: Mapping[str, Any]
+    ) -> list[dict[str, Any]] | None:
+        """The runs that `node_times` reads, of all rows; None: files hold none of them."""
+        if not await self._reaches_into_files(values):
+            return None
+        deadline = self._store.deadline()
+        scope = {name: value for name, value in values.items() if name not in _OF_TRACES}
+        found = await self._exact_percentiles((0.95,), deadline, *switches, **scope)
+        slow = found.values_ms[0] if found.sample_size else None
+        # What is stored meanwhile may be slow too, by what was slow before.
+        asked = {**values, "slower_than_ms": slow}
+        query = self._statements["node_times"].query(*switches, **asked)
+        log, reach = await self._asked(query, values, deadline=deadline)
+        return await traced(reach, log, *switches, **asked)
 
     async def _points_of_both(self, **scope: Any) -> list[dict[str, Any]] | None:
         """The bars of points, of all rows; None: files hold none of them."""

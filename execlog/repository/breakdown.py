@@ -203,15 +203,16 @@ class Breakdowns(Both):
         """
         return await self._nodes(*_asked("node_times", filters, strategy_id, since, until))
 
-    async def _nodes(self, switches: Sequence[str], values: dict[str, Any]) -> NodeTimes:
-        found = await self._fetch(
-            "node_times",
-            *switches,
+    async def _nodes(self, switches: Sequence[str], values: Mapping[str, Any]) -> NodeTimes:
+        asked = {
             **values,
-            newest=NEWEST,
-            most_bytes=MOST_BYTES,
-            trace_bytes=TRACE_BYTES,
-        )
+            "newest": NEWEST,
+            "most_bytes": MOST_BYTES,
+            "trace_bytes": TRACE_BYTES,
+        }
+        found: Sequence[Row] | None = await self._traces_of_both(switches, asked)
+        if found is None:
+            found = await self._fetch("node_times", *switches, **asked, slower_than_ms=None)
         return await node_times(found)
 
 

@@ -61,6 +61,8 @@ _VALUES: dict[str, Any] = {
     "uuid": UUID(int=1),
     "timestamptz": midnight(1),
 }
+_ODD_POINTS = (0.1, -3.0, 1e300)
+_TRACE = [{"name": "x", "ms": 3.5, "children": [{"name": "y", "ms": 1}]}, {"name": "y", "ms": 2}]
 _STATUSES = ("ok", "ok", "ok", "error", "timeout", "odd")
 
 
@@ -86,17 +88,17 @@ def _one(draw: random.Random) -> StrategyExecutionLog:
     return row(
         id=UUID(int=draw.getrandbits(128)),
         created_at=at,
-        strategy_id=draw.choice(("a", "b", "ä")),
+        strategy_id=(strategy := draw.choice(("a", "b", "ä"))),
         strategy_version=draw.choice((1, 2)),
         realm_id=draw.choice((None, "", "r", "s")),
         external_user_id=draw.choice((None, "u", "v")),
         status=status,
         error_code=None if status == "ok" else draw.choice((None, "E1", "E2")),
-        points=draw.choice((None, 0.1, -3.0, 1e300)),
+        points=draw.choice((None, *((1.0, 7.0, 120.0) if strategy == "b" else _ODD_POINTS))),
         case_name=draw.choice((None, "", "c")),
-        duration_ms=draw.choice((0.0, 0.1, 250.5)),
+        duration_ms=draw.choice((0.0, 0.1, 250.5, 1e4 * draw.random())),
         sample_rate=draw.choice((1.0, 0.5)) if status == "ok" else 1.0,
-        trace=draw.choice((None, [], [{"n": "x", "v": 1.5}])),
+        trace=draw.choice((None, [], [{"n": "x", "v": 1.5}], _TRACE)),
         input=draw.choice((None, {"k": ["ü", None, 1e100]})),
         trace_id=draw.choice((None, UUID(int=7))),
         attributes=draw.choice(
@@ -173,7 +175,7 @@ def _questions(
 ) -> list[Question]:
     asked: list[Question] = []
     for window in windows:
-        for one in filters:
+        for number, one in enumerate(filters):
             both = {**window, **one}
             asked += [
                 ("pages", {**both, "limit": 7}),
@@ -181,7 +183,9 @@ def _questions(
                 ("list_failures", {**both, "limit": 30}),
                 ("stream", both),
                 ("count_executions", both),
-                *(("breakdown", {**both, **of_group}) for of_group in _GROUPS),
+                ("breakdown", {**both, **_GROUPS[number % 5]}),
+                ("breakdown", {**both, **_GROUPS[(number + 2) % 5]}),
+                ("node_times", both),
             ]
         for name in ("a", "b", "none"):
             of_one = {**window, "strategy_id": name}

@@ -73,7 +73,7 @@ counted as materialized (
     select
         value,
         count(*) as runs,
-        count(*) filter (where status <> 'ok') as failures,
+        countif(status <> 'ok') as failures,
         coalesce(sum(weight) filter (where status in ('error', 'timeout', 'limit')), 0) as failed_weight,
         coalesce(sum(weight) filter (where status not in ('ok', 'error', 'timeout', 'limit')), 0) as other_weight,
         sum(weight) as weight,
@@ -121,15 +121,22 @@ detail as materialized (  -- if details
     group by run.value  -- if details
 ),  -- if details
 weighed as materialized (  -- if details
-    with value as (  -- if details
+    with weighing as not materialized (  -- if details
         select  -- if details
             run.value as part,  -- if details
             run.duration_ms,  -- if details
-            sum(run.weight) as weight  -- if details
+            run.weight  -- if details
         from run  -- if details
         join wanted on run.value is not distinct from wanted.value  -- if details
         where not is_whole  -- if details
-        group by run.value, run.duration_ms  -- if details
+    ),  -- if details
+    asked as (  -- if details
+        select  -- if details
+            value as part,  -- if details
+            unnest([1, 2, 3]) as number,  -- if details
+            unnest([0.5, 0.95, 0.99]) * (weight - 1) as place  -- if details
+        from wanted  -- if details
+        where not is_whole  -- if details
     ),  -- if details
     :weighed_values  -- if details
 ),  -- if details

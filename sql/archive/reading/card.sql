@@ -19,8 +19,8 @@
 -- Columns: ok bigint, error bigint, timeout bigint, limit bigint, other bigint, ok_weight double precision, failed_weight double precision, weight double precision, duration_avg_ms double precision, duration_min_ms double precision, duration_max_ms double precision, values_ms double precision[]?, durations_above text, points_sum double precision, points_weighed double precision, points_min double precision?, points_step double precision?, points_max double precision?, points_at_least text, nodes_avg double precision, nodes_max integer, top_errors text, top_cases text
 -- Index: none
 --
--- The columns of a file are read twice: first each kind of run is counted, then durations and points, whose bars are known
--- only by then. If runs weigh more than 1, durations are read once more, and sorted.
+-- Files are read in passes: each kind of run is counted, then durations and points are, whose bars are known only by then;
+-- of durations the bars that hold a percentile are read once more. So memory does not grow with the window.
 with given as materialized (
     select
         unnest($10::text[]) as status,
@@ -89,13 +89,11 @@ total as materialized (
         coalesce(sum(points * case when abs(points) < 1e290 then weight else 1 end), 0) as points_weighed,
         min(points_min) as points_min,
         max(points_max) as points_max,
-        case when max(points_max) - min(points_min) > 1e-290 then (max(points_max) - min(points_min)) / 10 else 0 end as points_step,
-        bool_and(weight = 1) as is_whole
+        case when max(points_max) - min(points_min) > 1e-290 then (max(points_max) - min(points_min)) / 10 else 0 end as points_step
     from kind
 ),
 scale as materialized (
     select
-        is_whole,
         points_min + points_step * 1 as at_1,
         points_min + points_step * 2 as at_2,
         points_min + points_step * 3 as at_3,
@@ -109,46 +107,51 @@ scale as materialized (
 ),
 distribution as materialized (
     select
-        quantile_cont(duration_ms, [0.5, 0.95, 0.99]) filter (where is_whole) as values_ms,
         [
             count(*),
-            count(*) filter (where duration_ms > 5),
-            count(*) filter (where duration_ms > 10),
-            count(*) filter (where duration_ms > 25),
-            count(*) filter (where duration_ms > 50),
-            count(*) filter (where duration_ms > 100),
-            count(*) filter (where duration_ms > 150),
-            count(*) filter (where duration_ms > 200),
-            count(*) filter (where duration_ms > 250),
-            count(*) filter (where duration_ms > 500),
-            count(*) filter (where duration_ms > 1000),
-            count(*) filter (where duration_ms > 2500),
-            count(*) filter (where duration_ms > 5000)
+            coalesce(countif(duration_ms > 5), 0),
+            coalesce(countif(duration_ms > 10), 0),
+            coalesce(countif(duration_ms > 25), 0),
+            coalesce(countif(duration_ms > 50), 0),
+            coalesce(countif(duration_ms > 100), 0),
+            coalesce(countif(duration_ms > 150), 0),
+            coalesce(countif(duration_ms > 200), 0),
+            coalesce(countif(duration_ms > 250), 0),
+            coalesce(countif(duration_ms > 500), 0),
+            coalesce(countif(duration_ms > 1000), 0),
+            coalesce(countif(duration_ms > 2500), 0),
+            coalesce(countif(duration_ms > 5000), 0)
         ]::text as durations_above,
         [
             count(points),
-            count(*) filter (where points >= at_1),
-            count(*) filter (where points >= at_2),
-            count(*) filter (where points >= at_3),
-            count(*) filter (where points >= at_4),
-            count(*) filter (where points >= at_5),
-            count(*) filter (where points >= at_6),
-            count(*) filter (where points >= at_7),
-            count(*) filter (where points >= at_8),
-            count(*) filter (where points >= at_9)
+            coalesce(countif(points >= at_1), 0),
+            coalesce(countif(points >= at_2), 0),
+            coalesce(countif(points >= at_3), 0),
+            coalesce(countif(points >= at_4), 0),
+            coalesce(countif(points >= at_5), 0),
+            coalesce(countif(points >= at_6), 0),
+            coalesce(countif(points >= at_7), 0),
+            coalesce(countif(points >= at_8), 0),
+            coalesce(countif(points >= at_9), 0)
         ]::text as points_at_least
     from run
     cross join scale
 ),
 weighed as materialized (
-    with value as (
+    with weighing as not materialized (
         select
             '' as part,
             duration_ms,
-            sum(weight) as weight
+            weight
         from run
-        where not (select is_whole from total)
-        group by duration_ms
+    ),
+    asked as (
+        select
+            '' as part,
+            unnest([1, 2, 3]) as number,
+            unnest([0.5, 0.95, 0.99]) * (weight - 1) as place
+        from total
+        where weight > 0
     ),
     :weighed_values
 )
@@ -164,7 +167,7 @@ select
     coalesce(case when total.duration_ms > 1e-290 then total.duration_ms / weight end, 0) as duration_avg_ms,
     duration_min_ms,
     duration_max_ms,
-    coalesce(distribution.values_ms, (select any_value(values_ms) from weighed)) as values_ms,
+    (select values_ms from weighed) as values_ms,
     durations_above,
     points_sum,
     points_weighed,
