@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,11 +36,17 @@ async def percentiles(
         *switches_of(switches),
         **asked_of(values),
         fractions=str([*fractions]),
-        durations=[row["duration_ms"] for row in log],
-        weights=[row["weight"] for row in log],
+        **await asyncio.to_thread(_given, log),
     )
     size = sum(row["runs"] for row in log) + (found[0]["runs"] if found else 0)
     return [row["value_ms"] for row in found], size
+
+
+def _given(log: Sequence[Row]) -> dict[str, list[float]]:
+    return {
+        "durations": [row["duration_ms"] for row in log],
+        "weights": [row["weight"] for row in log],
+    }
 
 
 async def summary(reach: Reach, log: Row, **scope: Any) -> dict[str, Any]:

@@ -112,7 +112,9 @@ class Breakdowns(Both):
         averages and times of the last are the same, percentiles are sketched, users are not known,
         and the interval takes runs of a status in an hour, or a day, to weigh the same. Runs that
         were summed up before versions were told apart have none. Any other filter reads rows
-        (`min_nodes=0` leaves none out), and so does a log that is spread over a cluster.
+        (`min_nodes=0` leaves none out), and so does a log that is spread over a cluster. A window
+        that reaches into files of the archive is of rows too, if the log holds 100,000 of it at
+        most.
 
         By node the numbers are those of `node_times`: runs are those that visited the node, and
         times the ones that it took itself.
@@ -188,6 +190,7 @@ class Breakdowns(Both):
 
         Read are the traces of the newest 2,000 failed runs, and of the newest 2,000 ok runs that
         took longer than the 95th percentile of the window. Runs without a trace are passed over.
+        If files of the archive hold some of them, what is slow is told before the traces are read.
 
         Args:
             strategy_id: The strategy, or several; None: all.

@@ -41,6 +41,9 @@ class Cards(Both):
         from the newest 5,000 rows: `duration.method` says "sample" then. That takes two more round
         trips, and rows that were stored meanwhile may be in the sample.
 
+        If the window reaches into files of the archive, and the log holds 100,000 runs of it at
+        most, the card is exact, of rows only.
+
         Args:
             strategy_id: The strategy.
             realm_id: Only runs of this tenant, or of these; None: of all.

@@ -1,0 +1,178 @@
+"""Cards, breakdowns and nodes of windows that reach into files: what is exact, what is not."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import asyncpg
+import pytest
+
+from execlog import (
+    ArchiveError,
+    QueryRejected,
+    StrategyExecutionLog,
+    StrategyExecutionLogRepository,
+)
+from tests.archiving import archived, midnight, path, with_partitions
+from tests.databases import TABLE
+from tests.rows import row
+from tests.types import Pool
+
+Log = StrategyExecutionLogRepository
+Asked = Callable[[Log], Awaitable[Any]]
+_BOUND = "execlog.repository.both.MOST_OF_LOG"
+_DURATIONS = "execlog.repository.both._MOST_DURATIONS"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "archive"
+
+
+def _questions(strategy: str) -> dict[str, Asked]:
+    return {
+        "metrics": lambda log: log.metrics(strategy_id=strategy),
+        "compare": lambda log: log.compare(strategy, "other"),
+        "breakdown": lambda log: log.breakdown(by="status", strategy_id=strategy),
+        "breakdown of all": lambda log: log.breakdown(by="strategy_id"),
+        "node_times": lambda log: log.node_times(strategy_id=strategy),
+        "count_by_points": lambda log: log.count_by_points(strategy_id=strategy),
+        "sample_durations": lambda log: log.sample_durations(strategy_id=strategy),
+        "sample_points": lambda log: log.sample_points(strategy_id=strategy),
+        "duration_percentiles": lambda log: log.duration_percentiles(strategy_id=strategy),
+    }
+
+
+async def _half(pool: Pool, folder: Path, count: int = 3) -> list[StrategyExecutionLog]:
+    """As many old rows, which are in files, and as many of today."""
+    await with_partitions(pool, 20)
+    old = [
+        row(created_at=midnight(20) + timedelta(hours=at), strategy_id="s", duration_ms=10.0 + at)
+        for at in range(count)
+    ]
+    new = [row(strategy_id="s", duration_ms=1000.0 + at) for at in range(count)]
+    await Log(pool).insert_rows([*old, *new])
+    await archived(pool, folder)
+    return [*old, *new]
+
+
+async def test_a_tenant_role_is_told_no_numbers_of_files(
+    dsn: str, pool: Pool, folder: Path
+) -> None:
+    [old, _] = await _half(pool, folder, 1)
+    role = f"tenant_{old.id.hex[12:24]}"
+    await pool.execute(
+        f"create role {role};"
+        f"grant usage on schema execlog to {role};"
+        f"grant select on all tables in schema execlog to {role};"
+        f"grant execute on all functions in schema execlog to {role};"
+        f"alter table {TABLE} enable row level security;"
+        f"create policy own on {TABLE} for select to {role} using (realm_id = 'r')"
+    )
+    try:
+        async with asyncpg.create_pool(
+            dsn, min_size=1, max_size=1, server_settings={"role": role}
+        ) as theirs:
+            for name, asked in _questions("s").items():
+                with pytest.raises(QueryRejected, match="row level security"):
+                    await asked(Log(theirs, archive=folder))
+                    pytest.fail(name)
+    finally:
+        await pool.execute(f"drop owned by {role}; drop role {role}")
+
+
+async def test_a_file_that_is_away_is_named_by_each(pool: Pool, folder: Path) -> None:
+    await _half(pool, folder, 1)
+    (folder / path(20)).unlink()
+    for name, asked in _questions("s").items():
+        with pytest.raises(ArchiveError, match="is missing"):
+            await asked(Log(pool, archive=folder))
+            pytest.fail(name)
+
+
+async def test_of_many_runs_of_the_log_a_card_is_of_rollups(pool: Pool, folder: Path) -> None:
+    rows = await _half(pool, folder)
+    log = Log(pool, archive=folder)
+    exact = await log.metrics(strategy_id="s")
+    assert (exact.duration.method, exact.rows_from) == ("exact", None)
+    with mock.patch(_BOUND, 2):
+        card = await log.metrics(strategy_id="s")
+        assert card.duration.method == "sketch"
+        assert card.status_breakdown == exact.status_breakdown
+        assert card.rows_from is not None
+        [group] = await log.breakdown(by="strategy_id", strategy_id="s")
+        assert (group.method, group.runs) == ("sketch", len(rows))
+        for by in ("status", "external_user_id"):
+            with pytest.raises(ArchiveError, match="more than 2 runs of these times: ask about"):
+                await log.breakdown(by=by, strategy_id="s")
+        with pytest.raises(ArchiveError, match="more than 2 runs"):
+            await log.count_by_points(strategy_id="s")
+
+
+async def test_what_rollups_do_not_hold_is_not_left_out_of_a_card(pool: Pool, folder: Path) -> None:
+    """A window of less than a minute is of rows."""
+    rows = await _half(pool, folder)
+    log = Log(pool, archive=folder)
+    at = rows[0].created_at
+    assert at is not None
+    window: dict[str, Any] = {"since": at, "until": at + timedelta(seconds=1)}
+    card = await log.metrics(strategy_id="s", **window)
+    assert (card.status_breakdown.total, card.duration.p50_ms) == (1, rows[0].duration_ms)
+    [group] = await log.breakdown(by="strategy_id", strategy_id="s", **window)
+    assert (group.runs, group.users, group.p99_ms) == (1, 0, rows[0].duration_ms)
+    both = await log.compare("s", "other", **window)
+    assert (both.a, both.intervals.error_rate.significant) == (card, None)
+
+
+async def test_percentiles_of_many_durations_are_of_a_sample(pool: Pool, folder: Path) -> None:
+    rows = await _half(pool, folder)
+    log = Log(pool, archive=folder)
+    exact = await log.duration_percentiles(strategy_id="s")
+    with mock.patch(_DURATIONS, 2):
+        found = await log.duration_percentiles(strategy_id="s")
+    assert (exact.method, found.method) == ("exact", "sample")
+    assert found.values_ms == pytest.approx(exact.values_ms)
+    assert found.sample_size == exact.sample_size == len(rows)
+
+
+async def test_attributes_are_told_apart_by_their_text(pool: Pool, folder: Path) -> None:
+    await with_partitions(pool, 20)
+    texts = ['a"b', "\\", '\\"k": 1, ', "line\nbreak", "\x01\x1f\x7f", "ü\u2028", "", "null", "{},"]
+    values = [*texts, 1, 1.0, 1.5e300, -0.25, True, False, "1", "true", "1.0"]
+    rows = [
+        row(created_at=midnight(days), attributes={"k": value, "j.k": "other", "z": "k"})
+        for value in values
+        for days in (20, 0)
+    ]
+    rows.append(row(created_at=midnight(20), attributes={"j": 1}))
+    log = Log(pool)
+    await log.insert_rows(rows)
+    expected = await log.breakdown(by="attributes.k", order="runs")
+    assert len(expected) > len(texts)
+    await archived(pool, folder)
+    assert await Log(pool, archive=folder).breakdown(by="attributes.k", order="runs") == expected
+
+
+async def test_traces_of_both_share_the_room(pool: Pool, folder: Path) -> None:
+    """Those that are too long are counted; of the others the newest are read."""
+    await with_partitions(pool, 20)
+    trace = [{"name": "n", "ms": 1.0, "text": "x" * 1000}]
+    long = [{"name": "n", "ms": 1.0, "text": "x" * 300_000}]
+    rows = [
+        row(created_at=midnight(days) + timedelta(minutes=at), status="error", trace=kept)
+        for days in (20, 0)
+        for at, kept in enumerate((trace, long, trace))
+    ]
+    await Log(pool).insert_rows(rows)
+    await archived(pool, folder)
+    log = Log(pool, archive=folder)
+    found = await log.node_times()
+    assert (found.runs, found.left_out) == (4, 2)
+    assert [(one.name, one.runs) for one in found.nodes] == [("n", 4)]
+    with mock.patch("execlog.repository.breakdown.NEWEST", 4):
+        found = await log.node_times()
+    assert (found.runs, found.left_out) == (3, 1)
