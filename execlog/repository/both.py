@@ -15,6 +15,7 @@ from execlog.archive.measuring import percentiles
 from execlog.archive.reading import Reach
 from execlog.archive.traced import traced
 from execlog.db.rows import Row
+from execlog.db.statements import Query
 from execlog.errors import StoreUnavailable
 from execlog.models import DurationPercentiles
 from execlog.repository.percentiles import percentile_cont
@@ -34,7 +35,15 @@ class Both(Questions):
         if self._archive is None:
             return False
         listed = await self._store.fetch(self._listed_files(values))
-        return bool(self._reach_of(listed, 0.0).listed)
+        return listed[0]["path"] is not None
+
+    async def _with_files(
+        self, query: Query, values: Mapping[str, Any], deadline: float
+    ) -> tuple[Reach, list[asyncpg.Record]]:
+        """The files of a window and the rows of a statement, of one snapshot."""
+        files = self._listed_files(values)
+        listed, log = await self._store.together(files, query, deadline=deadline)
+        return self._reach_of(listed, deadline), log
 
     async def _both(
         self,
@@ -50,10 +59,7 @@ class Both(Questions):
             TooMuch: The log has too many.
         """
         query = runs(self._schema).query(*switches, **values, attribute=attribute, most=MOST_OF_LOG)
-        listed, log = await self._store.together(
-            self._listed_files(values), query, deadline=deadline
-        )
-        reach = self._reach_of(listed, deadline)
+        reach, log = await self._with_files(query, values, deadline)
         reach.allow(name)
         if reach.listed and log and log[0]["runs"] > MOST_OF_LOG:
             raise TooMuch(
@@ -113,12 +119,9 @@ class Both(Questions):
             TooMuch: The log has too many of them.
         """
         query = durations(self._schema).query(*switches, **values, limit=_MOST_DURATIONS + 1)
-        listed, log = await self._store.together(
-            self._listed_files(values), query, deadline=deadline
-        )
+        reach, log = await self._with_files(query, values, deadline)
         if len(log) > _MOST_DURATIONS:
             raise TooMuch(f"percentiles: the log holds more than {_MOST_DURATIONS:,} durations")
-        reach = self._reach_of(listed, deadline)
         found, size = await percentiles(reach, log, fractions, *switches, **values)
         return DurationPercentiles(
             fractions=fractions,

@@ -32,15 +32,17 @@ LARGEST_SAMPLE = 5000
 _NO_PERCENTILES = frozenset({"42883", NOT_SUPPORTED, "53100", "53200", "53400", CANCELLED})
 
 
-# What is answered from rows, of files too; others are of rollups, or ask about no runs.
+# The statements that are answered from rows alone; others have rollups, or ask about no runs.
 _OF_ROWS = frozenset(
     """
-    breakdown compare count_by_case_name count_by_error_code count_by_points count_by_status
+    breakdown count_by_case_name count_by_error_code count_by_points count_by_status
     count_executions duration_and_nodes_summary duration_percentiles get list_absent list_by_prefix
-    list_executions list_failures list_for_strategy list_newest metrics next_failure node_times
+    list_executions list_failures list_for_strategy list_newest next_failure node_times
     sample_durations sample_points
     """.split()
 )
+
+_CARDS = frozenset({"compare", "metrics"})  # of rows too if files hold some, else of rollups
 
 
 class Rights:
@@ -106,7 +108,7 @@ class Questions:
         deadline: float | None = None,
     ) -> tuple[list[asyncpg.Record], Reach]:
         """The same of a statement that has its values."""
-        if self._archive is None or query.name not in _OF_ROWS:
+        if self._archive is None or query.name not in _OF_ROWS | _CARDS:
             return await self._store.fetch(query, budget=budget, deadline=deadline), Reach()
         end = self._store.deadline() if deadline is None else deadline
         listed, found = await self._store.together(

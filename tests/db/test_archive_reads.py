@@ -351,8 +351,8 @@ async def test_what_files_can_not_answer_says_so(pool: Pool, folder: Path) -> No
     await archived(pool, folder)
     log = Log(pool, archive=folder)
     with pytest.raises(ArchiveError, match=f"{midnight(20):%Y-%m-%d} .* are in the archive"):
-        await log.sample_points(strategy_id=old.strategy_id)
-    assert await log.sample_points(strategy_id=old.strategy_id, since=midnight(1)) == []
+        await log.explain(strategy_id=old.strategy_id, since=midnight(19))
+    assert (await log.explain(strategy_id=old.strategy_id, since=midnight(1))).causes == []
 
 
 async def test_a_tenant_role_reads_no_files(dsn: str, pool: Pool, folder: Path) -> None:
