@@ -3,7 +3,7 @@
     python -m tests.bench.archive_reads [--days 30] [--rows 2000000] [--strategies 10]
 
 Each day has as many rows, all of them in files only. With 1 strategy, 4 days and 500,000 rows, a
-card is of 2,000,000 runs, which may take 400 ms; a day that is in the log has 100,000 runs more.
+card is of 2,000,000 runs, which may take 400 ms; today, which is in the log, has 100,000 runs more.
 """
 
 from __future__ import annotations
@@ -32,10 +32,8 @@ from tests.databases import TABLE
 from tests.types import Pool
 
 AGO = 60
-IN_LOG = 19
-"""The day whose rows stay in the log."""
-
 TIMES = 5
+Question = Callable[[], Awaitable[Any]]
 _WIDTHS = (44, 14, 14, 10)
 
 
@@ -47,8 +45,9 @@ async def bench(days: int, rows: int, strategies: int) -> None:
             with tempfile.TemporaryDirectory() as place:
                 folder = Path(place, "archive")
                 for ago in range(AGO, AGO - days, -1):
+                    await make_day(pool, ago)
                     await fill(pool, ago, rows, strategies)
-                await fill(pool, IN_LOG, MOST_OF_LOG, strategies)
+                await fill(pool, 0, MOST_OF_LOG, strategies)
                 steps = await maintain(pool, retain=timedelta(days=20), archive=folder)
                 assert {one.outcome for one in steps} == {"done"}, [str(one) for one in steps]
                 files = await archived_files(pool)
@@ -56,28 +55,30 @@ async def bench(days: int, rows: int, strategies: int) -> None:
                 await measure(pool, folder, rows)
 
 
-async def fill(pool: Pool, ago: int, rows: int, strategies: int) -> None:
+async def make_day(pool: Pool, ago: int) -> None:
     begin = midnight(ago)
     await pool.execute(
         f"create table execlog.old_{ago} partition of {TABLE} for values from ('{begin}') to"
         f" ('{begin + DAY}')"
     )
+
+
+async def fill(pool: Pool, ago: int, rows: int, strategies: int) -> None:
     await pool.execute(f"alter table {TABLE} disable trigger mark_late")
     store = Store(pool, PATIENCE)
-    for batch in batches(mixed(random.Random(ago), begin, strategies), rows):
+    for batch in batches(mixed(random.Random(ago), midnight(ago), strategies), rows):
         await store.copy(statements()["insert_rows"], batch)
     await pool.execute(f"alter table {TABLE} enable always trigger mark_late")
 
 
-async def measure(pool: Pool, folder: Path, rows: int) -> None:
-    start = forgotten_peak()
-    log = StrategyExecutionLogRepository(pool, archive=folder)
+async def questions(log: StrategyExecutionLogRepository, rows: int) -> dict[str, Question]:
+    """What is asked, by name."""
     # Half of the oldest day's rows are before this: each is a millisecond after the one before it.
     end = midnight(AGO) + rows // 2 * timedelta(milliseconds=1)
     [one] = await log.list_executions(until=end, limit=1)
-    since, last = datetime.now(UTC) - (AGO + 1) * DAY, midnight(IN_LOG + 1)
+    since, last = datetime.now(UTC) - (AGO + 1) * DAY, midnight(1)
     assert one.external_user_id is not None
-    asked: dict[str, Callable[[], Awaitable[Any]]] = {
+    return {
         "newest 50 of a strategy, deep": lambda: log.list_executions(
             strategy_id=one.strategy_id, until=end
         ),
@@ -102,7 +103,13 @@ async def measure(pool: Pool, folder: Path, rows: int) -> None:
         ),
         "nodes of all days": lambda: log.node_times(strategy_id=one.strategy_id, until=last),
     }
-    card = await log.metrics(strategy_id=one.strategy_id, until=last)
+
+
+async def measure(pool: Pool, folder: Path, rows: int) -> None:
+    start = forgotten_peak()
+    log = StrategyExecutionLogRepository(pool, archive=folder)
+    asked = await questions(log, rows)
+    card = await asked["card of all days"]()
     print(f"{card.status_breakdown.total:,} runs of the strategy, {card.duration.method}")
     highest = start
     print_line(_WIDTHS, "question", "first ms", "median ms", "MB more")
