@@ -113,19 +113,38 @@ async def test_of_many_runs_of_the_log_a_card_is_of_rollups(pool: Pool, folder: 
             await log.count_by_points(strategy_id="s")
 
 
-async def test_what_rollups_do_not_hold_is_not_left_out_of_a_card(pool: Pool, folder: Path) -> None:
-    """A window of less than a minute is of rows."""
+async def test_without_rollups_a_card_is_exact_or_refused(pool: Pool, folder: Path) -> None:
     rows = await _half(pool, folder)
+    await pool.execute("update execlog.rollup_state set enabled = false")
     log = Log(pool, archive=folder)
-    at = rows[0].created_at
-    assert at is not None
-    window: dict[str, Any] = {"since": at, "until": at + timedelta(seconds=1)}
-    card = await log.metrics(strategy_id="s", **window)
-    assert (card.status_breakdown.total, card.duration.p50_ms) == (1, rows[0].duration_ms)
-    [group] = await log.breakdown(by="strategy_id", strategy_id="s", **window)
-    assert (group.runs, group.users, group.p99_ms) == (1, 0, rows[0].duration_ms)
-    both = await log.compare("s", "other", **window)
+    card = await log.metrics(strategy_id="s")
+    assert (card.status_breakdown.total, card.duration.method) == (len(rows), "exact")
+    both = await log.compare("s", "other")
     assert (both.a, both.intervals.error_rate.significant) == (card, None)
+    with mock.patch(_BOUND, 2), pytest.raises(ArchiveError, match="more than 2 runs"):
+        await log.metrics(strategy_id="s")
+    with mock.patch(_BOUND, 2), pytest.raises(ArchiveError, match="more than 2 runs"):
+        await log.breakdown(by="strategy_id", strategy_id="s")
+    with pytest.raises(ArchiveError, match="are in the archive"):
+        await log.metrics(strategy_id="s", timeout=1e-6)
+
+
+async def test_a_window_within_a_minute_is_of_its_rows(pool: Pool, folder: Path) -> None:
+    """Rollups have whole minutes."""
+    await with_partitions(pool, 20)
+    begin = midnight(20)
+    rows = [
+        row(created_at=begin + timedelta(seconds=at), strategy_id="s", duration_ms=10.0 + at)
+        for at in range(3)
+    ]
+    await Log(pool).insert_rows(rows)
+    await archived(pool, folder)
+    log = Log(pool, archive=folder)
+    window: dict[str, Any] = {"since": begin, "until": begin + timedelta(milliseconds=1500)}
+    card = await log.metrics(strategy_id="s", **window)
+    assert (card.status_breakdown.total, card.duration.p50_ms) == (2, 10.5)
+    [group] = await log.breakdown(by="strategy_id", strategy_id="s", **window)
+    assert (group.runs, group.users, group.p50_ms) == (2, 0, 10.5)
 
 
 async def test_percentiles_of_many_durations_are_of_a_sample(pool: Pool, folder: Path) -> None:
@@ -176,3 +195,21 @@ async def test_traces_of_both_share_the_room(pool: Pool, folder: Path) -> None:
     with mock.patch("execlog.repository.breakdown.NEWEST", 4):
         found = await log.node_times()
     assert (found.runs, found.left_out) == (3, 1)
+
+
+async def test_what_does_not_fit_into_memory_is_of_rollups(pool: Pool, folder: Path) -> None:
+    rows = await _half(pool, folder)
+    with mock.patch("execlog.archive.files._MEMORY", "1MB"):
+        log = Log(pool, archive=folder)
+        card = await log.metrics(strategy_id="s")
+        assert (card.duration.method, card.status_breakdown.total) == ("sketch", len(rows))
+        [group] = await log.breakdown(by="strategy_id", strategy_id="s")
+        assert (group.method, group.runs) == ("sketch", len(rows))
+        with pytest.raises(ArchiveError, match="1MB do not suffice"):
+            await log.breakdown(by="status", strategy_id="s")
+
+
+async def test_a_card_that_is_late_is_of_rollups(pool: Pool, folder: Path) -> None:
+    rows = await _half(pool, folder)
+    card = await Log(pool, archive=folder).metrics(strategy_id="s", timeout=1e-6)
+    assert (card.duration.method, card.status_breakdown.total) == ("sketch", len(rows))
