@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,7 +19,7 @@ from execlog.archive.attributes import value_pattern
 from execlog.archive.reading import Reach
 from execlog.db.rows import Row, aware
 
-__all__ = ["MOST_OF_LOG", "card", "groups", "points", "sampled"]
+__all__ = ["MOST_OF_LOG", "card", "grouped", "groups", "points", "sampled"]
 
 MOST_OF_LOG = 100_000
 """The most runs of the log that are handed over; they take some 60 MB."""
@@ -86,6 +86,37 @@ async def groups(
         StoreUnavailable: It takes too long.
     """
     given = await asyncio.to_thread(_given, log, _OF_GROUPS)
+    found = await grouped(
+        reach, given, *switches, attribute=attribute, order=order, limit=limit, **values
+    )
+    return [_with_percentiles(one) for one in found]
+
+
+async def grouped(
+    reach: Reach,
+    given: Mapping[str, Any],
+    *switches: str,
+    attribute: str | None,
+    order: str,
+    limit: int,
+    **values: Any,
+) -> list[dict[str, Any]]:
+    """The rows of the statement `breakdown` of files; percentiles as a list.
+
+    Args:
+        reach: The files.
+        given: The runs that are given, by parameter; empty: none.
+        switches: The switches of the log's statement.
+        attribute: The key of the attribute that it is by.
+        order: What the groups are sorted by.
+        limit: How many groups are wanted.
+        values: The values of the filters.
+
+    Raises:
+        ArchiveError: A file is missing or damaged, or memory does not suffice.
+        QueryRejected: The role is subject to row level security.
+        StoreUnavailable: It takes too long.
+    """
     own = {one for one in switches if one.startswith("by_")} - {"by_strategy_id"}
     own |= switches_of(switches) | {"details", "slowest_first"}.intersection(switches)
     found = await reach.read(
@@ -93,12 +124,12 @@ async def groups(
         reach.listed,
         *own,
         **asked_of(values),
-        **given,
+        **(given or {f"given_{name}": [] for name in _OF_GROUPS}),
         attribute_pattern=None if attribute is None else value_pattern(attribute),
         order=order,
         limit=limit,
     )
-    return [_with_percentiles(one) | _times(one) for one in found]
+    return [{**one, **_times(one)} for one in found]
 
 
 async def points(reach: Reach, log: Sequence[Row], **scope: Any) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from execlog.archive.files import durations, runs
 from execlog.archive.joined import MOST_OF_LOG, card, groups, points, sampled
 from execlog.archive.measuring import percentiles
 from execlog.archive.reading import Reach
+from execlog.archive.summing import MOST_GROUPS_OF_EITHER, sums
 from execlog.archive.traced import traced
 from execlog.db.rows import Row
 from execlog.db.statements import Query
@@ -23,7 +24,8 @@ from execlog.repository.questions import LARGEST_SAMPLE, Questions
 
 __all__ = ["Both"]
 
-_MOST_DURATIONS = 500_000  # of the log; more would not fit into the memory of a read
+_MOST_DURATIONS = 300_000  # of the log; more would not fit into the memory of a read
+_HINTS = {"breakdown": ", or without details"}
 _OF_TRACES = frozenset({"newest", "most_bytes", "trace_bytes"})
 
 
@@ -64,7 +66,7 @@ class Both(Questions):
         if reach.listed and log and log[0]["runs"] > MOST_OF_LOG:
             raise TooMuch(
                 f"{name}: beside those in files, the log holds more than {MOST_OF_LOG:,} runs of"
-                " these times: ask about fewer"
+                f" these times: ask about fewer{_HINTS.get(name, '')}"
             )
         return reach, log
 
@@ -98,6 +100,8 @@ class Both(Questions):
         """The rows of a breakdown, of all rows; None: files hold none of them."""
         if not await self._reaches_into_files(values):
             return None
+        if "details" not in more:
+            return await self._sums_of_both(switches, more, values, wanted)
         reach, log = await self._both(
             "breakdown",
             *switches,
@@ -109,6 +113,23 @@ class Both(Questions):
         if not reach.listed:
             return None
         return await groups(reach, log, *switches, *more, by, **values, **wanted)
+
+    async def _sums_of_both(
+        self,
+        switches: Sequence[str],
+        more: Sequence[str],
+        values: Mapping[str, Any],
+        wanted: Mapping[str, Any],
+    ) -> list[dict[str, Any]] | None:
+        """The same of numbers that add up, of however many runs."""
+        asked = {**values, "attribute": wanted["attribute"], "order": "runs"}
+        query = self._statements["breakdown"].query(
+            *switches, *more, **asked, limit=MOST_GROUPS_OF_EITHER + 1
+        )
+        reach, log = await self._with_files(query, values, self._store.deadline())
+        if not reach.listed:
+            return None
+        return await sums(reach, log, *switches, *more, **values, **wanted)
 
     async def _exact_percentiles(
         self, fractions: tuple[float, ...], deadline: float, *switches: str, **values: Any

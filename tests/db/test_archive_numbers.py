@@ -25,6 +25,7 @@ from tests.types import Pool
 Log = StrategyExecutionLogRepository
 Asked = Callable[[Log], Awaitable[Any]]
 _BOUND = "execlog.repository.both.MOST_OF_LOG"
+_GROUPS = "execlog.archive.summing.MOST_GROUPS_OF_EITHER"
 _DURATIONS = "execlog.repository.both._MOST_DURATIONS"
 
 
@@ -109,8 +110,28 @@ async def test_of_many_runs_of_the_log_a_card_is_of_rollups(pool: Pool, folder: 
         for by in ("status", "external_user_id"):
             with pytest.raises(ArchiveError, match="more than 2 runs of these times: ask about"):
                 await log.breakdown(by=by, strategy_id="s")
+        [group] = await log.breakdown(by="status", strategy_id="s", details=False)
+        assert (group.value, group.runs, group.method) == ("ok", len(rows), "exact")
         with pytest.raises(ArchiveError, match="more than 2 runs"):
             await log.count_by_points(strategy_id="s")
+
+
+async def test_groups_without_details_add_up(pool: Pool, folder: Path) -> None:
+    await with_partitions(pool, 20)
+    rows = [
+        row(created_at=midnight(days), case_name=case, points=points)
+        for days in (20, 0)
+        for case, points in ((None, None), ("a", 1.5), ("b", None), (f"of {days}", 2.0))
+    ]
+    log = Log(pool)
+    await log.insert_rows(rows)
+    asked: dict[str, Any] = {"by": "case_name", "details": False, "order": "runs", "limit": 4}
+    expected = await log.breakdown(**asked)
+    await archived(pool, folder)
+    log = Log(pool, archive=folder)
+    assert await log.breakdown(**asked) == expected
+    with mock.patch(_GROUPS, 3), pytest.raises(ArchiveError, match="more than 3 groups"):
+        await log.breakdown(**asked)
 
 
 async def test_without_rollups_a_card_is_exact_or_refused(pool: Pool, folder: Path) -> None:

@@ -167,6 +167,7 @@ _GROUPS: list[dict[str, Any]] = [
     {"by": "realm_id", "order": "runs"},
     {"by": "external_user_id", "order": "error_rate"},
     {"by": "attributes.k", "details": False},
+    {"by": "strategy_version", "details": False, "order": "error_rate"},
 ]
 
 
@@ -183,8 +184,8 @@ def _questions(
                 ("list_failures", {**both, "limit": 30}),
                 ("stream", both),
                 ("count_executions", both),
-                ("breakdown", {**both, **_GROUPS[number % 5]}),
-                ("breakdown", {**both, **_GROUPS[(number + 2) % 5]}),
+                ("breakdown", {**both, **_GROUPS[number % 6]}),
+                ("breakdown", {**both, **_GROUPS[(number + 3) % 6]}),
                 ("node_times", both),
             ]
         for name in ("a", "b", "none"):

@@ -14,7 +14,12 @@
 -- $13 and on: filters
 -- Columns: value_ms double precision, runs bigint
 -- Index: none
-with weighing as not materialized (
+with given as materialized (
+    select
+        unnest($11::double precision[]) as duration_ms,
+        unnest($12::double precision[]) as weight
+),
+weighing as not materialized (
     select
         '' as part,
         duration_ms,
@@ -24,9 +29,10 @@ with weighing as not materialized (
     union all
     select
         '',
-        unnest($11::double precision[]),
-        unnest($12::double precision[]),
+        duration_ms,
+        weight,
         0
+    from given
 ),
 total as materialized (
     select
