@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -17,8 +18,11 @@ from execlog import (
     StrategyExecutionLog,
     StrategyExecutionLogRepository,
 )
+from execlog.repository.breakdown import BY
 from tests.archiving import archived, midnight, path, with_partitions
 from tests.databases import TABLE
+from tests.db.test_archive_reads import Question, answer, same, some
+from tests.maintaining import DAY
 from tests.rows import row
 from tests.types import Pool
 
@@ -59,6 +63,40 @@ async def _half(pool: Pool, folder: Path, count: int = 3) -> list[StrategyExecut
     await Log(pool).insert_rows([*old, *new])
     await archived(pool, folder)
     return [*old, *new]
+
+
+def _asked_of_all(window: dict[str, Any]) -> list[Question]:
+    asked: list[Question] = []
+    fractions = (0.0, 0.1, 0.5, 0.9, 0.95, 0.999, 1.0)
+    for name in ("a", "b"):
+        scope = {**window, "strategy_id": name}
+        asked += [
+            ("metrics", scope),
+            ("count_by_points", scope),
+            ("compare", {**window, "a": name, "b": "ä", "realm_id": ["r"]}),
+            ("duration_percentiles", {**scope, "fractions": fractions}),
+            ("sample_durations", {**scope, "limit": 77}),
+            ("node_times", scope),
+        ]
+    orders = itertools.cycle(("failures", "p99", "runs", "error_rate"))
+    for by, order in zip((*BY, "attributes.k"), orders, strict=False):
+        asked.append(("breakdown", {**window, "by": by, "order": order, "limit": 20}))
+    return asked
+
+
+@pytest.mark.long
+@pytest.mark.timeout(120)
+async def test_numbers_of_many_rows_are_the_same(pool: Pool, folder: Path) -> None:
+    """Groups of many runs that weigh differently."""
+    await with_partitions(pool, 20, 21, 22)
+    log = Log(pool)
+    await log.insert_rows(some(500, 11))
+    asked = [*_asked_of_all({}), *_asked_of_all({"since": midnight(21)})]
+    expected = [await answer(log, question) for question in asked]
+    await archived(pool, folder, retain=21 * DAY, retain_failures=40 * DAY)
+    await same(Log(pool, archive=folder), asked, expected)
+    await archived(pool, folder)
+    await same(Log(pool, archive=folder), asked, expected)
 
 
 async def test_a_tenant_role_is_told_no_numbers_of_files(

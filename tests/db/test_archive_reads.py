@@ -110,7 +110,7 @@ def _one(draw: random.Random) -> StrategyExecutionLog:
 Question = tuple[str, dict[str, Any]]
 
 
-async def _answer(log: Log, question: Question) -> Any:
+async def answer(log: Log, question: Question) -> Any:
     name, asked = question
     if name == "pages":
         return await _pages(log, **asked)
@@ -175,8 +175,8 @@ def _questions(
     rows: list[StrategyExecutionLog], windows: list[dict[str, Any]], filters: list[dict[str, Any]]
 ) -> list[Question]:
     asked: list[Question] = []
-    for window in windows:
-        for number, one in enumerate(filters):
+    for place, window in enumerate(windows):
+        for number, one in enumerate(filters, place):
             both = {**window, **one}
             asked += [
                 ("pages", {**both, "limit": 7}),
@@ -185,9 +185,9 @@ def _questions(
                 ("stream", both),
                 ("count_executions", both),
                 ("breakdown", {**both, **_GROUPS[number % 6]}),
-                ("breakdown", {**both, **_GROUPS[(number + 3) % 6]}),
-                ("node_times", both),
             ]
+            if number % 2 == 0:
+                asked.append(("node_times", both))
         for name in ("a", "b", "none"):
             of_one = {**window, "strategy_id": name}
             asked += [
@@ -245,10 +245,10 @@ def _differences(one: Any, two: Any) -> Iterator[Any]:
         yield one, two
 
 
-async def _same(log: Log, asked: list[Question], expected: list[Any]) -> None:
-    for question, answer in zip(asked, expected, strict=True):
-        found = await _answer(log, question)
-        assert _close(found, answer), (question, [*_differences(found, answer)])
+async def same(log: Log, asked: list[Question], expected: list[Any]) -> None:
+    for question, wanted in zip(asked, expected, strict=True):
+        found = await answer(log, question)
+        assert _close(found, wanted), (question, [*_differences(found, wanted)])
 
 
 async def _compared(
@@ -259,14 +259,14 @@ async def _compared(
     log = Log(pool)
     await log.insert_rows(rows)
     asked = _questions(rows, windows, filters)
-    expected = [await _answer(log, question) for question in asked]
+    expected = [await answer(log, question) for question in asked]
     both = Log(pool, archive=folder)
     # Half: one day, and of another the ok rows.
     await archived(pool, folder, retain=21 * DAY, retain_failures=40 * DAY)
     assert files_of(folder)
-    await _same(both, asked, expected)
+    await same(both, asked, expected)
     await archived(pool, folder)
-    await _same(both, asked, expected)
+    await same(both, asked, expected)
     [restored] = [
         one
         async for one in restore_archive(
@@ -274,7 +274,7 @@ async def _compared(
         )
     ]
     assert restored.restored
-    await _same(both, asked, expected)
+    await same(both, asked, expected)
 
 
 async def test_the_archive_makes_no_difference(pool: Pool, folder: Path) -> None:
@@ -469,7 +469,7 @@ async def test_a_role_without_the_right_to_inputs_reads_none_of_files(
                 ("list_executions", {}),
                 ("list_by_prefix", {"prefix": str(old.id)}),
             ):
-                assert await _answer(Log(theirs, archive=folder), question) == expected
+                assert await answer(Log(theirs, archive=folder), question) == expected
             assert [await Log(theirs, archive=folder).get(id=old.id)] == expected
     finally:
         await pool.execute(f"drop owned by {role}; drop role {role}")
@@ -491,9 +491,9 @@ async def test_a_stream_takes_many_steps_through_a_file(pool: Pool, folder: Path
     log = Log(pool)
     await log.insert_rows(rows)
     asked: list[Question] = [("stream", {}), ("stream", {"strategy_id": "a", "until": times[1]})]
-    expected = [await _answer(log, question) for question in asked]
+    expected = [await answer(log, question) for question in asked]
     await archived(pool, folder)
-    await _same(Log(pool, archive=folder), asked, expected)
+    await same(Log(pool, archive=folder), asked, expected)
     async with contextlib.aclosing(Log(pool, archive=folder).stream()) as left:
         assert await anext(left) == expected[0][0]
     assert pool.get_idle_size() == pool.get_size()
