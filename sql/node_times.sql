@@ -6,14 +6,16 @@
 -- $5 newest bigint
 -- $6 most_bytes bigint
 -- $7 trace_bytes bigint
--- $8 and on: filters
+-- $8 slower_than_ms double precision? always
+-- $9 and on: filters
 -- switch of_all
 -- switch failed_of_all
--- Columns: is_failed boolean, is_error boolean, created_at timestamptz?, weight double precision, trace text?, slower_than_ms double precision?
+-- Columns: is_failed boolean, is_error boolean, created_at timestamptz?, weight double precision, trace text?, slower_than_ms double precision?, id uuid, bytes bigint
 -- Index: strategy_execution_log_newest, strategy_execution_log_failures, strategy_execution_log_time, strategy_execution_log_newest_failures, strategy_execution_log_realm_failures, strategy_execution_log_user_hash
 --
 -- A trace is NULL if its text is longer than may be, or if those of newer runs take all the bytes, as they are stored.
--- What is stored is seldom larger than its text: a trace of twice the size is not even unpacked.
+-- What is stored is seldom larger than its text: a trace of twice the size is not even unpacked. A percentile that is given
+-- is of files too.
 with stored as not materialized (
     select
         duration_ms,
@@ -75,7 +77,7 @@ picked as (
             trace
         :filtered
             and status = 'ok'
-            and duration_ms > (select p95_ms from slow)
+            and duration_ms > coalesce($8::double precision, (select p95_ms from slow))
             and trace is not null
         order by created_at desc nulls last, id desc
         limit $5::bigint
@@ -87,7 +89,9 @@ select
     created_at,
     weight,
     case when octet_length(trace) <= $7::bigint then trace end as trace,
-    (select p95_ms from slow) as slower_than_ms
+    coalesce($8::double precision, (select p95_ms from slow)) as slower_than_ms,
+    id,
+    bytes
 from (
     select
         is_failed,
@@ -95,7 +99,8 @@ from (
         created_at,
         weight,
         case when bytes <= $6::bigint and pg_column_size(trace) <= 2 * $7::bigint then trace::text end as trace,
-        id
+        id,
+        size as bytes
     from (
         select
             is_failed,
@@ -104,6 +109,7 @@ from (
             weight,
             trace,
             id,
+            pg_column_size(trace)::bigint as size,
             sum(pg_column_size(trace)) over (order by created_at desc nulls last, id desc rows unbounded preceding) as bytes
         from picked
     ) as sized

@@ -5,13 +5,15 @@
 -- $4 realm_ids text[]?
 -- $5 limit bigint
 -- $6 strategy_versions integer[]?
--- Columns: duration_ms double precision, weight double precision
+-- Columns: duration_ms double precision, weight double precision, created_at timestamptz?, id uuid
 -- Index: strategy_execution_log_newest
 --
 -- The inner limit is the largest sample: part/newest.sql says why.
 select
     duration_ms,
-    :weight as weight
+    :weight as weight,
+    created_at,
+    id
 from (
     select
         duration_ms,

@@ -3,11 +3,14 @@
 -- $2 since timestamptz?
 -- $3 until timestamptz?
 -- $4 limit bigint
--- Columns: points double precision
+-- Columns: points double precision, created_at timestamptz?, id uuid
 -- Index: strategy_execution_log_newest
 --
 -- The inner limit is the largest sample: part/newest.sql says why.
-select points
+select
+    points,
+    created_at,
+    id
 from (
     select
         points,

@@ -12,15 +12,19 @@ import asyncpg
 
 from execlog.archive.attributes import patterns
 from execlog.db.rows import Row, aware
+from execlog.errors import ArchiveError
 
 __all__ = [
     "CURSOR",
     "Held",
+    "TooMuch",
     "asked_of",
     "batches",
     "held_of",
     "made_at",
+    "microseconds",
     "newer_first",
+    "newest_first",
     "switches_of",
     "time_of",
 ]
@@ -41,6 +45,10 @@ _SHARED = frozenset(
     """.split()
 )
 _SWITCHES = frozenset({"failed", "errors", "other", "no_case", "bare", "no_input"})
+
+
+class TooMuch(ArchiveError):
+    """There are too many runs for an answer from rows."""
 
 
 class Held(NamedTuple):
@@ -73,6 +81,11 @@ def newer_first(row: Row) -> tuple[bool, datetime, int, str]:
     return row["created_at"] is not None, time_of(row), row["id"].int, row["strategy_id"]
 
 
+def newest_first(row: Row) -> tuple[bool, datetime, int]:
+    """The key of the order of what has no strategy, read backwards. Never raises for such a row."""
+    return row["created_at"] is not None, time_of(row), row["id"].int
+
+
 def time_of(row: Row) -> datetime:
     """The time of a row; the earliest if it has none. Never raises."""
     return aware(row["created_at"]) or _EARLIEST
@@ -85,7 +98,12 @@ def _spans(text: str | None) -> list[tuple[int, int]]:
 
 
 def _microseconds(text: str) -> int:
-    return (datetime.fromisoformat(text) - _EPOCH) // timedelta(microseconds=1)
+    return microseconds(datetime.fromisoformat(text))
+
+
+def microseconds(at: datetime) -> int:
+    """A time as DuckDB is given it. Never raises for a time with its zone."""
+    return (at - _EPOCH) // timedelta(microseconds=1)
 
 
 def batches(files: Sequence[Held]) -> Iterator[Sequence[Held]]:

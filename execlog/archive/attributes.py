@@ -10,7 +10,7 @@ import json
 import re
 from decimal import Decimal
 
-__all__ = ["patterns"]
+__all__ = ["patterns", "value_pattern"]
 
 _SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
@@ -26,6 +26,11 @@ def patterns(typed: str | None, texts: str | None) -> list[str]:
     wanted = json.loads(typed or "{}", parse_int=Decimal, parse_float=Decimal)
     found = [_of_key(key, _typed(value)) for key, value in wanted.items()]
     return found + [_of_key(key, _of_text(text)) for key, text in json.loads(texts or "{}").items()]
+
+
+def value_pattern(key: str) -> str:
+    """An expression whose first group is the value of a key, as JSON. Never raises for a key."""
+    return rf'{_plain(json.dumps(key))}: ("(?:[^"\\]|\\.)*"|[^",}}]+)[,}}]'
 
 
 def _of_key(key: str, value: str) -> str:

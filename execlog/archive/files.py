@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from execlog.archive.asking import TooMuch
 from execlog.archive.engine import duckdb
 from execlog.archive.place import Place
 from execlog.db.files import folder
@@ -17,7 +18,7 @@ from execlog.db.sqltext import SCHEMA, filled, pieces
 from execlog.db.statements import Query, Statement, load_statements
 from execlog.errors import ArchiveError, StoreUnavailable
 
-__all__ = ["Files", "durations", "listing", "statements_of_files"]
+__all__ = ["Files", "durations", "listing", "runs", "statements_of_files"]
 
 _MEMORY, _THREADS = "256MB", "2"
 _CONFIG = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
@@ -25,8 +26,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMES = ("created_at", "stored_at")
 _STATEMENTS = frozenset(
     {
+        "breakdown",
+        "card",
         "count_by_case_name",
         "count_by_error_code",
+        "count_by_points",
         "count_by_status",
         "count_executions",
         "duration_and_nodes_summary",
@@ -35,6 +39,8 @@ _STATEMENTS = frozenset(
         "list_by_prefix",
         "next_failure",
         "page",
+        "sample",
+        "traced",
     }
 )
 
@@ -116,7 +122,7 @@ class Files:
         except module.InterruptException:
             raise
         except module.OutOfMemoryException as error:
-            raise ArchiveError(f"{query.name}: {_MEMORY} do not suffice for these files") from error
+            raise TooMuch(f"{query.name}: {_MEMORY} do not suffice for these files") from error
         except module.Error as error:
             raise ArchiveError(f"{self._culprit(query, paths)} can't be read") from error
 
@@ -150,6 +156,15 @@ def durations(schema: str) -> Statement:
     return _of_log(schema)["durations"]
 
 
+def runs(schema: str) -> Statement:
+    """The statement that reads the runs of the log, as far as numbers go. Raises QueryFileError.
+
+    Args:
+        schema: The schema of the log.
+    """
+    return _of_log(schema)["runs"]
+
+
 @functools.cache
 def statements_of_files() -> Mapping[str, Statement]:
     """The statements that DuckDB answers. Raises QueryFileError."""
@@ -159,7 +174,7 @@ def statements_of_files() -> Mapping[str, Statement]:
 @functools.lru_cache
 def _of_log(schema: str) -> Mapping[str, Statement]:
     sql = folder("sql")
-    return load_statements(sql / "archived", {"durations", "files"}, schema, sql / "part")
+    return load_statements(sql / "archived", {"durations", "files", "runs"}, schema, sql / "part")
 
 
 def _engine(root: str) -> Any:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from execlog.archive.asking import asked_of, switches_of
 from execlog.archive.reading import Reach
 from execlog.db.rows import Row
 
@@ -12,31 +14,39 @@ __all__ = ["percentiles", "summary"]
 
 
 async def percentiles(
-    reach: Reach, log: Sequence[Row], fractions: Sequence[float], **scope: Any
+    reach: Reach, log: Sequence[Row], fractions: Sequence[float], *switches: str, **values: Any
 ) -> tuple[list[float], int]:
-    """The weighed percentiles of all durations, and how many runs of files are among them.
+    """The weighed percentiles of all durations, and how many runs they are of.
 
     Args:
         reach: The files.
-        log: The durations of the log and their weights.
+        log: The durations of the log, their weights and runs.
         fractions: The fractions.
-        scope: The values of the log's statement.
+        switches: The switches of the log's statement.
+        values: Its values.
 
     Raises:
-        ArchiveError: A file is missing or damaged.
+        ArchiveError: A file is missing or damaged, or memory does not suffice.
         QueryRejected: The role is subject to row level security.
         StoreUnavailable: It takes too long.
     """
     found = await reach.read(
         "duration_percentiles",
         reach.listed,
-        **scope,
-        realm_ids=None,
+        *switches_of(switches),
+        **asked_of(values),
         fractions=str([*fractions]),
-        durations=[row["duration_ms"] for row in log],
-        weights=[row["weight"] for row in log],
+        **await asyncio.to_thread(_given, log),
     )
-    return [row["value_ms"] for row in found], found[0]["runs"] if found else 0
+    size = sum(row["runs"] for row in log) + (found[0]["runs"] if found else 0)
+    return [row["value_ms"] for row in found], size
+
+
+def _given(log: Sequence[Row]) -> dict[str, list[float]]:
+    return {
+        "durations": [row["duration_ms"] for row in log],
+        "weights": [row["weight"] for row in log],
+    }
 
 
 async def summary(reach: Reach, log: Row, **scope: Any) -> dict[str, Any]:

@@ -120,7 +120,7 @@ def aware(time: datetime | None) -> datetime | None:
     return time if time is None or time.tzinfo is not None else time.replace(tzinfo=UTC)
 
 
-def aware_fields(found: asyncpg.Record) -> dict[str, Any]:
+def aware_fields(found: Row) -> dict[str, Any]:
     """The fields of a row, times in UTC. Never raises."""
     return {
         name: aware(value) if isinstance(value, datetime) else value

@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from execlog.archive.files import durations
-from execlog.archive.measuring import percentiles, summary
+from execlog.archive.asking import TooMuch
+from execlog.archive.measuring import summary
 from execlog.db import validation
+from execlog.db.rows import Row
 from execlog.models import (
     CaseNameCount,
     DurationAndNodesSummary,
@@ -16,7 +17,8 @@ from execlog.models import (
     ErrorCodeCount,
     PointsCount,
 )
-from execlog.repository.questions import LARGEST_SAMPLE, Questions
+from execlog.repository.both import Both
+from execlog.repository.questions import LARGEST_SAMPLE
 
 __all__ = ["Aggregates"]
 
@@ -24,7 +26,7 @@ _MOST_COUNTS = 50
 _ALL_COUNTS = 10**6
 
 
-class Aggregates(Questions):
+class Aggregates(Both):
     """Counts and measures: how many, which errors, which rules, how long."""
 
     async def count_by_status(
@@ -126,12 +128,14 @@ class Aggregates(Questions):
             StoreUnavailable: The server is away or out of time.
             QueryRejected: The server refuses.
         """
-        found = await self._fetch(
-            "count_by_points",
+        scope = {
             **validation.scope(strategy_id, since, until),
-            realm_ids=validation.texts("realm_id", realm_id),
-            strategy_versions=validation.versions("strategy_version", strategy_version),
-        )
+            "realm_ids": validation.texts("realm_id", realm_id),
+            "strategy_versions": validation.versions("strategy_version", strategy_version),
+        }
+        found: Sequence[Row] | None = await self._points_of_both(**scope)
+        if found is None:
+            found = await self._fetch("count_by_points", **scope)
         return [PointsCount(low=r["low"], high=r["high"], count=r["count"]) for r in found]
 
     async def duration_and_nodes_summary(
@@ -172,7 +176,7 @@ class Aggregates(Questions):
         scope = validation.scope(strategy_id, since, until)
         size = validation.limit(limit, LARGEST_SAMPLE)
         realms = validation.texts("realm_id", realm_id)
-        found = await self._fetch("sample_durations", **scope, realm_ids=realms, limit=size)
+        found = await self._sampled("sample_durations", **scope, realm_ids=realms, limit=size)
         return [record["duration_ms"] for record in found]
 
     async def sample_points(
@@ -193,7 +197,8 @@ class Aggregates(Questions):
         """
         scope = validation.scope(strategy_id, since, until)
         size = validation.limit(limit, LARGEST_SAMPLE)
-        return [r["points"] for r in await self._fetch("sample_points", **scope, limit=size)]
+        found = await self._sampled("sample_points", "of_points", **scope, limit=size)
+        return [record["points"] for record in found]
 
     async def duration_percentiles(
         self,
@@ -224,31 +229,15 @@ class Aggregates(Questions):
         deadline = self._store.deadline()
         query = self._statements["duration_percentiles"].query(**scope, fractions=written)
         found, reach = await self._fetch_timely(query, scope, budget=budget, deadline=deadline)
-        if reach.listed:
-            return await self._percentiles_of_both(wanted, deadline, scope)
+        try:
+            if reach.listed:
+                return await self._exact_percentiles(wanted, deadline, **scope, realm_ids=None)
+        except TooMuch:
+            found = None
         if found is None:
-            await self._refuse_archived("duration_percentiles", since, until, deadline)
             return await self._sample_percentiles(wanted, deadline, **scope, realm_ids=None)
         size = found[0]["sample_size"]
         values = [record["value_ms"] for record in found] if size else [0.0] * len(wanted)
         return DurationPercentiles(
             fractions=wanted, values_ms=tuple(values), method="exact", sample_size=size
-        )
-
-    async def _percentiles_of_both(
-        self, fractions: tuple[float, ...], deadline: float, scope: Mapping[str, Any]
-    ) -> DurationPercentiles:
-        """The percentiles of the log's rows and of files."""
-        files = self._listed_files(scope)
-        read = durations(self._schema).query(**scope)
-        counted = self._statements["count_by_status"].query(**scope)
-        listed, log, counts = await self._store.together(files, read, counted, deadline=deadline)
-        reach = self._reach_of(listed, deadline)
-        values, runs = await percentiles(reach, log, fractions, **scope)
-        size = runs + sum(row["count"] for row in counts)
-        return DurationPercentiles(
-            fractions=fractions,
-            values_ms=tuple(values) if size else (0.0,) * len(fractions),
-            method="exact",
-            sample_size=size,
         )

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Unpack, get_args
 
+import asyncpg
+
 from execlog import context
+from execlog.archive.asking import TooMuch
 from execlog.db import validation
+from execlog.db.rows import Row
 from execlog.db.slices import sliced
 from execlog.errors import InvalidArgument
+from execlog.repository.both import Both
 from execlog.repository.filters import Filters, conditions
 from execlog.repository.groups import Breakdown, BreakdownOrder, of_nodes, of_record
 from execlog.repository.node_times import (
@@ -19,7 +24,6 @@ from execlog.repository.node_times import (
     NodeTimes,
     node_times,
 )
-from execlog.repository.questions import Questions
 
 __all__ = ["BY", "MOST_COUNTED", "MOST_GROUPS", "OF_ROLLUPS", "Breakdowns"]
 
@@ -53,7 +57,7 @@ _ROLLED_UP = frozenset({"strategy_id", "realm_id", "strategy_version"})
 _ATTRIBUTE = "attributes."
 
 
-class Breakdowns(Questions):
+class Breakdowns(Both):
     """Counts the executions of a window, together or by what they have in common."""
 
     async def count_executions(
@@ -108,7 +112,9 @@ class Breakdowns(Questions):
         averages and times of the last are the same, percentiles are sketched, users are not known,
         and the interval takes runs of a status in an hour, or a day, to weigh the same. Runs that
         were summed up before versions were told apart have none. Any other filter reads rows
-        (`min_nodes=0` leaves none out), and so does a log that is spread over a cluster.
+        (`min_nodes=0` leaves none out), and so does a log that is spread over a cluster. A window
+        that reaches into files of the archive is of rows too, if the log holds 100,000 of it at
+        most.
 
         By node the numbers are those of `node_times`: runs are those that visited the node, and
         times the ones that it took itself.
@@ -145,15 +151,32 @@ class Breakdowns(Questions):
             more += ["slowest_first", "details"]
         elif has_details:
             more.append("details")
-        found = None
-        if _is_rolled_up(column, filters):
-            given, its = _rolled_up(filters, values)
-            its |= {"order": wanted, "limit": most}
-            found = await self._fetch_grouped(OF_ROLLUPS, *given, *more, **its)
+        asked = {"attribute": attribute, "order": wanted, "limit": most}
+        is_rolled_up = _is_rolled_up(column, filters)
+        found: Sequence[Row] | None
+        try:
+            found = await self._groups_of_both(switches, more, values, f"by_{column}", asked)
+        except TooMuch:
+            found = await self._of_rollups(filters, values, more, asked) if is_rolled_up else None
+            if not found or found[0]["is_exact"]:
+                raise
+        if found is None and is_rolled_up:
+            found = await self._of_rollups(filters, values, more, asked)
         if found is None:
-            asked = {**values, "attribute": attribute, "order": wanted, "limit": most}
-            found = await self._fetch("breakdown", *switches, *more, **asked)
+            found = await self._fetch("breakdown", *switches, *more, **values, **asked)
         return await sliced(of_record(one, column, details=has_details) for one in found)
+
+    async def _of_rollups(
+        self,
+        filters: Filters,
+        values: dict[str, Any],
+        more: Sequence[str],
+        asked: Mapping[str, Any],
+    ) -> list[asyncpg.Record] | None:
+        """The groups of rollups, or of rows if these are few; None if the server can't."""
+        given, its = _rolled_up(filters, values)
+        its |= {"order": asked["order"], "limit": asked["limit"]}
+        return await self._fetch_grouped(OF_ROLLUPS, *given, *more, **its)
 
     async def node_times(
         self,
@@ -167,6 +190,7 @@ class Breakdowns(Questions):
 
         Read are the traces of the newest 2,000 failed runs, and of the newest 2,000 ok runs that
         took longer than the 95th percentile of the window. Runs without a trace are passed over.
+        If files of the archive hold some of them, what is slow is told before the traces are read.
 
         Args:
             strategy_id: The strategy, or several; None: all.
@@ -182,15 +206,16 @@ class Breakdowns(Questions):
         """
         return await self._nodes(*_asked("node_times", filters, strategy_id, since, until))
 
-    async def _nodes(self, switches: Sequence[str], values: dict[str, Any]) -> NodeTimes:
-        found = await self._fetch(
-            "node_times",
-            *switches,
+    async def _nodes(self, switches: Sequence[str], values: Mapping[str, Any]) -> NodeTimes:
+        asked = {
             **values,
-            newest=NEWEST,
-            most_bytes=MOST_BYTES,
-            trace_bytes=TRACE_BYTES,
-        )
+            "newest": NEWEST,
+            "most_bytes": MOST_BYTES,
+            "trace_bytes": TRACE_BYTES,
+        }
+        found: Sequence[Row] | None = await self._traces_of_both(switches, asked)
+        if found is None:
+            found = await self._fetch("node_times", *switches, **asked, slower_than_ms=None)
         return await node_times(found)
 
 

@@ -6,14 +6,13 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-import asyncpg
-
 from execlog.db import validation
+from execlog.db.rows import Row
 from execlog.db.slices import sliced
 from execlog.models import DurationPercentiles
+from execlog.repository.both import Both
 from execlog.repository.comparison import StrategyComparison, comparison
 from execlog.repository.metrics import FRACTIONS, StrategyMetrics, strategy_metrics
-from execlog.repository.questions import Questions
 from execlog.repository.report import StrategyReport, strategy_report
 from execlog.repository.slice import Slice, scope_of
 from execlog.repository.timeseries import TimeseriesBucket, cut
@@ -22,7 +21,7 @@ from execlog.repository.verdicts import Blocks, read_blocks
 __all__ = ["Cards"]
 
 
-class Cards(Questions):
+class Cards(Both):
     """The card of a strategy, two side by side, its time series, and all that its page shows."""
 
     async def metrics(
@@ -41,6 +40,9 @@ class Cards(Questions):
         of what the call may take, the card is asked for without them, and they are computed here
         from the newest 5,000 rows: `duration.method` says "sample" then. That takes two more round
         trips, and rows that were stored meanwhile may be in the sample.
+
+        If the window reaches into files of the archive, and the log holds 100,000 runs of it at
+        most, the card is exact, of rows only.
 
         Args:
             strategy_id: The strategy.
@@ -193,7 +195,7 @@ class Cards(Questions):
 
     async def _cards(
         self, name: str, scopes: Sequence[Mapping[str, Any]], given: object
-    ) -> list[tuple[asyncpg.Record, StrategyMetrics]]:
+    ) -> list[tuple[Row, StrategyMetrics]]:
         """The card of each slice, and the row that it was made of."""
         budget = validation.seconds("timeout", given)
         deadline = self._store.deadline()
@@ -203,14 +205,22 @@ class Cards(Questions):
                 card for scope in scopes for card in await self._cards("metrics", [scope], given)
             ]
         query = self._statements[name].query(**_parameters(scopes))
-        found, _ = await self._fetch_timely(query, {}, budget=budget, deadline=deadline)
+        read, reach = await self._fetch_timely(
+            query, _around(scopes), budget=budget, deadline=deadline
+        )
         samples: list[DurationPercentiles | None] = [None] * len(scopes)
-        if found is None:
-            found, samples = [], []
+        found: list[Row] = []
+        if read is None:
+            samples = []
             for scope in scopes:
-                card = self._statements["metrics"].query("sampled", **scope)
-                found += await self._store.fetch(card, deadline=deadline)
-                samples.append(await self._sample_percentiles(FRACTIONS, deadline, **scope))
+                record, sample = await self._sampled_card(scope, deadline)
+                found.append(record)
+                samples.append(sample)
+        elif reach.listed:
+            for scope, record in zip(scopes, read, strict=True):
+                found.append(await self._card_of_both(record, scope, budget, deadline))
+        else:
+            found += read
         return await sliced(
             (
                 row,
@@ -225,6 +235,26 @@ class Cards(Questions):
             for scope, row, sample in zip(scopes, found, samples, strict=True)
         )
 
+    async def _sampled_card(
+        self, scope: Mapping[str, Any], deadline: float
+    ) -> tuple[Row, DurationPercentiles]:
+        """The row of a card without percentiles, and those of a sample."""
+        query = self._statements["metrics"].query("sampled", **scope)
+        [record], reach = await self._asked(query, scope, deadline=deadline)
+        if record["durations"] is None:  # it is of rows, of the log only
+            reach.refuse("metrics")
+        return record, await self._sample_percentiles(FRACTIONS, deadline, **scope)
+
+
+def _around(scopes: Sequence[Mapping[str, Any]]) -> dict[str, datetime | None]:
+    """The shortest window that contains those of all slices."""
+    begins = [scope["since"] for scope in scopes]
+    ends = [scope["until"] for scope in scopes]
+    return {
+        "since": None if None in begins else min(begins),
+        "until": None if None in ends else max(ends),
+    }
+
 
 def _parameters(scopes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The parameters of a statement about one slice, or about two."""
@@ -235,7 +265,7 @@ def _parameters(scopes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {**names, **one, **{f"{name}_b": value for name, value in two.items()}}
 
 
-def _blocks(record: asyncpg.Record) -> Blocks:
+def _blocks(record: Row) -> Blocks:
     """The blocks of a card; without any if the card was asked for by itself."""
     return read_blocks(record.get("blocks"))
 

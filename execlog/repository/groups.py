@@ -7,9 +7,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-import asyncpg
-
-from execlog.db.rows import aware_fields
+from execlog.db.rows import Row, aware_fields
 from execlog.models import Model
 from execlog.repository import histogram
 from execlog.repository.intervals import wilson
@@ -104,7 +102,7 @@ def of_nodes(
     return found if details else list(map(_without_details, found))
 
 
-def of_record(record: asyncpg.Record, column: str, *, details: bool) -> Breakdown:
+def of_record(record: Row, column: str, *, details: bool) -> Breakdown:
     """The group that a row of a statement holds. Never raises for such a row.
 
     Args:

@@ -7,10 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-import asyncpg
-
 from execlog.db import traces
-from execlog.db.rows import aware
+from execlog.db.rows import Row, aware
 from execlog.db.slices import Pace, sliced
 from execlog.display.trace_tree import own_times
 from execlog.models import Model
@@ -91,7 +89,7 @@ class NodeTimes(Model):
     left_out: int
 
 
-async def node_times(records: Sequence[asyncpg.Record]) -> NodeTimes:
+async def node_times(records: Sequence[Row]) -> NodeTimes:
     """The nodes of the traces that `sql/node_times.sql` finds. Never raises for such rows."""
     read = [record for record in records if record["trace"] is not None]
     found: defaultdict[str, _Tally] = defaultdict(_Tally)
@@ -152,7 +150,7 @@ class _Tally:
         )
 
 
-def _add(record: asyncpg.Record, found: defaultdict[str, _Tally]) -> None:
+def _add(record: Row, found: defaultdict[str, _Tally]) -> None:
     """Counts a run for each node that it visited."""
     weight, at = record["weight"], aware(record["created_at"])
     for name, visits in _visits(record["trace"]):

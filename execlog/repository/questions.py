@@ -21,8 +21,6 @@ from execlog.errors import (
     SchemaOutdated,
     StoreUnavailable,
 )
-from execlog.models import DurationPercentiles
-from execlog.repository.percentiles import percentile_cont
 
 __all__ = ["LARGEST_SAMPLE", "Questions"]
 
@@ -43,6 +41,8 @@ _OF_ROWS = frozenset(
     sample_durations sample_points
     """.split()
 )
+
+_CARDS = frozenset({"compare", "metrics"})  # of rows too if files hold some, else of rollups
 
 
 class Rights:
@@ -108,7 +108,7 @@ class Questions:
         deadline: float | None = None,
     ) -> tuple[list[asyncpg.Record], Reach]:
         """The same of a statement that has its values."""
-        if self._archive is None or query.name not in _OF_ROWS:
+        if self._archive is None or query.name not in _OF_ROWS | _CARDS:
             return await self._store.fetch(query, budget=budget, deadline=deadline), Reach()
         end = self._store.deadline() if deadline is None else deadline
         listed, found = await self._store.together(
@@ -184,17 +184,3 @@ class Questions:
             if isinstance(error.__cause__, TimeoutError) or error.sqlstate in _NO_PERCENTILES:
                 return None, Reach()
             raise
-
-    async def _sample_percentiles(
-        self, fractions: tuple[float, ...], deadline: float, **scope: object
-    ) -> DurationPercentiles:
-        query = self._statements["sample_durations"].query(**scope, limit=LARGEST_SAMPLE)
-        found = await self._store.fetch(query, deadline=deadline)
-        sample = [record["duration_ms"] for record in found]
-        weights = [record["weight"] for record in found]
-        return DurationPercentiles(
-            fractions=fractions,
-            values_ms=percentile_cont(sample, fractions, weights),
-            method="sample",
-            sample_size=len(sample),
-        )

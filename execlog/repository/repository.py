@@ -74,11 +74,12 @@ class StrategyExecutionLogRepository(Reads, Writes):
         spread: Whether the log is spread over a cluster (`distribute`). Answers are the same either
             way; if it is true, fewer rows are sent between machines, and a comparison is two round
             trips.
-        archive: The folder of the archive (`maintain(archive=)`): then lists, streams and counts
-            have the rows of its files too, each once, of one snapshot, in two round trips. What
-            can't read files raises ArchiveError for a window that reaches into them; so does each
-            method that meets a file which is missing or damaged, and names it. Without a folder
-            all answers are of the rows that the log holds: see `archive_state`.
+        archive: The folder of the archive (`maintain(archive=)`): then lists, streams, counts,
+            cards and breakdowns have the rows of its files too, each once, in two round trips or
+            three. What can't read files, or not so many, raises ArchiveError for a window that
+            reaches into them; so does each method that meets a file which is missing or damaged,
+            and names it. Without a folder all answers are of the rows that the log holds: see
+            `archive_state`.
 
     Raises:
         InvalidArgument: `pool` is no pool, `timeout` is no positive number, `schema` can't be a

@@ -243,6 +243,7 @@ async def test_one_strategy_is_one_shard(pool: Pool, log: Log, schema: str) -> N
         "newest": 5,
         "most_bytes": 10**6,
         "trace_bytes": 10**6,
+        "slower_than_ms": None,
     }
     single = 0
     for name, statement in statements(schema).items():

@@ -297,7 +297,7 @@ async def test_a_breakdown_of_failures_reads_failures(
 @pytest.mark.parametrize("mode", MODES)
 async def test_nodes_are_those_of_few_rows(seeded: Pool, mode: str) -> None:
     """The durations of the window are read, then its failures, then what is slow in it."""
-    bounds = {"newest": 2000, "most_bytes": 10**7, "trace_bytes": 10**5}
+    bounds = {"newest": 2000, "most_bytes": 10**7, "trace_bytes": 10**5, "slower_than_ms": None}
     asked = explained(seeded, "node_times", mode, **scope(WINDOW), realm_ids=None, **bounds)
     async with asked as plan:
         assert await foreign_indexes(seeded, "node_times", plan) == set()

@@ -119,6 +119,7 @@ GIVEN: dict[str, Any] = {
     "newest": 2000,
     "most_bytes": 10**6,
     "trace_bytes": 10**6,
+    "slower_than_ms": None,
     "limit": 50,
     "by": "runs",
     "min_runs": 1,

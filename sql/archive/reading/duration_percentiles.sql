@@ -14,52 +14,46 @@
 -- $13 and on: filters
 -- Columns: value_ms double precision, runs bigint
 -- Index: none
---
--- The same positions as in `part/weighed_values.sql` of the log. Runs that took equally long are one: the value does not
--- change between them.
-with run as (
+with given as materialized (
     select
+        unnest($11::double precision[]) as duration_ms,
+        unnest($12::double precision[]) as weight
+),
+weighing as not materialized (
+    select
+        '' as part,
         duration_ms,
         1 / greatest(sample_rate, 1e-9) as weight,
         1 as runs
     :runs
     union all
     select
-        unnest($11::double precision[]),
-        unnest($12::double precision[]),
+        '',
+        duration_ms,
+        weight,
         0
+    from given
 ),
-value as (
+total as materialized (
     select
-        duration_ms,
         sum(weight) as weight,
-        sum(runs) as runs
-    from run
-    group by duration_ms
-),
-ordered as (
-    select
-        duration_ms,
-        lag(duration_ms) over (order by duration_ms) as before_ms,
-        sum(weight) over (order by duration_ms rows unbounded preceding) - weight - 1 as before,
-        sum(weight) over (order by duration_ms rows unbounded preceding) - 1 as upto
-    from value
+        sum(runs)::bigint as runs
+    from weighing
 ),
 asked as (
     select
-        unnest($10::text::double precision[]) as fraction,
-        generate_subscripts($10::text::double precision[], 1) as number
+        '' as part,
+        generate_subscripts($10::text::double precision[], 1) as number,
+        unnest($10::text::double precision[]) * (weight - 1) as place
+    from total
+    where weight > 0
 ),
-placed as (
-    select
-        number,
-        fraction * (select max(upto) from ordered) as place
-    from asked
+weighed as (
+    with
+    :weighed_values
 )
 select
-    min(case when place - before >= 1 then duration_ms when place > before then before_ms + (place - before) * (duration_ms - before_ms) else before_ms end) as value_ms,
-    any_value((select sum(runs) from value))::bigint as runs
-from placed
-join ordered on upto >= place
-group by number
-order by number
+    unnest(values_ms) as value_ms,
+    runs
+from weighed
+cross join total
