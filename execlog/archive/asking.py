@@ -48,6 +48,7 @@ class Held(NamedTuple):
 
     path: str
     bytes: int
+    sha256: str
     first_at: datetime
     last_at: datetime
     rows: int
@@ -60,6 +61,7 @@ def held_of(one: asyncpg.Record) -> Held:
     return Held(
         path=one["path"],
         bytes=one["bytes"],
+        sha256=one["sha256"],
         first_at=one["first_at"],
         last_at=one["last_at"],
         rows=one["rows"],

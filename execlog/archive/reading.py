@@ -291,7 +291,7 @@ class Reach:
         if self.files is None or self.log_id is None:
             return []
         self.allow(name)
-        await self.files.check(self.log_id, {one.path: one.bytes for one in some})
+        await self.files.check(self.log_id, some, self.deadline)
         root = self.files.place.root
         spans = [
             (str(root / one.path), begins, ends, is_whole)

@@ -1,0 +1,167 @@
+"""A read of the archive never takes a changed file for the one that was entered."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+from pathlib import Path
+
+import pytest
+
+from execlog import ArchiveError, InvalidArgument, StrategyExecutionLogRepository, maintain
+from execlog.archive import checking
+from tests.archiving import archived, ids, in_log, midnight, move, path, problems, with_partitions
+from tests.maintaining import day
+from tests.types import Pool
+
+Log = StrategyExecutionLogRepository
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "archive"
+
+
+@pytest.fixture
+async def log(pool: Pool, repository: Log, folder: Path) -> Log:
+    """Two days, both in files."""
+    await with_partitions(pool, 20, 21)
+    await repository.insert_rows([*(day(20, notes=f"{n}") for n in range(50)), day(21)])
+    await archived(pool, folder)
+    return Log(pool, archive=folder)
+
+
+def flipped(file: Path, place: int, bit: int = 0) -> None:
+    """Changes one bit, in place."""
+    with file.open("r+b") as bytes_:
+        bytes_.seek(place)
+        [value] = bytes_.read(1)
+        bytes_.seek(place)
+        bytes_.write(bytes([value ^ 1 << bit]))
+
+
+def places_of(file: Path) -> dict[str, int]:
+    """A byte of each part of a Parquet file: the footer lies at its end, before its length."""
+    data = file.read_bytes()
+    footer = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    statistics = data.rindex(b"strategy", footer)
+    return {
+        "magic": 0,
+        "header of the first page": 4,
+        "data of a page": 4 + (footer - 4) // 3,
+        "data of the last page": footer - 1,
+        "footer": footer + 9,
+        "statistics": statistics,
+        "length of the footer": len(data) - 8,
+        "last byte": len(data) - 1,
+    }
+
+
+async def refused(log: Log, file: Path) -> None:
+    """No answer is made of the file, which is named; the other day is answered."""
+    said = re.escape(f"{file} is damaged: its digest is another")
+    with pytest.raises(ArchiveError, match=said):
+        await log.count_executions()
+    with pytest.raises(ArchiveError, match=said):
+        await log.list_executions(since=midnight(20), limit=1)
+    assert await log.count_executions(until=midnight(20)) == 1
+
+
+async def test_a_flipped_bit_in_any_part_is_noticed(log: Log, folder: Path) -> None:
+    file = folder / path(20)
+    assert await log.count_executions() == 51
+    for place in places_of(file).values():
+        flipped(file, place)
+        await refused(log, file)
+        flipped(file, place)
+    assert await log.count_executions() == 51
+
+
+@pytest.mark.long
+async def test_any_flipped_bit_is_noticed(log: Log, folder: Path) -> None:
+    file, draw = folder / path(20), random.Random(3)
+    for _ in range(300):
+        place, bit = draw.randrange(file.stat().st_size), draw.randrange(8)
+        flipped(file, place, bit)
+        await refused(log, file)
+        flipped(file, place, bit)
+    assert await log.count_executions() == 51
+
+
+async def test_a_file_is_read_whole_once_a_process(
+    log: Log, pool: Pool, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = []
+    digest = checking.hashlib.file_digest
+    monkeypatch.setattr(
+        checking.hashlib, "file_digest", lambda *given: taken.append(given) or digest(*given)
+    )
+    for reader in (log, log, Log(pool, archive=folder)):
+        assert await reader.count_executions() == 51
+    assert len(taken) == 2
+
+
+async def test_a_change_that_leaves_the_time_is_noticed(log: Log, folder: Path) -> None:
+    """As by a copy that keeps times, or another file that takes the name."""
+    file = folder / path(20)
+    assert await log.count_executions() == 51
+    before = file.stat()
+    flipped(file, 400)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    await refused(log, file)
+    flipped(file, 400)
+    move(file, folder / "aside")
+    changed = bytearray((folder / "aside").read_bytes())
+    changed[400] ^= 1
+    file.write_bytes(changed)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    await refused(log, file)
+    (folder / "aside").replace(file)
+    assert await log.count_executions() == 51
+
+
+@pytest.mark.parametrize("name", ["a*b", "a?b", "a[1]b", "[", "**/x"])
+async def test_a_path_that_would_be_a_pattern_is_refused(
+    pool: Pool, tmp_path: Path, name: str
+) -> None:
+    for odd in (tmp_path / name, tmp_path / name / "archive"):
+        with pytest.raises(InvalidArgument, match=r"^archive: must be a path without"):
+            await maintain(pool, archive=odd)
+        with pytest.raises(InvalidArgument, match=r"^archive: must be a path without"):
+            Log(pool, archive=odd)
+        assert not odd.exists()
+
+
+@pytest.mark.parametrize("name", ['it\'s a "x" {a,b}', "%41 #é\\$x", "]~;--"])
+async def test_any_other_path_is_a_path(
+    pool: Pool, repository: Log, tmp_path: Path, name: str
+) -> None:
+    await with_partitions(pool, 20)
+    one = day(20)
+    await repository.insert_rows([one])
+    (tmp_path / name).mkdir()
+    await archived(pool, tmp_path / name / name)
+    assert await in_log(pool) == []
+    found = await Log(pool, archive=tmp_path / name / name).list_newest()
+    assert [one.id for one in found] == ids(one)
+
+
+async def test_a_folder_of_files_that_is_a_link_is_named(
+    log: Log, pool: Pool, folder: Path, tmp_path: Path
+) -> None:
+    table = folder / "strategy_execution_log"
+    move(table, tmp_path / "elsewhere")
+    table.symlink_to(tmp_path / "elsewhere")
+    said = f"{table} is a symbolic link: name the folder that has the files"
+    with pytest.raises(ArchiveError, match=re.escape(said)):
+        await log.list_newest()
+    await with_partitions(pool, 22)
+    assert await problems(pool, folder) == [f"failed: {said}"]
+
+
+async def test_a_link_to_the_whole_folder_is_as_good(
+    log: Log, pool: Pool, folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "link").symlink_to(folder)
+    assert await Log(pool, archive=tmp_path / "link").count_executions() == 51
