@@ -1,18 +1,29 @@
-"""A read of the archive never takes a changed file for the one that was entered."""
+"""Reads of the archive: never of a changed file, and never too slow for the log's transaction."""
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import os
 import random
 import re
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
+import asyncpg
 import pytest
 
-from execlog import ArchiveError, InvalidArgument, StrategyExecutionLogRepository, maintain
-from execlog.archive import checking
+from execlog import (
+    ArchiveError,
+    InvalidArgument,
+    StoreUnavailable,
+    StrategyExecutionLogRepository,
+    maintain,
+)
+from execlog.archive.files import Files
 from tests.archiving import archived, ids, in_log, midnight, move, path, problems, with_partitions
-from tests.maintaining import day
+from tests.maintaining import DAY, day
 from tests.types import Pool
 
 Log = StrategyExecutionLogRepository
@@ -92,11 +103,14 @@ async def test_any_flipped_bit_is_noticed(log: Log, folder: Path) -> None:
 async def test_a_file_is_read_whole_once_a_process(
     log: Log, pool: Pool, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    taken = []
-    digest = checking.hashlib.file_digest
-    monkeypatch.setattr(
-        checking.hashlib, "file_digest", lambda *given: taken.append(given) or digest(*given)
-    )
+    taken: list[str] = []
+    digest = hashlib.file_digest
+
+    def counted(file: Any, name: str) -> Any:
+        taken.append(name)
+        return digest(file, name)
+
+    monkeypatch.setattr(hashlib, "file_digest", counted)
     for reader in (log, log, Log(pool, archive=folder)):
         assert await reader.count_executions() == 51
     assert len(taken) == 2
@@ -165,3 +179,47 @@ async def test_a_link_to_the_whole_folder_is_as_good(
 ) -> None:
     (tmp_path / "link").symlink_to(folder)
     assert await Log(pool, archive=tmp_path / "link").count_executions() == 51
+
+
+@pytest.fixture
+async def hasty(dsn: str, pool: Pool, repository: Log, folder: Path) -> AsyncIterator[Log]:
+    """A log with runs of files between its failures; its sessions may be idle for 0.3 s."""
+    await with_partitions(pool, 20, 21)
+    failures = [day(ago, status="error") for ago in (0, 21)]
+    await repository.insert_rows([*failures, *(day(20) for _ in range(600)), day(21)])
+    await archived(pool, folder, retain_failures=30 * DAY)
+    limits = {"idle_in_transaction_session_timeout": "300ms"}
+    async with asyncpg.create_pool(dsn, min_size=1, max_size=1, server_settings=limits) as theirs:
+        yield Log(theirs, archive=folder)
+
+
+async def test_slow_files_do_not_end_the_transaction(
+    hasty: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log's failure is read after them, from the snapshot of before."""
+    rows = Files.rows
+
+    async def slow(*given: Any, **values: Any) -> Any:
+        await asyncio.sleep(0.4)
+        return await rows(*given, **values)
+
+    monkeypatch.setattr(Files, "rows", slow)
+    found = [one.status async for one in hasty.stream(since=midnight(20) - DAY, realm_id=None)]
+    assert (len(found), found.count("error")) == (603, 2)
+
+
+async def test_a_slow_reader_of_files_is_no_idle_one(hasty: Log) -> None:
+    seen = 0
+    async for _ in hasty.stream():
+        seen += 1
+        if 400 < seen < 411:
+            await asyncio.sleep(0.05)
+    assert seen == 603
+
+
+async def test_a_reader_of_files_that_stops_is_ended(hasty: Log) -> None:
+    with pytest.raises(StoreUnavailable, match="idle"):
+        async for one in hasty.stream():
+            if one.status == "ok":
+                await asyncio.sleep(0.6)
+    assert len([one async for one in hasty.stream()]) == 603
