@@ -15,6 +15,7 @@ from execlog.db.rows import Row, aware
 
 __all__ = [
     "CURSOR",
+    "MOST_FILES",
     "Held",
     "asked_of",
     "batches",
@@ -28,10 +29,12 @@ __all__ = [
 CURSOR = ("before_created_at", "before_id", "before_strategy_id")
 """The parameters of a cursor, all of which are given or none."""
 
+MOST_FILES = 64
+"""The most files that one statement reads."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 _LATEST_MADE = 2**47  # milliseconds: in the year 6429; ids have room beyond the calendar's end
-_MOST_FILES = 64  # that one statement reads
 _SHARED = frozenset(
     """
     strategy_id strategy_ids since until realm_ids strategy_versions strategy_types status statuses
@@ -90,12 +93,17 @@ def _microseconds(text: str) -> int:
     return (datetime.fromisoformat(text) - _EPOCH) // timedelta(microseconds=1)
 
 
-def batches(files: Sequence[Held]) -> Iterator[Sequence[Held]]:
-    """One file, then two, four and so on: the newest may suffice. Never raises."""
-    begin, size = 0, 1
+def batches(files: Sequence[Held], size: int = 1) -> Iterator[Sequence[Held]]:
+    """One file, then two, four and so on: the newest may suffice. Never raises.
+
+    Args:
+        files: The files, the newest first.
+        size: How many the first batch has.
+    """
+    begin = 0
     while begin < len(files):
         yield files[begin : begin + size]
-        begin, size = begin + size, min(2 * size, _MOST_FILES)
+        begin, size = begin + size, min(2 * size, MOST_FILES)
 
 
 def made_at(id: UUID) -> datetime | None:

@@ -12,6 +12,7 @@ import asyncpg
 
 from execlog.archive.asking import (
     CURSOR,
+    MOST_FILES,
     Held,
     asked_of,
     batches,
@@ -268,7 +269,7 @@ class Reach:
 
     async def _all(self, name: str, *switches: str, **values: Any) -> list[dict[str, Any]]:
         rows = []
-        for some in batches(self.listed):
+        for some in batches(self.listed, MOST_FILES):
             rows += await self.read(name, some, *switches, **values)
         return rows
 

@@ -1,4 +1,4 @@
-"""Reads of the archive: never of a changed file, and never too slow for the log's transaction."""
+"""Reads of the archive: of no changed file, and not at the cost of the log; nor is archiving."""
 
 from __future__ import annotations
 
@@ -21,8 +21,19 @@ from execlog import (
     StrategyExecutionLogRepository,
     maintain,
 )
+from execlog.admin import yielding
 from execlog.archive.files import Files
-from tests.archiving import archived, ids, in_log, midnight, move, path, problems, with_partitions
+from tests.archiving import (
+    archived,
+    ids,
+    in_files,
+    in_log,
+    midnight,
+    move,
+    path,
+    problems,
+    with_partitions,
+)
 from tests.maintaining import DAY, day
 from tests.types import Pool
 
@@ -223,3 +234,25 @@ async def test_a_reader_of_files_that_stops_is_ended(hasty: Log) -> None:
             if one.status == "ok":
                 await asyncio.sleep(0.6)
     assert len([one async for one in hasty.stream()]) == 603
+
+
+async def test_archiving_beside_writers_is_the_same_but_waits(
+    pool: Pool, repository: Log, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(yielding, "_SHORTEST", 0.0)
+    monkeypatch.setattr(yielding, "_BUSY_RATE", -1.0)
+    monkeypatch.setattr(yielding, "_WORK_SECONDS", 0.0)
+    pause, seen = yielding.Yielding.pause, []
+
+    async def paused(self: yielding.Yielding) -> None:
+        seen.append(self.is_busy)
+        await pause(self)
+
+    monkeypatch.setattr(yielding.Yielding, "pause", paused)
+    await with_partitions(pool, 20)
+    rows = [day(20, notes=f"{n}") for n in range(300)]
+    await repository.insert_rows(rows)
+    await archived(pool, folder)
+    assert seen and all(seen)
+    assert await in_log(pool) == []
+    assert in_files(folder) == ids(*rows)
