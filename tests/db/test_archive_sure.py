@@ -7,6 +7,7 @@ import hashlib
 import os
 import random
 import re
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,32 @@ async def test_a_file_is_read_whole_once_a_process(
     for reader in (log, log, Log(pool, archive=folder)):
         assert await reader.count_executions() == 51
     assert len(taken) == 2
+
+
+async def test_files_that_take_long_to_check_are_checked_in_several_calls(
+    pool: Pool, repository: Log, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[str] = []
+    digest = hashlib.file_digest
+
+    def slow(file: Any, name: str) -> Any:
+        time.sleep(0.3)
+        taken.append(name)
+        return digest(file, name)
+
+    await with_partitions(pool, *range(20, 26))
+    await repository.insert_rows([day(ago) for ago in range(20, 26)])
+    await archived(pool, folder)
+    monkeypatch.setattr(hashlib, "file_digest", slow)
+    hasty, failed = Log(pool, archive=folder, timeout=0.5), 0
+    while failed < 20:
+        try:
+            assert await hasty.count_by_status(strategy_id=day(20).strategy_id) == {"ok": 6}
+            break
+        except StoreUnavailable:
+            failed += 1
+    assert 0 < failed < 20
+    assert len(taken) == 6
 
 
 async def test_a_change_that_leaves_the_time_is_noticed(log: Log, folder: Path) -> None:
