@@ -56,8 +56,8 @@ _ENTER = """
 insert into execlog.archived_file (
     day, part, path, begins, ends, rows, ok_rows, bytes, sha256, first_at, last_at, in_log
 )
-select day + $2::integer, part, $3, begins + make_interval(days => $2), ends + make_interval(days => $2),
-    rows, ok_rows, $4, $5, first_at + make_interval(days => $2),
+select day + $2::integer, part, $3, begins + make_interval(days => $2),
+    ends + make_interval(days => $2), rows, ok_rows, $4, $5, first_at + make_interval(days => $2),
     last_at + make_interval(days => $2), '{}'
 from execlog.archived_file
 where path = $1

@@ -128,6 +128,7 @@ async def test_a_file_is_read_whole_once_a_process(
     assert len(taken) == 2
 
 
+@pytest.mark.long
 async def test_files_that_take_long_to_check_are_checked_in_several_calls(
     pool: Pool, repository: Log, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,19 +174,24 @@ async def test_a_change_that_leaves_the_time_is_noticed(log: Log, folder: Path) 
     assert await log.count_executions() == 51
 
 
-@pytest.mark.parametrize("name", ["a*b", "a?b", "a[1]b", "[", "**/x"])
-async def test_a_path_that_would_be_a_pattern_is_refused(
-    pool: Pool, tmp_path: Path, name: str
-) -> None:
-    for odd in (tmp_path / name, tmp_path / name / "archive"):
+async def test_a_path_that_would_be_a_pattern_is_refused(pool: Pool, tmp_path: Path) -> None:
+    for name in ("a*b", "a?b", "a[1]b", "[", "**/x"):
+        odd = tmp_path / name / "archive"
         with pytest.raises(InvalidArgument, match=r"^archive: must be a path without"):
             await maintain(pool, archive=odd)
         with pytest.raises(InvalidArgument, match=r"^archive: must be a path without"):
             Log(pool, archive=odd)
-        assert not odd.exists()
+        assert not odd.parent.exists()
 
 
-@pytest.mark.parametrize("name", ['it\'s a "x" {a,b}', "%41 #é\\$x", "]~;--"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        'it\'s a "x" {a,b}',
+        pytest.param("%41 #é\\$x", marks=pytest.mark.long),
+        pytest.param("]~;--", marks=pytest.mark.long),
+    ],
+)
 async def test_any_other_path_is_a_path(
     pool: Pool, repository: Log, tmp_path: Path, name: str
 ) -> None:
