@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from execlog.admin.lease import Lease
 from execlog.admin.partitions import DEFAULT, Step
+from execlog.admin.yielding import Yielding
 from execlog.archive import entries
 from execlog.archive.part import Sums, Written, differing, written
 from execlog.archive.place import Place
@@ -62,6 +63,7 @@ class Archiving:
         self._lease = lease
         self._place = None if folder is None else Place(folder)
         self._is_ready = False
+        self._yielding = Yielding()
 
     async def saved(self, step: Step, *, is_cluster: bool) -> Mapping[str, str]:
         """Has the rows that a step is to remove in files; the words that its scripts need.
@@ -124,6 +126,7 @@ class Archiving:
         lease = self._lease
         async with lease.transaction(snapshot=True):
             await lease.send(["prove"])
+            await self._look(words)
             [seen] = await self._fetch("snapshot", words)
             if seen["later"] and words["partition"] == DEFAULT:
                 # A purge could not tell them from those that come later; the log is not locked.
@@ -150,6 +153,7 @@ class Archiving:
         with place.workspace(uuid4().hex) as space:
             async with lease.transaction(snapshot=True):
                 await lease.send(["prove"])
+                await self._look(words)
                 [sums] = await self._fetch("sums", own)
                 rows = space / "rows.csv"
                 await self._copied(place, rows, own)
@@ -161,6 +165,13 @@ class Archiving:
                 if made.rows:
                     await self._entered(place, span, made, place.next_part(span.day, files))
                 await lease.send(["prove"])
+
+    async def _look(self, words: Mapping[str, str]) -> None:
+        """Looks whether others store rows; if so, the transaction uses one process."""
+        [stored] = await self._fetch("stored", words)
+        self._yielding.look(stored["rows"])
+        if self._yielding.is_busy:
+            await self._lease.session.connection.execute(_script("alone"))
 
     async def _trusted(self, place: Place, one: ArchivedFile) -> None:
         found = await asyncio.to_thread(place.digest, one.path)
@@ -180,6 +191,7 @@ class Archiving:
                         write(piece)
                     except ArchiveError as error:
                         failed.append(error)
+                    await self._yielding.pause()  # the server waits until it can send more
 
             await self._lease.session.connection.copy_from_query(
                 sql, output=taken, format="csv", null=r"\N", timeout=LONGEST_SECONDS

@@ -16,6 +16,7 @@ from execlog.errors import ArchiveError
 
 __all__ = [
     "CURSOR",
+    "MOST_FILES",
     "Held",
     "TooMuch",
     "asked_of",
@@ -32,10 +33,12 @@ __all__ = [
 CURSOR = ("before_created_at", "before_id", "before_strategy_id")
 """The parameters of a cursor, all of which are given or none."""
 
+MOST_FILES = 64
+"""The most files that one statement reads."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 _LATEST_MADE = 2**47  # milliseconds: in the year 6429; ids have room beyond the calendar's end
-_MOST_FILES = 64  # that one statement reads
 _SHARED = frozenset(
     """
     strategy_id strategy_ids since until realm_ids strategy_versions strategy_types status statuses
@@ -56,6 +59,7 @@ class Held(NamedTuple):
 
     path: str
     bytes: int
+    sha256: str
     first_at: datetime
     last_at: datetime
     rows: int
@@ -68,6 +72,7 @@ def held_of(one: asyncpg.Record) -> Held:
     return Held(
         path=one["path"],
         bytes=one["bytes"],
+        sha256=one["sha256"],
         first_at=one["first_at"],
         last_at=one["last_at"],
         rows=one["rows"],
@@ -106,12 +111,17 @@ def microseconds(at: datetime) -> int:
     return (at - _EPOCH) // timedelta(microseconds=1)
 
 
-def batches(files: Sequence[Held]) -> Iterator[Sequence[Held]]:
-    """One file, then two, four and so on: the newest may suffice. Never raises."""
-    begin, size = 0, 1
+def batches(files: Sequence[Held], size: int = 1) -> Iterator[Sequence[Held]]:
+    """One file, then two, four and so on: the newest may suffice. Never raises.
+
+    Args:
+        files: The files, the newest first.
+        size: How many the first batch has.
+    """
+    begin = 0
     while begin < len(files):
         yield files[begin : begin + size]
-        begin, size = begin + size, min(2 * size, _MOST_FILES)
+        begin, size = begin + size, min(2 * size, MOST_FILES)
 
 
 def made_at(id: UUID) -> datetime | None:

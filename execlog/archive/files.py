@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import functools
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from execlog.archive.asking import TooMuch
+from execlog.archive.asking import Held, TooMuch
+from execlog.archive.checking import check
 from execlog.archive.engine import duckdb
 from execlog.archive.place import Place
 from execlog.db.files import folder
@@ -21,6 +23,7 @@ from execlog.errors import ArchiveError, StoreUnavailable
 __all__ = ["Files", "durations", "listing", "runs", "statements_of_files"]
 
 _MEMORY, _THREADS = "256MB", "2"
+_CHECKERS = 2  # threads that compute digests
 _CONFIG = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMES = ("created_at", "stored_at")
@@ -92,21 +95,31 @@ class Files:
         finally:
             cursor.close()
 
-    async def check(self, log_id: UUID, sizes: Mapping[str, int]) -> None:
-        """Whether the folder is the log's, and files are as long as they were. Raises ArchiveError.
+    async def check(self, log_id: UUID, files: Sequence[Held], deadline: float) -> None:
+        """Whether the folder is the log's, and files have the bytes that were entered.
+
+        The SHA-256 of a file is computed once a process, and anew if the file changes.
 
         Args:
             log_id: What tells the log from others.
-            sizes: Bytes of each file, by its path within the folder.
-        """
-        await asyncio.to_thread(self._check, log_id, sizes)
+            files: The files.
+            deadline: When it must be done, on the clock of the event loop.
 
-    def _check(self, log_id: UUID, sizes: Mapping[str, int]) -> None:
-        self.place.check(log_id)
-        for path, size in sizes.items():
-            if (found := self.place.size(path)) != size:
-                said = "is missing" if found is None else "has another size: it is damaged"
-                raise ArchiveError(f"{self.place.root / path} {said}")
+        Raises:
+            ArchiveError: The folder is another one, or a file is missing or damaged: it is named.
+            StoreUnavailable: It takes too long; the next call goes on where this one ended.
+        """
+        await asyncio.to_thread(self.place.check, log_id)
+        seconds = max(deadline - asyncio.get_running_loop().time(), 0.001)
+        ends = time.monotonic() + seconds
+        parts = [files[begin::_CHECKERS] for begin in range(min(_CHECKERS, len(files)))]
+        await asyncio.gather(*(asyncio.to_thread(self._check, part, ends) for part in parts))
+
+    def _check(self, files: Sequence[Held], ends: float) -> None:
+        for one in files:
+            if time.monotonic() > ends:
+                raise StoreUnavailable("the files could not be checked in time")
+            check(self.place, one.path, one.bytes, one.sha256)
 
     def _cursor(self) -> Any:
         """A connection to the one DuckDB, which is made on first use."""

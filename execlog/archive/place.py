@@ -19,6 +19,7 @@ __all__ = ["Place", "folder_of"]
 
 _IDENTITY, _UNFINISHED = "log.json", "unfinished"
 _TABLE = "strategy_execution_log"
+_PATTERN = frozenset("*?[")
 _PIECE = 2**20
 _SHOWN = 3  # files that are named; the others are counted
 
@@ -27,14 +28,18 @@ def folder_of(given: object) -> str:
     """The absolute path of a folder that was given as text or path.
 
     Raises:
-        InvalidArgument: It is neither, or empty.
+        InvalidArgument: It is neither, or empty, or DuckDB takes it for a pattern of paths.
     """
     if not isinstance(given, str | os.PathLike):
         raise InvalidArgument("archive", "must be the path of a folder")
     path = os.fspath(given)
     if not isinstance(path, str) or not path or "\0" in path or "\n" in path:
         raise InvalidArgument("archive", "must be the path of a folder")
-    return os.path.abspath(path)
+    whole = os.path.abspath(path)
+    if _PATTERN.intersection(whole):
+        # DuckDB has no way to read such a path while it is kept to one folder.
+        raise InvalidArgument("archive", "must be a path without *, ? and [")
+    return whole
 
 
 class Place:
@@ -57,6 +62,7 @@ class Place:
         """
         with self.errors():
             self.root.mkdir(0o700, exist_ok=True)
+            self._refuse_link()
             if (self.root / _IDENTITY).exists():
                 self.check(log_id)
                 return
@@ -87,6 +93,12 @@ class Place:
                 raise ArchiveError(f"{self.root} is the archive of another log")
             if known.get("format") != 1:
                 raise ArchiveError(f"{self.root} was written by a later version")
+            self._refuse_link()
+
+    def _refuse_link(self) -> None:
+        """DuckDB is kept to the folder, and a link may lead out of it, or to another disk."""
+        if (table := self.root / _TABLE).is_symlink():
+            raise ArchiveError(f"{table} is a symbolic link: name the folder that has the files")
 
     def lacking(self, files: Sequence[ArchivedFile]) -> list[ArchivedFile]:
         """Those that are not there, or have another size. Raises ArchiveError.

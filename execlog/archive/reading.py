@@ -12,6 +12,7 @@ import asyncpg
 
 from execlog.archive.asking import (
     CURSOR,
+    MOST_FILES,
     Held,
     asked_of,
     batches,
@@ -268,7 +269,7 @@ class Reach:
 
     async def _all(self, name: str, *switches: str, **values: Any) -> list[dict[str, Any]]:
         rows = []
-        for some in batches(self.listed):
+        for some in batches(self.listed, MOST_FILES):
             rows += await self.read(name, some, *switches, **values)
         return rows
 
@@ -291,7 +292,7 @@ class Reach:
         if self.files is None or self.log_id is None:
             return []
         self.allow(name)
-        await self.files.check(self.log_id, {one.path: one.bytes for one in some})
+        await self.files.check(self.log_id, some, self.deadline)
         root = self.files.place.root
         spans = [
             (str(root / one.path), begins, ends, is_whole)

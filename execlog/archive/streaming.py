@@ -10,6 +10,7 @@ from typing import Any
 
 from execlog.archive.asking import Held, newer_first
 from execlog.archive.reading import Reach
+from execlog.db.pulse import Pulse
 from execlog.db.rows import Row
 
 __all__ = ["merged", "streamed"]
@@ -41,7 +42,7 @@ async def merged(
 
 
 async def streamed(
-    reach: Reach, deadline: Callable[[], float], *switches: str, **values: Any
+    reach: Reach, deadline: Callable[[], float], pulse: Pulse, *switches: str, **values: Any
 ) -> AsyncGenerator[Row]:
     """The rows of files that pass the filters, newest first.
 
@@ -51,6 +52,7 @@ async def streamed(
     Args:
         reach: The files.
         deadline: When a step that begins now must be done.
+        pulse: What keeps the log's transaction alive during a step.
         switches: The switches of the log's statement.
         values: Its values.
 
@@ -66,7 +68,7 @@ async def streamed(
         ends = max(one.last_at for one in files)
         begins = begins if since is None else max(begins, since)
         ends = ends if until is None else min(ends, until)
-        steps = _steps(some, begins, ends, deadline, *switches, **values)
+        steps = _steps(some, begins, ends, deadline, pulse, *switches, **values)
         async with contextlib.aclosing(steps) as rows:
             async for row in rows:
                 yield row
@@ -77,6 +79,7 @@ async def _steps(
     begins: datetime,
     ends: datetime,
     deadline: Callable[[], float],
+    pulse: Pulse,
     *switches: str,
     **values: Any,
 ) -> AsyncGenerator[Row]:
@@ -87,9 +90,10 @@ async def _steps(
         since = max(begins, ends - min(length, ends - begins))
         now = dataclasses.replace(reach, deadline=deadline())
         asked = {**values, **cursor, "since": since, "until": ends}
-        rows = await now.among(*switches, **asked, limit=_AT_ONCE)
+        rows = await pulse.beside(now.among(*switches, **asked, limit=_AT_ONCE))
         for row in rows:
             yield row
+            await pulse.beat()
         if len(rows) == _AT_ONCE:
             last = rows[-1]
             cursor = {

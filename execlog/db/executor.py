@@ -14,6 +14,7 @@ from execlog.db import session_limits, validation
 from execlog.db.copy_format import NULL
 from execlog.db.farewell import Farewell
 from execlog.db.files import folder
+from execlog.db.pulse import Pulse
 from execlog.db.statements import Query, Statement
 from execlog.errors import (
     InvalidArgument,
@@ -146,6 +147,7 @@ class Store:
         query: Query,
         first: Query | None = None,
         told: Callable[[list[asyncpg.Record]], None] | None = None,
+        pulse: Pulse | None = None,
     ) -> AsyncGenerator[asyncpg.Record]:
         """The rows that a statement returns, a few hundred at a time, from one snapshot.
 
@@ -153,6 +155,7 @@ class Store:
             query: The statement with its values.
             first: A statement that is asked before, in the same snapshot.
             told: What gets its rows.
+            pulse: What keeps the transaction alive while the reader waits for something else.
 
         Each step may take as long as a call, the whole has no limit: the session's limits for a
         statement and a transaction are lifted. The limit for an idle transaction stays, so a
@@ -171,6 +174,7 @@ class Store:
                 async with asyncio.timeout(remaining):
                     await transaction.start()
                 farewell = Farewell(connection)
+                pulse = pulse or Pulse(query.name)
                 try:
                     await connection.fetch(_lift_limits(), timeout=remaining)
                     if first is not None and told is not None:
@@ -181,13 +185,16 @@ class Store:
                     cursor = await prepared.cursor(*query.values, timeout=remaining)
                     while rows := await cursor.fetch(_STREAMED_AT_ONCE, timeout=self._timeout):
                         farewell.rest()
+                        pulse.begin(connection, farewell)
                         for row in rows:
                             yield row
+                        pulse.end()
                         await farewell.ask()
                 except BaseException:
                     await _roll_back(transaction)
                     raise
                 finally:
+                    pulse.end()
                     farewell.end()
                 # Nothing was written, but the server's statistics count only what is committed.
                 async with asyncio.timeout(self._timeout):

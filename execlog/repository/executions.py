@@ -13,6 +13,7 @@ import asyncpg
 from execlog.archive.reading import Reach
 from execlog.archive.streaming import merged, streamed
 from execlog.db import validation
+from execlog.db.pulse import Pulse
 from execlog.db.rows import Row
 from execlog.db.slices import sliced
 from execlog.errors import NO_RIGHT, InvalidArgument, QueryRejected
@@ -197,13 +198,15 @@ class Executions(Questions):
         query = self._statements[name].query(*switches, **values)
         told: list[list[asyncpg.Record]] = []
         asked = None if self._archive is None else self._listed_files(values)
-        async with contextlib.aclosing(self._store.stream(query, asked, told.append)) as log:
+        pulse = Pulse(name)
+        stream = self._store.stream(query, asked, told.append, pulse)
+        async with contextlib.aclosing(stream) as log:
             first = await anext(log, None)
             reach = Reach()
             if self._archive is not None:
                 reach = Reach.of(self._archive, told[0], self._store.deadline())
             reach.allow(name)
-            files = streamed(reach, self._store.deadline, *switches, **values)
+            files = streamed(reach, self._store.deadline, pulse, *switches, **values)
             async with (
                 contextlib.aclosing(files),
                 contextlib.aclosing(merged(first, log, files)) as all_rows,

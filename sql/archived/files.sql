@@ -1,7 +1,7 @@
 -- Which files hold runs of these times that the log lacks, all or some?
 -- $1 since timestamptz? always
 -- $2 until timestamptz? always
--- Columns: log_id uuid, is_subject boolean, path text?, bytes bigint?, rows bigint?, first_at timestamptz?, last_at timestamptz?, in_log text?, failures_in_log text?
+-- Columns: log_id uuid, is_subject boolean, path text?, bytes bigint?, sha256 text?, rows bigint?, first_at timestamptz?, last_at timestamptz?, in_log text?, failures_in_log text?
 -- Index: none
 --
 -- One row a file, newest first; one row without a file if there is none. is_subject: the role sees some rows of the log
@@ -11,6 +11,7 @@ select
     pg_catalog.row_security_active('execlog.strategy_execution_log'::regclass) as is_subject,
     file.path,
     file.bytes,
+    encode(file.sha256, 'hex') as sha256,
     file.rows,
     file.first_at,
     file.last_at,
