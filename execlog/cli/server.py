@@ -117,7 +117,7 @@ def _interruptible() -> Iterator[None]:
 async def connected(
     dsn: str | None, *, writes: bool = False, argument: str = "dsn"
 ) -> AsyncIterator[Pool]:
-    """A pool of one connection to this server.
+    """A pool of one connection to this server, and of a second one beside a stream.
 
     Args:
         dsn: The server, as it was given.
@@ -131,7 +131,7 @@ async def connected(
     with driver_errors("connect" if argument == "dsn" else f"connect to {argument}"):
         # One statement does not repay a cache, and a pooler may be in between.
         pool = await asyncpg.create_pool(
-            connect=connect, min_size=1, max_size=1, statement_cache_size=0
+            connect=connect, min_size=1, max_size=2, statement_cache_size=0
         )
     try:
         yield pool

@@ -10,7 +10,6 @@ from uuid import UUID
 
 import asyncpg
 
-from execlog.archive.reading import Reach
 from execlog.archive.streaming import merged, streamed
 from execlog.db import validation
 from execlog.db.rows import Row
@@ -199,9 +198,8 @@ class Executions(Questions):
         asked = None if self._archive is None else self._listed_files(values)
         async with contextlib.aclosing(self._store.stream(query, asked, told.append)) as log:
             first = await anext(log, None)
-            reach = Reach()
-            if self._archive is not None:
-                reach = Reach.of(self._archive, told[0], self._store.deadline())
+            listed = told[0] if told else []
+            reach = self._reach_of(listed, values, self._store.deadline())
             reach.allow(name)
             files = streamed(reach, self._store.deadline, *switches, **values)
             async with (

@@ -114,20 +114,28 @@ class Questions:
         listed, found = await self._store.together(
             self._listed_files(values), query, budget=budget, deadline=end
         )
-        return found, Reach.of(self._archive, listed, end)
+        return found, self._reach_of(listed, values, end)
 
     async def _refuse_archived(
         self, name: str, since: datetime | None, until: datetime | None, deadline: float
     ) -> None:
         """Raises ArchiveError if a folder was given, and its files hold runs of the window."""
         if self._archive is not None:
-            asked = self._listed_files({"since": since, "until": until})
-            found = await self._store.fetch(asked, deadline=deadline)
-            self._reach_of(found, deadline).refuse(name)
+            window = {"since": since, "until": until}
+            found = await self._store.fetch(self._listed_files(window), deadline=deadline)
+            self._reach_of(found, window, deadline).refuse(name)
 
-    def _reach_of(self, listed: Sequence[asyncpg.Record], deadline: float) -> Reach:
-        """The files that a statement listed."""
-        return Reach() if self._archive is None else Reach.of(self._archive, listed, deadline)
+    def _reach_of(
+        self, listed: Sequence[asyncpg.Record], values: Mapping[str, Any], deadline: float
+    ) -> Reach:
+        """The files that a statement listed for these values."""
+        if self._archive is None:
+            return Reach()
+
+        async def again() -> list[asyncpg.Record]:
+            return await self._store.fetch_apart(self._listed_files(values))
+
+        return Reach.of(self._archive, listed, deadline, again)
 
     @property
     def _schema(self) -> str:

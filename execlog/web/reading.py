@@ -126,7 +126,7 @@ class Reader:
                     problem = "connect: pool_or_dsn is not a connection string that can be used"
                     raise QueryRejected(problem) from None
             try:
-                store = _Snapshot(connection, self._timeout, self._begin, self._end)
+                store = _Snapshot(connection, Store(pool, self._timeout), self._begin, self._end)
                 try:
                     yield _Viewed(
                         store, self._statements, rights=self._rights[inputs], archive=self._archive
@@ -191,11 +191,11 @@ class _Viewed(Reads):
 class _Snapshot(Store):
     """A borrowed connection, in one transaction from its first statement on."""
 
-    def __init__(self, connection: Connection, timeout: float, begin: str, end: str) -> None:
-        self._borrowed = connection
-        self._timeout = timeout
+    def __init__(self, connection: Connection, whole: Store, begin: str, end: str) -> None:
+        self._borrowed, self._whole = connection, whole
+        self._timeout = whole._timeout
         self._begin, self._end = begin, end
-        self._until = asyncio.get_running_loop().time() + _PATIENCE * timeout
+        self._until = asyncio.get_running_loop().time() + _PATIENCE * self._timeout
 
     def deadline(self) -> float:
         return min(super().deadline(), self._until)
@@ -205,6 +205,10 @@ class _Snapshot(Store):
     ) -> list[list[asyncpg.Record]]:
         """The rows of several statements: all are of this snapshot."""
         return [await self.fetch(one, budget=budget, deadline=deadline) for one in queries]
+
+    async def fetch_apart(self, query: Query) -> list[asyncpg.Record]:
+        """As `Store.fetch_apart`: beside this snapshot. Raises: see there."""
+        return await self._whole.fetch_apart(query)
 
     async def end(self) -> None:
         """Ends the transaction; a failure is ignored, since it only read."""
