@@ -17,7 +17,7 @@ from execlog.db.sqltext import SCHEMA, filled, pieces
 from execlog.db.statements import Query, Statement, load_statements
 from execlog.errors import ArchiveError, StoreUnavailable
 
-__all__ = ["Files", "durations", "listing", "statements_of_files"]
+__all__ = ["Files", "away", "durations", "listing", "statements_of_files"]
 
 _MEMORY, _THREADS = "256MB", "2"
 _CONFIG = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
@@ -34,7 +34,9 @@ _STATEMENTS = frozenset(
         "get",
         "list_by_prefix",
         "next_failure",
+        "next_runs",
         "page",
+        "strata",
     }
 )
 
@@ -132,6 +134,15 @@ class Files:
         return str(self.place.root)
 
 
+def away(schema: str) -> Statement:
+    """The statement that tells which times are in files only. Raises QueryFileError.
+
+    Args:
+        schema: The schema of the log.
+    """
+    return _of_log(schema)["away"]
+
+
 def listing(schema: str) -> Statement:
     """The statement that lists the files of a window. Raises QueryFileError.
 
@@ -159,7 +170,7 @@ def statements_of_files() -> Mapping[str, Statement]:
 @functools.lru_cache
 def _of_log(schema: str) -> Mapping[str, Statement]:
     sql = folder("sql")
-    return load_statements(sql / "archived", {"durations", "files"}, schema, sql / "part")
+    return load_statements(sql / "archived", {"away", "durations", "files"}, schema, sql / "part")
 
 
 def _engine(root: str) -> Any:

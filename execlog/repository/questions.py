@@ -8,7 +8,8 @@ from typing import Any
 
 import asyncpg
 
-from execlog.archive.files import Files, listing
+from execlog.archive.away import Away, away_of
+from execlog.archive.files import Files, away, listing
 from execlog.archive.reading import Reach
 from execlog.db.executor import Store
 from execlog.db.rows import from_record, outlined
@@ -109,6 +110,8 @@ class Questions:
     ) -> tuple[list[asyncpg.Record], Reach]:
         """The same of a statement that has its values."""
         if self._archive is None or query.name not in _OF_ROWS:
+            if query.name in _OF_ROWS:
+                self._reads_rows_only(query.name, values.get("since"), values.get("until"))
             return await self._store.fetch(query, budget=budget, deadline=deadline), Reach()
         end = self._store.deadline() if deadline is None else deadline
         listed, found = await self._store.together(
@@ -116,11 +119,29 @@ class Questions:
         )
         return found, self._reach_of(listed, values, end)
 
+    def _reads_rows_only(self, name: str, since: datetime | None, until: datetime | None) -> None:
+        """Is told which rows are read without those of files, if there are any. Never raises.
+
+        Args:
+            name: The question.
+            since: The window's begin.
+            until: Its end.
+        """
+
+    async def _away(
+        self, since: datetime | None = None, until: datetime | None = None
+    ) -> Away | None:
+        """Which runs of a window only files hold, whether or not a folder was given."""
+        asked = away(self._schema).query(since=since, until=until)
+        return away_of(await self._store.fetch(asked))
+
     async def _refuse_archived(
         self, name: str, since: datetime | None, until: datetime | None, deadline: float
     ) -> None:
         """Raises ArchiveError if a folder was given, and its files hold runs of the window."""
-        if self._archive is not None:
+        if self._archive is None:
+            self._reads_rows_only(name, since, until)
+        else:
             window = {"since": since, "until": until}
             found = await self._store.fetch(self._listed_files(window), deadline=deadline)
             self._reach_of(found, window, deadline).refuse(name)

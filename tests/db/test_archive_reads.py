@@ -262,8 +262,9 @@ def test_each_statement_of_files_can_be_prepared(tmp_path: Path) -> None:
         for statement in statements_of_files().values():
             own = {"before_created_at", "before_id", "before_strategy_id"} & statement.filters
             spans = {"span_paths", "span_begins", "span_ends", "span_whole"}
-            alone = statement.filters - own - spans
-            chosen = [set[str](), {*own}, {*spans}, {*alone, *own, *spans}]
+            drawn = {"drawn_kinds", "drawn_hashes", "drawn_others"} & statement.filters
+            alone = statement.filters - own - spans - drawn
+            chosen = [set[str](), {*own}, {*spans}, {*drawn}, {*alone, *own, *spans, *drawn}]
             chosen += [{one} for one in (*alone, *statement.switches)]
             for one in chosen:
                 shape = statement.shape(frozenset(one))
@@ -361,7 +362,29 @@ async def test_commands_read_the_folder_or_say_where_rows_are(
         assert "--archive" not in ours.stderr
         without = await asyncio.to_thread(run, *words, "--dsn", dsn)
         assert f"are in the archive in {folder} on " in without.stderr, without
+        assert "read them with --archive" in without.stderr
         assert old.id.hex[:8] not in without.stdout
+
+
+@pytest.mark.parametrize(
+    "words", [["breakdown", "a", "--by", "case"], ["explain", "a"]], ids=lambda words: words[0]
+)
+async def test_commands_of_rows_alone_say_where_others_are(
+    dsn: str, pool: Pool, folder: Path, words: list[str]
+) -> None:
+    await with_partitions(pool, 20)
+    await Log(pool).insert_rows([row(created_at=midnight(20), strategy_id="a")])
+    await archived(pool, folder)
+    said = f"are in the archive in {folder} on "
+    old, new = await asyncio.gather(
+        asyncio.to_thread(run, *words, "--since", "30d", "--dsn", dsn),
+        asyncio.to_thread(run, *words, "--since", "1d", "--dsn", dsn),
+    )
+    assert (said in old.stderr, said in new.stderr) == (True, False), (old, new)
+    assert old.stderr.count("archive in") == 1
+    _ = [one async for one in restore_archive(pool, archive=folder)]
+    again = await asyncio.to_thread(run, *words, "--since", "30d", "--dsn", dsn)
+    assert said not in again.stderr
 
 
 async def test_an_absent_value_is_looked_for_in_files(pool: Pool, folder: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from execlog import InvalidArgument
 from execlog.admin import lease, migrations
-from execlog.archive.files import durations, listing
+from execlog.archive.files import away, durations, listing
 from execlog.cli import alert_state_in_log
 from execlog.db import session_limits
 from execlog.db.copy_format import COLUMNS
@@ -50,6 +50,7 @@ SCHEMA = migrations._statements("execlog")
 ALL = {
     **statements(),
     "combinations": explain._combinations("execlog"),
+    "away": away("execlog"),
     "durations": durations("execlog"),
     "files": listing("execlog"),
     **RECORDER,
