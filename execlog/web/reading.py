@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
@@ -29,6 +30,7 @@ from execlog.repository.activity import StrategyActivity
 from execlog.repository.explanation import Explanation
 from execlog.repository.questions import Rights
 from execlog.repository.repository import Reads, files_of, statements
+from execlog.web.archived import Archived, Archives, Windows
 from execlog.web.details import Details
 from execlog.web.kept import Kept
 from execlog.web.live import Live
@@ -90,6 +92,7 @@ class Reader:
         self._pool = None if isinstance(source, str) else source
         self.schema = where = validation.schema(schema)
         self._statements = statements(where)
+        self._archives = Archives(self._archive is not None)
         self._rights = {inputs: Rights(inputs=inputs) for inputs in (True, False)}
         self.causes = Kept[Explanation](seconds=_CAUSES_SECONDS, most=_MOST_CAUSES)
         self.details = Details()
@@ -136,6 +139,25 @@ class Reader:
             finally:
                 with contextlib.suppress(Exception):
                     await pool.release(connection, timeout=_END_SECONDS)
+
+    async def archived(
+        self,
+        log: Reads,
+        since: datetime | None,
+        until: datetime | None,
+        *,
+        has_list: bool = True,
+    ) -> Archived | None:
+        """What a page must say of runs in files, after it has read its rows. Never raises.
+
+        Args:
+            log: The page's snapshot.
+            since: The begin of its window.
+            until: Its end.
+            has_list: Whether it has a list, which is of files too if they are read.
+        """
+        windows = log.windows if isinstance(log, _Viewed) else []
+        return await self._archives.of(log, windows, since, until, has_list=has_list)
 
     async def aclose(self) -> None:
         """Ends the poll, and closes the pool that was made for a DSN. Never raises."""
@@ -186,6 +208,13 @@ class _Viewed(Reads):
     """The log as viewers read it: no JSON is parsed, which would hold the event loop."""
 
     _row = staticmethod(stored)
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.windows: Windows = []
+
+    def _reads_rows_only(self, name: str, since: datetime | None, until: datetime | None) -> None:
+        self.windows.append((since, until))
 
 
 class _Snapshot(Store):
