@@ -139,12 +139,23 @@ class Questions:
         self, name: str, since: datetime | None, until: datetime | None, deadline: float
     ) -> None:
         """Raises ArchiveError if a folder was given, and its files hold runs of the window."""
+        (await self._reach(name, since, until, deadline)).refuse(name)
+
+    async def _is_in_files(
+        self, name: str, since: datetime | None, until: datetime | None, deadline: float
+    ) -> bool:
+        """Whether a folder was given, and its files hold runs of the window."""
+        return bool((await self._reach(name, since, until, deadline)).listed)
+
+    async def _reach(
+        self, name: str, since: datetime | None, until: datetime | None, deadline: float
+    ) -> Reach:
         if self._archive is None:
             self._reads_rows_only(name, since, until)
-        else:
-            window = {"since": since, "until": until}
-            found = await self._store.fetch(self._listed_files(window), deadline=deadline)
-            self._reach_of(found, window, deadline).refuse(name)
+            return Reach()
+        window = {"since": since, "until": until}
+        found = await self._store.fetch(self._listed_files(window), deadline=deadline)
+        return self._reach_of(found, window, deadline)
 
     def _reach_of(
         self, listed: Sequence[asyncpg.Record], values: Mapping[str, Any], deadline: float

@@ -15,7 +15,7 @@ __all__ = ["Archived", "Archives", "Windows", "no_execution"]
 _SECONDS = 60.0
 
 Windows = list[tuple[datetime | None, datetime | None]]
-"""The windows whose rows were read without those of files."""
+"""The windows of which a page read rows."""
 
 
 class Archived(NamedTuple):
@@ -43,28 +43,20 @@ class Archives:
         self._kept = Kept[Away | None](seconds=_SECONDS, most=1)
 
     async def of(
-        self,
-        log: Reads,
-        windows: Windows,
-        since: datetime | None,
-        until: datetime | None,
-        *,
-        has_list: bool,
+        self, log: Reads, windows: Windows, since: datetime | None, until: datetime | None
     ) -> Archived | None:
         """What must be said of a page; None: nothing. Never raises.
 
         Args:
             log: The page's snapshot.
-            windows: What it read without files.
+            windows: What it read without files, or else with them.
             since: The begin of the page's window.
             until: Its end.
-            has_list: Whether it has a list, which is of files too if they are read.
         """
-        if self._is_read and not has_list:
+        if not windows:
             return None
         away = (await self._kept.get("away", lambda: _away(log))).answer
-        asked = [(since, until)] if self._is_read else windows
-        if away is None or not any(away.is_in(*one) for one in asked):
+        if away is None or not any(away.is_in(*one) for one in windows):
             return None
         return Archived(away.last_at if until is None else min(away.last_at, until), self._is_read)
 

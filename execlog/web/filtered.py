@@ -121,7 +121,7 @@ async def breakdown(reader: Reader, request: Request) -> Response:
                 **filters,
             ),
         )
-        archived = await reader.archived(log, view.since, view.until, has_list=False)
+        archived = await reader.archived(log, view.since, view.until)
         known = await values_of(log, view, filters, asked.id)
     return await parts.page(
         "breakdown.html",

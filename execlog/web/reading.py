@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from execlog.archive.reading import Reach
 from execlog.db import validation
 from execlog.db.connect import Connector
 from execlog.db.executor import Store
@@ -145,8 +146,6 @@ class Reader:
         log: Reads,
         since: datetime | None,
         until: datetime | None,
-        *,
-        has_list: bool = True,
     ) -> Archived | None:
         """What a page must say of runs in files, after it has read its rows. Never raises.
 
@@ -154,10 +153,9 @@ class Reader:
             log: The page's snapshot.
             since: The begin of its window.
             until: Its end.
-            has_list: Whether it has a list, which is of files too if they are read.
         """
         windows = log.windows if isinstance(log, _Viewed) else []
-        return await self._archives.of(log, windows, since, until, has_list=has_list)
+        return await self._archives.of(log, windows, since, until)
 
     async def aclose(self) -> None:
         """Ends the poll, and closes the pool that was made for a DSN. Never raises."""
@@ -215,6 +213,14 @@ class _Viewed(Reads):
 
     def _reads_rows_only(self, name: str, since: datetime | None, until: datetime | None) -> None:
         self.windows.append((since, until))
+
+    def _reach_of(
+        self, listed: Sequence[asyncpg.Record], values: Mapping[str, Any], deadline: float
+    ) -> Reach:
+        reach = super()._reach_of(listed, values, deadline)
+        if reach.listed:
+            self.windows.append((values.get("since"), values.get("until")))
+        return reach
 
 
 class _Snapshot(Store):

@@ -21,7 +21,8 @@ from execlog.models import DurationAndNodesSummary, StrategyExecutionLog
 from execlog.otel import reading
 from execlog.recorder import flusher
 from execlog.replaying import source
-from execlog.repository import explain, statements
+from execlog.repository import statements
+from execlog.repository.explain_both import explaining
 from tests.rows import row
 from tests.types import Borrowed, Pool
 
@@ -49,7 +50,7 @@ REPLAY = source._statements("execlog")
 SCHEMA = migrations._statements("execlog")
 ALL = {
     **statements(),
-    "combinations": explain._combinations("execlog"),
+    **explaining("execlog"),
     "away": away("execlog"),
     "durations": durations("execlog"),
     "files": listing("execlog"),

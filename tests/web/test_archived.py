@@ -82,7 +82,9 @@ async def test_a_page_with_the_folder_says_that_it_read_files(kept: Kept) -> Non
         found = await site.get("/executions?since=40d")
         assert _READ in found.text and _AWAY not in found.text and str(kept.old.id) in found.text
         assert _READ not in (await site.get("/executions?since=1d")).text
-        assert _AWAY not in (await site.get("/breakdown?id=a&by=case_name&since=40d")).text
+        found = await site.get("/explain?id=a&since=40d")
+        assert found.status_code == 200 and _READ in found.text and _AWAY not in found.text
+        assert "archive" not in (await site.get("/compare?a=a&b=a&since=40d")).text
     # Runs that were restored are not away.
     _ = [one async for one in restore_archive(kept.pool, archive=kept.folder)]
     for folder in (None, kept.folder):
