@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from execlog.archive.asking import Held, asked_of, batches, newer_first, switches_of
 from execlog.archive.reading import Reach
@@ -19,6 +19,7 @@ _TICK = timedelta(microseconds=1)
 _SHORTEST, _LONGEST = timedelta(milliseconds=1), timedelta(days=1000)
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _LOWEST = 2**63  # is taken from a hash by the log, whose numbers have a sign
+_PAGES_AHEAD = 8  # a read of files takes as long for one page
 _SPLICED = ("input", "attributes")  # are JSON already
 _HANDED = """
 id created_at strategy_id strategy_version strategy_type realm_id external_game_id external_task_id
@@ -43,6 +44,8 @@ class Filed:
         self._deadline = deadline
         self._switches, self._values = switches_of(switches), values
         self._span: timedelta | None = None
+        self._ahead: list[dict[str, Any]] = []
+        self._files: Sequence[Held] = ()
 
     async def page(
         self, reach: Reach, most: int, after: datetime | None, *switches: str, **place: Any
@@ -61,6 +64,38 @@ class Filed:
             QueryRejected: The role is subject to row level security.
             StoreUnavailable: A read takes too long.
         """
+        kept = self._kept(reach, most, **place)
+        if kept is None:
+            kept = await self._newest(reach, _PAGES_AHEAD * most, after, *switches, **place)
+            self._files = reach.listed
+        self._ahead = kept
+        return kept[:most]
+
+    def _kept(
+        self,
+        reach: Reach,
+        most: int,
+        before_created_at: datetime | None = None,
+        before_id: UUID | None = None,
+        **others: Any,
+    ) -> list[dict[str, Any]] | None:
+        """What was read ahead, after a place, if it is a page, and files hold the same still."""
+        if before_created_at is None or before_id is None or not self._ahead:
+            return None
+        lowest, place = self._ahead[-1]["created_at"], (before_created_at, before_id.int)
+
+        def between(files: Sequence[Held]) -> list[Held]:
+            return [
+                one for one in files if one.first_at <= before_created_at and one.last_at >= lowest
+            ]
+
+        rest = [row for row in self._ahead if (row["created_at"], row["id"].int) < place]
+        is_same = between(reach.listed) == between(self._files)
+        return rest if len(rest) >= most and is_same else None
+
+    async def _newest(
+        self, reach: Reach, most: int, after: datetime | None, *switches: str, **place: Any
+    ) -> list[dict[str, Any]]:
         asked = {**asked_of(self._values), **place}
         given = [self._values["until"], place.get("before_created_at")]
         ends = min([reach.listed[0].last_at, *(one for one in given if one is not None)])
@@ -134,17 +169,11 @@ def execution_text(row: Row) -> str | None:
     """The JSON that a candidate is given; None if the run can't be replayed. Never raises."""
     if row["reason"] is not None:
         return None
-    handed = {name: _handed(row[name]) for name in _HANDED}
+    handed = {name: row[name] for name in _HANDED}
+    handed["id"], handed["created_at"] = str(row["id"]), row["created_at"].isoformat()
+    handed["trace_id"] = None if row["trace_id"] is None else str(row["trace_id"])
     parts = [f'"{name}":{row[name] or "null"}' for name in _SPLICED]
     return f"{json.dumps(handed, ensure_ascii=False)[:-1]}, {', '.join(parts)}}}"
-
-
-def _handed(value: object) -> object:
-    """A value as JSON; what JSON lacks is a text, as in that of the server."""
-    if isinstance(value, datetime):
-        return value.isoformat()
-    is_plain = value is None or isinstance(value, bool | int | str)
-    return value if is_plain or (isinstance(value, float) and math.isfinite(value)) else str(value)
 
 
 def _kind_of(status: str, case_name: str | None) -> str:

@@ -20,6 +20,7 @@ from execlog import (
     Replay,
     StrategyExecutionLog,
     StrategyExecutionLogRepository,
+    restore_archive,
 )
 from tests.archiving import archived, files_of, midnight, path, with_partitions
 from tests.command import run
@@ -150,6 +151,34 @@ async def test_the_archive_makes_no_difference_to_any_replay(pool: Pool, folder:
     await _compared(pool, folder, 2000, 2, _QUESTIONS)
 
 
+@pytest.mark.long
+@pytest.mark.timeout(120)
+async def test_runs_that_move_during_a_replay_are_replayed_once(pool: Pool, folder: Path) -> None:
+    """Rows go into files, come back and go again, while what was read ahead is not used up."""
+    await with_partitions(pool, *_DAYS)
+    rows = some(700, 3)
+    log = Log(pool)
+    await log.insert_rows(rows)
+    await archived(pool, folder, retain=21 * DAY)
+    given = list[StrategyExecutionLog]()
+
+    async def evaluate(execution: StrategyExecutionLog) -> Outcome:
+        given.append(execution)
+        if len(given) == 40:
+            await archived(pool, folder)
+        if len(given) in (90, 200):
+            _ = [one async for one in restore_archive(pool, archive=folder)]
+        if len(given) == 150:
+            await archived(pool, folder, retain_failures=40 * DAY)
+        return Outcome("ok")
+
+    found = await execlog.replay(Log(pool, archive=folder), evaluate, strategy_id=STRATEGY)
+    wanted = [one.id for one in rows if one.strategy_id == STRATEGY]
+    assert found.total == len(wanted)
+    ids = [one.id for one in given]
+    assert len(set(ids)) == len(ids) == found.replayed
+
+
 async def _old(pool: Pool, folder: Path) -> StrategyExecutionLog:
     await with_partitions(pool, 20)
     old = row(created_at=midnight(20), input={"a": 1}, status="ok", points=1.0)
@@ -178,6 +207,8 @@ async def test_a_replay_without_the_folder_says_that_runs_are_in_files(
     assert (await _of_all(Log(pool, archive=folder), since=midnight(1))).replayed == 1
 
 
+@pytest.mark.long
+@pytest.mark.timeout(120)
 async def test_the_command_reads_the_folder_or_says_so(dsn: str, pool: Pool, folder: Path) -> None:
     await _old(pool, folder)
     words = ["replay", STRATEGY, "--with", "tests.replaying:repeat", "--json", "--processes", "1"]
