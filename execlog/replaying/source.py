@@ -212,7 +212,7 @@ class Source:
                 raise
             problem = "replay: this role may not read inputs, without which nothing is replayed"
             raise QueryRejected(f"{problem} ({NO_RIGHT})", NO_RIGHT) from error
-        reach = self._log._reach_of(listed, window, end)
+        reach = self._log._reach_of(listed, end, window)
         reach.allow("replay")
         return found, reach
 

@@ -243,7 +243,7 @@ class Aggregates(Questions):
         read = durations(self._schema).query(**scope)
         counted = self._statements["count_by_status"].query(**scope)
         listed, log, counts = await self._store.together(files, read, counted, deadline=deadline)
-        reach = self._reach_of(listed, scope, deadline)
+        reach = self._reach_of(listed, deadline, scope)
         values, runs = await percentiles(reach, log, fractions, **scope)
         size = runs + sum(row["count"] for row in counts)
         return DurationPercentiles(

@@ -199,7 +199,7 @@ class Executions(Questions):
         async with contextlib.aclosing(self._store.stream(query, asked, told.append)) as log:
             first = await anext(log, None)
             listed = told[0] if told else []
-            reach = self._reach_of(listed, values, self._store.deadline())
+            reach = self._reach_of(listed, self._store.deadline(), values)
             reach.allow(name)
             files = streamed(reach, self._store.deadline, *switches, **values)
             async with (

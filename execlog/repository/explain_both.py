@@ -180,7 +180,7 @@ class OfBoth:
     async def _asked(self, query: Query, window: Mapping[str, Any]) -> tuple[Sequence[Row], Reach]:
         files = self._log._listed_files(window)
         listed, found = await self._log._store.together(files, query, deadline=self._deadline)
-        return found, self._log._reach_of(listed, window, self._deadline)
+        return found, self._log._reach_of(listed, self._deadline, window)
 
 
 @functools.lru_cache

@@ -117,7 +117,7 @@ class Questions:
         listed, found = await self._store.together(
             self._listed_files(values), query, budget=budget, deadline=end
         )
-        return found, self._reach_of(listed, values, end)
+        return found, self._reach_of(listed, end, values)
 
     def _reads_rows_only(self, name: str, since: datetime | None, until: datetime | None) -> None:
         """Is told which rows are read without those of files, if there are any. Never raises.
@@ -155,17 +155,20 @@ class Questions:
             return Reach()
         window = {"since": since, "until": until}
         found = await self._store.fetch(self._listed_files(window), deadline=deadline)
-        return self._reach_of(found, window, deadline)
+        return self._reach_of(found, deadline, window)
 
     def _reach_of(
-        self, listed: Sequence[asyncpg.Record], values: Mapping[str, Any], deadline: float
+        self,
+        listed: Sequence[asyncpg.Record],
+        deadline: float,
+        values: Mapping[str, Any] | None = None,
     ) -> Reach:
-        """The files that a statement listed for these values."""
+        """The files that a statement listed, for these values."""
         if self._archive is None:
             return Reach()
 
         async def again() -> list[asyncpg.Record]:
-            return await self._store.fetch_apart(self._listed_files(values))
+            return await self._store.fetch_apart(self._listed_files(values or {}))
 
         return Reach.of(self._archive, listed, deadline, again)
 

@@ -215,11 +215,15 @@ class _Viewed(Reads):
         self.windows.append((since, until))
 
     def _reach_of(
-        self, listed: Sequence[asyncpg.Record], values: Mapping[str, Any], deadline: float
+        self,
+        listed: Sequence[asyncpg.Record],
+        deadline: float,
+        values: Mapping[str, Any] | None = None,
     ) -> Reach:
-        reach = super()._reach_of(listed, values, deadline)
+        reach = super()._reach_of(listed, deadline, values)
         if reach.listed:
-            self.windows.append((values.get("since"), values.get("until")))
+            asked = values or {}
+            self.windows.append((asked.get("since"), asked.get("until")))
         return reach
 
 

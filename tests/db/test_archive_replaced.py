@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -42,12 +41,12 @@ class _Erasing:
         self.users: list[str] = []
         check = Files.check
 
-        async def checked(files: Files, log_id: UUID, sizes: Mapping[str, int]) -> None:
+        async def checked(*arguments: Any) -> None:
             while self.users:
                 user = self.users.pop()
                 erased = erase_archived(pool, archive=folder, external_user_id=user)
                 assert any([one.executions async for one in erased])
-            await check(files, log_id, sizes)
+            await check(*arguments)
 
         monkeypatch.setattr(Files, "check", checked)
 
@@ -124,13 +123,13 @@ async def test_what_the_log_held_when_files_were_listed_is_not_read_twice(
     await archived(pool, folder, retain_failures=40 * DAY)
     check, erased = Files.check, list[bool]()
 
-    async def checked(files: Files, log_id: UUID, sizes: Mapping[str, int]) -> None:
+    async def checked(*arguments: Any) -> None:
         if not erased:
             erased.append(True)
             asked: dict[str, Any] = {"archive": folder, "external_user_id": "u"}
             _ = [one async for one in erase_archived(pool, **asked)]
             await maintain(pool, **WANTED, archive=folder)
-        await check(files, log_id, sizes)
+        await check(*arguments)
 
     monkeypatch.setattr(Files, "check", checked)
     found = await Log(pool, archive=folder).list_executions()
@@ -139,7 +138,16 @@ async def test_what_the_log_held_when_files_were_listed_is_not_read_twice(
 
 
 def _held(name: str, **changes: Any) -> Held:
-    usual = Held(f"day/{name}", 1, midnight(20), midnight(20), 3, [(1, 2)], [])
+    known = {
+        "path": f"day/{name}",
+        "bytes": 1,
+        "first_at": midnight(20),
+        "last_at": midnight(20),
+        "rows": 3,
+        "in_log": [(1, 2)],
+        "failures_in_log": [],
+    }
+    usual: Held = Held._make(known.get(field) for field in Held._fields)
     return usual._replace(**changes)
 
 
