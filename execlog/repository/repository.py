@@ -78,7 +78,8 @@ class StrategyExecutionLogRepository(Reads, Writes):
             have the rows of its files too, each once, of one snapshot, in two round trips. What
             can't read files raises ArchiveError for a window that reaches into them; so does each
             method that meets a file which is missing or damaged, and names it. Without a folder
-            all answers are of the rows that the log holds: see `archive_state`.
+            all answers are of the rows that the log holds, and nothing says so, but for a note of
+            `replay` and `rows_from` of cards: see `archive_state`.
 
     Raises:
         InvalidArgument: `pool` is no pool, `timeout` is no positive number, `schema` can't be a
