@@ -20,7 +20,7 @@ from execlog.db.sqltext import SCHEMA, filled, pieces
 from execlog.db.statements import Query, Statement, load_statements
 from execlog.errors import ArchiveError, StoreUnavailable
 
-__all__ = ["Files", "durations", "listing", "runs", "statements_of_files"]
+__all__ = ["Files", "away", "durations", "listing", "runs", "statements_of_files"]
 
 _MEMORY, _THREADS = "256MB", "2"
 _CHECKERS = 2  # threads that compute digests
@@ -38,12 +38,17 @@ _STATEMENTS = frozenset(
         "count_executions",
         "duration_and_nodes_summary",
         "duration_percentiles",
+        "explain_cells",
+        "explain_combinations",
+        "explain_series",
         "get",
         "list_by_prefix",
         "next_failure",
+        "next_runs",
         "page",
         "sample",
         "traced",
+        "strata",
     }
 )
 
@@ -151,6 +156,15 @@ class Files:
         return str(self.place.root)
 
 
+def away(schema: str) -> Statement:
+    """The statement that tells which times are in files only. Raises QueryFileError.
+
+    Args:
+        schema: The schema of the log.
+    """
+    return _of_log(schema)["away"]
+
+
 def listing(schema: str) -> Statement:
     """The statement that lists the files of a window. Raises QueryFileError.
 
@@ -187,7 +201,8 @@ def statements_of_files() -> Mapping[str, Statement]:
 @functools.lru_cache
 def _of_log(schema: str) -> Mapping[str, Statement]:
     sql = folder("sql")
-    return load_statements(sql / "archived", {"durations", "files", "runs"}, schema, sql / "part")
+    names = {"away", "durations", "files", "runs"}
+    return load_statements(sql / "archived", names, schema, sql / "part")
 
 
 def _engine(root: str) -> Any:

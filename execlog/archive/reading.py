@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
 from execlog.archive.asking import (
     CURSOR,
     MOST_FILES,
-    Held,
     asked_of,
     batches,
-    held_of,
     made_at,
     newer_first,
     switches_of,
     time_of,
 )
-from execlog.archive.files import Files
+from execlog.archive.listed import Listed
 from execlog.db.rows import Row
-from execlog.errors import NO_RIGHT, ArchiveError, QueryRejected
 
 __all__ = ["Reach"]
 
@@ -32,53 +27,11 @@ _ID_SLACK = timedelta(hours=1)  # between the time of an id and the end of its r
 
 
 @dataclass(frozen=True)
-class Reach:
+class Reach(Listed):
     """Which files hold runs of a window that the log lacks, as of the snapshot of its rows.
 
     Without an archive it is empty, and all methods return what they are given.
-
-    Attributes:
-        files: The folder; None: there is no archive.
-        log_id: What tells the log from others.
-        is_subject: Whether the role is subject to row level security.
-        deadline: When the answer must be there, on the clock of the event loop.
-        listed: The files, newest first.
     """
-
-    files: Files | None = None
-    log_id: UUID | None = None
-    is_subject: bool = False
-    deadline: float = 0.0
-    listed: Sequence[Held] = field(default=())
-
-    @classmethod
-    def of(cls, files: Files, found: Sequence[asyncpg.Record], deadline: float) -> Reach:
-        """What the statement `archived/files.sql` tells. Never raises for its rows.
-
-        Args:
-            files: The folder.
-            found: The rows.
-            deadline: When the answer must be there.
-        """
-        first = found[0]
-        listed = [held_of(one) for one in found if one["path"] is not None]
-        return cls(files, first["log_id"], first["is_subject"], deadline, listed)
-
-    def refuse(self, name: str) -> None:
-        """Refuses a question that is answered from rows of the log only.
-
-        Args:
-            name: The question.
-
-        Raises:
-            ArchiveError: Files hold rows that it asks about.
-        """
-        if self.listed:
-            said = f"{self.listed[0].last_at:%Y-%m-%d %H:%M:%S} UTC"
-            raise ArchiveError(
-                f"{name}: runs until {said} are in the archive, which it can't read yet:"
-                " begin later, or restore them"
-            )
 
     async def page(
         self, found: Sequence[Row], most: int, *switches: str, **values: Any
@@ -127,19 +80,6 @@ class Reach:
         cursor = {name: values[name] for name in CURSOR if name in values}
         asked = {**asked_of(values), **cursor, "limit": limit}
         return await self.read("page", self.listed, *switches_of(switches), **asked)
-
-    def allow(self, name: str) -> None:
-        """Whether the role may read files at all.
-
-        Args:
-            name: The question.
-
-        Raises:
-            QueryRejected: It is subject to row level security, and files hold rows of the window.
-        """
-        if self.listed and self.is_subject:
-            said = "the role is subject to row level security, which files do not have"
-            raise QueryRejected(f"{name}: runs of this time are in the archive: {said}", NO_RIGHT)
 
     async def get(
         self, found: Sequence[Row], *switches: str, id: UUID, strategy_id: str | None
@@ -272,36 +212,3 @@ class Reach:
         for some in batches(self.listed, MOST_FILES):
             rows += await self.read(name, some, *switches, **values)
         return rows
-
-    async def read(
-        self, name: str, some: Sequence[Held], *switches: str, **values: Any
-    ) -> list[dict[str, Any]]:
-        """The rows of a statement about some of the files.
-
-        Args:
-            name: The statement.
-            some: The files.
-            switches: Its switches that are on.
-            values: Its values.
-
-        Raises:
-            ArchiveError: A file is missing or damaged.
-            QueryRejected: The role is subject to row level security.
-            StoreUnavailable: It takes too long.
-        """
-        if self.files is None or self.log_id is None:
-            return []
-        self.allow(name)
-        await self.files.check(self.log_id, some, self.deadline)
-        root = self.files.place.root
-        spans = [
-            (str(root / one.path), begins, ends, is_whole)
-            for one in some
-            for times, is_whole in ((one.in_log, True), (one.failures_in_log, False))
-            for begins, ends in times
-        ]
-        if spans:
-            names = ("span_paths", "span_begins", "span_ends", "span_whole")
-            values |= dict(zip(names, map(list, zip(*spans, strict=True)), strict=True))
-        paths = [one.path for one in some]
-        return await self.files.rows(name, paths, self.deadline, *switches, **values)

@@ -12,6 +12,7 @@ from execlog import Cause, Explanation
 from execlog.cli.filters import filtered
 from execlog.cli.forms import print_model
 from execlog.cli.options import (
+    ArchiveToRead,
     Dsn,
     Json,
     Output,
@@ -110,6 +111,7 @@ def explain(
     spreadsheet: Spreadsheet = False,
     utc: Utc = False,
     wide: Wide = False,
+    archive: ArchiveToRead = None,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
 ) -> None:
@@ -141,7 +143,7 @@ def explain(
         "measure": measure,
         "by": by,
     }
-    found = ask(dsn, schema, lambda log: log.explain(**arguments, **filters))
+    found = ask(dsn, schema, lambda log: log.explain(**arguments, **filters), archive=archive)
     if output is Output.table:
         _print(found, utc, wide)
     else:

@@ -13,10 +13,17 @@ from typing import Annotated
 
 import typer
 
-from execlog import QueryRejected, Replay, StoreUnavailable, StrategyExecutionLogRepository
+from execlog import (
+    ArchiveError,
+    QueryRejected,
+    Replay,
+    StoreUnavailable,
+    StrategyExecutionLogRepository,
+)
 from execlog.cli.filters import filtered
 from execlog.cli.forms import print_model, print_text
 from execlog.cli.options import (
+    ArchiveToRead,
     Dsn,
     Given,
     Json,
@@ -109,6 +116,7 @@ def replay(
     ] = Form.table,
     as_json: Json = False,
     wide: Wide = False,
+    archive: ArchiveToRead = None,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
 ) -> None:
@@ -141,13 +149,13 @@ def replay(
         )
         try:
             return await _shown(log, wanted, kept)
-        except (asyncio.CancelledError, QueryRejected, StoreUnavailable):
+        except (asyncio.CancelledError, ArchiveError, QueryRejected, StoreUnavailable):
             if state is not None and state.exists():
                 print(f"execlog: {state} keeps how far it came", file=sys.stderr)
             raise
 
     with contextlib.redirect_stdout(sys.stderr):  # what a candidate in this process prints
-        answer = ask(dsn, schema, question)
+        answer = ask(dsn, schema, question, archive=archive)
     if write is not None:
         print_text(write(answer, filters, fail_over))
     elif output is Form.json:

@@ -10,12 +10,13 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import asyncpg
 import typer
 
 from execlog import StrategyExecutionLogRepository
+from execlog.cli.away import Noting, say_noted
 from execlog.db.connect import Connector
 from execlog.errors import driver_errors
 from execlog.repository.repository import patient
@@ -37,26 +38,32 @@ def ask(
     question: Callable[[StrategyExecutionLogRepository], Awaitable[Answer]],
     *,
     writes: bool = False,
-    archive: Path | None = None,
+    archive: Path | Literal[False] | None = False,
 ) -> Answer:
     """The answer of the repository on this server.
+
+    If runs of its window are in files, and it was given from rows of the log only, that is said.
 
     Args:
         dsn: The server, as it was given.
         schema: The schema of the log.
         question: Asks the repository.
         writes: Whether it changes rows, which may take long: see `Connector` and `patient`.
-        archive: The folder of the archive, whose rows are read too.
+        archive: The folder of the archive, whose rows are read too; False: the command has no
+            option for it.
 
     Raises:
         ExeclogError: The server can't be reached or refuses.
     """
-    kind = patient if writes else StrategyExecutionLogRepository
-    return work(
-        dsn,
-        lambda pool: question(kind(pool, timeout=SECONDS, schema=schema, archive=archive)),
-        writes=writes,
-    )
+    kind = patient if writes else Noting
+
+    async def answered(pool: Pool) -> Answer:
+        log = kind(pool, timeout=SECONDS, schema=schema, archive=archive or None)
+        answer = await question(log)
+        await say_noted(log, has_option=archive is not False)
+        return answer
+
+    return work(dsn, answered, writes=writes)
 
 
 def work(
@@ -117,7 +124,7 @@ def _interruptible() -> Iterator[None]:
 async def connected(
     dsn: str | None, *, writes: bool = False, argument: str = "dsn"
 ) -> AsyncIterator[Pool]:
-    """A pool of one connection to this server.
+    """A pool of one connection to this server, and of a second one beside a stream.
 
     Args:
         dsn: The server, as it was given.
@@ -131,7 +138,7 @@ async def connected(
     with driver_errors("connect" if argument == "dsn" else f"connect to {argument}"):
         # One statement does not repay a cache, and a pooler may be in between.
         pool = await asyncpg.create_pool(
-            connect=connect, min_size=1, max_size=1, statement_cache_size=0
+            connect=connect, min_size=1, max_size=2, statement_cache_size=0
         )
     try:
         yield pool

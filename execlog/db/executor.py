@@ -35,6 +35,7 @@ _Isolation = Literal["repeatable_read"] | None
 
 # How long a connection may take to become usable after its query was cancelled.
 _RELEASE_SECONDS = 1.0
+_APART_SECONDS = 5.0
 _LARGEST_MESSAGE = 1024 * 1024
 _STREAMED_AT_ONCE = 200  # rows; more are hardly faster, and each may have a trace of a megabyte
 
@@ -90,6 +91,19 @@ class Store:
             async with self._connection(query.name, deadline) as (connection, remaining):
                 limit = remaining if budget is None else min(budget, remaining)
                 return await connection.fetch(query.sql, *query.values, timeout=limit)
+
+    async def fetch_apart(self, query: Query) -> list[asyncpg.Record]:
+        """Like `fetch`, on a connection of its own, which sees what is stored now.
+
+        It waits for one for some seconds only: its caller may hold the only one.
+
+        Raises:
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        now = asyncio.get_running_loop().time()
+        return await self.fetch(query, deadline=min(self.deadline(), now + _APART_SECONDS))
 
     async def fetch_long(self, query: Query) -> list[asyncpg.Record]:
         """Like `fetch`, without the server's time limits: only the timeout of the call applies.

@@ -49,7 +49,8 @@ async def replay(
     any other, and an async one, in this process.
 
     Args:
-        log: The repository; rows that its role does not see are not replayed.
+        log: The repository; rows that its role does not see are not replayed. With the folder of an
+            archive, runs of its files are; without it `notes` says that there are some.
         evaluate: The candidate: a function, or its import path `package.module:function`.
         strategy_id: The strategy.
         since: The window's begin.
@@ -71,7 +72,9 @@ async def replay(
             another replay's or can't be written.
         SchemaOutdated: The database is not migrated.
         StoreUnavailable: The server is away or out of time.
-        QueryRejected: The server refuses, or the role may not read inputs.
+        QueryRejected: The server refuses, the role may not read inputs, or it is subject to row
+            level security, and files hold runs of the window.
+        ArchiveError: A file that holds runs of the window is missing or damaged.
     """
     wanted = asked(
         log,

@@ -121,8 +121,10 @@ async def replayed(
     schema = log._statements["get"].schema
     kept = None if state is None else state.load({**asked.key(), "schema": schema})
     scope = asked.scope if kept is None else {**asked.scope, **_window(kept)}
-    going = _Going(asked, Source(log, scope, asked.wanted), scope, state, progress)
+    source = Source(log, scope, asked.wanted)
+    going = _Going(asked, source, scope, state, progress)
     await going.begin(kept)
+    away = await source.away()
     evaluator = _evaluator(asked)
     try:
         await going.work(evaluator)
@@ -131,7 +133,8 @@ async def replayed(
         await asyncio.shield(asyncio.ensure_future(evaluator.aclose()))
     if state is not None:
         state.remove()
-    return summary(asked, scope, going.tally, going.plan, going.calls, evaluator.notes)
+    notes = [*evaluator.notes, *away]
+    return summary(asked, scope, going.tally, going.plan, going.calls, notes)
 
 
 def _evaluator(asked: Asked) -> Evaluator:

@@ -32,20 +32,13 @@ _OF_TRACES = frozenset({"newest", "most_bytes", "trace_bytes"})
 class Both(Questions):
     """Reads the runs of the log that go with those of files."""
 
-    async def _reaches_into_files(self, values: Mapping[str, Any]) -> bool:
-        """Whether files hold runs of a window that the log lacks."""
-        if self._archive is None:
-            return False
-        listed = await self._store.fetch(self._listed_files(values))
-        return listed[0]["path"] is not None
-
     async def _with_files(
         self, query: Query, values: Mapping[str, Any], deadline: float
     ) -> tuple[Reach, list[asyncpg.Record]]:
         """The files of a window and the rows of a statement, of one snapshot."""
         files = self._listed_files(values)
         listed, log = await self._store.together(files, query, deadline=deadline)
-        return self._reach_of(listed, deadline), log
+        return self._reach_of(listed, deadline, values), log
 
     async def _both(
         self,
@@ -98,7 +91,7 @@ class Both(Questions):
         wanted: Mapping[str, Any],
     ) -> list[dict[str, Any]] | None:
         """The rows of a breakdown, of all rows; None: files hold none of them."""
-        if not await self._reaches_into_files(values):
+        if not await self._is_in_files("breakdown", values):
             return None
         if "details" not in more:
             return await self._sums_of_both(switches, more, values, wanted)
@@ -155,7 +148,7 @@ class Both(Questions):
         self, switches: Sequence[str], values: Mapping[str, Any]
     ) -> list[dict[str, Any]] | None:
         """The runs that `node_times` reads, of all rows; None: files hold none of them."""
-        if not await self._reaches_into_files(values):
+        if not await self._is_in_files("node_times", values):
             return None
         deadline = self._store.deadline()
         scope = {name: value for name, value in values.items() if name not in _OF_TRACES}
@@ -169,7 +162,7 @@ class Both(Questions):
 
     async def _points_of_both(self, **scope: Any) -> list[dict[str, Any]] | None:
         """The bars of points, of all rows; None: files hold none of them."""
-        if not await self._reaches_into_files(scope):
+        if not await self._is_in_files("count_by_points", scope):
             return None
         asked = {**scope, "strategy_versions": _texts(scope["strategy_versions"])}
         reach, log = await self._both("count_by_points", **asked, deadline=self._store.deadline())

@@ -10,7 +10,6 @@ from uuid import UUID
 
 import asyncpg
 
-from execlog.archive.reading import Reach
 from execlog.archive.streaming import merged, streamed
 from execlog.db import validation
 from execlog.db.pulse import Pulse
@@ -202,9 +201,8 @@ class Executions(Questions):
         stream = self._store.stream(query, asked, told.append, pulse)
         async with contextlib.aclosing(stream) as log:
             first = await anext(log, None)
-            reach = Reach()
-            if self._archive is not None:
-                reach = Reach.of(self._archive, told[0], self._store.deadline())
+            listed = told[0] if told else []
+            reach = self._reach_of(listed, self._store.deadline(), values)
             reach.allow(name)
             files = streamed(reach, self._store.deadline, pulse, *switches, **values)
             async with (

@@ -1,18 +1,17 @@
-"""What changed in a strategy, since when, and which values explain it: two statements at most."""
+"""What changed in a strategy, since when, and which values explain it: few statements."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Unpack
 
 from execlog.db import validation
-from execlog.db.files import folder
+from execlog.db.rows import Row
 from execlog.db.slices import finished
-from execlog.db.statements import Statement, load_statements
 from execlog.errors import CANCELLED, InvalidArgument, StoreUnavailable
 from execlog.repository.explain_answer import Findings, answer
+from execlog.repository.explain_both import OfBoth, explaining
 from execlog.repository.explain_reading import Lists, Read, read_cells, read_combinations
 from execlog.repository.explain_windows import Windows, windows
 from execlog.repository.explanation import CANDIDATES, Explanation
@@ -64,7 +63,8 @@ class Explanations(Questions):
         game, task, parent and keys of `attributes` with at most 200 values; the case if at least
         90 % of the failed runs have one; and pairs of the strongest. Correlation is all that it
         sees. It is one statement, and a second one if a value stands; if the server is not done in
-        time, they are sent once more for fewer blocks, and `method` says so.
+        time, they are sent once more for fewer blocks, and `method` says so. If files hold runs of
+        the windows, sums of the log and of files are added, by two or three statements.
 
         Args:
             strategy_id: The strategy.
@@ -86,6 +86,7 @@ class Explanations(Questions):
             SchemaOutdated: The database is not migrated.
             StoreUnavailable: The server is away or out of time.
             QueryRejected: The server refuses.
+            ArchiveError: A file that holds runs of the windows is missing or damaged.
         """
         wanted = conditions("explain", filters)
         name = validation.name("strategy_id", strategy_id)
@@ -96,7 +97,10 @@ class Explanations(Questions):
             spans, (*wanted.switches, *switches), scope, _among(by), measure, _level(level)
         )
         deadline = self._store.deadline()
-        await self._refuse_archived("explain", spans.baseline_since, spans.until, deadline)
+        window = {"since": spans.baseline_since, "until": spans.until}
+        if await self._is_in_files("explain", window, deadline):
+            both = OfBoth(self, spans, asked.switches, asked.scope, deadline)
+            return await self._explained(asked, MOST_RUNS, deadline, None, both)
         half = self._store.remaining(deadline) / 2
         try:
             return await self._explained(asked, MOST_RUNS, deadline, half)
@@ -106,18 +110,27 @@ class Explanations(Questions):
         return await self._explained(asked, FEWER_RUNS, deadline, None)
 
     async def _explained(
-        self, asked: _Asked, most_runs: int, deadline: float, budget: float | None
+        self,
+        asked: _Asked,
+        most_runs: int,
+        deadline: float,
+        budget: float | None,
+        both: OfBoth | None = None,
     ) -> Explanation:
         sizes = {
             "most_runs": most_runs,
             "drawn_runs": int(_DRAWN * most_runs),
             "least_blocks": _LEAST_BLOCKS,
         }
-        switches = [*asked.switches, *(["of_users"] if asked.of_users else [])]
-        query = self._statements["explain"].query(
-            *switches, **asked.scope, **asked.spans.arguments(), **sizes
-        )
-        found = await self._store.fetch(query, budget=budget, deadline=deadline)
+        found: Sequence[Row]
+        if both is not None:
+            found = await both.cells(of_users=asked.of_users, **sizes)
+        else:
+            switches = [*asked.switches, *(["of_users"] if asked.of_users else [])]
+            query = self._statements["explain"].query(
+                *switches, **asked.scope, **asked.spans.arguments(), **sizes
+            )
+            found = await self._store.fetch(query, budget=budget, deadline=deadline)
         read = await finished(read_cells(found, asked.spans, most_runs, asked.among, asked.measure))
         findings = Findings(is_fewer=most_runs < MOST_RUNS)
         if read.is_enough:
@@ -132,11 +145,17 @@ class Explanations(Questions):
             )
             findings.tried = tried
             if tried.stands:
-                await self._search(asked, read, tried, findings, deadline)
+                await self._search(asked, read, tried, findings, deadline, both)
         return await finished(answer(asked.measure, read, asked.spans, findings, asked.level))
 
     async def _search(
-        self, asked: _Asked, read: Read, tried: Screened, findings: Findings, deadline: float
+        self,
+        asked: _Asked,
+        read: Read,
+        tried: Screened,
+        findings: Findings,
+        deadline: float,
+        both: OfBoth | None,
     ) -> None:
         """The causes, from the combinations of the strongest values."""
         layers = strata_of(read.candidates, read.frame, most=_MOST_STRATA)
@@ -145,14 +164,18 @@ class Explanations(Questions):
             *(key for keys in layers.values() for key in keys),
         ]
         lists = Lists(among)
-        query = _combinations(self._statements["explain"].schema).query(
-            *asked.switches,
-            **asked.scope,
-            **asked.spans.of_blocks(read.places, read.steps),
-            **lists.arguments(),
-            slow_ms=read.slow_ms,
-        )
-        found = await self._store.fetch(query, deadline=deadline)
+        found: Sequence[Row]
+        if both is not None:
+            found = await both.combinations(read.places, read.steps, lists)
+        else:
+            query = explaining(self._schema)["combinations"].query(
+                *asked.switches,
+                **asked.scope,
+                **asked.spans.of_blocks(read.places, read.steps),
+                **lists.arguments(),
+                slow_ms=read.slow_ms,
+            )
+            found = await self._store.fetch(query, deadline=deadline)
         masks = await finished(read_combinations(found, lists, read.places))
         findings.causes, findings.pairs = await finished(
             named(
@@ -183,15 +206,6 @@ class _Asked(NamedTuple):
     @property
     def of_users(self) -> bool:
         return self.among is not None and "external_user_id" in self.among
-
-
-@functools.lru_cache
-def _combinations(schema: str) -> Statement:
-    """The second statement, for the log in this schema."""
-    files = folder("sql")
-    return load_statements(files / "explaining", {"combinations"}, schema, parts=files / "part")[
-        "combinations"
-    ]
 
 
 def _measured(measure: object) -> tuple[tuple[str, ...], str | None]:

@@ -8,7 +8,8 @@ from typing import Any
 
 import asyncpg
 
-from execlog.archive.files import Files, listing
+from execlog.archive.away import Away, away_of
+from execlog.archive.files import Files, away, listing
 from execlog.archive.reading import Reach
 from execlog.db.executor import Store
 from execlog.db.rows import from_record, outlined
@@ -109,25 +110,56 @@ class Questions:
     ) -> tuple[list[asyncpg.Record], Reach]:
         """The same of a statement that has its values."""
         if self._archive is None or query.name not in _OF_ROWS | _CARDS:
+            if query.name in _OF_ROWS:
+                self._reads_rows_only(query.name, values.get("since"), values.get("until"))
             return await self._store.fetch(query, budget=budget, deadline=deadline), Reach()
         end = self._store.deadline() if deadline is None else deadline
         listed, found = await self._store.together(
             self._listed_files(values), query, budget=budget, deadline=end
         )
-        return found, Reach.of(self._archive, listed, end)
+        return found, self._reach_of(listed, end, values)
 
-    async def _refuse_archived(
-        self, name: str, since: datetime | None, until: datetime | None, deadline: float
-    ) -> None:
-        """Raises ArchiveError if a folder was given, and its files hold runs of the window."""
-        if self._archive is not None:
-            asked = self._listed_files({"since": since, "until": until})
-            found = await self._store.fetch(asked, deadline=deadline)
-            self._reach_of(found, deadline).refuse(name)
+    def _reads_rows_only(self, name: str, since: datetime | None, until: datetime | None) -> None:
+        """Is told which rows are read without those of files, if there are any. Never raises.
 
-    def _reach_of(self, listed: Sequence[asyncpg.Record], deadline: float) -> Reach:
-        """The files that a statement listed."""
-        return Reach() if self._archive is None else Reach.of(self._archive, listed, deadline)
+        Args:
+            name: The question.
+            since: The window's begin.
+            until: Its end.
+        """
+
+    async def _away(
+        self, since: datetime | None = None, until: datetime | None = None
+    ) -> Away | None:
+        """Which runs of a window only files hold, whether or not a folder was given."""
+        asked = away(self._schema).query(since=since, until=until)
+        return away_of(await self._store.fetch(asked))
+
+    async def _is_in_files(
+        self, name: str, values: Mapping[str, Any], deadline: float | None = None
+    ) -> bool:
+        """Whether a folder was given, and its files hold runs of the window."""
+        if self._archive is None:
+            self._reads_rows_only(name, values.get("since"), values.get("until"))
+            return False
+        end = self._store.deadline() if deadline is None else deadline
+        found = await self._store.fetch(self._listed_files(values), deadline=end)
+        return bool(self._reach_of(found, end, values).listed)
+
+    def _reach_of(
+        self,
+        listed: Sequence[asyncpg.Record],
+        deadline: float,
+        values: Mapping[str, Any] | None = None,
+    ) -> Reach:
+        """The files that a statement listed, for these values."""
+        if self._archive is None:
+            return Reach()
+
+        async def again() -> list[asyncpg.Record]:
+            return await self._store.fetch_apart(self._listed_files(values or {}))
+
+        return Reach.of(self._archive, listed, deadline, again)
 
     @property
     def _schema(self) -> str:

@@ -24,6 +24,7 @@ from execlog.repository.timeseries import TimeseriesBucket
 from execlog.web import queries
 from execlog.web.access import scope_of
 from execlog.web.answers import csv_of, json_answer, page_of, streamed
+from execlog.web.archived import no_execution
 from execlog.web.compared import comparison
 from execlog.web.explained import explanation
 from execlog.web.filters import filters_of
@@ -180,9 +181,9 @@ async def _execution(reader: Reader, request: Request) -> Response:
     scope = scope_of(request)
     async with reader.snapshot(inputs=scope.inputs) as log:
         found = await log.get(id=request.path_params["id"])
-    # An execution out of scope is reported as missing.
-    if found is None or not scope.sees(found.strategy_id, found.realm_id):
-        raise HTTPException(404, "No execution has this id.")
+        # An execution out of scope is reported as missing.
+        if found is None or not scope.sees(found.strategy_id, found.realm_id):
+            raise HTTPException(404, no_execution(await reader.archived(log, None, None)))
     return streamed(json_of(await seen(scope, found)))
 
 

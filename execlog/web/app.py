@@ -73,7 +73,8 @@ def create_app(
         trace_url: Where the tracing system shows a distributed trace, for example
             "https://tempo.example/trace/{trace_id}": the page of an execution links to it, with
             the 32 hexadecimal digits of the trace id.
-        archive: The folder of the archive: lists and executions are those of its files too.
+        archive: The folder of the archive: lists, executions and explanations are those of its
+            files too. Without it pages say until when runs of their window are in files.
 
     Raises:
         InvalidArgument: An argument is of another type, `prefix` is no path, or `trace_url` no such

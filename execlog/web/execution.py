@@ -24,6 +24,7 @@ from execlog.models import StrategyExecutionLog
 from execlog.repository.breakdown import MOST_COUNTED
 from execlog.repository.repository import Reads
 from execlog.web import queries
+from execlog.web.archived import no_execution
 from execlog.web.parts import Parts
 from execlog.web.queries import query
 from execlog.web.reading import Reader
@@ -63,7 +64,9 @@ async def execution(reader: Reader, request: Request) -> Response:
         found = await log.get(id=asked.id)
         # An execution out of scope is reported as missing.
         if found is None or not scope.sees(found.strategy_id, found.realm_id):
-            raise HTTPException(404, "No execution has this id.")
+            raise HTTPException(
+                404, no_execution(await reader.archived(log, view.since, view.until))
+            )
         of: _Scoped = {"strategy_id": found.strategy_id, "realm_id": realms}
         before = log.list_executions(**of, status="failed", before=found, limit=1, payloads=False)
         earlier = await parts.take("the failure before", before)

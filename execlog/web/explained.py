@@ -58,11 +58,13 @@ async def explain(reader: Reader, request: Request) -> Response:
                 **filters,
             ),
         )
+        archived = await reader.archived(log, view.since, view.until)
         known = await values_of(log, view, filters, asked.id)
     own = {name: values for name, values in view.kept.items() if name not in _OWN}
     return await parts.page(
         "explain.html",
         view,
+        archived=archived,
         id=asked.id,
         measure=asked.measure,
         measures=_measures(asked.measure),

@@ -69,6 +69,7 @@ async def executions(reader: Reader, request: Request) -> Response:
                 **window, **filters, before=asked.after(), limit=asked.size, payloads=False
             ),
         )
+        archived = await reader.archived(log, view.since, view.until)
         absent: list[str] = []
         if rows == [] and asked.before is None and view.scope.is_whole:
             absent = await _absent(log, filters, window)
@@ -77,6 +78,7 @@ async def executions(reader: Reader, request: Request) -> Response:
     return await parts.page(
         "executions.html",
         view,
+        archived=archived,
         id=asked.id,
         asked=asked,
         has_index=has_index,
@@ -119,10 +121,12 @@ async def breakdown(reader: Reader, request: Request) -> Response:
                 **filters,
             ),
         )
+        archived = await reader.archived(log, view.since, view.until)
         known = await values_of(log, view, filters, asked.id)
     return await parts.page(
         "breakdown.html",
         view,
+        archived=archived,
         id=asked.id,
         by=asked.column,
         order=asked.ranked,

@@ -73,12 +73,14 @@ async def overview(reader: Reader, request: Request) -> Response:
         if read.ranks == []:
             quiet = await quiet_log(log, view, filters)
         silent = await _silence(log, view, window, read)
+        archived = await reader.archived(log, view.since, view.until)
     found = findings(*read.series)
     ranks = _ordered(read, found) if asked.by == "trouble" else read.ranks
     rows = validation.limit(asked.limit, _STRATEGIES)
     return await parts.page(
         "overview.html",
         view,
+        archived=archived,
         by=asked.by,
         ranks=None if ranks is None else ranks[:rows],
         more=max(len(ranks or ()) - rows, 0),

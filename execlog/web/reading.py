@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from execlog.archive.reading import Reach
 from execlog.db import validation
 from execlog.db.connect import Connector
 from execlog.db.executor import Store
@@ -29,6 +31,7 @@ from execlog.repository.activity import StrategyActivity
 from execlog.repository.explanation import Explanation
 from execlog.repository.questions import Rights
 from execlog.repository.repository import Reads, files_of, statements
+from execlog.web.archived import Archived, Archives, Windows
 from execlog.web.details import Details
 from execlog.web.kept import Kept
 from execlog.web.live import Live
@@ -90,6 +93,7 @@ class Reader:
         self._pool = None if isinstance(source, str) else source
         self.schema = where = validation.schema(schema)
         self._statements = statements(where)
+        self._archives = Archives(self._archive is not None)
         self._rights = {inputs: Rights(inputs=inputs) for inputs in (True, False)}
         self.causes = Kept[Explanation](seconds=_CAUSES_SECONDS, most=_MOST_CAUSES)
         self.details = Details()
@@ -126,7 +130,7 @@ class Reader:
                     problem = "connect: pool_or_dsn is not a connection string that can be used"
                     raise QueryRejected(problem) from None
             try:
-                store = _Snapshot(connection, self._timeout, self._begin, self._end)
+                store = _Snapshot(connection, Store(pool, self._timeout), self._begin, self._end)
                 try:
                     yield _Viewed(
                         store, self._statements, rights=self._rights[inputs], archive=self._archive
@@ -136,6 +140,22 @@ class Reader:
             finally:
                 with contextlib.suppress(Exception):
                     await pool.release(connection, timeout=_END_SECONDS)
+
+    async def archived(
+        self,
+        log: Reads,
+        since: datetime | None,
+        until: datetime | None,
+    ) -> Archived | None:
+        """What a page must say of runs in files, after it has read its rows. Never raises.
+
+        Args:
+            log: The page's snapshot.
+            since: The begin of its window.
+            until: Its end.
+        """
+        windows = log.windows if isinstance(log, _Viewed) else []
+        return await self._archives.of(log, windows, since, until)
 
     async def aclose(self) -> None:
         """Ends the poll, and closes the pool that was made for a DSN. Never raises."""
@@ -187,15 +207,34 @@ class _Viewed(Reads):
 
     _row = staticmethod(stored)
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.windows: Windows = []
+
+    def _reads_rows_only(self, name: str, since: datetime | None, until: datetime | None) -> None:
+        self.windows.append((since, until))
+
+    def _reach_of(
+        self,
+        listed: Sequence[asyncpg.Record],
+        deadline: float,
+        values: Mapping[str, Any] | None = None,
+    ) -> Reach:
+        reach = super()._reach_of(listed, deadline, values)
+        if reach.listed:
+            asked = values or {}
+            self.windows.append((asked.get("since"), asked.get("until")))
+        return reach
+
 
 class _Snapshot(Store):
     """A borrowed connection, in one transaction from its first statement on."""
 
-    def __init__(self, connection: Connection, timeout: float, begin: str, end: str) -> None:
-        self._borrowed = connection
-        self._timeout = timeout
+    def __init__(self, connection: Connection, whole: Store, begin: str, end: str) -> None:
+        self._borrowed, self._whole = connection, whole
+        self._timeout = whole._timeout
         self._begin, self._end = begin, end
-        self._until = asyncio.get_running_loop().time() + _PATIENCE * timeout
+        self._until = asyncio.get_running_loop().time() + _PATIENCE * self._timeout
 
     def deadline(self) -> float:
         return min(super().deadline(), self._until)
@@ -205,6 +244,10 @@ class _Snapshot(Store):
     ) -> list[list[asyncpg.Record]]:
         """The rows of several statements: all are of this snapshot."""
         return [await self.fetch(one, budget=budget, deadline=deadline) for one in queries]
+
+    async def fetch_apart(self, query: Query) -> list[asyncpg.Record]:
+        """As `Store.fetch_apart`: beside this snapshot. Raises: see there."""
+        return await self._whole.fetch_apart(query)
 
     async def end(self) -> None:
         """Ends the transaction; a failure is ignored, since it only read."""

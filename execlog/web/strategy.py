@@ -82,10 +82,12 @@ async def strategy(reader: Reader, request: Request) -> Response:
             await _details(reader, log, view, read.report, read, parts)
         elif read.report is not None:
             read.quiet = await quiet_strategy(log, view, asked.id)
+        archived = await reader.archived(log, view.since, view.until)
     measure = read.change.measure if read.change else None
     return await parts.page(
         "strategy.html",
         view,
+        archived=archived,
         id=asked.id,
         report=read.report,
         failures=read.failures,

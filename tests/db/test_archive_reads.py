@@ -304,8 +304,9 @@ def test_each_statement_of_files_can_be_prepared(tmp_path: Path) -> None:
         for statement in statements_of_files().values():
             own = {"before_created_at", "before_id", "before_strategy_id"} & statement.filters
             spans = {"span_paths", "span_begins", "span_ends", "span_whole"}
-            alone = statement.filters - own - spans
-            chosen = [set[str](), {*own}, {*spans}, {*alone, *own, *spans}]
+            drawn = {"drawn_kinds", "drawn_hashes", "drawn_others"} & statement.filters
+            alone = statement.filters - own - spans - drawn
+            chosen = [set[str](), {*own}, {*spans}, {*drawn}, {*alone, *own, *spans, *drawn}]
             chosen += [{one} for one in (*alone, *statement.switches)]
             for one in chosen:
                 shape = statement.shape(frozenset(one))
@@ -343,17 +344,6 @@ async def test_a_folder_that_is_away_is_named(pool: Pool, folder: Path) -> None:
     assert await log.list_executions(since=midnight(1)) == [new]
     assert await log.get(id=new.id) == new
     assert await log.list_executions(limit=1) == [new]
-
-
-async def test_what_files_can_not_answer_says_so(pool: Pool, folder: Path) -> None:
-    await with_partitions(pool, 20)
-    old = row(created_at=midnight(20), points=1.0)
-    await Log(pool).insert_rows([old])
-    await archived(pool, folder)
-    log = Log(pool, archive=folder)
-    with pytest.raises(ArchiveError, match=f"{midnight(20):%Y-%m-%d} .* are in the archive"):
-        await log.explain(strategy_id=old.strategy_id, since=midnight(19))
-    assert (await log.explain(strategy_id=old.strategy_id, since=midnight(1))).causes == []
 
 
 async def test_a_tenant_role_reads_no_files(dsn: str, pool: Pool, folder: Path) -> None:
@@ -403,7 +393,29 @@ async def test_commands_read_the_folder_or_say_where_rows_are(
         assert "--archive" not in ours.stderr
         without = await asyncio.to_thread(run, *words, "--dsn", dsn)
         assert f"are in the archive in {folder} on " in without.stderr, without
+        assert "read them with --archive" in without.stderr
         assert old.id.hex[:8] not in without.stdout
+
+
+@pytest.mark.parametrize(
+    "words", [["breakdown", "a", "--by", "case"], ["explain", "a"]], ids=lambda words: words[0]
+)
+async def test_commands_of_rows_alone_say_where_others_are(
+    dsn: str, pool: Pool, folder: Path, words: list[str]
+) -> None:
+    await with_partitions(pool, 20)
+    await Log(pool).insert_rows([row(created_at=midnight(20), strategy_id="a")])
+    await archived(pool, folder)
+    said = f"are in the archive in {folder} on "
+    old = await asyncio.to_thread(run, *words, "--since", "30d", "--dsn", dsn)
+    new = await asyncio.to_thread(run, *words, "--since", "1d", "--dsn", dsn)
+    assert (said in old.stderr, said in new.stderr) == (True, False), (old, new)
+    assert old.stderr.count("archive in") == 1
+    _ = [one async for one in restore_archive(pool, archive=folder)]
+    again = await asyncio.to_thread(run, *words, "--since", "30d", "--dsn", dsn)
+    assert said not in again.stderr
+    if words[0] == "explain":
+        assert "read them with --archive" in old.stderr
 
 
 async def test_an_absent_value_is_looked_for_in_files(pool: Pool, folder: Path) -> None:

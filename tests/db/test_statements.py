@@ -11,7 +11,7 @@ import pytest
 
 from execlog import InvalidArgument
 from execlog.admin import lease, migrations
-from execlog.archive.files import durations, listing, runs
+from execlog.archive.files import away, durations, listing, runs
 from execlog.cli import alert_state_in_log
 from execlog.db import session_limits
 from execlog.db.copy_format import COLUMNS
@@ -21,7 +21,8 @@ from execlog.models import DurationAndNodesSummary, StrategyExecutionLog
 from execlog.otel import reading
 from execlog.recorder import flusher
 from execlog.replaying import source
-from execlog.repository import explain, statements
+from execlog.repository import statements
+from execlog.repository.explain_both import explaining
 from tests.rows import row
 from tests.types import Borrowed, Pool
 
@@ -49,7 +50,8 @@ REPLAY = source._statements("execlog")
 SCHEMA = migrations._statements("execlog")
 ALL = {
     **statements(),
-    "combinations": explain._combinations("execlog"),
+    **explaining("execlog"),
+    "away": away("execlog"),
     "durations": durations("execlog"),
     "files": listing("execlog"),
     "runs": runs("execlog"),

@@ -1,0 +1,2 @@
+-- Why a run of a file can't be replayed; NULL if it can: the same as in `part/replay_reason.sql` of the log.
+(case when input is null and notes = 'erased' then 'erased' when input is null and regexp_matches(notes, '(^|\x3b )input left out: [0-9]+ bytes(\x3b|$)') then 'too_large' when regexp_matches(notes, '(^|\x3b )input masked(\x3b|$)') then 'masked' when input is null and regexp_matches(notes, '(^|\x3b )input expired(\x3b|$)') then 'expired' when input is null then 'no_input' end)
