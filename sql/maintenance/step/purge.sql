@@ -18,6 +18,15 @@ where strategy_id is distinct from ''
         or coalesce(stored_xid < (:'xmin')::xid8, true)
         or pg_visible_in_snapshot(stored_xid, (:'snapshot')::pg_snapshot)
     )
+    -- And that were not changed since: see `untouched`.
+    and (
+        not (:'is_saved')::boolean
+        or age(xmin) not between -10000000 and age((:'xmin')::xid8::xid)
+        or pg_visible_in_snapshot(
+            ((:'xmin')::bigint + age((:'xmin')::xid8::xid) - age(xmin))::text::xid8,
+            (:'snapshot')::pg_snapshot
+        )
+    )
     and exists (
         select 1
         from pg_catalog.pg_inherits
