@@ -17,7 +17,7 @@ from execlog.db.sqltext import SCHEMA, filled, pieces
 from execlog.db.statements import Query, Statement, load_statements
 from execlog.errors import ArchiveError, StoreUnavailable
 
-__all__ = ["Files", "durations", "listing", "statements_of_files"]
+__all__ = ["Files", "durations", "listing", "on_days", "statements_of_files"]
 
 _MEMORY, _THREADS = "256MB", "2"
 _CONFIG = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
@@ -32,6 +32,7 @@ _STATEMENTS = frozenset(
         "duration_and_nodes_summary",
         "duration_percentiles",
         "get",
+        "known_ids",
         "list_by_prefix",
         "next_failure",
         "page",
@@ -141,6 +142,15 @@ def listing(schema: str) -> Statement:
     return _of_log(schema)["files"]
 
 
+def on_days(schema: str) -> Statement:
+    """The statement that lists the files of some days. Raises QueryFileError.
+
+    Args:
+        schema: The schema of the log.
+    """
+    return _of_log(schema)["on_days"]
+
+
 def durations(schema: str) -> Statement:
     """The statement that reads the durations of the log. Raises QueryFileError.
 
@@ -159,7 +169,9 @@ def statements_of_files() -> Mapping[str, Statement]:
 @functools.lru_cache
 def _of_log(schema: str) -> Mapping[str, Statement]:
     sql = folder("sql")
-    return load_statements(sql / "archived", {"durations", "files"}, schema, sql / "part")
+    return load_statements(
+        sql / "archived", {"durations", "files", "on_days"}, schema, sql / "part"
+    )
 
 
 def _engine(root: str) -> Any:

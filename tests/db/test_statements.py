@@ -11,7 +11,7 @@ import pytest
 
 from execlog import InvalidArgument
 from execlog.admin import lease, migrations
-from execlog.archive.files import durations, listing
+from execlog.archive.files import durations, listing, on_days
 from execlog.cli import alert_state_in_log
 from execlog.db import session_limits
 from execlog.db.copy_format import COLUMNS
@@ -52,6 +52,7 @@ ALL = {
     "combinations": explain._combinations("execlog"),
     "durations": durations("execlog"),
     "files": listing("execlog"),
+    "on_days": on_days("execlog"),
     **RECORDER,
     **MAINTENANCE,
     **ROLLUP,
