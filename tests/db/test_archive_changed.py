@@ -143,6 +143,7 @@ async def test_a_restored_row_is_counted_once_if_its_status_changes(
     assert await in_log(pool) == []
 
 
+@pytest.mark.long
 async def test_what_maintenance_clears_of_inputs_is_no_change(
     pool: Pool, repository: Log, folder: Path
 ) -> None:
@@ -185,7 +186,10 @@ async def test_an_erased_row_stays_erased(pool: Pool, repository: Log, folder: P
     assert in_files(folder) == ids(*rows)
 
 
-@pytest.mark.parametrize("action", ["drop", "thin", "purge"])
+@pytest.mark.parametrize(
+    "action",
+    ["drop", *(pytest.param(one, marks=pytest.mark.long) for one in ("thin", "purge"))],
+)
 async def test_a_change_meanwhile_has_the_row_stay(
     pool: Pool, repository: Log, folder: Path, monkeypatch: pytest.MonkeyPatch, action: str
 ) -> None:
@@ -214,6 +218,7 @@ async def test_a_change_meanwhile_has_the_row_stay(
     assert found == {rows[0].id: "changed", rows[1].id: None, rows[2].id: None}
 
 
+@pytest.mark.long
 async def test_a_row_of_default_that_fails_since(
     pool: Pool, repository: Log, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,7 +269,7 @@ async def killed_with_a_change(dsn: str, pool: Pool, log: Log, folder: Path, at:
     return process.exitcode != 0
 
 
-@pytest.mark.parametrize("at", ["linked", "unlink"])
+@pytest.mark.parametrize("at", ["linked", pytest.param("unlink", marks=pytest.mark.long)])
 async def test_a_kill_while_a_file_is_replaced(
     dsn: str, pool: Pool, repository: Log, folder: Path, at: str
 ) -> None:

@@ -130,6 +130,7 @@ async def test_what_leaves_while_it_is_stored(
         assert await in_log(pool) == []
 
 
+@pytest.mark.long
 async def test_an_import_beside_a_restore(pool: Pool, repository: Log, folder: Path) -> None:
     rows = [day(20, points=n) for n in range(300)]
     await with_partitions(pool, 20)
@@ -153,6 +154,7 @@ async def test_an_import_beside_a_restore(pool: Pool, repository: Log, folder: P
     assert [one async for one in verify_rollups(pool)] == []
 
 
+@pytest.mark.long
 async def test_the_command(dsn: str, pool: Pool, repository: Log, folder: Path) -> None:
     rows = [day(20), day(20, status="error"), day(2)]
     await with_partitions(pool, 20)
