@@ -123,7 +123,8 @@ class ExecutionRecorder:
             when `record` returns), or "disk": the machine too, but for the last batch.
         archive: The folder of the log's archive (`execlog.maintain(archive=)`), for a spool: what a
             dead process left, and may have stored long ago, is looked for in its files too. Without
-            it, such a batch stays in the spool, and the log of the process says so.
+            it, such a batch stays in the spool, and the log of the process says so. None: that of
+            `maintenance`, if it has one.
         strict: For tests of an engine: an execution that can't be stored raises `InvalidArgument`
             instead of being counted as rejected.
 
@@ -205,6 +206,8 @@ class ExecutionRecorder:
         self._spooling = None if spool is None else Spooling(spool, spool_bytes, durability)
         if archive is not None and spool is None:
             raise InvalidArgument("archive", "is for a recorder with a spool")
+        if archive is None and spool is not None and maintenance is not None:
+            archive = maintenance.archive
         self._archive = archive
         files_of(archive)
         self._forgotten: weakref.finalize[Any, ExecutionRecorder] = weakref.finalize(self, bool)
