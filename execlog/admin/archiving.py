@@ -27,7 +27,13 @@ if TYPE_CHECKING:
 
 __all__ = ["UNSAVED", "Archiving"]
 
-UNSAVED: Mapping[str, str] = {"is_saved": "false", "snapshot": "1:1:", "xmin": "1", "later": "0"}
+UNSAVED: Mapping[str, str] = {
+    "is_saved": "false",
+    "snapshot": "1:1:",
+    "xmin": "1",
+    "later": "0",
+    "seen": "{}",
+}
 """The words of a step whose rows go to no archive."""
 
 _BEGIN, _END = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
@@ -141,6 +147,7 @@ class Archiving:
             "snapshot": seen["snapshot"],
             "xmin": seen["xmin"],
             "later": str(seen["later"]),
+            "seen": seen["seen"],
         }
 
     async def _file(self, place: Place, span: _Span, words: Mapping[str, str]) -> None:

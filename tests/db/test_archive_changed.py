@@ -219,6 +219,37 @@ async def test_a_change_meanwhile_has_the_row_stay(
 
 
 @pytest.mark.long
+async def test_a_change_within_a_transaction_of_another(
+    pool: Pool, repository: Log, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It began before, and no snapshot lists its number."""
+    rows = [day(20), day(20)]
+    await with_partitions(pool, 20)
+    await repository.insert_rows(rows)
+    await maintain(pool, interval="day", ahead=1)  # nothing of this waits for it any more
+    loop, publish = asyncio.get_running_loop(), Place.publish
+    async with pool.acquire() as connection:
+        outer = connection.transaction()
+        await outer.start()
+        await connection.fetchval("select pg_current_xact_id()::text")
+        async with connection.transaction():
+            await connection.execute(f"update {TABLE} set notes = 'changed'")
+        await pool.fetchval("select pg_current_xact_id()::text")
+
+        def publishing(self: Place, written: Path, name: str) -> None:
+            publish(self, written, name)
+            monkeypatch.setattr(Place, "publish", publish)
+            asyncio.run_coroutine_threadsafe(outer.commit(), loop).result()
+
+        monkeypatch.setattr(Place, "publish", publishing)
+        steps = await maintain(pool, **WANTED, archive=folder)
+    assert [one.outcome for one in steps if one.action == "drop"] == ["postponed"]
+    await archived(pool, folder)
+    found = [one.notes async for one in Log(pool, archive=folder).stream()]
+    assert (found, await in_log(pool)) == (["changed", "changed"], [])
+
+
+@pytest.mark.long
 async def test_a_row_of_default_that_fails_since(
     pool: Pool, repository: Log, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

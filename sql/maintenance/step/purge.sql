@@ -22,10 +22,7 @@ where strategy_id is distinct from ''
     and (
         not (:'is_saved')::boolean
         or age(xmin) not between -10000000 and age((:'xmin')::xid8::xid)
-        or pg_visible_in_snapshot(
-            ((:'xmin')::bigint + age((:'xmin')::xid8::xid) - age(xmin))::text::xid8,
-            (:'snapshot')::pg_snapshot
-        )
+        or xmin::text = any ((:'seen')::text[])
     )
     and exists (
         select 1

@@ -12,10 +12,7 @@ begin
                 or pg_visible_in_snapshot(stored_xid, (:'snapshot')::pg_snapshot)
             )
             and age(xmin) between -10000000 and age((:'xmin')::xid8::xid)
-            and not pg_visible_in_snapshot(
-                ((:'xmin')::bigint + age((:'xmin')::xid8::xid) - age(xmin))::text::xid8,
-                (:'snapshot')::pg_snapshot
-            )
+            and xmin::text <> all ((:'seen')::text[])
     ) then
         raise lock_not_available using message = 'rows were changed meanwhile';
     end if;
