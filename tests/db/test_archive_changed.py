@@ -314,6 +314,6 @@ async def test_a_kill_anywhere_while_a_file_is_replaced(
 ) -> None:
     place = 1
     while await killed_with_a_change(dsn, pool, repository, tmp_path / f"{place}", place):
-        place += 3
+        place += 4
         await pool.execute("truncate execlog.archived_file, execlog.archive")
     assert place > 20

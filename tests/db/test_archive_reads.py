@@ -59,7 +59,9 @@ _VALUES: dict[str, Any] = {
     "double precision": 1.0,
     "double precision[]": [1.0],
     "uuid": UUID(int=1),
+    "uuid[]": [UUID(int=1)],
     "timestamptz": midnight(1),
+    "timestamptz[]": [midnight(1)],
 }
 _STATUSES = ("ok", "ok", "ok", "error", "timeout", "odd")
 
