@@ -134,6 +134,14 @@ async def stored(log: StrategyExecutionLogRepository) -> dict[UUID, StrategyExec
     return {one.id: one async for one in log.stream()}
 
 
+async def let_go(pool: Pool) -> None:
+    """A process that is gone keeps its lease for a minute; its backend ends by itself."""
+    others = "select count(*) from pg_locks where mode = 'AccessExclusiveLock'"
+    while await pool.fetchval(others):  # noqa: ASYNC110 - nothing tells when
+        await asyncio.sleep(0.02)
+    await pool.execute("update execlog.maintenance set held_until = now() - interval '1 second'")
+
+
 def killing() -> ForkServerContext:
     """Where processes begin that are to be killed: all is imported there already."""
     context = multiprocessing.get_context("forkserver")

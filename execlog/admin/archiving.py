@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from execlog.admin.lease import Lease
 from execlog.admin.partitions import DEFAULT, Step
+from execlog.admin.replacing import replaced
 from execlog.admin.yielding import Yielding
 from execlog.archive import entries
 from execlog.archive.part import Sums, Written, differing, written
@@ -27,7 +28,13 @@ if TYPE_CHECKING:
 
 __all__ = ["UNSAVED", "Archiving"]
 
-UNSAVED: Mapping[str, str] = {"is_saved": "false", "snapshot": "1:1:", "xmin": "1", "later": "0"}
+UNSAVED: Mapping[str, str] = {
+    "is_saved": "false",
+    "snapshot": "1:1:",
+    "xmin": "1",
+    "later": "0",
+    "seen": "{}",
+}
 """The words of a step whose rows go to no archive."""
 
 _BEGIN, _END = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
@@ -90,9 +97,13 @@ class Archiving:
         if not self._is_ready:
             await self._prepare(self._place, state)
         self._is_ready = False  # if it fails, it may leave something
-        words = await self._saved(self._place, _words(step))
+        words = _words(step)
+        if any(one.rows_in_log for one in await self._files()):
+            # Failures that stay may be in files as ok: they were changed since.
+            words["failures_before"] = words["ends"]
+        saved = await self._saved(self._place, words)
         self._is_ready = True
-        return words
+        return saved
 
     async def _state(self) -> entries.Home:
         lease = self._lease
@@ -139,6 +150,7 @@ class Archiving:
             "snapshot": seen["snapshot"],
             "xmin": seen["xmin"],
             "later": str(seen["later"]),
+            "seen": seen["seen"],
         }
 
     async def _file(self, place: Place, span: _Span, words: Mapping[str, str]) -> None:
@@ -162,9 +174,24 @@ class Archiving:
                 made = await self._beside(written(place.root, space, rows, paths, most_bytes))
                 _check(sums, made)
                 rows.unlink()
+                part = place.next_part(span.day, files)
                 if made.rows:
-                    await self._entered(place, span, made, place.next_part(span.day, files))
+                    await self._entered(place, span, made, part)
+                gone = await self._succeeded(place, held, made, part + 1)
                 await lease.send(["prove"])
+            for path in gone:
+                await asyncio.to_thread(place.remove, path)
+
+    async def _succeeded(
+        self, place: Place, held: Sequence[ArchivedFile], made: Written, part: int
+    ) -> list[str]:
+        """Puts successors in the places of files; the paths of those."""
+        gone = []
+        for number, one in enumerate(made.successors, part):
+            [old] = [old for old in held if place.root / old.path == one.old]
+            await replaced(self._lease, place, old, one.path, number, one.ok_rows)
+            gone.append(old.path)
+        return gone
 
     async def _look(self, words: Mapping[str, str]) -> None:
         """Looks whether others store rows; if so, the transaction uses one process."""

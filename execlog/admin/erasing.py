@@ -12,8 +12,9 @@ from uuid import uuid4
 
 from execlog.admin.holding import held
 from execlog.admin.lease import Lease
+from execlog.admin.replacing import replaced
 from execlog.archive.engine import duckdb, opened
-from execlog.archive.entries import ArchivedFile, entries, state, statements_of
+from execlog.archive.entries import ArchivedFile, entries, state
 from execlog.archive.part import Sums
 from execlog.archive.place import Place, folder_of
 from execlog.db import validation
@@ -135,19 +136,14 @@ class _Erasing:
 
     async def done(self, part: int) -> str:
         """Puts a file without the user in the place of this one; its path."""
-        path = self.place.path_of(self.file.day, part)
         with self.place.workspace(uuid4().hex) as space:
             written = space / "part.parquet"
             before = await self._written(space, written)
             await self._check(space, written, before)
-            digest = await asyncio.to_thread(self.place.digest, written)
-            # By this the next run knows that it was ours, and removes it, if we are killed.
-            with self.place.errors():
-                os.link(self.path, space / "old.parquet")
             async with self.lease.transaction():
                 await self.lease.send(["prove"])
-                await asyncio.to_thread(self.place.publish, written, path)
-                await self._replaced(part, path, written, digest)
+                ok_rows = self.file.ok_rows
+                path = await replaced(self.lease, self.place, self.file, written, part, ok_rows)
             await asyncio.to_thread(self.place.remove, self.file.path)
         return path
 
@@ -168,15 +164,3 @@ class _Erasing:
         differing = [one for one in before if before[one] != after[one]]
         if left["rows"] or not _CHANGED.issuperset(differing):
             raise ArchiveError(f"{self.path} could not be written without the user")
-
-    async def _replaced(self, part: int, path: str, written: Path, digest: str) -> None:
-        sql = statements_of(self.lease.schema)["replace"].sql
-        await self.lease.session.connection.execute(
-            sql,
-            self.file.day,
-            self.file.part,
-            part,
-            path,
-            (await asyncio.to_thread(written.stat)).st_size,
-            bytes.fromhex(digest),
-        )

@@ -16,11 +16,11 @@ def scripts_of(step: Step, *, is_saved: bool) -> list[str]:
         is_saved: Whether its rows are in files: then it proves that no other rows go.
     """
     before = {"drop": ["close"], "thin": ["close", "copy_failures"]}.get(step.action)
-    archived = ["archived"] if is_saved else []
+    if not is_saved:
+        return [step.action] if before is None else [*before, "lock_log", step.action]
     if before is None:
-        return [step.action, *archived]
-    unsaved = ["unsaved"] if is_saved else []
-    return [*before, "lock_log", *unsaved, step.action, *archived]
+        return [step.action, "unpurged", "archived"]
+    return [*before, "untouched", "lock_log", "unsaved", step.action, "archived"]
 
 
 def words_of(step: Step) -> dict[str, str]:

@@ -20,7 +20,7 @@ from execlog.db.sqltext import SCHEMA, filled, pieces
 from execlog.db.statements import Query, Statement, load_statements
 from execlog.errors import ArchiveError, StoreUnavailable
 
-__all__ = ["Files", "away", "durations", "listing", "runs", "statements_of_files"]
+__all__ = ["Files", "away", "durations", "listing", "on_days", "runs", "statements_of_files"]
 
 _MEMORY, _THREADS = "256MB", "2"
 _CHECKERS = 2  # threads that compute digests
@@ -42,6 +42,7 @@ _STATEMENTS = frozenset(
         "explain_combinations",
         "explain_series",
         "get",
+        "known_ids",
         "list_by_prefix",
         "next_failure",
         "next_runs",
@@ -174,6 +175,15 @@ def listing(schema: str) -> Statement:
     return _of_log(schema)["files"]
 
 
+def on_days(schema: str) -> Statement:
+    """The statement that lists the files of some days. Raises QueryFileError.
+
+    Args:
+        schema: The schema of the log.
+    """
+    return _of_log(schema)["on_days"]
+
+
 def durations(schema: str) -> Statement:
     """The statement that reads the durations of the log. Raises QueryFileError.
 
@@ -201,7 +211,7 @@ def statements_of_files() -> Mapping[str, Statement]:
 @functools.lru_cache
 def _of_log(schema: str) -> Mapping[str, Statement]:
     sql = folder("sql")
-    names = {"away", "durations", "files", "runs"}
+    names = {"away", "durations", "files", "on_days", "runs"}
     return load_statements(sql / "archived", names, schema, sql / "part")
 
 

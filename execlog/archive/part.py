@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from execlog.archive.engine import Engine, opened
+from execlog.archive.successor import Successor, successors
 
 __all__ = ["Sums", "Written", "differing", "written"]
 
@@ -34,6 +35,7 @@ class Written:
         first_at: The time of the oldest; None: it has no rows.
         last_at: The time of the newest.
         sums: The numbers of its rows and of those offered that older files hold, together.
+        successors: What is to take the place of older files whose rows were changed since.
     """
 
     path: Path
@@ -42,12 +44,15 @@ class Written:
     first_at: datetime | None
     last_at: datetime | None
     sums: Sums
+    successors: Sequence[Successor]
 
 
 async def written(
     place: Path, space: Path, rows: Path, held: Sequence[Path], most_bytes: int
 ) -> Written:
     """Writes the rows that older files lack, and reads both back. Raises ArchiveError.
+
+    Older files that hold rows as they were before they were changed get successors.
 
     Args:
         place: The folder of the archive.
@@ -60,6 +65,7 @@ async def written(
     longest = max(2 * most_bytes + _ROOM, 2 * 2**20)
     async with _offered(place, space, rows, held, longest) as engine:
         path = space / _PART
+        changed = await successors(engine, space, held) if held else []
         await engine.sent("write", {"part": str(path)})
         await engine.sent("written", {"part": str(path)})
         found = await engine.sent("extent")
@@ -71,6 +77,7 @@ async def written(
         first_at=_time(found["first_at"]),
         last_at=_time(found["last_at"]),
         sums=sums,
+        successors=changed,
     )
 
 

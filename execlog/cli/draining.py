@@ -12,6 +12,7 @@ from pathlib import Path
 from execlog import ExecutionRecorder, RecorderStats
 from execlog.cli.progress import progress
 from execlog.display.format import number, shown
+from execlog.recorder.archived import MAY_BE_ARCHIVED
 from execlog.recorder.spool.listing import SpooledRecorder, list_spool
 
 __all__ = ["Drained", "drain", "is_left"]
@@ -31,6 +32,7 @@ class Drained:
         damaged: They could not be read.
         torn: They were being written when their process ended, before `record` returned.
         problem: Why it was given up; None: it was not.
+        left_why: Why something is left, if it was not given up.
         found: What is in the spool now.
     """
 
@@ -38,6 +40,7 @@ class Drained:
         """Nothing was done yet. Never raises."""
         self.stored = self.already = self.rejected = self.damaged = self.torn = 0
         self.problem: str | None = None
+        self.left_why = "they are for another log"
         self.found = found
 
     def __str__(self) -> str:
@@ -63,7 +66,9 @@ class Drained:
         self.found = found
 
 
-def drain(folder: Path, dsn: str, schema: str, patience: float) -> Drained:
+def drain(
+    folder: Path, dsn: str, schema: str, patience: float, archive: Path | None = None
+) -> Drained:
     """Stores what dead processes left, as their next process would.
 
     Args:
@@ -71,9 +76,11 @@ def drain(folder: Path, dsn: str, schema: str, patience: float) -> Drained:
         dsn: The server.
         schema: The schema of the log.
         patience: Seconds without a stored execution until it is given up.
+        archive: The folder of the log's archive.
 
     Raises:
         InvalidArgument: The folder is no spool, or can't be used as one.
+        ArchiveError: The extra for an archive is not installed.
         KeyboardInterrupt: Ctrl-C. What is not stored is in its files as before.
     """
     done = Drained(list_spool(folder))
@@ -84,12 +91,14 @@ def drain(folder: Path, dsn: str, schema: str, patience: float) -> Drained:
         # Again, for those that died meanwhile.
         while (dead := _dead(done.found)) - tried and done.problem is None:
             tried |= dead
-            stats, is_done = _store(folder, dsn, schema, patience)
+            stats, is_done = _store(folder, dsn, schema, patience, archive)
             done.add(stats, list_spool(folder))
             if not is_done:
                 done.problem = stats.last_error or "the server did not answer in time"
     finally:
         _log.removeHandler(handler)
+    if any(MAY_BE_ARCHIVED in said for said in handler.said):
+        done.left_why = f"they {MAY_BE_ARCHIVED}" + (": name it (--archive)" if not archive else "")
     return done
 
 
@@ -106,9 +115,11 @@ def _rows(found: Sequence[SpooledRecorder]) -> Counter[str]:
     return Counter({one.recorder: one.rows or 0 for one in found})
 
 
-def _store(folder: Path, dsn: str, schema: str, patience: float) -> tuple[RecorderStats, bool]:
+def _store(
+    folder: Path, dsn: str, schema: str, patience: float, archive: Path | None
+) -> tuple[RecorderStats, bool]:
     """The account of a recorder that adopts all that is dead; whether that is done."""
-    with ExecutionRecorder(dsn, spool=folder, schema=schema) as recorder:
+    with ExecutionRecorder(dsn, spool=folder, schema=schema, archive=archive) as recorder:
         try:
             is_done = _wait(recorder, patience)
         finally:
@@ -132,5 +143,10 @@ def _wait(recorder: ExecutionRecorder, patience: float) -> bool:
 class _Lines(logging.Handler):
     """Prints what the recorder logs as messages of the command, beside the bar."""
 
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self.said: list[str] = []
+
     def emit(self, record: logging.LogRecord) -> None:
-        print(f"execlog: {shown(record.getMessage())}", file=sys.stderr)
+        self.said.append(record.getMessage())
+        print(f"execlog: {shown(self.said[-1])}", file=sys.stderr)

@@ -9,6 +9,7 @@ import stat
 import sys
 from collections.abc import Callable, Iterator
 from enum import Enum
+from pathlib import Path
 from typing import IO, Annotated
 
 import typer
@@ -31,7 +32,7 @@ from execlog.cli.moving_in import (
     TimeZone,
     move_in,
 )
-from execlog.cli.options import Dsn, Schema, share
+from execlog.cli.options import ArchiveToAsk, Dsn, Schema, share
 from execlog.cli.progress import progress
 from execlog.cli.server import ask
 from execlog.db.sqltext import SCHEMA
@@ -91,6 +92,7 @@ def import_(
             "--ignore-unknown", help="Leave out fields, or columns, that no execution has."
         ),
     ] = False,
+    archive: ArchiveToAsk = None,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
 ) -> None:
@@ -99,7 +101,8 @@ def import_(
     It may be called again, after an interruption too: what is stored is not stored again.
 
     An execution with the id, strategy and time of a stored one is not stored again, even if
-    other fields differ. A line without createdAt is stored without a time. A line without an id
+    other fields differ; nor is one that a file of the log's archive holds, which needs its folder
+    if there may be any. A line without createdAt is stored without a time. A line without an id
     gets one made of its number and text, so that the same file gives the same. Each gets a storedAt
     of its own, which is now.
 
@@ -121,7 +124,7 @@ def import_(
         zone = "UTC" if time_zone is None else time_zone
         lists = maps or [], defaults or []
         asked = Moving(from_table, from_dsn, *lists, ignore_unknown, zone, sample_rate, stops, plan)
-        move_in(asked, dsn, schema)
+        move_in(asked, dsn, schema, archive)
         return
     if file is None:
         raise typer.BadParameter("give FILE or --from-table")
@@ -129,7 +132,7 @@ def import_(
         raise typer.BadParameter(
             "--from-dsn, --map, --default, --time-zone and --plan are for --from-table"
         )
-    _import_file(file, on_error, sample_rate, ignore_unknown, dsn, schema)
+    _import_file(file, on_error, sample_rate, ignore_unknown, dsn, schema, archive)
 
 
 def _import_file(
@@ -139,6 +142,7 @@ def _import_file(
     ignore_unknown: bool,
     dsn: str | None,
     schema: str,
+    archive: Path | None,
 ) -> None:
     """Stores the executions of a file. Raises typer.Exit: a line stopped it, or all were bad."""
 
@@ -161,7 +165,7 @@ def _import_file(
                     print(f"execlog: {said}", file=sys.stderr)
 
     try:
-        ask(dsn, schema, run, writes=True)
+        ask(dsn, schema, run, writes=True, archive=archive)
     except _Stopped:
         raise typer.Exit(1) from None
     if importer.bad and not importer.stored + importer.known:
@@ -198,6 +202,7 @@ class Importer:
         self._report = report
         self._reader = reader
         self._overlap = False  # whether rows of the last batch were stored already
+        self._has_files = False  # whether the log has files in an archive
         self.stored = self.known = self.bad = 0
 
     def __str__(self) -> str:
@@ -263,9 +268,9 @@ class Importer:
         """How many were not stored yet. Another import of the same rows may cause a conflict."""
         for pause in _PAUSES:
             try:
-                if not self._overlap:
-                    return await log.insert_rows(rows)
-                return await log.insert_missing(rows)
+                if self._overlap or await self._may_be_in_files(log):
+                    return await log.insert_missing(rows)
+                return await log.insert_rows(rows)
             except QueryRejected as error:
                 if error.sqlstate != _DUPLICATE:
                     raise
@@ -275,6 +280,15 @@ class Importer:
                     raise
                 await asyncio.sleep(pause * random.random())  # noqa: S311 - so that one is first
         return await log.insert_missing(rows)
+
+    async def _may_be_in_files(self, log: StrategyExecutionLogRepository) -> bool:
+        """Whether files may hold rows, which COPY would store once more."""
+        if not self._has_files:
+            try:
+                self._has_files = (await log.archive_state()).folder is not None
+            except QueryRejected:  # the role may store, and not look
+                self._has_files = True
+        return self._has_files
 
     def _complain(self, line: int, error: InvalidArgument) -> None:
         self.bad += 1

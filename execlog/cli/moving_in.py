@@ -6,6 +6,7 @@ import contextlib
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import asyncpg
@@ -23,9 +24,11 @@ from execlog.moving import (
     Wishes,
     check_zone,
     find_table,
+    has_files,
     is_cluster,
     matched,
 )
+from execlog.repository.repository import files_of
 
 if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
@@ -103,13 +106,14 @@ class Moving:
     plan: bool
 
 
-def move_in(asked: Moving, dsn: str | None, schema: str) -> None:
+def move_in(asked: Moving, dsn: str | None, schema: str, archive: Path | None = None) -> None:
     """Stores the executions of a table, or shows how it would.
 
     Args:
         asked: What is to be done.
         dsn: The server of the log, as it was given.
         schema: The schema of the log.
+        archive: The folder of the log's archive.
 
     Raises:
         ExeclogError: An argument is wrong, or a server is away or refuses.
@@ -121,8 +125,10 @@ def move_in(asked: Moving, dsn: str | None, schema: str) -> None:
         asked.ignore_unknown,
     )
 
+    files = files_of(archive)
+
     async def done(log: Pool) -> Account:
-        async with _source(asked, dsn, log) as source:
+        async with _source(asked, dsn, log, schema) as source:
             theirs = source or log
             match = matched(await find_table(theirs, asked.table), wishes)
             await check_zone(theirs, asked.time_zone)
@@ -130,6 +136,7 @@ def move_in(asked: Moving, dsn: str | None, schema: str) -> None:
                 match,
                 log,
                 source,
+                files=files,
                 schema=schema,
                 zone=asked.time_zone,
                 sample_rate=asked.sample_rate,
@@ -164,9 +171,12 @@ async def _moved(mover: Mover, match: Match, asked: Moving) -> Account:
 
 
 @contextlib.asynccontextmanager
-async def _source(asked: Moving, dsn: str | None, log: Pool) -> AsyncIterator[Pool | None]:
+async def _source(
+    asked: Moving, dsn: str | None, log: Pool, schema: str
+) -> AsyncIterator[Pool | None]:
     """The pool that rows are read from through the client; None: the server stores them."""
-    if asked.from_dsn is None and not await is_cluster(log):
+    is_on_server = not (await is_cluster(log) or await has_files(log, schema))
+    if asked.from_dsn is None and is_on_server:
         yield None
         return
     if asked.from_dsn == "":

@@ -17,6 +17,7 @@ from execlog.display import timeparse
 
 __all__ = [
     "AnyStrategy",
+    "ArchiveToAsk",
     "ArchiveToRead",
     "Bucket",
     "Dsn",
@@ -131,6 +132,15 @@ ArchiveToRead = Annotated[
         envvar="EXECLOG_ARCHIVE",
         metavar="FOLDER",
         help="Read the rows of this archive's files too.",
+    ),
+]
+ArchiveToAsk = Annotated[
+    Path | None,
+    typer.Option(
+        "--archive",
+        envvar="EXECLOG_ARCHIVE",
+        metavar="FOLDER",
+        help="The log's archive, if it has one: what its files hold is there already.",
     ),
 ]
 _SINCE = f"From this time on: {timeparse.EXAMPLES}."

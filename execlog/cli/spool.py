@@ -13,6 +13,7 @@ import typer
 from execlog.cli.draining import Drained, drain, is_left
 from execlog.cli.forms import print_models
 from execlog.cli.options import (
+    ArchiveToAsk,
     Dsn,
     Json,
     Output,
@@ -54,6 +55,7 @@ def spool(
         timedelta | None,
         length_option("--timeout", "Give up if nothing was stored for so long; else 60s."),
     ] = None,
+    archive: ArchiveToAsk = None,
     output: OutputOption = Output.table,
     as_json: Json = False,
     spreadsheet: Spreadsheet = False,
@@ -67,7 +69,8 @@ def spool(
     To list needs no server. A recorder is dead if no process has its folder locked: the next one
     with this spool stores what it left. Use --drain if there will be none; any number of processes
     may record and drain at once, and each execution is stored once. What can't be stored stays in
-    its files: then it exits with 1. Ctrl-C leaves the rest there too.
+    its files: then it exits with 1. Ctrl-C leaves the rest there too. What may have been stored so
+    long ago that it went to the archive since stays too, unless --archive says where to look.
 
     Example: execlog spool /var/lib/scores/spool
     """
@@ -79,7 +82,7 @@ def spool(
             print("execlog: no recorder has files in this spool", file=sys.stderr)
         return
     patience = _PATIENCE if timeout is None else timeout
-    done = drain(folder, dsn_of(dsn), schema, patience.total_seconds())
+    done = drain(folder, dsn_of(dsn), schema, patience.total_seconds(), archive)
     print(done, file=sys.stdout if output is Output.table else sys.stderr)
     left = [one for one in done.found if is_left(one)]
     if left or output is not Output.table:
@@ -92,7 +95,7 @@ def spool(
 def _explain(done: Drained, left: Sequence[SpooledRecorder]) -> None:
     """Says why something is left."""
     if rows := sum(one.rows or 0 for one in left):
-        why = shown(done.problem) if done.problem else "they are for another log"
+        why = shown(done.problem) if done.problem else done.left_why
         print(f"execlog: {number(rows)} wait in their files: {why}", file=sys.stderr)
     if files := sum(one.newer_files for one in left):
         said = "files are of a later version of execlog, which can store them"

@@ -31,13 +31,17 @@ if TYPE_CHECKING:
 
 __all__ = ["PatientStore", "Store", "in_pieces"]
 
-_Isolation = Literal["repeatable_read"] | None
+_Isolation = Literal["read_committed", "repeatable_read"] | None
 
 # How long a connection may take to become usable after its query was cancelled.
 _RELEASE_SECONDS = 1.0
 _APART_SECONDS = 5.0
 _LARGEST_MESSAGE = 1024 * 1024
 _STREAMED_AT_ONCE = 200  # rows; more are hardly faster, and each may have a trace of a megabyte
+
+
+class _Refused(Exception):
+    """What was written is not to be committed."""
 
 
 class Store:
@@ -155,6 +159,43 @@ class Store:
                 async with asyncio.timeout(limit):
                     async with connection.transaction(isolation="repeatable_read", readonly=True):
                         return [await connection.fetch(one.sql, *one.values) for one in queries]
+
+    async def write_unless(
+        self, write: Query, check: Query, is_refused: Callable[[list[asyncpg.Record]], bool]
+    ) -> tuple[list[asyncpg.Record] | None, list[asyncpg.Record]]:
+        """The rows of a statement that writes, and of one that is asked before and after it.
+
+        Args:
+            write: The statement that writes.
+            check: The other one, which sees what was committed until then each time.
+            is_refused: Whether its rows keep the first one from being sent, or committed: then
+                there are no rows of that, and nothing was written.
+
+        Raises:
+            SchemaOutdated: The database is not migrated.
+            StoreUnavailable: The server is away or out of time.
+            QueryRejected: The server refuses.
+        """
+        with contextlib.suppress(_Refused):
+            async with self._writing(write.name) as (connection, remaining):
+                async with asyncio.timeout(remaining):
+                    found = await connection.fetch(check.sql, *check.values)
+                    if is_refused(found):
+                        raise _Refused
+                    written = await connection.fetch(write.sql, *write.values)
+                    found = await connection.fetch(check.sql, *check.values)
+                    if is_refused(found):
+                        raise _Refused
+                    return written, found
+        return None, found
+
+    @contextlib.asynccontextmanager
+    async def _writing(self, name: str) -> AsyncIterator[tuple[Connection, float]]:
+        """A connection in a transaction, and the seconds left."""
+        with driver_errors(name):
+            async with self._connection(name) as (connection, remaining):
+                async with connection.transaction(isolation="read_committed"):
+                    yield connection, remaining
 
     async def stream(
         self,
@@ -308,6 +349,11 @@ class PatientStore(Store):
         async with self._lifted(queries[-1].name, "repeatable_read") as (connection, remaining):
             async with asyncio.timeout(remaining):
                 return [await connection.fetch(one.sql, *one.values) for one in queries]
+
+    @contextlib.asynccontextmanager
+    async def _writing(self, name: str) -> AsyncIterator[tuple[Connection, float]]:
+        async with self._lifted(name, "read_committed") as lifted:
+            yield lifted
 
     async def copy(self, statement: Statement, lines: Iterable[bytes]) -> None:
         """As `Store.copy`. Raises: see there."""

@@ -26,7 +26,6 @@ __all__ = [
     "copy_lines",
     "from_record",
     "json_object",
-    "json_objects",
     "outlined",
     "validated",
 ]
@@ -52,16 +51,6 @@ def copy_lines(rows: Sequence[object]) -> Iterator[bytes]:
         InvalidArgument: A row that can't be stored; names it and its field: `rows[3].points`.
     """
     return _some_at_a_time((_copy_line(row, place) for place, row in enumerate(rows)), b"")
-
-
-def json_objects(rows: Sequence[object]) -> Iterator[bytes]:
-    """The rows as JSON objects, keyed by column, with commas between; in slices.
-
-    Raises:
-        InvalidArgument: A row that can't be stored; names it and its field: `rows[3].points`.
-    """
-    objects = (json_object(row, f"rows[{place}]").encode() for place, row in enumerate(rows))
-    return _some_at_a_time(objects, b",")
 
 
 def json_object(row: object, where: str) -> str:

@@ -7,6 +7,7 @@ the rows: on the server, or through the client.
 from __future__ import annotations
 
 from execlog.moving.account import Account
+from execlog.moving.archived import has_files
 from execlog.moving.matching import Match, Source, Wishes, matched
 from execlog.moving.mover import Mover
 from execlog.moving.script import Script
@@ -23,6 +24,7 @@ __all__ = [
     "Wishes",
     "check_zone",
     "find_table",
+    "has_files",
     "is_cluster",
     "matched",
 ]

@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import asyncpg
 
+from execlog.archive.files import Files
 from execlog.db.executor import PatientStore
 from execlog.db.sqltext import SCHEMA
-from execlog.errors import CONFLICTS, QueryRejected, StoreUnavailable
+from execlog.errors import CONFLICTS, ArchiveError, QueryRejected, StoreUnavailable
 from execlog.moving.account import Account
+from execlog.moving.archived import lists_files
 from execlog.moving.matching import Match
 from execlog.moving.reading import SECONDS, reading
 from execlog.moving.script import Script
 from execlog.moving.table import moving_statements
 from execlog.recorder.poison_rows import blames_a_row
+from execlog.repository.missing import Missing
 from execlog.repository.repository import statements
 
 if TYPE_CHECKING:
@@ -57,6 +60,7 @@ class Mover:
         sample_rate: The rate of sampled executions that have none.
         stops: Whether the first row that can't be stored ends it, after all rows before that one.
         stores: Whether it stores; else it only counts.
+        files: The folder of the log's archive; None: none was given.
     """
 
     def __init__(
@@ -70,6 +74,7 @@ class Mover:
         sample_rate: float | None = None,
         stops: bool = True,
         stores: bool = True,
+        files: Files | None = None,
     ) -> None:
         """Takes the parts; nothing is sent. Never raises."""
         self._match = match
@@ -77,6 +82,7 @@ class Mover:
         self._pool = source or log
         self._store = PatientStore(log, SECONDS)
         self._schema = schema
+        self._missing = Missing("import", self._store, statements(schema), files)
         self._stops = stops and stores
         self._stores = stores
         self._after: str | None = None
@@ -138,6 +144,9 @@ class Mover:
         async with reading(self._pool) as connection:
             sql = self._statement(connection, "store" if self._stores else "count")
             [found] = await connection.fetch(sql, self._asked(), rows, timeout=SECONDS)
+            if await lists_files(connection, self._schema):
+                # Not when it began: then the rows would have gone through the client.
+                raise ArchiveError("import: rows went to the archive meanwhile: call it again")
         account = self.account
         account.rows += found["rows"]
         account.stored += found["stored"]
@@ -205,15 +214,12 @@ class Mover:
 
     async def _sent(self, executions: list[str]) -> int:
         """How many of these were not stored yet."""
-        text = f"[{','.join(executions)}]"
         if self._stores:
-            query = statements(self._schema)["insert_missing"].query(rows=text)
-            [found] = await self._store.fetch(query)
-            stored: int = found["stored"]
-            return stored
-        query = moving_statements(self._schema)["known"].query(rows=text)
+            return await self._missing.store(executions)
+        unknown = await self._missing.unknown(executions)
+        query = moving_statements(self._schema)["known"].query(rows=f"[{','.join(unknown)}]")
         [found] = await self._store.fetch(query)
-        return len(executions) - int(found["known"])
+        return len(unknown) - int(found["known"])
 
     def _count(self, row: Row) -> None:
         self.account.rows += 1

@@ -40,6 +40,7 @@ from execlog.recorder.span import current_trace_id
 from execlog.recorder.spooled_buffer import SpooledBuffer
 from execlog.recorder.spooled_delivery import SpooledDelivery
 from execlog.recorder.spooling import Durability, Spooling
+from execlog.repository.repository import files_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,11 +121,16 @@ class ExecutionRecorder:
         spool_bytes: Bytes that this recorder's own files may take, beside those that it adopts.
         durability: What pending executions outlive: "process" (they are in the system's page cache
             when `record` returns), or "disk": the machine too, but for the last batch.
+        archive: The folder of the log's archive (`execlog.maintain(archive=)`), for a spool: what a
+            dead process left, and may have stored long ago, is looked for in its files too. Without
+            it, such a batch stays in the spool, and the log of the process says so. None: that of
+            `maintenance`, if it has one.
         strict: For tests of an engine: an execution that can't be stored raises `InvalidArgument`
             instead of being counted as rejected.
 
     Raises:
         InvalidArgument: An argument is of another type or out of its range.
+        ArchiveError: The extra for `archive` is not installed.
         QueryFileError: The install lacks SQL files.
     """
 
@@ -151,6 +157,7 @@ class ExecutionRecorder:
         spool: str | os.PathLike[str] | None = None,
         spool_bytes: int = 2**30,
         durability: Durability = "process",
+        archive: str | os.PathLike[str] | None = None,
     ) -> None:
         """Checks the arguments; nothing is started or sent. Raises: see the class."""
         self._link = link_to(target)
@@ -197,6 +204,12 @@ class ExecutionRecorder:
         self._maintenance = maintenance
         self._strict = validation.flag("strict", strict)
         self._spooling = None if spool is None else Spooling(spool, spool_bytes, durability)
+        if archive is not None and spool is None:
+            raise InvalidArgument("archive", "is for a recorder with a spool")
+        if archive is None and spool is not None and maintenance is not None:
+            archive = maintenance.archive
+        self._archive = archive
+        files_of(archive)
         self._forgotten: weakref.finalize[Any, ExecutionRecorder] = weakref.finalize(self, bool)
         self._begin()
         process.register(self)
@@ -219,7 +232,9 @@ class ExecutionRecorder:
             spool = self._spooling.begin(usual)
             buffer = SpooledBuffer(spool, **self._limits)
             self._spool, self._buffer = spool, buffer
-            self._delivery = SpooledDelivery(buffer, self._link, spool, **options)
+            self._delivery = SpooledDelivery(
+                buffer, self._link, spool, archive=files_of(self._archive), **options
+            )
         self._add = self._buffer.add
         self._reporter = Reporter(self._buffer, self._delivery)
         upkeep = None

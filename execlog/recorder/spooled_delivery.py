@@ -2,7 +2,10 @@
 
 Before a transaction claims a batch, the claim is noted in the batch's file. If the process dies,
 another one adopts the file: it waits for the end of that transaction by claiming the same number,
-asks the store which of the rows it has, by their ids, and stores the others as its own.
+asks the store which of the rows it has, by their ids, and stores the others as its own. What the
+store lacks, it may have had, and moved to its archive: then files are asked too; if there is no
+folder, or it can't be read, the rows stay in the spool. (The claim does not tell: it is of some of
+the rows, if the server refused others, and is forgotten after a month.)
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from uuid import UUID, uuid4
 import asyncpg
 
 from execlog.errors import InvalidArgument, StoreUnavailable, driver_errors
+from execlog.recorder.archived import Archived, LeftAlone
 from execlog.recorder.batch import Shipment
 from execlog.recorder.buffer import Batch
 from execlog.recorder.flusher import Delivery
@@ -26,6 +30,7 @@ from execlog.recorder.spool.row_file import Content, CorruptFile, NewerFormat, R
 from execlog.recorder.spooled_buffer import SpooledBuffer
 
 if TYPE_CHECKING:
+    from execlog.archive.files import Files
     from execlog.recorder.connection import Connection, Link
     from execlog.recorder.spool.spool import Spool
 
@@ -51,11 +56,21 @@ class SpooledDelivery(Delivery):
         buffer: The buffer.
         link: The source of connections.
         spool: The files.
+        archive: The folder of the log's archive; None: none was given.
         options: As of `Delivery`.
     """
 
-    def __init__(self, buffer: SpooledBuffer, link: Link, spool: Spool, **options: Any) -> None:
+    def __init__(
+        self,
+        buffer: SpooledBuffer,
+        link: Link,
+        spool: Spool,
+        *,
+        archive: Files | None = None,
+        **options: Any,
+    ) -> None:
         """Takes the parts; nothing is started. Raises QueryFileError: the install lacks SQL."""
+        self._archived = Archived(options["schema"], archive)
         self._spool = spool
         self._files = buffer
         self._taken: list[Batch] = []  # those in files whose rows are being stored
@@ -131,12 +146,22 @@ class SpooledDelivery(Delivery):
         if not self._unresolved:
             return bool(shipment)
         batch, claim = self._unresolved[0]
-        with driver_errors("record"):
-            found = await self._find(batch.rows(), claim)
+        try:
+            with driver_errors("record"):
+                found = await self._find(batch.rows(), claim)
+        except LeftAlone as error:
+            found = batch.rows()
+            self._leave(batch, str(error))
         del self._unresolved[0]
         shipment.remove(found)
         self._files.uncount(found, last=not shipment)
         return False
+
+    def _leave(self, batch: Batch, why: str) -> None:
+        """Leaves a batch that was adopted to a later process: what becomes of it is not known."""
+        self._taken.remove(batch)
+        if batch.file is not None:
+            self._spool.leave(batch.file, why)
 
     async def _check_log(self, shipment: Shipment) -> None:
         """Asks which log is connected, and leaves alone what is for another one.
@@ -167,7 +192,7 @@ class SpooledDelivery(Delivery):
             self._unresolved = [entry for entry in self._unresolved if entry[0] is not batch]
 
     async def _find(self, rows: list[bytes], claim: Claim | None) -> list[bytes]:
-        """Which of an adopted batch's rows the store has."""
+        """Which of an adopted batch's rows the store has. Raises LeftAlone: it is not known."""
         keys = [_key(row) for row in rows]
         ids, times = [key[0] for key in keys], [key[1] for key in keys]
         async with asyncio.timeout(self._timeout), self._link.connection() as connection:
@@ -176,9 +201,14 @@ class SpooledDelivery(Delivery):
             if claim is not None:
                 await self._await_end(connection, claim)
             records = await connection.fetch(self._statements["list_stored_ids"].sql, ids, times)
+            # An id that a caller gave twice counts as stored once all of it is.
+            lacking = Counter(ids) - Counter(record["id"] for record in records)
+            doubtful = [key for key in keys if key[0] in lacking and claim is not None]
+            listed = await self._archived.files(connection, [time for _, time in doubtful])
             await transaction.rollback()
-        # An id that a caller gave twice counts as stored once all of it is.
-        lacking = Counter(ids) - Counter(record["id"] for record in records)
+        if listed:
+            found = await self._archived.known(listed, doubtful, self._timeout)
+            lacking -= Counter(found)
         return [row for row, key in zip(rows, ids, strict=True) if key not in lacking]
 
     async def _await_end(self, connection: Connection, claim: Claim) -> None:

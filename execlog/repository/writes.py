@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from execlog.db import validation
-from execlog.db.rows import aware, copy_lines, json_object, json_objects
+from execlog.db.rows import aware, copy_lines, json_object
 from execlog.errors import ArchiveError, InvalidArgument
 from execlog.models import ErasedPart, StrategyExecutionLog
+from execlog.repository.missing import Missing
 from execlog.repository.questions import Questions
 
 __all__ = ["Writes"]
 
 _ERASED_AT_ONCE = 20_000  # rows that one transaction reads
+
+Text = TypeVar("Text", str, bytes)
 
 
 class Writes(Questions):
@@ -58,13 +61,16 @@ class Writes(Questions):
         """Stores those executions that are not stored yet, all or none, and returns how many.
 
         A stored execution with the same id, strategy and time is not changed. Slower than
-        `insert_rows`; for executions that may have been stored before.
+        `insert_rows`; for executions that may have been stored before. What files of the archive
+        hold is not stored again either: if there may be such, it needs the folder (`archive`).
 
         Args:
             rows: Executions, or mappings of their fields. All are held in memory at once.
 
         Raises:
             InvalidArgument: A value can't be stored; names row and field (`rows[3].points`).
+            ArchiveError: Files hold rows of these times that the log lacks, and no folder was
+                given, or it can't be read; nothing was stored.
             SchemaOutdated: The database is not migrated.
             StoreUnavailable: The server is away or out of time. Calling again is safe.
             QueryRejected: The server refuses.
@@ -72,10 +78,11 @@ class Writes(Questions):
         batch = _sequence(rows)
         if not batch:
             return 0
-        objects = b",".join(await _collected(json_objects(batch)))
-        [record] = await self._fetch("insert_missing", rows=f"[{objects.decode()}]")
-        stored: int = record["stored"]
-        return stored
+        objects = await _collected(
+            json_object(row, f"rows[{place}]") for place, row in enumerate(batch)
+        )
+        missing = Missing("insert_missing", self._store, self._statements, self._archive)
+        return await missing.store(objects)
 
     async def erase(
         self, *, external_user_id: str, only_count: bool = False, with_files: bool = False
@@ -139,7 +146,7 @@ def _sequence(rows: object) -> list[object]:
     return list(rows)
 
 
-async def _collected(texts: Iterator[bytes]) -> list[bytes]:
+async def _collected(texts: Iterator[Text]) -> list[Text]:
     """All rows, checked before the first byte is sent; other tasks get turns in between."""
     found = []
     for text in texts:

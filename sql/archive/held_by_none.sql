@@ -1,5 +1,5 @@
 -- There are no other files of the day.
-create temp table held as
+create or replace temp table held as
 select *
 from offered
 limit 0;

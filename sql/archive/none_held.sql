@@ -1,5 +1,5 @@
 -- Only the one file is looked at.
-create temp table held as
+create or replace temp table held as
 select *
 from written
 limit 0;

@@ -1,4 +1,4 @@
 -- What was written, as it is read back from the disk.
-create temp view written as
+create or replace temp view written as
 select *
 from read_parquet(:'part', hive_partitioning = false);

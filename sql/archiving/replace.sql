@@ -1,10 +1,11 @@
--- Enters a file in the place of another one with the same rows.
+-- Enters a file in the place of another one that holds the same rows as they were.
 -- $1 day date
 -- $2 part integer
 -- $3 new_part integer
 -- $4 path text
 -- $5 bytes bigint
 -- $6 sha256 bytea
+-- $7 ok_rows bigint
 -- Columns: none
 -- Index: archived_file_pkey
 with gone as (
@@ -23,7 +24,7 @@ select
     begins,
     ends,
     rows,
-    ok_rows,
+    $7::bigint,
     $5::bigint,
     $6::bytea,
     first_at,

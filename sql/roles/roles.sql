@@ -81,6 +81,7 @@ grant usage on language plpgsql, sql to :"owner";
 
 -- The writer: the work of a recorder. It can't read what it has stored.
 grant insert on execlog.strategy_execution_log to :"writer";
+grant execute on function execlog.archived_on(date[]) to :"writer";
 grant execute on function execlog.claim_batch(uuid, bigint, uuid, uuid) to :"writer";
 grant execute on function execlog.keep_account(uuid, jsonb) to :"writer";
 grant execute on function execlog.list_stored_ids(uuid[], timestamptz[]) to :"writer";
@@ -111,6 +112,7 @@ grant select on
 to :"reader";
 grant execute on function
     execlog.accounts_in(timestamptz, timestamptz),
+    execlog.archived_on(date[]),
     execlog.error_codes(timestamptz, timestamptz, text[], text[], integer[]),
     execlog.log_id(),
     execlog.names_in(timestamptz, timestamptz),

@@ -442,7 +442,7 @@ async def test_a_log_without_an_archive_is_as_before(
 
 def test_each_statement_of_duckdb_can_be_prepared(folder: Path) -> None:
     folder.mkdir()
-    words = {name: f"{folder}/{name}" for name in ("spill", "rows", "part", "paths", "user")}
+    words = {name: f"{folder}/{name}" for name in ("spill", "rows", "part", "paths", "user", "old")}
     words |= {
         "folder": str(folder),
         "memory": "256MB",
@@ -454,16 +454,16 @@ def test_each_statement_of_duckdb_can_be_prepared(folder: Path) -> None:
     names = {one.stem for one in folder_of_files("sql").joinpath("archive").glob("*.sql")}
     with duckdb.connect() as reader:
         ready = ["limits", "offer", "held_by_none", "write", "written", "sums", "extent", "held"]
+        ready += ["changed", "changed_files", "unchanged", "succeed"]
         others = ["restore", "holds", "none_held", "erase"]
         assert names == {*ready, *others}
         for name in [*ready, *others]:
             text = (folder_of_files("sql") / "archive" / f"{name}.sql").read_text()
             for sql in pieces(text):
                 sent = filled(sql, "execlog", words)
-                if name in ("held", "none_held"):
-                    sent = sent.replace("held", name + "_too")
+                if name == "held":
                     sent = sent.replace(words["paths"], words["part"])
-                if name in ("restore", "erase"):  # to a new file
+                if name in ("restore", "erase", "succeed"):  # to a new file
                     sent = sent.replace(f") to '{folder}/", f") to '{folder}/new_")
                 if name != "limits" and "create" not in sent:  # those that have no plan
                     reader.execute(f"prepare it as {sent}")

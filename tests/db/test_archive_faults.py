@@ -30,6 +30,7 @@ from tests.archiving import (
     in_files,
     in_log,
     killing,
+    let_go,
     listed,
     moving_out,
     problems,
@@ -45,14 +46,6 @@ Log = StrategyExecutionLogRepository
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "archive"
-
-
-async def let_go(pool: Pool) -> None:
-    """A process that is gone keeps its lease for a minute; its backend ends by itself."""
-    others = "select count(*) from pg_locks where mode = 'AccessExclusiveLock'"
-    while await pool.fetchval(others):  # noqa: ASYNC110 - nothing tells when
-        await asyncio.sleep(0.02)
-    await pool.execute("update execlog.maintenance set held_until = now() - interval '1 second'")
 
 
 async def killed_and_resumed(dsn: str, pool: Pool, log: Log, folder: Path, at: int | str) -> bool:

@@ -59,7 +59,9 @@ _VALUES: dict[str, Any] = {
     "double precision": 1.0,
     "double precision[]": [1.0],
     "uuid": UUID(int=1),
+    "uuid[]": [UUID(int=1)],
     "timestamptz": midnight(1),
+    "timestamptz[]": [midnight(1)],
 }
 _ODD_POINTS = (0.1, -3.0, 1e300)
 _TRACE = [{"name": "x", "ms": 3.5, "children": [{"name": "y", "ms": 1}]}, {"name": "y", "ms": 2}]

@@ -6,15 +6,39 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 import execlog
 from execlog import StrategyExecutionLogRepository
+from execlog.db.sqltext import quoted
+from tests.databases import send
 from tests.db.test_roles import DAY, login, prefix
 from tests.rows import row
 from tests.types import Pool
 
 __all__ = ["prefix"]
+
+
+async def test_who_could_store_before_may_ask_which_files_there_are(
+    empty_dsn: str, prefix: str
+) -> None:
+    """After an upgrade, without `roles`; others may not."""
+    stores, looks, other = (f"{prefix}_{one}" for one in ("stores", "looks", "other"))
+    connection = await asyncpg.connect(empty_dsn)
+    await send(connection, execlog.dump_migrations(until="0020_archive"))
+    for name in (stores, looks, other):
+        await connection.execute(f"create role {quoted(name)}")
+    await connection.execute(f"grant usage on schema execlog to {quoted(other)}")
+    await connection.execute(f"grant insert on execlog.strategy_execution_log to {quoted(stores)}")
+    await connection.execute(f"grant select on execlog.archived_file to {quoted(looks)}")
+    await send(connection, execlog.dump_migrations(after="0020_archive"))
+    sql = "select has_function_privilege($1::name, 'execlog.archived_on(date[])', 'execute')"
+    may = [await connection.fetchval(sql, one) for one in (stores, looks, other)]
+    for name in (stores, looks, other):
+        await connection.execute(f"drop owned by {quoted(name)}")
+    await connection.close()
+    assert may == [True, True, False]
 
 
 async def test_the_archive_is_the_owners_and_the_readers_to_look_at(

@@ -24,6 +24,7 @@ from execlog import (
     StrategyComparison,
     StrategyExecutionLogRepository,
 )
+from execlog.archive.files import on_days
 from execlog.db import session_limits
 from execlog.db.executor import _lift_limits
 from execlog.embedded import EmbeddedPostgres
@@ -533,6 +534,10 @@ async def test_one_statement_and_one_round_trip_a_method(dsn: str) -> None:
             erasing = [of_files, statements()["spooling_recorders"].sql]
             erasing += ["BEGIN;", lifting, statements()["erase"].sql, "COMMIT;", of_files]
             unusual = {"insert_rows": [], "stream": around, "erase": erasing}
+            on_which = on_days("execlog").query(days="").sql
+            storing = [on_which, statements()["insert_missing"].query(rows="").sql, on_which]
+            begin = "BEGIN ISOLATION LEVEL READ COMMITTED;"
+            unusual["insert_missing"] = [begin, *storing, "COMMIT;"]
             if name in unusual:
                 assert ours == unusual[name], name
             else:

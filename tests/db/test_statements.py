@@ -11,7 +11,7 @@ import pytest
 
 from execlog import InvalidArgument
 from execlog.admin import lease, migrations
-from execlog.archive.files import away, durations, listing, runs
+from execlog.archive.files import away, durations, listing, on_days, runs
 from execlog.cli import alert_state_in_log
 from execlog.db import session_limits
 from execlog.db.copy_format import COLUMNS
@@ -55,6 +55,7 @@ ALL = {
     "durations": durations("execlog"),
     "files": listing("execlog"),
     "runs": runs("execlog"),
+    "on_days": on_days("execlog"),
     **RECORDER,
     **MAINTENANCE,
     **ROLLUP,

@@ -76,6 +76,11 @@ class Left:
                 del self._taken[folder]
                 one.release()
 
+    def leave_file(self, file: RowFile, why: str) -> None:
+        """Leaves a file alone that was taken over: a later process may store it. Never raises."""
+        self.leave(file.path, why)
+        self.remove(file)
+
     def leave(self, path: str, why: str) -> None:
         """Leaves a folder or a file alone from now on, and says so once. Never raises."""
         if path not in self._ignored:
@@ -96,6 +101,8 @@ class Left:
             return []
         files: list[RowFile] = []
         for name in _names(path):
+            if os.path.join(path, name) in self._ignored:
+                continue
             try:
                 files += self._found(os.path.join(path, name))
             except OSError as error:

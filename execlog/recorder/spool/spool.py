@@ -232,6 +232,10 @@ class Spool:
         """Has a file removed, or set aside because it is damaged. Never raises."""
         self._worker.submit(lambda: self._remove(file, damaged=damaged))
 
+    def leave(self, file: RowFile, why: str) -> None:
+        """Leaves alone what a dead process left, and says why. Never raises."""
+        self._worker.submit(lambda: self._left.leave_file(file, why))
+
     def note_log(self, log: UUID) -> concurrent.futures.Future[None] | None:
         """Notes to which log rows are delivered; None: it is noted. The future raises OSError.
 

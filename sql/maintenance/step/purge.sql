@@ -18,6 +18,12 @@ where strategy_id is distinct from ''
         or coalesce(stored_xid < (:'xmin')::xid8, true)
         or pg_visible_in_snapshot(stored_xid, (:'snapshot')::pg_snapshot)
     )
+    -- And that were not changed since: see `untouched`.
+    and (
+        not (:'is_saved')::boolean
+        or age(xmin) not between -10000000 and age((:'xmin')::xid8::xid)
+        or xmin::text = any ((:'seen')::text[])
+    )
     and exists (
         select 1
         from pg_catalog.pg_inherits
