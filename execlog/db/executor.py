@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import asyncpg
 
 from execlog.db import session_limits, validation
-from execlog.db.copy_format import NULL
+from execlog.db.copying import copy
 from execlog.db.farewell import Farewell
 from execlog.db.files import folder
 from execlog.db.pulse import Pulse
@@ -29,14 +29,13 @@ if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
     Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
 
-__all__ = ["PatientStore", "Store", "in_pieces"]
+__all__ = ["Store"]
 
 _Isolation = Literal["read_committed", "repeatable_read"] | None
 
 # How long a connection may take to become usable after its query was cancelled.
 _RELEASE_SECONDS = 1.0
 _APART_SECONDS = 5.0
-_LARGEST_MESSAGE = 1024 * 1024
 _STREAMED_AT_ONCE = 200  # rows; more are hardly faster, and each may have a trace of a megabyte
 
 
@@ -284,7 +283,7 @@ class Store:
         """
         with driver_errors(statement.name):
             async with self._connection(statement.name) as (connection, remaining):
-                await _copy(connection, statement, lines, remaining)
+                await copy(connection, statement, lines, remaining)
 
     @contextlib.asynccontextmanager
     async def _lifted(
@@ -326,56 +325,6 @@ class Store:
                 await self._pool.release(connection, timeout=_RELEASE_SECONDS)
 
 
-class PatientStore(Store):
-    """A store for long work: the server's limits end none of its statements.
-
-    Each statement is a transaction of its own, of four round trips.
-    """
-
-    async def fetch(
-        self,
-        query: Query,
-        *,
-        budget: float | None = None,
-        deadline: float | None = None,
-    ) -> list[asyncpg.Record]:
-        """As `fetch_long`; budget and deadline are ignored. Raises: see there."""
-        return await self.fetch_long(query)
-
-    async def together(
-        self, *queries: Query, budget: float | None = None, deadline: float | None = None
-    ) -> list[list[asyncpg.Record]]:
-        """As `Store.together`; budget and deadline are ignored. Raises: see there."""
-        async with self._lifted(queries[-1].name, "repeatable_read") as (connection, remaining):
-            async with asyncio.timeout(remaining):
-                return [await connection.fetch(one.sql, *one.values) for one in queries]
-
-    @contextlib.asynccontextmanager
-    async def _writing(self, name: str) -> AsyncIterator[tuple[Connection, float]]:
-        async with self._lifted(name, "read_committed") as lifted:
-            yield lifted
-
-    async def copy(self, statement: Statement, lines: Iterable[bytes]) -> None:
-        """As `Store.copy`. Raises: see there."""
-        async with self._lifted(statement.name) as (connection, remaining):
-            await _copy(connection, statement, lines, remaining)
-
-
-async def _copy(
-    connection: Connection, statement: Statement, lines: Iterable[bytes], seconds: float
-) -> None:
-    schema, table, columns = statement.copy_target()
-    await connection.copy_to_table(
-        table,
-        schema_name=schema,
-        columns=columns,
-        source=in_pieces(lines),
-        format="text",
-        null=NULL,
-        timeout=seconds,
-    )
-
-
 async def _roll_back(transaction: asyncpg.transaction.Transaction) -> None:
     """Rolls back, in whatever state the connection is."""
     with contextlib.suppress(Exception):
@@ -386,13 +335,3 @@ async def _roll_back(transaction: asyncpg.transaction.Transaction) -> None:
 @functools.cache
 def _lift_limits() -> str:
     return (folder("sql") / "reading" / "lift_limits.sql").read_text()
-
-
-async def in_pieces(texts: Iterable[bytes]) -> AsyncIterator[bytes]:
-    """Texts for COPY as messages of a megabyte at most: the server refuses one of a gigabyte.
-
-    A message is made while the server stores the one before it. Never raises.
-    """
-    for text in texts:
-        for begin in range(0, len(text), _LARGEST_MESSAGE):
-            yield text[begin : begin + _LARGEST_MESSAGE]

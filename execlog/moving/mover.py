@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import asyncpg
 
 from execlog.archive.files import Files
-from execlog.db.executor import PatientStore
+from execlog.db.patient import PatientStore
 from execlog.db.sqltext import SCHEMA
 from execlog.errors import CONFLICTS, ArchiveError, QueryRejected, StoreUnavailable
 from execlog.moving.account import Account

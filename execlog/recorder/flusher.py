@@ -27,7 +27,7 @@ import asyncpg
 
 from execlog.db import validation
 from execlog.db.copy_format import NULL, fields_of
-from execlog.db.executor import in_pieces
+from execlog.db.copying import in_pieces
 from execlog.db.files import folder
 from execlog.db.statements import Statement, load_statements
 from execlog.errors import READ_ONLY, ExeclogError, StoreUnavailable, driver_errors

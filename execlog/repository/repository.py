@@ -24,8 +24,9 @@ from execlog.archive.engine import duckdb
 from execlog.archive.files import Files
 from execlog.archive.place import Place, folder_of
 from execlog.db import validation
-from execlog.db.executor import PatientStore, Store
+from execlog.db.executor import Store
 from execlog.db.files import folder
+from execlog.db.patient import PatientStore
 from execlog.db.sqltext import SCHEMA
 from execlog.db.statements import Statement, load_statements
 from execlog.repository.aggregates import Aggregates

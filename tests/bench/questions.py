@@ -22,7 +22,7 @@ import asyncpg
 import execlog
 from execlog import StrategyExecutionLogRepository
 from execlog.db.copy_format import NULL
-from execlog.db.executor import in_pieces
+from execlog.db.copying import in_pieces
 from tests import databases, first_wave
 from tests.bench.breakdowns import bench_breakdown
 from tests.bench.common import PATIENCE, Bench, Sections, medians, run_sections
