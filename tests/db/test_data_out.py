@@ -159,7 +159,7 @@ def test_one_failure_of_many(dsn: str, stored: StrategyExecutionLog) -> None:
     compared = answer("compare", dsn=dsn).stdout
     assert "\nok\t99.9975 %\t" in compared
     assert "\nerror rate\t0.0025 %\t" in compared
-    fine = answer("check", STRATEGY, "--max-error-rate", "1%", dsn=dsn)
+    fine = answer("check", STRATEGY, "--max-error-rate", "1%", "--since", "1d", dsn=dsn)
     assert "  ok: error rate 0.0025 %, failed 0.0025 %, p99 " in fine.stdout
 
 

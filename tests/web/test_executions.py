@@ -8,6 +8,7 @@ import io
 import json
 import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -18,6 +19,7 @@ from execlog.web import Scope, create_app
 from tests.types import Pool
 from tests.web import browser as web
 from tests.web.site import Site, follow, ids, listed, opened
+from tests.web.test_api import NOW as BEGAN
 from tests.web.test_api import client, dumped, executions
 from tests.web.varied import NOW
 
@@ -57,11 +59,12 @@ async def test_the_total_is_exact_or_says_more(
 ) -> None:
     await repository.insert_rows(executions(70))
     await repository.insert_rows(executions(3, strategy_id="sampled", sample_rate=0.5))
+    half_an_hour = f"{BEGAN - timedelta(minutes=30):%Y-%m-%dT%H:%M:%S.%fZ}"
     async with client(create_app(pool)) as asking:
         for asked, words in (
             ("id=loyalty", "70 executions, the newest 40 below"),
             ("id=loyalty&limit=70", "70 executions"),
-            ("id=loyalty&status=error&since=30m", "5 executions"),
+            (f"id=loyalty&status=error&since={half_an_hour}", "5 executions"),
             ("id=loyalty&status=error&min_duration_ms=38", "1 execution"),
             ("id=sampled", "3 executions stored; each stands for 1 ÷ its sample rate"),
         ):
