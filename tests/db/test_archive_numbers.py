@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -15,9 +17,13 @@ import pytest
 from execlog import (
     ArchiveError,
     QueryRejected,
+    StoreUnavailable,
     StrategyExecutionLog,
     StrategyExecutionLogRepository,
 )
+from execlog.archive import files
+from execlog.archive.place import Place
+from execlog.db.statements import Query
 from execlog.repository.breakdown import BY
 from tests.archiving import archived, midnight, path, with_partitions
 from tests.databases import TABLE
@@ -272,3 +278,21 @@ async def test_a_card_that_is_late_is_of_rollups(pool: Pool, folder: Path) -> No
     rows = await _half(pool, folder)
     card = await Log(pool, archive=folder).metrics(strategy_id="s", timeout=1e-6)
     assert (card.duration.method, card.status_breakdown.total) == ("sketch", len(rows))
+
+
+async def test_a_read_that_is_late_before_it_runs_ends_soon(pool: Pool, folder: Path) -> None:
+    """What interrupts a statement of DuckDB before it runs has no effect."""
+    await _half(pool, folder, 1)
+    fetched = files._fetched
+
+    def slow(cursor: Any, query: Query) -> list[dict[str, Any]]:
+        time.sleep(0.1)
+        endless = "select count(*) from range(100000000000) as a (n) where sqrt(n) > 3"
+        return fetched(cursor, query._replace(sql=endless, values=()))
+
+    reads = files.Files(Place(folder))
+    with mock.patch.object(files, "_fetched", slow):
+        now = asyncio.get_running_loop().time()
+        asked = reads.rows("count_executions", [path(20)], now, limit=1, realm_ids=None)
+        with pytest.raises(StoreUnavailable, match="no answer in time"):
+            await asyncio.wait_for(asked, 20)
