@@ -17,6 +17,7 @@ from execlog.errors import ArchiveError
 __all__ = [
     "CURSOR",
     "Held",
+    "Moved",
     "TooMuch",
     "asked_of",
     "batches",
@@ -49,6 +50,14 @@ _SWITCHES = frozenset({"failed", "errors", "other", "no_case", "bare", "no_input
 
 class TooMuch(ArchiveError):
     """There are too many runs for an answer from rows."""
+
+
+class Moved(ArchiveError):
+    """Rows went from the log to files, or back, between two statements of one question."""
+
+    def __init__(self, name: str) -> None:
+        """Says which question. Never raises."""
+        super().__init__(f"{name}: rows are being moved to files or back: ask again")
 
 
 class Held(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import time
 from collections.abc import Awaitable, Callable
@@ -18,11 +19,14 @@ from execlog import (
     ArchiveError,
     QueryRejected,
     StoreUnavailable,
+    StrategyComparison,
     StrategyExecutionLog,
     StrategyExecutionLogRepository,
+    restore_archive,
 )
 from execlog.archive import files
 from execlog.archive.place import Place
+from execlog.db.executor import Store
 from execlog.db.statements import Query
 from execlog.repository.breakdown import BY
 from tests.archiving import archived, midnight, path, with_partitions
@@ -290,9 +294,55 @@ async def test_a_read_that_is_late_before_it_runs_ends_soon(pool: Pool, folder: 
         endless = "select count(*) from range(100000000000) as a (n) where sqrt(n) > 3"
         return fetched(cursor, query._replace(sql=endless, values=()))
 
-    reads = files.Files(Place(folder))
+    reads = files.Files(Place(str(folder)))
     with mock.patch.object(files, "_fetched", slow):
         now = asyncio.get_running_loop().time()
         asked = reads.rows("count_executions", [path(20)], now, limit=1, realm_ids=None)
         with pytest.raises(StoreUnavailable, match="no answer in time"):
             await asyncio.wait_for(asked, 20)
+
+
+async def test_rows_that_are_moved_while_they_are_asked_about(pool: Pool, folder: Path) -> None:
+    """To files or back, before any statement of a question: the answer is the same."""
+    await _half(pool, folder)
+    log = Log(pool, archive=folder)
+    # Without rollups each answer is of rows; by sums, the second statement is not that of details.
+    await pool.execute("update execlog.rollup_state set enabled = false")
+    asked = _questions("s")
+    asked["breakdown of sums"] = lambda log: log.breakdown(
+        by="status", strategy_id="s", details=False
+    )
+    expected = {name: await one(log) for name, one in asked.items()}
+    for name, one in asked.items():
+        for at in (1, 2, 3):
+            for move in (_restored, archived):
+                moving = functools.partial(move, pool, folder)
+                with mock.patch.multiple(Store, **_before(at, moving)):
+                    found = await one(log)
+                assert _told(found) == _told(expected[name]), (name, at, move)
+
+
+async def _restored(pool: Pool, folder: Path) -> None:
+    _ = [one async for one in restore_archive(pool, archive=folder)]
+
+
+def _told(found: Any) -> Any:
+    """A comparison of rows of the log has intervals."""
+    return (found.a, found.b) if isinstance(found, StrategyComparison) else found
+
+
+def _before(at: int, move: Callable[[], Awaitable[Any]]) -> dict[str, Any]:
+    """Moves rows before the store is asked for the nth time."""
+    passed = 0
+
+    def moving(asked: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def later(self: Store, *queries: Query, **named: Any) -> Any:
+            nonlocal passed
+            passed += 1
+            if passed == at:
+                await move()
+            return await asked(self, *queries, **named)
+
+        return later
+
+    return {"fetch": moving(Store.fetch), "together": moving(Store.together)}
