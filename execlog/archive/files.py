@@ -22,7 +22,7 @@ __all__ = ["Files", "durations", "listing", "runs", "statements_of_files"]
 
 _MEMORY, _THREADS = "256MB", "2"
 _CONFIG = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
-_INTERRUPTED_EVERY = 0.05
+_INTERRUPTED_EVERY, _FETCHED = 0.05, 2000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMES = ("created_at", "stored_at")
 _STATEMENTS = frozenset(
@@ -203,7 +203,9 @@ def _engine(root: str) -> Any:
 def _fetched(cursor: Any, query: Query) -> list[dict[str, Any]]:
     found = cursor.execute(query.sql, list(query.values))
     names = [column[0] for column in found.description or ()]
-    rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    rows = []
+    while some := found.fetchmany(_FETCHED):  # no other thread goes on while they are made
+        rows += [dict(zip(names, row, strict=True)) for row in some]
     for row in rows:
         for name in _TIMES:
             if name in row:

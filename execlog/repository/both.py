@@ -78,7 +78,7 @@ class Both(Questions):
         deadline: float,
         **values: Any,
     ) -> tuple[Reach, list[asyncpg.Record]]:
-        """The files of a window and the runs of the log, of one snapshot.
+        """The files of a window and the runs of the log, in pieces, of one snapshot.
 
         Raises:
             TooMuch: The log has too many.
@@ -167,7 +167,7 @@ class Both(Questions):
         reach, log = await self._with_files(query, values, deadline)
         if not reach.listed:
             raise Moved("percentiles")
-        if len(log) > _MOST_DURATIONS:
+        if sum(row["durations"] for row in log) > _MOST_DURATIONS:
             raise TooMuch(f"percentiles: the log holds more than {_MOST_DURATIONS:,} durations")
         found, size = await percentiles(reach, log, fractions, *switches, **values)
         return DurationPercentiles(

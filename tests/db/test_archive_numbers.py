@@ -109,6 +109,37 @@ async def test_numbers_of_many_rows_are_the_same(pool: Pool, folder: Path) -> No
     await same(Log(pool, archive=folder), asked, expected)
 
 
+async def test_runs_of_the_log_are_handed_over_in_pieces(pool: Pool, folder: Path) -> None:
+    """A row of the driver a run would be so many objects that the event loop stands still."""
+    await with_partitions(pool, 20)
+    await Log(pool).insert_rows([row(created_at=midnight(20), strategy_id="s", points=3.0)])
+    await pool.execute(
+        f"insert into {TABLE} (id, created_at, strategy_id, strategy_version, strategy_type,"
+        " status, external_user_id, duration_ms, nodes_executed, points, sample_rate)"
+        " select gen_random_uuid(), case when n > 2 then now() end, 's', n % 3, 't', 'ok', 'ü\"' ||"
+        " n % 9, n / 7.0, n, -n, 1 / (1 + n % 2)::float8 from generate_series(1, 5001) as n"
+    )
+    asked: list[Question] = [
+        ("metrics", {"strategy_id": "s"}),
+        ("count_by_points", {"strategy_id": "s"}),
+        ("duration_percentiles", {"strategy_id": "s"}),
+        ("breakdown", {"by": "external_user_id"}),
+    ]
+    expected = [await answer(Log(pool), question) for question in asked]
+    await archived(pool, folder)
+    given: list[int] = []
+    fetched = Store.together
+
+    async def counted(self: Store, *queries: Query, **named: Any) -> Any:
+        found = await fetched(self, *queries, **named)
+        given.append(len(found[-1]))
+        return found
+
+    with mock.patch.object(Store, "together", counted):
+        await same(Log(pool, archive=folder), asked, expected)
+    assert max(given) <= 12, given
+
+
 async def test_a_tenant_role_is_told_no_numbers_of_files(
     dsn: str, pool: Pool, folder: Path
 ) -> None:
