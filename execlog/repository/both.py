@@ -66,8 +66,7 @@ class Both(Questions):
         self, query: Query, values: Mapping[str, Any], deadline: float
     ) -> tuple[Reach, list[asyncpg.Record]]:
         """The files of a window and the rows of a statement, of one snapshot."""
-        files = self._listed_files(values)
-        listed, log = await self._store.together(files, query, deadline=deadline)
+        listed, log = await self._together(values, query, None, deadline)
         return self._reach_of(listed, deadline), log
 
     async def _both(

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import asyncpg
 
+from execlog.archive.asking import Moved
 from execlog.archive.reading import Reach
 from execlog.archive.streaming import merged, streamed
 from execlog.db import validation
@@ -202,6 +203,8 @@ class Executions(Questions):
             reach = Reach()
             if self._archive is not None:
                 reach = Reach.of(self._archive, told[0], self._store.deadline())
+                if not told[0][0]["is_settled"]:
+                    raise Moved(name)
             reach.allow(name)
             files = streamed(reach, self._store.deadline, *switches, **values)
             async with (

@@ -8,6 +8,7 @@ from typing import Any
 
 import asyncpg
 
+from execlog.archive.asking import Moved
 from execlog.archive.files import Files, listing
 from execlog.archive.reading import Reach
 from execlog.db.executor import Store
@@ -23,6 +24,8 @@ from execlog.errors import (
 )
 
 __all__ = ["LARGEST_SAMPLE", "Questions"]
+
+_ASKED_AGAIN = 3
 
 LARGEST_SAMPLE = 5000
 """The most rows of a sample; the limit within `sql/sample_*.sql`."""
@@ -111,10 +114,24 @@ class Questions:
         if self._archive is None or query.name not in _OF_ROWS | _CARDS:
             return await self._store.fetch(query, budget=budget, deadline=deadline), Reach()
         end = self._store.deadline() if deadline is None else deadline
-        listed, found = await self._store.together(
-            self._listed_files(values), query, budget=budget, deadline=end
-        )
+        listed, found = await self._together(values, query, budget, end)
         return found, Reach.of(self._archive, listed, end)
+
+    async def _together(
+        self, values: Mapping[str, Any], query: Query, budget: float | None, deadline: float
+    ) -> list[list[asyncpg.Record]]:
+        """The files of a window and the rows of a statement, of one snapshot and its partitions.
+
+        Raises:
+            Moved: Partitions come and go all the time.
+        """
+        for _ in range(_ASKED_AGAIN + 1):
+            both = await self._store.together(
+                self._listed_files(values), query, budget=budget, deadline=deadline
+            )
+            if both[0][0]["is_settled"]:
+                return both
+        raise Moved(query.name)
 
     async def _refuse_archived(
         self, name: str, since: datetime | None, until: datetime | None, deadline: float

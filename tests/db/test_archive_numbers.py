@@ -30,7 +30,7 @@ from execlog.db.executor import Store
 from execlog.db.statements import Query
 from execlog.repository.breakdown import BY
 from tests.archiving import archived, midnight, path, with_partitions
-from tests.databases import TABLE
+from tests.databases import TABLE, WAITING
 from tests.db.test_archive_reads import Question, answer, same, some
 from tests.maintaining import DAY
 from tests.rows import row
@@ -351,6 +351,23 @@ async def test_rows_that_are_moved_while_they_are_asked_about(pool: Pool, folder
                 with mock.patch.multiple(Store, **_before(at, moving)):
                     found = await one(log)
                 assert _told(found) == _told(expected[name]), (name, at, move)
+
+
+async def test_a_partition_that_is_dropped_while_a_read_waits(pool: Pool, folder: Path) -> None:
+    """Its snapshot is older than the drop, which it sees all the same."""
+    rows = await _half(pool, folder)
+    await _restored(pool, folder)
+    name = f"{TABLE}_{midnight(20):%Y%m%d}"
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute(f"lock table {TABLE} in access exclusive mode")
+        asked = asyncio.ensure_future(Log(pool, archive=folder).count_executions(strategy_id="s"))
+        for _ in range(500):
+            if await pool.fetchval(f"select count(*) from {WAITING}"):
+                break
+            await asyncio.sleep(0.01)
+        await connection.execute(f"drop table {name}")
+        await connection.execute("update execlog.archived_file set in_log = '{}'")
+    assert await asked == len(rows)
 
 
 async def _restored(pool: Pool, folder: Path) -> None:
