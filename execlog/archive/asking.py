@@ -18,6 +18,7 @@ __all__ = [
     "CURSOR",
     "MOST_FILES",
     "Held",
+    "Moved",
     "TooMuch",
     "asked_of",
     "batches",
@@ -26,6 +27,7 @@ __all__ = [
     "microseconds",
     "newer_first",
     "newest_first",
+    "one_list",
     "switches_of",
     "time_of",
 ]
@@ -52,6 +54,14 @@ _SWITCHES = frozenset({"failed", "errors", "other", "no_case", "bare", "no_input
 
 class TooMuch(ArchiveError):
     """There are too many runs for an answer from rows."""
+
+
+class Moved(ArchiveError):
+    """Rows went from the log to files, or back, between two statements of one question."""
+
+    def __init__(self, name: str) -> None:
+        """Says which question. Never raises."""
+        super().__init__(f"{name}: rows are being moved to files or back: ask again")
 
 
 class Held(NamedTuple):
@@ -130,6 +140,11 @@ def made_at(id: UUID) -> datetime | None:
     if id.version != 7 or milliseconds > _LATEST_MADE:
         return None
     return _EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def one_list(pieces: Iterable[str]) -> str:
+    """Lists in JSON, none of them empty, as one. Never raises for such texts."""
+    return f"[{','.join(piece[1:-1] for piece in pieces)}]"
 
 
 def switches_of(switches: Iterable[str]) -> set[str]:

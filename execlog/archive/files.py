@@ -25,6 +25,7 @@ __all__ = ["Files", "away", "durations", "listing", "on_days", "runs", "statemen
 _MEMORY, _THREADS = "256MB", "2"
 _CHECKERS = 2  # threads that compute digests
 _CONFIG = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+_INTERRUPTED_EVERY, _FETCHED = 0.05, 2000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMES = ("created_at", "stored_at")
 _STATEMENTS = frozenset(
@@ -93,13 +94,15 @@ class Files:
             seconds = max(deadline - asyncio.get_running_loop().time(), 0.001)
             return await asyncio.wait_for(asyncio.shield(task), seconds)
         except (TimeoutError, asyncio.CancelledError) as error:
-            cursor.interrupt()
-            await asyncio.gather(task, return_exceptions=True)
+            await _stopped(cursor, task)
             if isinstance(error, TimeoutError):
                 raise StoreUnavailable(f"{name}: the files gave no answer in time") from error
             raise
         finally:
-            cursor.close()
+            if task.done():
+                cursor.close()
+            else:  # we are cancelled once more: its thread still has the cursor
+                task.add_done_callback(lambda _: cursor.close())
 
     async def check(self, log_id: UUID, files: Sequence[Held], deadline: float) -> None:
         """Whether the folder is the log's, and files have the bytes that were entered.
@@ -143,15 +146,14 @@ class Files:
         except module.OutOfMemoryException as error:
             raise TooMuch(f"{query.name}: {_MEMORY} do not suffice for these files") from error
         except module.Error as error:
-            raise ArchiveError(f"{self._culprit(query, paths)} can't be read") from error
+            raise ArchiveError(f"{self._culprit(cursor, query, paths)} can't be read") from error
 
-    def _culprit(self, query: Query, paths: Sequence[str]) -> str:
+    def _culprit(self, cursor: Any, query: Query, paths: Sequence[str]) -> str:
         """The file that can't be read: each is asked by itself."""
         module = duckdb()
         for path in paths:
             try:
-                with self._cursor() as cursor:
-                    _fetched(cursor, query._replace(values=([path], *query.values[1:])))
+                _fetched(cursor, query._replace(values=([path], *query.values[1:])))
             except module.Error:
                 return path
         return str(self.place.root)
@@ -215,6 +217,15 @@ def _of_log(schema: str) -> Mapping[str, Statement]:
     return load_statements(sql / "archived", names, schema, sql / "part")
 
 
+async def _stopped(cursor: Any, task: asyncio.Future[Any]) -> None:
+    """Interrupts a read until it ends: before its statement runs, an interrupt has no effect."""
+    while not task.done():
+        cursor.interrupt()
+        await asyncio.wait([task], timeout=_INTERRUPTED_EVERY)
+    if not task.cancelled():
+        task.exception()  # it is known, and nothing is said of it
+
+
 def _engine(root: str) -> Any:
     words = {"folder": root, "spill": "", "memory": _MEMORY, "threads": _THREADS}
     module = duckdb()
@@ -230,7 +241,9 @@ def _engine(root: str) -> Any:
 def _fetched(cursor: Any, query: Query) -> list[dict[str, Any]]:
     found = cursor.execute(query.sql, list(query.values))
     names = [column[0] for column in found.description or ()]
-    rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    rows = []
+    while some := found.fetchmany(_FETCHED):  # no other thread goes on while they are made
+        rows += [dict(zip(names, row, strict=True)) for row in some]
     for row in rows:
         for name in _TIMES:
             if name in row:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,14 +9,14 @@ from typing import Any
 from execlog.archive.asking import (
     asked_of,
     batches,
-    microseconds,
     newest_first,
+    one_list,
     switches_of,
     time_of,
 )
 from execlog.archive.attributes import value_pattern
 from execlog.archive.reading import Reach
-from execlog.db.rows import Row, aware
+from execlog.db.rows import Row
 
 __all__ = ["MOST_OF_LOG", "card", "grouped", "groups", "points", "sampled"]
 
@@ -27,7 +26,7 @@ MOST_OF_LOG = 100_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NUMBERS = ("status", "duration_ms", "points", "weight")
 _OF_CARD = (*_NUMBERS, "error_code", "case_name", "nodes_executed")
-_OF_GROUPS = (*_NUMBERS, "value", "user_id", "created_at")
+_OF_GROUPS = (*_NUMBERS, "value", "user_id", "seen")
 _PERCENTILES = ("p50_ms", "p95_ms", "p99_ms")
 # What a card from rollups has beside.
 _NO_ROLLUPS = {
@@ -47,7 +46,7 @@ async def card(reach: Reach, log: Sequence[Row], **scope: Any) -> dict[str, Any]
 
     Args:
         reach: The files.
-        log: The runs of the log.
+        log: The runs of the log, in pieces.
         scope: The values of the log's statement.
 
     Raises:
@@ -55,7 +54,7 @@ async def card(reach: Reach, log: Sequence[Row], **scope: Any) -> dict[str, Any]
         QueryRejected: The role is subject to row level security.
         StoreUnavailable: It takes too long.
     """
-    given = await asyncio.to_thread(_given, log, _OF_CARD)
+    given = _given(log, _OF_CARD)
     [found] = await reach.read("card", reach.listed, **asked_of(scope), **given)
     return {**_with_percentiles(found), **_NO_ROLLUPS}
 
@@ -73,7 +72,7 @@ async def groups(
 
     Args:
         reach: The files.
-        log: The runs of the log, with the value of each.
+        log: The runs of the log, in pieces, with the value of each.
         switches: The switches of the log's statement.
         attribute: The key of the attribute that it is by.
         order: What the groups are sorted by.
@@ -85,7 +84,7 @@ async def groups(
         QueryRejected: The role is subject to row level security.
         StoreUnavailable: It takes too long.
     """
-    given = await asyncio.to_thread(_given, log, _OF_GROUPS)
+    given = _given(log, _OF_GROUPS)
     found = await grouped(
         reach, given, *switches, attribute=attribute, order=order, limit=limit, **values
     )
@@ -124,7 +123,7 @@ async def grouped(
         reach.listed,
         *own,
         **asked_of(values),
-        **(given or {f"given_{name}": [] for name in _OF_GROUPS}),
+        **(given or _given([], _OF_GROUPS)),
         attribute_pattern=None if attribute is None else value_pattern(attribute),
         order=order,
         limit=limit,
@@ -137,7 +136,7 @@ async def points(reach: Reach, log: Sequence[Row], **scope: Any) -> list[dict[st
 
     Args:
         reach: The files.
-        log: The runs of the log.
+        log: The runs of the log, in pieces.
         scope: The values of the log's statement.
 
     Raises:
@@ -145,7 +144,7 @@ async def points(reach: Reach, log: Sequence[Row], **scope: Any) -> list[dict[st
         QueryRejected: The role is subject to row level security.
         StoreUnavailable: It takes too long.
     """
-    given = await asyncio.to_thread(_given, log, ("points",))
+    given = _given(log, ("points",))
     return await reach.read("count_by_points", reach.listed, **asked_of(scope), **given)
 
 
@@ -175,13 +174,9 @@ async def sampled(
     return rows
 
 
-def _given(log: Sequence[Row], names: Sequence[str]) -> dict[str, list[Any]]:
+def _given(log: Sequence[Row], names: Sequence[str]) -> dict[str, str]:
     """The columns of the log's runs, as the statements take them."""
-    given = {f"given_{name}": [row[name] for row in log] for name in names}
-    if "given_created_at" in given:
-        times = map(aware, given["given_created_at"])
-        given["given_created_at"] = [None if at is None else microseconds(at) for at in times]
-    return given
+    return {f"given_{name}": one_list(row[name] for row in log) for name in names}
 
 
 def _with_percentiles(found: dict[str, Any]) -> dict[str, Any]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from execlog.archive.asking import asked_of, switches_of
+from execlog.archive.asking import asked_of, one_list, switches_of
 from execlog.archive.reading import Reach
 from execlog.db.rows import Row
 
@@ -20,7 +19,7 @@ async def percentiles(
 
     Args:
         reach: The files.
-        log: The durations of the log, their weights and runs.
+        log: The durations of the log, their weights and runs, in pieces.
         fractions: The fractions.
         switches: The switches of the log's statement.
         values: Its values.
@@ -36,17 +35,11 @@ async def percentiles(
         *switches_of(switches),
         **asked_of(values),
         fractions=str([*fractions]),
-        **await asyncio.to_thread(_given, log),
+        durations=one_list(row["duration_ms"] for row in log),
+        weights=one_list(row["weight"] for row in log),
     )
     size = sum(row["runs"] for row in log) + (found[0]["runs"] if found else 0)
     return [row["value_ms"] for row in found], size
-
-
-def _given(log: Sequence[Row]) -> dict[str, list[float]]:
-    return {
-        "durations": [row["duration_ms"] for row in log],
-        "weights": [row["weight"] for row in log],
-    }
 
 
 async def summary(reach: Reach, log: Row, **scope: Any) -> dict[str, Any]:

@@ -205,8 +205,7 @@ class Source:
             if self._log._archive is None:
                 return await self._store.fetch_read_only(query), Reach()
             end = self._store.deadline()
-            files = self._log._listed_files(window)
-            listed, found = await self._store.together(files, query, deadline=end)
+            listed, found = await self._log._together(window, query, None, end)
         except QueryRejected as error:
             if error.sqlstate != NO_RIGHT:
                 raise

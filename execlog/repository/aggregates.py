@@ -133,10 +133,12 @@ class Aggregates(Both):
             "realm_ids": validation.texts("realm_id", realm_id),
             "strategy_versions": validation.versions("strategy_version", strategy_version),
         }
-        found: Sequence[Row] | None = await self._points_of_both(**scope)
-        if found is None:
-            found = await self._fetch("count_by_points", **scope)
+        found = await self._settled(lambda: self._points(scope))
         return [PointsCount(low=r["low"], high=r["high"], count=r["count"]) for r in found]
+
+    async def _points(self, scope: Mapping[str, Any]) -> Sequence[Row]:
+        found = await self._points_of_both(**scope)
+        return await self._of_log("count_by_points", **scope) if found is None else found
 
     async def duration_and_nodes_summary(
         self, *, strategy_id: str, since: datetime | None = None, until: datetime | None = None
@@ -225,6 +227,11 @@ class Aggregates(Both):
         scope = validation.scope(strategy_id, since, until)
         wanted = validation.fractions(fractions)
         budget = validation.seconds("timeout", timeout)
+        return await self._settled(lambda: self._percentiles(scope, wanted, budget))
+
+    async def _percentiles(
+        self, scope: Mapping[str, Any], wanted: tuple[float, ...], budget: float
+    ) -> DurationPercentiles:
         written = f"{{{','.join(map(repr, wanted))}}}"
         deadline = self._store.deadline()
         query = self._statements["duration_percentiles"].query(**scope, fractions=written)

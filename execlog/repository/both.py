@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import asyncpg
 
-from execlog.archive.asking import TooMuch
+from execlog.archive.asking import Moved, TooMuch
 from execlog.archive.files import durations, runs
 from execlog.archive.joined import MOST_OF_LOG, card, groups, points, sampled
 from execlog.archive.measuring import percentiles
@@ -27,17 +27,39 @@ __all__ = ["Both"]
 _MOST_DURATIONS = 300_000  # of the log; more would not fit into the memory of a read
 _HINTS = {"breakdown": ", or without details"}
 _OF_TRACES = frozenset({"newest", "most_bytes", "trace_bytes"})
+_ASKED_AGAIN = 2
+
+Answer = TypeVar("Answer")
 
 
 class Both(Questions):
     """Reads the runs of the log that go with those of files."""
 
+    async def _settled(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        """What is answered; it is asked again if rows were moved to files or back meanwhile."""
+        for _ in range(_ASKED_AGAIN):
+            try:
+                return await ask()
+            except Moved:
+                continue
+        return await ask()
+
+    async def _of_log(self, name: str, *switches: str, **values: Any) -> list[asyncpg.Record]:
+        """The rows of the log, of a window that reached into no file a moment before.
+
+        Raises:
+            Moved: It does now.
+        """
+        found, reach = await self._fetch_both(name, *switches, **values)
+        if reach.listed:
+            raise Moved(name)
+        return found
+
     async def _with_files(
         self, query: Query, values: Mapping[str, Any], deadline: float
     ) -> tuple[Reach, list[asyncpg.Record]]:
         """The files of a window and the rows of a statement, of one snapshot."""
-        files = self._listed_files(values)
-        listed, log = await self._store.together(files, query, deadline=deadline)
+        listed, log = await self._together(values, query, None, deadline)
         return self._reach_of(listed, deadline, values), log
 
     async def _both(
@@ -48,7 +70,7 @@ class Both(Questions):
         deadline: float,
         **values: Any,
     ) -> tuple[Reach, list[asyncpg.Record]]:
-        """The files of a window and the runs of the log, of one snapshot.
+        """The files of a window and the runs of the log, in pieces, of one snapshot.
 
         Raises:
             TooMuch: The log has too many.
@@ -71,8 +93,8 @@ class Both(Questions):
         asked = {**scope, "strategy_versions": _texts(scope["strategy_versions"])}
         try:
             reach, log = await self._both("metrics", **asked, deadline=min(end, deadline))
-            if not reach.listed:
-                return record
+            if not reach.listed:  # what the log has now, the row that was read before has not
+                raise Moved("metrics")
             found = await card(reach, log, **asked)
         except (TooMuch, StoreUnavailable):
             if record["durations"] is None:
@@ -131,10 +153,13 @@ class Both(Questions):
 
         Raises:
             TooMuch: The log has too many of them.
+            Moved: Files hold none of them any more.
         """
         query = durations(self._schema).query(*switches, **values, limit=_MOST_DURATIONS + 1)
         reach, log = await self._with_files(query, values, deadline)
-        if len(log) > _MOST_DURATIONS:
+        if not reach.listed:
+            raise Moved("percentiles")
+        if sum(row["durations"] for row in log) > _MOST_DURATIONS:
             raise TooMuch(f"percentiles: the log holds more than {_MOST_DURATIONS:,} durations")
         found, size = await percentiles(reach, log, fractions, *switches, **values)
         return DurationPercentiles(

@@ -9,7 +9,7 @@ from typing import Any, Unpack, get_args
 import asyncpg
 
 from execlog import context
-from execlog.archive.asking import TooMuch
+from execlog.archive.asking import Moved, TooMuch
 from execlog.db import validation
 from execlog.db.rows import Row
 from execlog.db.slices import sliced
@@ -152,6 +152,20 @@ class Breakdowns(Both):
         elif has_details:
             more.append("details")
         asked = {"attribute": attribute, "order": wanted, "limit": most}
+        found = await self._settled(
+            lambda: self._groups(column, filters, switches, more, values, asked)
+        )
+        return await sliced(of_record(one, column, details=has_details) for one in found)
+
+    async def _groups(
+        self,
+        column: str,
+        filters: Filters,
+        switches: Sequence[str],
+        more: Sequence[str],
+        values: dict[str, Any],
+        asked: Mapping[str, Any],
+    ) -> Sequence[Row]:
         is_rolled_up = _is_rolled_up(column, filters)
         found: Sequence[Row] | None
         try:
@@ -162,9 +176,11 @@ class Breakdowns(Both):
                 raise
         if found is None and is_rolled_up:
             found = await self._of_rollups(filters, values, more, asked)
+            if found and found[0]["is_exact"] and await self._is_in_files("breakdown", values):
+                raise Moved("breakdown")  # it is of the log's rows, of which some are gone
         if found is None:
-            found = await self._fetch("breakdown", *switches, *more, **values, **asked)
-        return await sliced(of_record(one, column, details=has_details) for one in found)
+            found = await self._of_log("breakdown", *switches, *more, **values, **asked)
+        return found
 
     async def _of_rollups(
         self,
@@ -213,10 +229,13 @@ class Breakdowns(Both):
             "most_bytes": MOST_BYTES,
             "trace_bytes": TRACE_BYTES,
         }
-        found: Sequence[Row] | None = await self._traces_of_both(switches, asked)
+        return await node_times(await self._settled(lambda: self._traces(switches, asked)))
+
+    async def _traces(self, switches: Sequence[str], asked: Mapping[str, Any]) -> Sequence[Row]:
+        found = await self._traces_of_both(switches, asked)
         if found is None:
-            found = await self._fetch("node_times", *switches, **asked, slower_than_ms=None)
-        return await node_times(found)
+            return await self._of_log("node_times", *switches, **asked, slower_than_ms=None)
+        return found
 
 
 def _by(value: object) -> tuple[str, str | None]:

@@ -62,7 +62,7 @@ class Cards(Both):
         """
         scope = validation.scope(strategy_id, since, until)
         scope |= _filters(realm_id, strategy_version)
-        [(_, card)] = await self._cards("metrics", [scope], timeout)
+        [(_, card)] = await self._settled(lambda: self._cards("metrics", [scope], timeout))
         return card
 
     async def compare(
@@ -106,7 +106,7 @@ class Cards(Both):
             "until": until,
         }
         scopes = [scope_of("a", a, common), scope_of("b", b, common)]
-        found = await self._cards("compare", scopes, timeout)
+        found = await self._settled(lambda: self._cards("compare", scopes, timeout))
         records = [record for record, _ in found]
         blocks = await sliced(map(_blocks, records))
         return comparison(found[0][1], found[1][1], records, blocks)

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import asyncpg
 
+from execlog.archive.asking import Moved
 from execlog.archive.streaming import merged, streamed
 from execlog.db import validation
 from execlog.db.pulse import Pulse
@@ -203,6 +204,8 @@ class Executions(Questions):
             first = await anext(log, None)
             listed = told[0] if told else []
             reach = self._reach_of(listed, self._store.deadline(), values)
+            if told and not told[0][0]["is_settled"]:
+                raise Moved(name)
             reach.allow(name)
             files = streamed(reach, self._store.deadline, pulse, *switches, **values)
             async with (

@@ -98,9 +98,15 @@ class Explanations(Questions):
         )
         deadline = self._store.deadline()
         window = {"since": spans.baseline_since, "until": spans.until}
-        if await self._is_in_files("explain", window, deadline):
-            both = OfBoth(self, spans, asked.switches, asked.scope, deadline)
-            return await self._explained(asked, MOST_RUNS, deadline, None, both)
+        if not await self._is_in_files("explain", window, deadline):
+            found = await self._of_rows(asked, deadline)
+            if self._archive is None or not await self._is_in_files("explain", window, deadline):
+                return found
+        both = OfBoth(self, spans, asked.switches, asked.scope, deadline)
+        return await self._explained(asked, MOST_RUNS, deadline, None, both)
+
+    async def _of_rows(self, asked: _Asked, deadline: float) -> Explanation:
+        """Of rows of the log; of fewer blocks, if it takes too long."""
         half = self._store.remaining(deadline) / 2
         try:
             return await self._explained(asked, MOST_RUNS, deadline, half)

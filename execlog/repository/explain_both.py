@@ -178,8 +178,7 @@ class OfBoth:
         return explaining(self._log._schema)[name]
 
     async def _asked(self, query: Query, window: Mapping[str, Any]) -> tuple[Sequence[Row], Reach]:
-        files = self._log._listed_files(window)
-        listed, found = await self._log._store.together(files, query, deadline=self._deadline)
+        listed, found = await self._log._together(window, query, None, self._deadline)
         return found, self._log._reach_of(listed, self._deadline, window)
 
 

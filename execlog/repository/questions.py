@@ -8,6 +8,7 @@ from typing import Any
 
 import asyncpg
 
+from execlog.archive.asking import Moved
 from execlog.archive.away import Away, away_of
 from execlog.archive.files import Files, away, listing
 from execlog.archive.reading import Reach
@@ -24,6 +25,8 @@ from execlog.errors import (
 )
 
 __all__ = ["LARGEST_SAMPLE", "Questions"]
+
+_ASKED_AGAIN = 3
 
 LARGEST_SAMPLE = 5000
 """The most rows of a sample; the limit within `sql/sample_*.sql`."""
@@ -114,10 +117,24 @@ class Questions:
                 self._reads_rows_only(query.name, values.get("since"), values.get("until"))
             return await self._store.fetch(query, budget=budget, deadline=deadline), Reach()
         end = self._store.deadline() if deadline is None else deadline
-        listed, found = await self._store.together(
-            self._listed_files(values), query, budget=budget, deadline=end
-        )
+        listed, found = await self._together(values, query, budget, end)
         return found, self._reach_of(listed, end, values)
+
+    async def _together(
+        self, values: Mapping[str, Any], query: Query, budget: float | None, deadline: float
+    ) -> list[list[asyncpg.Record]]:
+        """The files of a window and the rows of a statement, of one snapshot and its partitions.
+
+        Raises:
+            Moved: Partitions come and go all the time.
+        """
+        for _ in range(_ASKED_AGAIN + 1):
+            both = await self._store.together(
+                self._listed_files(values), query, budget=budget, deadline=deadline
+            )
+            if both[0][0]["is_settled"]:
+                return both
+        raise Moved(query.name)
 
     def _reads_rows_only(self, name: str, since: datetime | None, until: datetime | None) -> None:
         """Is told which rows are read without those of files, if there are any. Never raises.

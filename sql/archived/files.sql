@@ -1,13 +1,35 @@
 -- Which files hold runs of these times that the log lacks, all or some?
 -- $1 since timestamptz? always
 -- $2 until timestamptz? always
--- Columns: log_id uuid, is_subject boolean, path text?, bytes bigint?, sha256 text?, rows bigint?, first_at timestamptz?, last_at timestamptz?, in_log text?, failures_in_log text?
+-- Columns: log_id uuid, is_settled boolean, is_subject boolean, path text?, bytes bigint?, sha256 text?, rows bigint?, first_at timestamptz?, last_at timestamptz?, in_log text?, failures_in_log text?
 -- Index: none
 --
 -- One row a file, newest first; one row without a file if there is none. is_subject: the role sees some rows of the log
 -- only, by a policy. The times that the log holds too are pairs, the second of which is beyond them.
+-- Partitions come and go whatever the snapshot: this one lists those that it has, pg_partition_tree those that there are,
+-- which it locks. Unless they are the same, rows that the snapshot takes for those of the log may be gone. The log is named
+-- as a table so that it is locked before its partitions, as by all who remove some: the other way round is a deadlock.
 select
     execlog.log_id() as log_id,
+    array(
+        select relid::oid
+        from pg_catalog.pg_partition_tree('execlog.strategy_execution_log'::regclass)
+        where parentrelid is not null
+        order by relid
+    ) = array(
+        with recursive tree as (
+            select inhrelid
+            from pg_catalog.pg_inherits
+            where inhparent = 'execlog.strategy_execution_log'::regclass
+            union all
+            select child.inhrelid
+            from tree
+            join pg_catalog.pg_inherits as child on child.inhparent = tree.inhrelid
+        )
+        select inhrelid
+        from tree
+        order by inhrelid
+    ) and not exists (select from execlog.strategy_execution_log where false) as is_settled,
     pg_catalog.row_security_active('execlog.strategy_execution_log'::regclass) as is_subject,
     file.path,
     file.bytes,

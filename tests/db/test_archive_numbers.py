@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import itertools
+import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -15,12 +18,19 @@ import pytest
 from execlog import (
     ArchiveError,
     QueryRejected,
+    StoreUnavailable,
+    StrategyComparison,
     StrategyExecutionLog,
     StrategyExecutionLogRepository,
+    restore_archive,
 )
+from execlog.archive import files
+from execlog.archive.place import Place
+from execlog.db.executor import Store
+from execlog.db.statements import Query
 from execlog.repository.breakdown import BY
 from tests.archiving import archived, midnight, path, with_partitions
-from tests.databases import TABLE
+from tests.databases import TABLE, WAITING
 from tests.db.test_archive_reads import Question, answer, same, some
 from tests.maintaining import DAY
 from tests.rows import row
@@ -97,6 +107,37 @@ async def test_numbers_of_many_rows_are_the_same(pool: Pool, folder: Path) -> No
     await same(Log(pool, archive=folder), asked, expected)
     await archived(pool, folder)
     await same(Log(pool, archive=folder), asked, expected)
+
+
+async def test_runs_of_the_log_are_handed_over_in_pieces(pool: Pool, folder: Path) -> None:
+    """A row of the driver a run would be so many objects that the event loop stands still."""
+    await with_partitions(pool, 20)
+    await Log(pool).insert_rows([row(created_at=midnight(20), strategy_id="s", points=3.0)])
+    await pool.execute(
+        f"insert into {TABLE} (id, created_at, strategy_id, strategy_version, strategy_type,"
+        " status, external_user_id, duration_ms, nodes_executed, points, sample_rate)"
+        " select gen_random_uuid(), case when n > 2 then now() end, 's', n % 3, 't', 'ok', 'ü\"' ||"
+        " n % 9, n / 7.0, n, -n, 1 / (1 + n % 2)::float8 from generate_series(1, 5001) as n"
+    )
+    asked: list[Question] = [
+        ("metrics", {"strategy_id": "s"}),
+        ("count_by_points", {"strategy_id": "s"}),
+        ("duration_percentiles", {"strategy_id": "s"}),
+        ("breakdown", {"by": "external_user_id"}),
+    ]
+    expected = [await answer(Log(pool), question) for question in asked]
+    await archived(pool, folder)
+    given: list[int] = []
+    fetched = Store.together
+
+    async def counted(self: Store, *queries: Query, **named: Any) -> Any:
+        found = await fetched(self, *queries, **named)
+        given.append(len(found[-1]))
+        return found
+
+    with mock.patch.object(Store, "together", counted):
+        await same(Log(pool, archive=folder), asked, expected)
+    assert max(given) <= 12, given
 
 
 async def test_a_tenant_role_is_told_no_numbers_of_files(
@@ -272,3 +313,84 @@ async def test_a_card_that_is_late_is_of_rollups(pool: Pool, folder: Path) -> No
     rows = await _half(pool, folder)
     card = await Log(pool, archive=folder).metrics(strategy_id="s", timeout=1e-6)
     assert (card.duration.method, card.status_breakdown.total) == ("sketch", len(rows))
+
+
+async def test_a_read_that_is_late_before_it_runs_ends_soon(pool: Pool, folder: Path) -> None:
+    """What interrupts a statement of DuckDB before it runs has no effect."""
+    await _half(pool, folder, 1)
+    fetched = files._fetched
+
+    def slow(cursor: Any, query: Query) -> list[dict[str, Any]]:
+        time.sleep(0.1)
+        endless = "select count(*) from range(100000000000) as a (n) where sqrt(n) > 3"
+        return fetched(cursor, query._replace(sql=endless, values=()))
+
+    reads = files.Files(Place(str(folder)))
+    with mock.patch.object(files, "_fetched", slow):
+        now = asyncio.get_running_loop().time()
+        asked = reads.rows("count_executions", [path(20)], now, limit=1, realm_ids=None)
+        with pytest.raises(StoreUnavailable, match="no answer in time"):
+            await asyncio.wait_for(asked, 20)
+
+
+async def test_rows_that_are_moved_while_they_are_asked_about(pool: Pool, folder: Path) -> None:
+    """To files or back, before any statement of a question: the answer is the same."""
+    await _half(pool, folder)
+    log = Log(pool, archive=folder)
+    # Without rollups each answer is of rows; by sums, the second statement is not that of details.
+    await pool.execute("update execlog.rollup_state set enabled = false")
+    asked = _questions("s")
+    asked["breakdown of sums"] = lambda log: log.breakdown(
+        by="status", strategy_id="s", details=False
+    )
+    expected = {name: await one(log) for name, one in asked.items()}
+    for name, one in asked.items():
+        for at in (1, 2, 3):
+            for move in (_restored, archived):
+                moving = functools.partial(move, pool, folder)
+                with mock.patch.multiple(Store, **_before(at, moving)):
+                    found = await one(log)
+                assert _told(found) == _told(expected[name]), (name, at, move)
+
+
+async def test_a_partition_that_is_dropped_while_a_read_waits(pool: Pool, folder: Path) -> None:
+    """Its snapshot is older than the drop, which it sees all the same."""
+    rows = await _half(pool, folder)
+    await _restored(pool, folder)
+    name = f"{TABLE}_{midnight(20):%Y%m%d}"
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute(f"lock table {TABLE} in access exclusive mode")
+        asked = asyncio.ensure_future(Log(pool, archive=folder).count_executions(strategy_id="s"))
+        for _ in range(500):
+            if await pool.fetchval(f"select count(*) from {WAITING}"):
+                break
+            await asyncio.sleep(0.01)
+        await connection.execute(f"drop table {name}")
+        await connection.execute("update execlog.archived_file set in_log = '{}'")
+    assert await asked == len(rows)
+
+
+async def _restored(pool: Pool, folder: Path) -> None:
+    _ = [one async for one in restore_archive(pool, archive=folder)]
+
+
+def _told(found: Any) -> Any:
+    """A comparison of rows of the log has intervals."""
+    return (found.a, found.b) if isinstance(found, StrategyComparison) else found
+
+
+def _before(at: int, move: Callable[[], Awaitable[Any]]) -> dict[str, Any]:
+    """Moves rows before the store is asked for the nth time."""
+    passed = 0
+
+    def moving(asked: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def later(self: Store, *queries: Query, **named: Any) -> Any:
+            nonlocal passed
+            passed += 1
+            if passed == at:
+                await move()
+            return await asked(self, *queries, **named)
+
+        return later
+
+    return {"fetch": moving(Store.fetch), "together": moving(Store.together)}

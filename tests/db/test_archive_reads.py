@@ -294,6 +294,8 @@ def _value(parameter: Parameter, file: str) -> Any:
         return [file]
     if parameter.name == "trace_ids":
         return [UUID(int=1).hex]
+    if parameter.name in ("durations", "weights") or parameter.name.startswith("given_"):
+        return "[]"
     return "[0.5]" if parameter.name == "fractions" else _VALUES[parameter.type]
 
 

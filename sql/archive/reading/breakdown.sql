@@ -8,13 +8,13 @@
 -- $7 strategy_ids text[]?
 -- $8 since timestamptz?
 -- $9 until timestamptz?
--- $10 given_value text[]
--- $11 given_user_id text[]
--- $12 given_created_at bigint[]
--- $13 given_status text[]
--- $14 given_duration_ms double precision[]
--- $15 given_points double precision[]
--- $16 given_weight double precision[]
+-- $10 given_value text
+-- $11 given_user_id text
+-- $12 given_seen text
+-- $13 given_status text
+-- $14 given_duration_ms text
+-- $15 given_points text
+-- $16 given_weight text
 -- $17 attribute_pattern text? always
 -- $18 order text
 -- $19 limit bigint
@@ -28,13 +28,13 @@
 -- By strategy if no other switch is on. An attribute is found in the text of its object; a text among them is written as JSON. Times are in microseconds.
 with given as materialized (
     select
-        unnest($10::text[]) as value,
-        unnest($11::text[]) as user_id,
-        unnest($12::bigint[]) as seen,
-        unnest($13::text[]) as status,
-        unnest($14::double precision[]) as duration_ms,
-        unnest($15::double precision[]) as points,
-        unnest($16::double precision[]) as weight
+        unnest(from_json($10::text, '["VARCHAR"]')) as value,
+        unnest(from_json($11::text, '["VARCHAR"]')) as user_id,
+        unnest(from_json($12::text, '["BIGINT"]')) as seen,
+        unnest(from_json($13::text, '["VARCHAR"]')) as status,
+        unnest(from_json($14::text, '["DOUBLE"]')) as duration_ms,
+        unnest(from_json($15::text, '["DOUBLE"]')) as points,
+        unnest(from_json($16::text, '["DOUBLE"]')) as weight
 ),
 run as not materialized (
     select

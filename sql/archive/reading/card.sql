@@ -8,13 +8,13 @@
 -- $7 strategy_ids text[]?
 -- $8 since timestamptz?
 -- $9 until timestamptz?
--- $10 given_status text[]
--- $11 given_error_code text[]
--- $12 given_case_name text[]
--- $13 given_duration_ms double precision[]
--- $14 given_nodes_executed bigint[]
--- $15 given_points double precision[]
--- $16 given_weight double precision[]
+-- $10 given_status text
+-- $11 given_error_code text
+-- $12 given_case_name text
+-- $13 given_duration_ms text
+-- $14 given_nodes_executed text
+-- $15 given_points text
+-- $16 given_weight text
 -- $17 and on: filters
 -- Columns: ok bigint, error bigint, timeout bigint, limit bigint, other bigint, ok_weight double precision, failed_weight double precision, weight double precision, duration_avg_ms double precision, duration_min_ms double precision, duration_max_ms double precision, values_ms double precision[]?, durations_above text, points_sum double precision, points_weighed double precision, points_min double precision?, points_step double precision?, points_max double precision?, points_at_least text, nodes_avg double precision, nodes_max integer, top_errors text, top_cases text
 -- Index: none
@@ -23,13 +23,13 @@
 -- of durations the bars that hold a percentile are read once more. So memory does not grow with the window.
 with given as materialized (
     select
-        unnest($10::text[]) as status,
-        unnest($11::text[]) as error_code,
-        unnest($12::text[]) as case_name,
-        unnest($13::double precision[]) as duration_ms,
-        unnest($14::bigint[]) as nodes_executed,
-        unnest($15::double precision[]) as points,
-        unnest($16::double precision[]) as weight
+        unnest(from_json($10::text, '["VARCHAR"]')) as status,
+        unnest(from_json($11::text, '["VARCHAR"]')) as error_code,
+        unnest(from_json($12::text, '["VARCHAR"]')) as case_name,
+        unnest(from_json($13::text, '["DOUBLE"]')) as duration_ms,
+        unnest(from_json($14::text, '["BIGINT"]')) as nodes_executed,
+        unnest(from_json($15::text, '["DOUBLE"]')) as points,
+        unnest(from_json($16::text, '["DOUBLE"]')) as weight
 ),
 run as not materialized (
     select

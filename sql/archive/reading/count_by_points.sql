@@ -8,12 +8,12 @@
 -- $7 strategy_ids text[]?
 -- $8 since timestamptz?
 -- $9 until timestamptz?
--- $10 given_points double precision[]
+-- $10 given_points text
 -- $11 and on: filters
 -- Columns: low double precision, high double precision, count bigint
 -- Index: none
 with given as materialized (
-    select unnest($10::double precision[]) as points
+    select unnest(from_json($10::text, '["DOUBLE"]')) as points
 ),
 run as not materialized (
     select points

@@ -9,15 +9,15 @@
 -- $8 since timestamptz?
 -- $9 until timestamptz?
 -- $10 fractions text
--- $11 durations double precision[]
--- $12 weights double precision[]
+-- $11 durations text
+-- $12 weights text
 -- $13 and on: filters
 -- Columns: value_ms double precision, runs bigint
 -- Index: none
 with given as materialized (
     select
-        unnest($11::double precision[]) as duration_ms,
-        unnest($12::double precision[]) as weight
+        unnest(from_json($11::text, '["DOUBLE"]')) as duration_ms,
+        unnest(from_json($12::text, '["DOUBLE"]')) as weight
 ),
 weighing as not materialized (
     select
