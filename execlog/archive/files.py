@@ -20,7 +20,16 @@ from execlog.db.sqltext import SCHEMA, filled, pieces
 from execlog.db.statements import Query, Statement, load_statements
 from execlog.errors import ArchiveError, StoreUnavailable
 
-__all__ = ["Files", "away", "durations", "listing", "on_days", "runs", "statements_of_files"]
+__all__ = [
+    "Files",
+    "away",
+    "durations",
+    "earlier",
+    "listing",
+    "on_days",
+    "runs",
+    "statements_of_files",
+]
 
 _MEMORY, _THREADS = "256MB", "2"
 _CHECKERS = 2  # threads that compute digests
@@ -195,6 +204,15 @@ def durations(schema: str) -> Statement:
     return _of_log(schema)["durations"]
 
 
+def earlier(schema: str) -> Statement:
+    """The statement that tells whether rollups are older than all files. Raises QueryFileError.
+
+    Args:
+        schema: The schema of the log.
+    """
+    return _of_log(schema)["earlier"]
+
+
 def runs(schema: str) -> Statement:
     """The statement that reads the runs of the log, as far as numbers go. Raises QueryFileError.
 
@@ -213,7 +231,7 @@ def statements_of_files() -> Mapping[str, Statement]:
 @functools.lru_cache
 def _of_log(schema: str) -> Mapping[str, Statement]:
     sql = folder("sql")
-    names = {"away", "durations", "files", "on_days", "runs"}
+    names = {"away", "durations", "earlier", "files", "on_days", "runs"}
     return load_statements(sql / "archived", names, schema, sql / "part")
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import asyncpg
 
 from execlog.archive.asking import Moved, TooMuch
-from execlog.archive.files import durations, runs
+from execlog.archive.files import durations, earlier, runs
 from execlog.archive.joined import MOST_OF_LOG, card, groups, points, sampled
 from execlog.archive.measuring import percentiles
 from execlog.archive.reading import Reach
@@ -85,10 +85,20 @@ class Both(Questions):
             )
         return reach, log
 
+    async def _begins_before_files(self, values: Mapping[str, Any]) -> bool:
+        """Whether rollups alone hold runs of a window: those that went before all files began."""
+        if self._archive is None:
+            return False
+        names = ("strategy_id", "strategy_ids", "since", "until")
+        query = earlier(self._schema).query(**{name: values.get(name) for name in names})
+        return bool((await self._store.fetch(query))[0]["earlier"])
+
     async def _card_of_both(
         self, record: asyncpg.Record, scope: Mapping[str, Any], seconds: float, deadline: float
     ) -> Row:
-        """The row of a card, of all rows; as it is if they are too many and rollups hold them."""
+        """The row of a card, of all rows; as it is if rollups hold them and more, or too many."""
+        if record["durations"] is not None and await self._begins_before_files(scope):
+            return record
         end = asyncio.get_running_loop().time() + seconds
         asked = {**scope, "strategy_versions": _texts(scope["strategy_versions"])}
         try:

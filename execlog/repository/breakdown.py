@@ -168,6 +168,10 @@ class Breakdowns(Both):
     ) -> Sequence[Row]:
         is_rolled_up = _is_rolled_up(column, filters)
         found: Sequence[Row] | None
+        if is_rolled_up and await self._begins_before_files(values):
+            found = await self._of_rollups(filters, values, more, asked)
+            if found and not found[0]["is_exact"]:
+                return found
         try:
             found = await self._groups_of_both(switches, more, values, f"by_{column}", asked)
         except TooMuch:

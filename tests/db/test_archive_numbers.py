@@ -333,6 +333,26 @@ async def test_a_read_that_is_late_before_it_runs_ends_soon(pool: Pool, folder: 
             await asyncio.wait_for(asked, 20)
 
 
+async def test_runs_that_went_before_the_archive_began(pool: Pool, folder: Path) -> None:
+    """Rollups alone hold them: what they can answer counts all, and says what it is of."""
+    await with_partitions(pool, 30, 20)
+    rows = [row(created_at=midnight(ago), strategy_id="s") for ago in (30, 20, 20, 0)]
+    await Log(pool).insert_rows(rows)
+    await archived(pool, None, retain=25 * DAY)
+    await archived(pool, folder)
+    log = Log(pool, archive=folder)
+    card = await log.metrics(strategy_id="s")
+    assert (card.status_breakdown.total, card.duration.method) == (4, "sketch")
+    assert card.rows_from is not None
+    [group] = await log.breakdown(by="strategy_id", strategy_id="s")
+    assert (group.runs, group.users) == (4, None)
+    later: dict[str, Any] = {"strategy_id": "s", "since": midnight(21)}
+    card = await log.metrics(**later)
+    assert (card.status_breakdown.total, card.duration.method) == (3, "exact")
+    assert [one.runs for one in await log.breakdown(by="strategy_id", **later)] == [3]
+    assert [one.runs for one in await log.breakdown(by="status", strategy_id="s")] == [3]
+
+
 async def test_rows_that_are_moved_while_they_are_asked_about(pool: Pool, folder: Path) -> None:
     """To files or back, before any statement of a question: the answer is the same."""
     await _half(pool, folder)

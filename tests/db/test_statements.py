@@ -11,7 +11,7 @@ import pytest
 
 from execlog import InvalidArgument
 from execlog.admin import lease, migrations
-from execlog.archive.files import away, durations, listing, on_days, runs
+from execlog.archive.files import away, durations, earlier, listing, on_days, runs
 from execlog.cli import alert_state_in_log
 from execlog.db import session_limits
 from execlog.db.copy_format import COLUMNS
@@ -52,6 +52,7 @@ ALL = {
     **statements(),
     **explaining("execlog"),
     "away": away("execlog"),
+    "earlier": earlier("execlog"),
     "durations": durations("execlog"),
     "files": listing("execlog"),
     "runs": runs("execlog"),
