@@ -115,7 +115,7 @@ class OfBoth:
         return [_packed("", value, sums) for (_, value), sums in added.items()]
 
     async def _threshold(self) -> float:
-        """The 95th percentile of the durations of the window before."""
+        """The 95th percentile of the durations of the window before; infinite without runs."""
         window = {"since": self._spans.baseline_since, "until": self._spans.baseline_until}
         values = {name: value for name, value in self._scope.items() if name != "measured_case"}
         query = self._statement("baseline_durations").query(*self._filters, **values, **window)
@@ -124,7 +124,7 @@ class OfBoth:
         weights = [row["weight"] for row in log]
         if not reach.listed:  # files hold runs of the other window only
             [slow_ms] = await asyncio.to_thread(percentile_cont, durations, [_SLOW], weights)
-            return slow_ms
+            return slow_ms if log else math.inf
         found = await reach.read(
             "duration_percentiles",
             reach.listed,
@@ -136,7 +136,7 @@ class OfBoth:
         )
         if found:
             return float(found[0]["value_ms"])
-        return 0.0
+        return math.inf
 
     async def _series(self, step_us: int) -> dict[int, list[float]]:
         """Runs, counted, weight, outcome, failed, and failed ones with a case, by step."""
@@ -211,7 +211,8 @@ def _whole(steps: Mapping[int, Sequence[float]], slow_ms: float) -> list[Row]:
         for n, value in enumerate(sums):
             total[n] += value
     runs, failed, of_case = ([sums[n] for sums in windows.values()] for n in (0, 4, 5))
-    stored = {"runs": _integers(runs), "counted": None, "weights": repr(slow_ms), "outcomes": None}
+    slow = None if math.isinf(slow_ms) else repr(slow_ms)
+    stored = {"runs": _integers(runs), "counted": None, "weights": slow, "outcomes": None}
     failures = {"runs": _integers(failed), "counted": _integers(of_case)}
     both = {"value": None, "places": _integers(windows)}
     return [

@@ -134,6 +134,10 @@ async def test_of_the_window_before_the_log_may_have_all_runs(
     assert [in_log != "{}" for *_, in_log, _ in await listed(pool)] == [True, False]
     found = await _explained(both, {"measure": "duration"})
     _same(found.model_dump(), expected.model_dump())
+    # Nothing is slow if no run was before.
+    alone = {"measure": "duration", "baseline_since": midnight(25), "baseline_until": midnight(24)}
+    found = await _explained(both, alone)
+    assert (found.runs_before, found.runs_after > 0, found.after) == (0, True, 0.0)
     # All are restored while it is asked.
     _ = [one async for one in restore_archive(pool, archive=folder)]
 
