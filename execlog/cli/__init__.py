@@ -13,7 +13,7 @@ import sys
 from typing import Annotated
 
 from execlog import __version__
-from execlog.errors import ExeclogError, InvalidArgument
+from execlog.errors import ArchiveError, ExeclogError, InvalidArgument
 
 try:
     import rich  # noqa: F401 - to say at once what is missing
@@ -136,8 +136,9 @@ def main() -> None:
     except InvalidArgument as error:
         sys.exit(_say(error, 2))
     except ExeclogError as error:
-        # The user may have forgotten to name the server.
-        hint = _WHERE if isinstance(error.__cause__, OSError) else ""
+        # The user may have forgotten to name the server; a disk that refuses is none.
+        is_away = isinstance(error.__cause__, OSError) and not isinstance(error, ArchiveError)
+        hint = _WHERE if is_away else ""
         sys.exit(_say(f"{error}{hint}", 1))
     except OSError as error:
         # The rest of the buffer would fail once more at exit.

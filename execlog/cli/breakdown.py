@@ -16,6 +16,7 @@ from execlog.cli.filters import filtered, nothing_found
 from execlog.cli.forms import print_models
 from execlog.cli.options import (
     AnyStrategy,
+    ArchiveToRead,
     Dsn,
     Json,
     Output,
@@ -121,6 +122,7 @@ def breakdown(
     spreadsheet: Spreadsheet = False,
     utc: Utc = False,
     wide: Wide = False,
+    archive: ArchiveToRead = None,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
 ) -> None:
@@ -141,7 +143,8 @@ def breakdown(
     question = _Question(
         strategy, since, until, filters, order, min(most + 1, MOST_GROUPS), details
     )
-    for what, groups, nodes in ask(dsn, schema, lambda log: question.answers(log, by)):
+    answers = ask(dsn, schema, lambda log: question.answers(log, by), archive=archive)
+    for what, groups, nodes in answers:
         if nodes is not None:
             _say_nodes(nodes)
         if output is not Output.table:

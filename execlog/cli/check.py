@@ -16,6 +16,7 @@ from execlog.cli.forms import print_models
 from execlog.cli.no_runs import hint_no_runs
 from execlog.cli.options import (
     AnyStrategy,
+    ArchiveToRead,
     Dsn,
     Json,
     Output,
@@ -93,6 +94,7 @@ def check(
     output: OutputOption = Output.table,
     as_json: Json = False,
     spreadsheet: Spreadsheet = False,
+    archive: ArchiveToRead = None,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
 ) -> None:
@@ -134,9 +136,12 @@ def check(
             lambda log: verdicts_told(
                 log, scope, limits, each=each, window=window, state=kept, url=url
             ),
+            archive=archive,
         )
     else:
-        found = ask(dsn, schema, lambda log: verdicts(log, scope, limits, each=each))
+        found = ask(
+            dsn, schema, lambda log: verdicts(log, scope, limits, each=each), archive=archive
+        )
     if strategy is not None and scope.is_of_cards and not any(one.runs for one in found.verdicts):
         hint_no_runs(strategy)
     if output is Output.table:

@@ -16,6 +16,7 @@ from execlog.cli.completion import strategies
 from execlog.cli.forms import print_model
 from execlog.cli.no_runs import hint_if_no_runs
 from execlog.cli.options import (
+    ArchiveToRead,
     Dsn,
     Json,
     Output,
@@ -88,6 +89,7 @@ def compare(
     as_json: Json = False,
     spreadsheet: Spreadsheet = False,
     wide: Wide = False,
+    archive: ArchiveToRead = None,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
 ) -> None:
@@ -111,7 +113,7 @@ def compare(
         )
         for side, strategy in enumerate((a, a if b is None else b))
     ]
-    both = ask(dsn, schema, lambda log: log.compare(*slices))
+    both = ask(dsn, schema, lambda log: log.compare(*slices), archive=archive)
     hint_if_no_runs(both.a)
     hint_if_no_runs(both.b)
     if output is not Output.table:

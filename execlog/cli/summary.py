@@ -12,6 +12,7 @@ from execlog import HistogramBucket, StrategyMetrics
 from execlog.cli.forms import print_model
 from execlog.cli.no_runs import hint_if_no_runs
 from execlog.cli.options import (
+    ArchiveToRead,
     Dsn,
     Json,
     Output,
@@ -46,6 +47,7 @@ def summary(
     as_json: Json = False,
     spreadsheet: Spreadsheet = False,
     utc: Utc = False,
+    archive: ArchiveToRead = None,
     dsn: Dsn = None,
     schema: Schema = SCHEMA,
 ) -> None:
@@ -64,6 +66,7 @@ def summary(
             since=since,
             until=until,
         ),
+        archive=archive,
     )
     hint_if_no_runs(card)
     if output is not Output.table:

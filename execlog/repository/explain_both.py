@@ -6,6 +6,7 @@ drawn, and these are read by value. Each pair of a statement and its files is of
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import json
 import math
@@ -23,12 +24,14 @@ from execlog.db.statements import Query, Statement, load_statements
 from execlog.repository.explain_drawing import drawn
 from execlog.repository.explain_reading import Lists
 from execlog.repository.explain_windows import AFTER, Windows
+from execlog.repository.percentiles import percentile_cont
 from execlog.repository.questions import Questions
 
 __all__ = ["OfBoth", "explaining"]
 
 _MOST_VALUES = 20_000  # of a column; those of the fewest runs are left out before they are added
 _SHOWN_VALUES = 200  # of a column; a key of attributes with more values is no candidate
+_SLOW = 0.95  # of the durations of the window before
 _MEASURES = frozenset({"slower", "awarded", "of_case"})
 _HELD = "attributes."
 _COLUMNS = ("places", "runs", "counted", "weights", "outcomes")
@@ -112,23 +115,28 @@ class OfBoth:
         return [_packed("", value, sums) for (_, value), sums in added.items()]
 
     async def _threshold(self) -> float:
-        """The 95th percentile of the durations of the window before."""
+        """The 95th percentile of the durations of the window before; infinite without runs."""
         window = {"since": self._spans.baseline_since, "until": self._spans.baseline_until}
         values = {name: value for name, value in self._scope.items() if name != "measured_case"}
         query = self._statement("baseline_durations").query(*self._filters, **values, **window)
         log, reach = await self._asked(query, window)
+        durations = [row["duration_ms"] for row in log]
+        weights = [row["weight"] for row in log]
+        if not reach.listed:  # files hold runs of the other window only
+            [slow_ms] = await asyncio.to_thread(percentile_cont, durations, [_SLOW], weights)
+            return slow_ms if log else math.inf
         found = await reach.read(
             "duration_percentiles",
             reach.listed,
             *switches_of(self._filters),
             **{**asked_of(values), **window},
-            fractions="[0.95]",
-            durations=[row["duration_ms"] for row in log],
-            weights=[row["weight"] for row in log],
+            fractions=f"[{_SLOW}]",
+            durations=durations,
+            weights=weights,
         )
         if found:
             return float(found[0]["value_ms"])
-        return 0.0
+        return math.inf
 
     async def _series(self, step_us: int) -> dict[int, list[float]]:
         """Runs, counted, weight, outcome, failed, and failed ones with a case, by step."""
@@ -202,7 +210,8 @@ def _whole(steps: Mapping[int, Sequence[float]], slow_ms: float) -> list[Row]:
         for n, value in enumerate(sums):
             total[n] += value
     runs, failed, of_case = ([sums[n] for sums in windows.values()] for n in (0, 4, 5))
-    stored = {"runs": _integers(runs), "counted": None, "weights": repr(slow_ms), "outcomes": None}
+    slow = None if math.isinf(slow_ms) else repr(slow_ms)
+    stored = {"runs": _integers(runs), "counted": None, "weights": slow, "outcomes": None}
     failures = {"runs": _integers(failed), "counted": _integers(of_case)}
     both = {"value": None, "places": _integers(windows)}
     return [

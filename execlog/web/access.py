@@ -56,9 +56,9 @@ class Scope:
     Without `inputs` what strategies were given is left out, and of a trace everything but names
     and times of its nodes: pages and answers of the API lack them.
 
-    If either is limited, the log itself (sizes, partitions) is not shown. One fact about others
-    shows through: percentiles are exact if all tenants together have few runs in a window, and
-    sketched if they have many.
+    If either is limited, the log itself (sizes, partitions) is not shown. Two facts about others
+    show through: percentiles are exact if all tenants together have few runs in a window, and
+    sketched if they have many; and pages say until when runs, of whichever tenant, are in files.
 
     Raises:
         InvalidArgument: One of them is not a collection of texts, or `inputs` is no boolean.

@@ -8,6 +8,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from execlog.archive.asking import TooMuch
 from execlog.errors import (
     ArchiveError,
     ExeclogError,
@@ -24,6 +25,8 @@ ERRORS = (ExeclogError, HTTPException)
 """The errors that `problem_of` takes."""
 
 _RETRY_SECONDS = 5
+# Which file it is, and where, is nothing for a viewer.
+_FILES = "Files of the log's archive can't be read: `execlog archive verify` tells which, and why."
 
 
 class Problem(Model):
@@ -52,6 +55,8 @@ def problem_of(error: Exception) -> Problem:
         return _problem(400, str(error), argument=error.argument)
     if isinstance(error, SchemaOutdated):
         return _problem(503, "The log's database is not up to date: run `execlog migrate`.")
+    if isinstance(error, ArchiveError) and not isinstance(error, TooMuch):
+        return _problem(503, _FILES)
     if isinstance(error, StoreUnavailable | QueryRejected | ArchiveError):
         return _problem(503, f"The log can't be read: {error}.")
     return _problem(500, "Something went wrong here; the service's own log says what.")

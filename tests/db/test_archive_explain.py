@@ -18,10 +18,12 @@ from execlog import (
     QueryRejected,
     StrategyExecutionLog,
     StrategyExecutionLogRepository,
+    restore_archive,
 )
 from execlog.repository import explain
 from execlog.repository.explain_drawing import hashed
-from tests.archiving import archived, files_of, midnight, path, with_partitions
+from execlog.repository.questions import Questions
+from tests.archiving import archived, files_of, listed, midnight, path, with_partitions
 from tests.databases import TABLE
 from tests.db.test_explain import planted
 from tests.explaining import runs
@@ -117,6 +119,37 @@ async def _compared(
 
 async def test_the_archive_makes_no_difference_to_an_explanation(pool: Pool, folder: Path) -> None:
     await _compared(pool, folder, old_runs(a_minute=12), _QUESTIONS[:1])
+
+
+async def test_of_the_window_before_the_log_may_have_all_runs(
+    pool: Pool, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The durations before tell which runs are slow, and files hold none of these."""
+    await with_partitions(pool, 20, 21)
+    await Log(pool).insert_rows(old_runs(a_minute=12))
+    expected = await _explained(Log(pool), {"measure": "duration"})
+    await archived(pool, folder)
+    both = Log(pool, archive=folder)
+    _ = [one async for one in restore_archive(pool, archive=folder, until=midnight(20) - HOUR / 60)]
+    assert [in_log != "{}" for *_, in_log, _ in await listed(pool)] == [True, False]
+    found = await _explained(both, {"measure": "duration"})
+    _same(found.model_dump(), expected.model_dump())
+    # Nothing is slow if no run was before.
+    alone = {"measure": "duration", "baseline_since": midnight(25), "baseline_until": midnight(24)}
+    found = await _explained(both, alone)
+    assert (found.runs_before, found.runs_after > 0, found.after) == (0, True, 0.0)
+    # All are restored while it is asked.
+    _ = [one async for one in restore_archive(pool, archive=folder)]
+
+    async def there_were_some(*arguments: Any) -> bool:
+        return True
+
+    monkeypatch.setattr(Questions, "_is_in_files", there_were_some)
+    found = await _explained(both, {"measure": "duration"})
+    _same(found.model_dump(), expected.model_dump())
+    assert await both.node_times(strategy_id=STRATEGY) == await Log(pool).node_times(
+        strategy_id=STRATEGY
+    )
 
 
 @pytest.mark.long

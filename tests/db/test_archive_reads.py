@@ -418,8 +418,34 @@ async def test_commands_of_rows_alone_say_where_others_are(
     _ = [one async for one in restore_archive(pool, archive=folder)]
     again = await asyncio.to_thread(run, *words, "--since", "30d", "--dsn", dsn)
     assert said not in again.stderr
-    if words[0] == "explain":
-        assert "read them with --archive" in old.stderr
+    assert "read them with --archive" in old.stderr
+
+
+@pytest.mark.long
+async def test_commands_of_numbers_read_the_folder(dsn: str, pool: Pool, folder: Path) -> None:
+    await with_partitions(pool, 20)
+    old = [row(created_at=midnight(20), strategy_id="a", status=one) for one in ("ok", "error")]
+    await Log(pool).insert_rows(old)
+    commands = [
+        ["breakdown", "a", "--by", "user", "--since", "30d", "--json"],
+        ["check", "a", "--max-error-rate", "1%", "--type", "DSL_FULL", "--since", "30d", "--json"],
+        ["summary", "a", "--until", "2100-01-01", "--json"],
+        ["compare", "a", "--realms", "a", "b", "--until", "2100-01-01", "--json"],
+    ]
+
+    async def answers(*more: str) -> list[tuple[int, str, str]]:
+        runs = [await asyncio.to_thread(run, *words, "--dsn", dsn, *more) for words in commands]
+        return [(one.returncode, one.stdout, one.stderr) for one in runs]
+
+    expected = await answers()
+    await archived(pool, folder)
+    assert await answers("--archive", str(folder)) == expected
+    assert [code for code, *_ in expected] == [0, 3, 0, 0]
+    said = [stderr.count("read them with --archive") for *_, stderr in await answers()]
+    assert said == [1, 1, 0, 0]  # rollups have counted what was moved
+    (wrong := folder / "file").touch()
+    for code, _, stderr in await answers("--archive", str(wrong)):
+        assert (code, stderr) == (1, f"execlog: {wrong}: not a directory\n")
 
 
 async def test_an_absent_value_is_looked_for_in_files(pool: Pool, folder: Path) -> None:

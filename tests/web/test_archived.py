@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple
@@ -92,6 +93,15 @@ async def test_a_page_with_the_folder_says_that_it_read_files(kept: Kept) -> Non
             found = await site.get("/executions?since=40d")
             assert str(kept.old.id) in found.text
             assert _AWAY not in found.text and _READ not in found.text
+
+
+async def test_a_file_that_is_away_is_not_named_to_a_viewer(kept: Kept) -> None:
+    next(kept.folder.rglob("*.parquet")).unlink()
+    async with client(create_app(kept.pool, archive=kept.folder)) as site:
+        for path in ("/api/executions?", "/executions?", f"/execution?id={kept.old.id}&"):
+            found = await site.get(f"{path}since=40d")
+            assert "Files of the log's archive can't be read" in html.unescape(found.text), path
+            assert str(kept.folder) not in found.text and ".parquet" not in found.text
 
 
 async def test_the_log_is_asked_once_a_minute(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
