@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from execlog.admin.lease import Lease
 from execlog.admin.partitions import DEFAULT, Step
-from execlog.admin.replacing import replaced
+from execlog.admin.replacing import remove_ok_now, replaced
 from execlog.admin.yielding import Yielding
 from execlog.archive import entries
 from execlog.archive.part import Sums, Written, differing, written
@@ -177,13 +177,13 @@ class Archiving:
                 part = place.next_part(span.day, files)
                 if made.rows:
                     await self._entered(place, span, made, part)
-                gone = await self._succeeded(place, held, made, part + 1)
+                gone = await self._succeeded(place, held, made, part + 1, words["partition"])
                 await lease.send(["prove"])
             for path in gone:
                 await asyncio.to_thread(place.remove, path)
 
     async def _succeeded(
-        self, place: Place, held: Sequence[ArchivedFile], made: Written, part: int
+        self, place: Place, held: Sequence[ArchivedFile], made: Written, part: int, partition: str
     ) -> list[str]:
         """Puts successors in the places of files; the paths of those."""
         gone = []
@@ -191,6 +191,7 @@ class Archiving:
             [old] = [old for old in held if place.root / old.path == one.old]
             await replaced(self._lease, place, old, one.path, number, one.ok_rows)
             gone.append(old.path)
+            await remove_ok_now(self._lease, partition, old.day, number, one.ok_now)
         return gone
 
     async def _look(self, words: Mapping[str, str]) -> None:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
+from datetime import date
 from pathlib import Path
 
 from execlog.admin.lease import Lease
 from execlog.archive.entries import ArchivedFile, statements_of
 from execlog.archive.place import Place
+from execlog.archive.successor import OkNow
+from execlog.db.connections import LONGEST_SECONDS
+from execlog.db.files import folder
+from execlog.db.sqltext import filled
 
-__all__ = ["replaced"]
+__all__ = ["remove_ok_now", "replaced"]
+
+_STEPS = "archiving", "step"
 
 
 async def replaced(
@@ -49,3 +56,28 @@ async def replaced(
         ok_rows,
     )
     return path
+
+
+async def remove_ok_now(lease: Lease, partition: str, day: date, part: int, ok_now: OkNow) -> None:
+    """Removes rows of the log that a new file has as ok, and the log as one of its failures.
+
+    Where the log holds failures of a file only, its ok rows are read from the file. They are too
+    old to stay, and in the file, which has its entry in the same transaction.
+
+    Args:
+        lease: The lease, in the transaction in which the file took the place of another one.
+        partition: The partition that has the rows.
+        day: The day of the file.
+        part: Its number.
+        ok_now: The rows.
+
+    Raises:
+        PostgresError, InterfaceError, OSError, TimeoutError: As the driver raises them.
+    """
+    if not ok_now.ids:
+        return
+    connection, steps = lease.session.connection, folder("sql").joinpath(*_STEPS)
+    await connection.execute((steps / "unmarked.sql").read_text())
+    words = {"partition": partition}
+    sql = filled((steps / "ok_now.sql").read_text(), lease.schema, words)
+    await connection.execute(sql, day, part, *ok_now, timeout=LONGEST_SECONDS)

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
+from uuid import UUID
 
 from execlog.archive.engine import Engine
 from execlog.errors import ArchiveError
 
-__all__ = ["Successor", "successors"]
+__all__ = ["OkNow", "Successor", "successors"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class OkNow(NamedTuple):
+    """Rows that a file holds as failures, and its successor as ok, as three lists."""
+
+    ids: list[UUID]
+    strategies: list[str]
+    times: list[datetime]
 
 
 @dataclass(frozen=True)
@@ -20,11 +33,13 @@ class Successor:
         old: That file.
         path: Where its successor is, without a name of its own yet.
         ok_rows: How many of its rows are ok.
+        ok_now: Those that the old file holds as failures.
     """
 
     old: Path
     path: Path
     ok_rows: int
+    ok_now: OkNow
 
 
 async def successors(engine: Engine, space: Path, held: Sequence[Path]) -> list[Successor]:
@@ -75,7 +90,13 @@ async def _successor(engine: Engine, space: Path, old: Path) -> Successor:
     was, now = extents
     if was != {**now, "ok_rows": was["ok_rows"]}:
         raise _unlike(old)
-    return Successor(old, path, now["ok_rows"])
+    return Successor(old, path, now["ok_rows"], await _ok_now(engine, old))
+
+
+async def _ok_now(engine: Engine, old: Path) -> OkNow:
+    found = await engine.sent("ok_now", {"old": str(old)})
+    times = [_EPOCH + timedelta(microseconds=one) for one in found["times"]]
+    return OkNow(found["ids"], found["strategies"], times)
 
 
 def _listed(paths: Sequence[Path]) -> dict[str, str]:

@@ -6,7 +6,9 @@ select
     held.filename,
     coalesce(held.notes = 'erased', false)
     and held.external_user_id is null
-    and offered.external_user_id is not null as is_erased
+    and offered.external_user_id is not null as is_erased,
+    held.status is distinct from 'ok'
+    and offered.status = 'ok' as is_ok_now
 from offered
 join held
     on held.id = offered.id

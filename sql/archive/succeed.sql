@@ -3,7 +3,7 @@ copy (
     select *
     from written
     union all by name
-    select * exclude (filename, is_erased)
+    select * exclude (filename, is_erased, is_ok_now)
     from changed
     where filename = :'old'
     order by strategy_id, created_at, id

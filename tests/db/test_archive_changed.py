@@ -143,6 +143,30 @@ async def test_a_restored_row_is_counted_once_if_its_status_changes(
     assert await in_log(pool) == []
 
 
+async def test_a_failure_that_is_ok_now_is_counted_once_if_its_step_ends_early(
+    pool: Pool, repository: Log, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file has it as ok, and ok rows of that file are read from the file alone."""
+    rows = [day(20), day(20, status="error"), day(20, status="error")]
+    await with_partitions(pool, 20)
+    await repository.insert_rows(rows)
+    await archived(pool, folder, **KEPT)
+    await change(pool, "status", "'ok'", rows[1].id)
+
+    async def fails(self: Any, *_: Any, **__: Any) -> Any:
+        raise OSError
+
+    monkeypatch.setattr("execlog.admin.caretaker.Caretaker._carry_out", fails)
+    assert await maintain(pool, **WANTED, archive=folder)
+    monkeypatch.undo()
+    log, wanted = Log(pool, archive=folder), {"ok": 2, "error": 1}
+    assert await in_log(pool) == ids(rows[2])
+    assert await log.count_by_status(strategy_id=rows[0].strategy_id) == wanted
+    await archived(pool, folder)
+    assert await log.count_by_status(strategy_id=rows[0].strategy_id) == wanted
+    assert (in_files(folder), await in_log(pool)) == (ids(*rows), [])
+
+
 @pytest.mark.long
 async def test_what_maintenance_clears_of_inputs_is_no_change(
     pool: Pool, repository: Log, folder: Path
