@@ -46,10 +46,10 @@ class Archived:
 
     async def files(
         self, connection: Connection, times: Sequence[datetime | None]
-    ) -> list[asyncpg.Record]:
+    ) -> list[asyncpg.Record] | None:
         """The files that may hold executions of these times; none if the log has no archive.
 
-        Ask after the log itself was: what is not there then is in files by now. Raises as the
+        None: the role may not ask. Ask in the snapshot in which the log itself was. Raises as the
         driver does.
 
         Args:
@@ -65,6 +65,8 @@ class Archived:
                 listed = await connection.fetch(query.sql, *query.values)
         except _ABSENT:
             return []
+        except asyncpg.InsufficientPrivilegeError:
+            return None
         return listed if may_hold(listed, days) else []
 
     async def known(

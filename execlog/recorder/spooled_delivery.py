@@ -21,7 +21,7 @@ from uuid import UUID, uuid4
 import asyncpg
 
 from execlog.errors import InvalidArgument, StoreUnavailable, driver_errors
-from execlog.recorder.archived import Archived, LeftAlone
+from execlog.recorder.archived import MAY_BE_ARCHIVED, Archived, LeftAlone
 from execlog.recorder.batch import Shipment
 from execlog.recorder.buffer import Batch
 from execlog.recorder.flusher import Delivery
@@ -193,19 +193,28 @@ class SpooledDelivery(Delivery):
 
     async def _find(self, rows: list[bytes], claim: Claim | None) -> list[bytes]:
         """Which of an adopted batch's rows the store has. Raises LeftAlone: it is not known."""
+        try:
+            return await self._found(rows, claim)
+        except LeftAlone:  # of a file that was replaced since it was listed, perhaps
+            return await self._found(rows, claim)
+
+    async def _found(self, rows: list[bytes], claim: Claim | None) -> list[bytes]:
         keys = [_key(row) for row in rows]
         ids, times = [key[0] for key in keys], [key[1] for key in keys]
         async with asyncio.timeout(self._timeout), self._link.connection() as connection:
-            transaction = connection.transaction(isolation="read_committed")
-            await transaction.start()
             if claim is not None:
                 await self._await_end(connection, claim)
+            # Of one snapshot: what goes to the archive, or comes back, is in the log or in a file.
+            transaction = connection.transaction(isolation="repeatable_read")
+            await transaction.start()
             records = await connection.fetch(self._statements["list_stored_ids"].sql, ids, times)
             # An id that a caller gave twice counts as stored once all of it is.
             lacking = Counter(ids) - Counter(record["id"] for record in records)
             doubtful = [key for key in keys if key[0] in lacking and claim is not None]
             listed = await self._archived.files(connection, [time for _, time in doubtful])
             await transaction.rollback()
+        if listed is None:
+            raise LeftAlone(f"{MAY_BE_ARCHIVED}, whose files the role may not ask for")
         if listed:
             found = await self._archived.known(listed, doubtful, self._timeout)
             lacking -= Counter(found)
@@ -215,7 +224,10 @@ class SpooledDelivery(Delivery):
         """Waits for the transaction that made the claim, if it is still under way."""
         again = claim._replace(token=uuid4())  # another one: it is rolled back
         values = (*again, self._server_timeout, False)
+        transaction = connection.transaction(isolation="read_committed")
+        await transaction.start()
         await connection.fetchval(self._statements["claim_batch"].sql, *values)
+        await transaction.rollback()
 
     async def _note_claim(self, claim: Claim) -> None:
         if claim == self._noted:

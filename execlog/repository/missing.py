@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 
 import asyncpg
 
+from execlog.archive.asking import Held
 from execlog.archive.files import Files, on_days
 from execlog.archive.known import Key, days_of, known_of, may_hold, refuse, times_by_day
 from execlog.db.executor import Store
 from execlog.db.statements import Query, Statement
+from execlog.errors import ArchiveError
 
 __all__ = ["Missing"]
 
@@ -72,7 +74,12 @@ class Missing:
                 raise refuse(self._name, listed, held)
             pairs = [(key.id, key.created_at) for key, _ in left]
             end = self._store.deadline()
-            known = await known_of(self._name, self._files, listed, held, pairs, end)
+            try:
+                known = await known_of(self._name, self._files, listed, held, pairs, end)
+            except ArchiveError:
+                if not await self._is_replaced(check, held):
+                    raise
+                continue
             left = [one for one in left if tuple(one[0]) not in known]
             asked |= {one.path for one in held}
 
@@ -90,17 +97,29 @@ class Missing:
         """
         keys = await _keys(executions)
         times = times_by_day(key.created_at for key in keys)
-        listed = await self._store.fetch(self._on_days.query(days=days_of(times)))
-        held = may_hold(listed, times)
-        if not held:
-            return list(executions)
-        if self._files is None:
-            raise refuse(self._name, listed, held)
+        check = self._on_days.query(days=days_of(times))
         pairs = [(key.id, key.created_at) for key in keys]
-        end = self._store.deadline()
-        known = await known_of(self._name, self._files, listed, held, pairs, end)
+        while True:
+            listed = await self._store.fetch(check)
+            held = may_hold(listed, times)
+            if not held:
+                return list(executions)
+            if self._files is None:
+                raise refuse(self._name, listed, held)
+            end = self._store.deadline()
+            try:
+                known = await known_of(self._name, self._files, listed, held, pairs, end)
+                break
+            except ArchiveError:
+                if not await self._is_replaced(check, held):
+                    raise
         both = zip(keys, executions, strict=True)
         return [execution for key, execution in both if tuple(key) not in known]
+
+    async def _is_replaced(self, check: Query, held: Sequence[Held]) -> bool:
+        """Whether one of the files has left the table since, in which a successor is then."""
+        now = {one["path"] for one in await self._store.fetch(check)}
+        return not now.issuperset(one.path for one in held)
 
     def _query(self, executions: Sequence[str]) -> Query:
         return self._insert.query(rows=f"[{','.join(executions)}]")

@@ -7,8 +7,10 @@ import subprocess
 import sys
 from datetime import datetime
 from pathlib import Path
-from uuid import UUID
+from typing import Any
+from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 
 from execlog import (
@@ -17,6 +19,7 @@ from execlog import (
     StrategyExecutionLogRepository,
     restore_archive,
 )
+from execlog.recorder.archived import Archived
 from execlog.recorder.spool.listing import list_spool
 from tests.archiving import archived, in_files, in_log, midnight, path, with_partitions
 from tests.command import run
@@ -45,6 +48,18 @@ time.sleep(60)
 WAITING = STORED.replace("linger=0.3", "linger=60").replace(
     "time.sleep(60)", "os.kill(os.getpid(), 9)"
 )
+
+RIGHTS = f"""
+create role storing;
+grant usage on schema execlog to storing;
+grant insert on {TABLE} to storing;
+grant execute on function
+    execlog.claim_batch(uuid, bigint, uuid, uuid),
+    execlog.keep_account(uuid, jsonb),
+    execlog.list_stored_ids(uuid[], timestamptz[]),
+    execlog.log_id()
+to storing;
+"""
 
 
 @pytest.fixture
@@ -156,6 +171,54 @@ async def test_a_day_that_was_restored(dsn: str, pool: Pool, tmp_path: Path, fol
     assert await in_log(pool) == ids
     await archived(pool, folder)
     assert in_files(folder) == ids
+
+
+@pytest.mark.long
+async def test_a_day_that_is_restored_meanwhile(
+    dsn: str, pool: Pool, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was not in the log when that was asked, and is in no file alone when files are."""
+    spool = tmp_path / "spool"
+    ids = await stored_long_ago(dsn, pool, spool, folder)
+    await with_partitions(pool, 20)  # there is one again, for rows that come late
+    files, times = Archived.files, []
+
+    async def later(*arguments: Any) -> Any:
+        times.append([one.restored async for one in restore_archive(pool, archive=folder)])
+        return await files(*arguments)
+
+    monkeypatch.setattr(Archived, "files", later)
+    async with ExecutionRecorder(pool, spool=spool, archive=folder) as recorder:
+        assert await recorder.flush()
+        stats = recorder.stats()
+        assert (stats.written, stats.rejected, stats.recovered) == (3, {}, 3)
+    assert times == [[37]]
+    assert (list_spool(spool), await in_log(pool)) == ([], ids)
+
+
+@pytest.mark.long
+async def test_a_role_that_may_not_ask_for_files(
+    dsn: str, pool: Pool, tmp_path: Path, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What it finds stays there, and its own rows are stored."""
+    spool = tmp_path / "spool"
+    ids = await stored_long_ago(dsn, pool, spool, folder)
+    await pool.execute("revoke execute on function execlog.archived_on(date[]) from public")
+    role = f"storing_{uuid4().hex}"
+    await pool.execute(RIGHTS.replace("storing", role))
+    try:
+        async with asyncpg.create_pool(
+            dsn, min_size=1, max_size=1, server_settings={"role": role}
+        ) as own:
+            async with ExecutionRecorder(own, spool=spool, archive=folder) as recorder:
+                record(recorder, 1)
+                assert await recorder.flush()
+                assert (recorder.stats().written, recorder.stats().recovered) == (1, 0)
+    finally:
+        await pool.execute(f"drop owned by {role}; drop role {role}")
+    assert caplog.text.count("may be in the archive, whose files the role may not ask for") == 1
+    assert [one.rows for one in list_spool(spool)] == [ROWS]
+    assert not set(ids) & set(await in_log(pool))
 
 
 def test_an_archive_is_for_a_spool(tmp_path: Path) -> None:

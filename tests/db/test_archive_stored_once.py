@@ -17,10 +17,12 @@ from execlog import (
     StrategyExecutionLog,
     StrategyExecutionLogRepository,
     archived_files,
+    erase_archived,
     maintain,
     restore_archive,
     verify_rollups,
 )
+from execlog.archive.files import Files
 from tests.archiving import (
     WANTED,
     archived,
@@ -227,3 +229,28 @@ async def test_a_role_that_may_store_and_not_look(
     assert imported(writer, str(file), EXECLOG_ARCHIVE=str(folder)) == (0, [stored])
     assert json.loads((folder / "log.json").read_text())["format"] == 1
     assert files_of(folder) == [path(20)]
+
+
+async def test_an_import_beside_an_erasure(
+    pool: Pool, repository: Log, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that was listed is replaced before it is asked: its successor is."""
+    rows = [day(20, external_user_id="u"), day(20)]
+    await with_partitions(pool, 20)
+    await repository.insert_rows(rows)
+    await archived(pool, folder)
+    check = Files.check
+
+    async def checked(*arguments: Any) -> None:
+        monkeypatch.setattr(Files, "check", check)
+        erased = erase_archived(pool, archive=folder, external_user_id="u")
+        assert [one.executions async for one in erased] == [1]
+        await check(*arguments)
+
+    monkeypatch.setattr(Files, "check", checked)
+    new = day(20)
+    assert await Log(pool, archive=folder).insert_missing([*rows, new]) == 1
+    assert (await in_log(pool), in_files(folder)) == (ids(new), ids(*rows))
+    (folder / path(20, 2)).unlink()
+    with pytest.raises(ArchiveError, match="part-0002"):
+        await Log(pool, archive=folder).insert_missing(rows)
