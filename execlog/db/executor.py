@@ -159,6 +159,9 @@ class Store:
                     async with connection.transaction(isolation="repeatable_read", readonly=True):
                         return [await connection.fetch(one.sql, *one.values) for one in queries]
 
+    async def renew(self) -> None:
+        """Has the next statement see what is stored by then; here each does. Never raises."""
+
     async def write_unless(
         self, write: Query, check: Query, is_refused: Callable[[list[asyncpg.Record]], bool]
     ) -> tuple[list[asyncpg.Record] | None, list[asyncpg.Record]]:

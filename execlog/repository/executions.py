@@ -194,6 +194,19 @@ class Executions(Questions):
     async def _streamed_of_both(
         self, name: str, *switches: str, **values: Any
     ) -> AsyncGenerator[Row]:
+        """As `_streamed_once`; begun again if rows were moved to files while it began."""
+        for last in (False, False, True):
+            found = self._streamed_once(name, *switches, **values)
+            try:
+                async with contextlib.aclosing(found) as rows:
+                    async for row in rows:
+                        yield row
+                return
+            except Moved:  # before its first row
+                if last:
+                    raise
+
+    async def _streamed_once(self, name: str, *switches: str, **values: Any) -> AsyncGenerator[Row]:
         """The rows of the log and those of files, each newest first, as one stream."""
         query = self._statements[name].query(*switches, **values)
         told: list[list[asyncpg.Record]] = []

@@ -134,6 +134,7 @@ class Questions:
             )
             if both[0][0]["is_settled"]:
                 return both
+            await self._store.renew()
         raise Moved(query.name)
 
     def _reads_rows_only(self, name: str, since: datetime | None, until: datetime | None) -> None:

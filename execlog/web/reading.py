@@ -249,6 +249,10 @@ class _Snapshot(Store):
         """As `Store.fetch_apart`: beside this snapshot. Raises: see there."""
         return await self._whole.fetch_apart(query)
 
+    async def renew(self) -> None:
+        """Ends this snapshot: the next statement begins another. Never raises."""
+        await self.end()
+
     async def end(self) -> None:
         """Ends the transaction; a failure is ignored, since it only read."""
         with contextlib.suppress(Exception):  # of a connection that was given up, each call fails

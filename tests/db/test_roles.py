@@ -57,7 +57,7 @@ async def prefix(dsn: str) -> AsyncIterator[str]:
     yield name
     connection = await asyncpg.connect(dsn)
     found = await connection.fetch(
-        "select rolname from pg_roles where starts_with(rolname, $1)", name
+        "select rolname from pg_roles where pg_catalog.starts_with(rolname, $1)", name
     )
     for record in found:
         role = quoted(record["rolname"])
