@@ -171,12 +171,7 @@ class Both(Questions):
             raise Moved("percentiles")
         if sum(row["durations"] for row in log) > _MOST_DURATIONS:
             raise TooMuch(f"percentiles: the log holds more than {_MOST_DURATIONS:,} durations")
-        if reach.listed:
-            found, size = await percentiles(reach, log, fractions, *switches, **values)
-        else:  # they were restored since it was asked whether there are some
-            times, weights, runs = ([row[n] for row in log] for n in range(3))
-            found = [*await asyncio.to_thread(percentile_cont, times, fractions, weights)]
-            size = sum(runs)
+        found, size = await percentiles(reach, log, fractions, *switches, **values)
         return DurationPercentiles(
             fractions=fractions,
             values_ms=tuple(found) if size else (0.0,) * len(fractions),
