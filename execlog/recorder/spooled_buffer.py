@@ -69,7 +69,7 @@ class SpooledBuffer(Buffer):
                 batch = self._turn(len(line), failed)
                 file = batch.file
                 if file is None:
-                    if self._spool.missing_bytes() <= 0:
+                    if self._make_room_in_files(failed):
                         return super().add(line, failed, altered)
                     self._drop("full")
                     self._offered += 1
@@ -287,13 +287,21 @@ class SpooledBuffer(Buffer):
             self._begin_next()
             self.writer_sleeps = True
             last = self._last
-        if failed or self._drops_oldest:
-            missing = self._spool.missing_bytes()
-            while missing > 0 and (freed := self._give_way_in_files(failed)):
-                missing -= freed
+        self._make_room_in_files(failed)
         if not len(last):
             last.file = self._spool.take(size, failed=failed)
         return last
+
+    def _make_room_in_files(self, failed: bool) -> bool:
+        """Drops rows until failures find a file, if that can be. Whether they do.
+
+        The spool's thread frees less than it promised, or takes room for a file, at any time.
+        """
+        while self._spool.missing_bytes() > 0:
+            may_drop = failed or self._drops_oldest
+            if not (may_drop and self._give_way_in_files(failed)):
+                return False
+        return True
 
     def _give_way_in_files(self, failed: bool) -> int:
         """Drops ok runs of a batch, else old failures; about how many bytes that will free."""
