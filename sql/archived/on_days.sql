@@ -3,8 +3,8 @@
 -- Columns: log_id uuid?, is_subject boolean, folder text?, host text?, path text?, bytes bigint?, sha256 text?, rows bigint?, first_at timestamptz?, last_at timestamptz?, in_log text?, failures_in_log text?
 -- Index: none
 --
--- As `files`, for who may not read the table of files, and whatever else has these functions' names. Days are parted by commas, since for arrays asyncpg would have to
--- query the arrays' types; NULL: of all days.
+-- As `files`, for who may not read the table of files, and whatever else has these functions' names. Days are parted by
+-- commas, since for arrays asyncpg would have to query the arrays' types; NULL: of all days.
 select
     file.log_id,
     pg_catalog.row_security_active('execlog.strategy_execution_log'::regclass) as is_subject,

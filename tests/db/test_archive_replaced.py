@@ -92,6 +92,7 @@ async def test_a_read_goes_on_with_the_successor(
         await log.list_executions()
 
 
+@pytest.mark.long
 async def test_a_page_goes_on_with_the_successor(
     pool: Pool, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
