@@ -227,12 +227,12 @@ async def test_a_link_to_the_whole_folder_is_as_good(
 
 @pytest.fixture
 async def hasty(dsn: str, pool: Pool, repository: Log, folder: Path) -> AsyncIterator[Log]:
-    """A log with runs of files between its failures; its sessions may be idle for 0.3 s."""
+    """A log with runs of files between its failures; its sessions may be idle for 2 s."""
     await with_partitions(pool, 20, 21)
     failures = [day(ago, status="error") for ago in (0, 21)]
     await repository.insert_rows([*failures, *(day(20) for _ in range(600)), day(21)])
     await archived(pool, folder, retain_failures=30 * DAY)
-    limits = {"idle_in_transaction_session_timeout": "300ms"}
+    limits = {"idle_in_transaction_session_timeout": "2s"}
     async with asyncpg.create_pool(dsn, min_size=1, max_size=1, server_settings=limits) as theirs:
         yield Log(theirs, archive=folder)
 
@@ -241,31 +241,33 @@ async def test_slow_files_do_not_end_the_transaction(
     hasty: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The log's failure is read after them, from the snapshot of before."""
-    rows = Files.rows
+    rows, seconds = Files.rows, [3.0]
 
     async def slow(*given: Any, **values: Any) -> Any:
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(seconds.pop() if seconds else 0)
         return await rows(*given, **values)
 
     monkeypatch.setattr(Files, "rows", slow)
     found = [one.status async for one in hasty.stream(since=midnight(20) - DAY, realm_id=None)]
-    assert (len(found), found.count("error")) == (603, 2)
+    assert (len(found), found.count("error"), seconds) == (603, 2, [])
 
 
+@pytest.mark.long
 async def test_a_slow_reader_of_files_is_no_idle_one(hasty: Log) -> None:
     seen = 0
     async for _ in hasty.stream():
         seen += 1
         if 400 < seen < 411:
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.3)
     assert seen == 603
 
 
+@pytest.mark.long
 async def test_a_reader_of_files_that_stops_is_ended(hasty: Log) -> None:
     with pytest.raises(StoreUnavailable, match="idle"):
         async for one in hasty.stream():
             if one.status == "ok":
-                await asyncio.sleep(0.6)
+                await asyncio.sleep(3)
     assert len([one async for one in hasty.stream()]) == 603
 
 
