@@ -189,7 +189,9 @@ class Archiving:
         gone = []
         for number, one in enumerate(made.successors, part):
             [old] = [old for old in held if place.root / old.path == one.old]
-            await replaced(self._lease, place, old, one.path, number, one.ok_rows)
+            await replaced(
+                self._lease, place, old, one.path, number, ok_rows=one.ok_rows, users=one.users
+            )
             gone.append(old.path)
             await remove_ok_now(self._lease, partition, old.day, number, one.ok_now)
         return gone
@@ -246,6 +248,7 @@ class Archiving:
             bytes.fromhex(digest),
             made.first_at,
             made.last_at,
+            made.users,
         )
 
     async def _beside(self, work: Awaitable[Answer]) -> Answer:

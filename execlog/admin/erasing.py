@@ -17,6 +17,7 @@ from execlog.archive.engine import duckdb, opened
 from execlog.archive.entries import ArchivedFile, entries, state
 from execlog.archive.part import Sums
 from execlog.archive.place import Place, folder_of
+from execlog.archive.users import filter_of_users
 from execlog.db import validation
 from execlog.db.connections import connection_to
 from execlog.db.sqltext import SCHEMA
@@ -24,7 +25,7 @@ from execlog.errors import ArchiveError, driver_errors
 from execlog.models import Model
 
 if TYPE_CHECKING:
-    from execlog.db.connections import Target
+    from execlog.db.connections import Connection, Target
 
 __all__ = ["ErasedFile", "erase_archived"]
 
@@ -32,7 +33,7 @@ _CHANGED = frozenset({"users", "traces", "trace_ids", "messages", "inputs", "att
 
 
 class ErasedFile(Model):
-    """A file that was looked at for a user.
+    """A file of the archive, and what it held of a user.
 
     Attributes:
         path: Its path within the folder; if the user was erased from it, that of its successor.
@@ -54,8 +55,9 @@ async def erase_archived(
     """Erases an external user from the files of an archive, as `erase` does from the log's rows.
 
     Call it after `erase(..., with_files=True)`: what is moved out meanwhile is found here. All
-    files are searched. One that holds the user is written once more, under the next number of its
-    day, and takes the place of the old one in one transaction. Interrupted, it may be called again.
+    files are searched, but for those whose filter of users excludes the user. One that holds the
+    user is written once more, under the next number of its day, and takes the place of the old one
+    in one transaction. Interrupted, it may be called again.
 
     Args:
         target: A DSN, a Connection outside of a transaction, or a Pool; of the log's owner.
@@ -84,16 +86,18 @@ async def erase_archived(
         if counting:
             async with connection_to(target, writes=False) as connection:
                 home, files = await state(connection, where), await entries(connection, where)
+                suspects = await _suspects(connection, where, user)
             if files:
                 await asyncio.to_thread(place.check, home.log_id)
             for one in files:
-                count = await _counted(place, one, user)
+                count = await _counted(place, one, user) if one.path in suspects else 0
                 yield ErasedFile(path=one.path, executions=count)
             return
         async with held(target, where) as lease:
             async with lease.transaction():
                 home = await state(lease.session.connection, where)
                 files = await entries(lease.session.connection, where)
+                suspects = await _suspects(lease.session.connection, where, user)
             if files:
                 await asyncio.to_thread(place.check, home.log_id)
                 await asyncio.to_thread(place.sweep, files)
@@ -102,12 +106,17 @@ async def erase_archived(
             for one in files:
                 async with lease.transaction():
                     await lease.send(["prove"])
-                count = await _counted(place, one, user)
+                count = await _counted(place, one, user) if one.path in suspects else 0
                 path = one.path
                 if count:
                     path = await _Erasing(lease, place, one, user).done(numbers[one.day])
                     numbers[one.day] += 1
                 yield ErasedFile(path=path, executions=count)
+
+
+async def _suspects(connection: Connection, schema: str, user: str) -> set[str]:
+    """The paths of the files that may hold the user."""
+    return {one.path for one in await entries(connection, schema, user=user)}
 
 
 async def _counted(place: Place, one: ArchivedFile, user: str) -> int:
@@ -139,11 +148,13 @@ class _Erasing:
         with self.place.workspace(uuid4().hex) as space:
             written = space / "part.parquet"
             before = await self._written(space, written)
-            await self._check(space, written, before)
+            users = await self._check(space, written, before)
             async with self.lease.transaction():
                 await self.lease.send(["prove"])
                 ok_rows = self.file.ok_rows
-                path = await replaced(self.lease, self.place, self.file, written, part, ok_rows)
+                path = await replaced(
+                    self.lease, self.place, self.file, written, part, ok_rows=ok_rows, users=users
+                )
             await asyncio.to_thread(self.place.remove, self.file.path)
         return path
 
@@ -154,13 +165,15 @@ class _Erasing:
             await engine.sent("erase", {"part": str(written), "user": self.user})
             return await engine.sent("sums")
 
-    async def _check(self, space: Path, written: Path, before: Sums) -> None:
-        """Raises ArchiveError if the user is still there, or anything else has changed."""
+    async def _check(self, space: Path, written: Path, before: Sums) -> bytes:
+        """The filter of its users; ArchiveError if the user is there, or more has changed."""
         async with opened(self.place.root, space / "spill") as engine:
             await engine.sent("written", {"part": str(written)})
             await engine.sent("none_held")
             after = await engine.sent("sums")
             left = await engine.sent("holds", {"part": str(written), "user": self.user})
+            users = await filter_of_users(engine)
         differing = [one for one in before if before[one] != after[one]]
         if left["rows"] or not _CHANGED.issuperset(differing):
             raise ArchiveError(f"{self.path} could not be written without the user")
+        return users

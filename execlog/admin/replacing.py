@@ -21,7 +21,14 @@ _STEPS = "archiving", "step"
 
 
 async def replaced(
-    lease: Lease, place: Place, old: ArchivedFile, written: Path, part: int, ok_rows: int
+    lease: Lease,
+    place: Place,
+    old: ArchivedFile,
+    written: Path,
+    part: int,
+    *,
+    ok_rows: int,
+    users: bytes,
 ) -> str:
     """The path of a file that took the place of an old one; the transaction is the caller's.
 
@@ -34,6 +41,7 @@ async def replaced(
         written: The new one, in a folder for what is unfinished.
         part: Its number within the day.
         ok_rows: How many of its rows are ok.
+        users: The filter of its users.
 
     Raises:
         ArchiveError: The folder can't be written to.
@@ -54,6 +62,7 @@ async def replaced(
         (await asyncio.to_thread(written.stat)).st_size,
         bytes.fromhex(digest),
         ok_rows,
+        users,
     )
     return path
 

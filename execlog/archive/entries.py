@@ -114,6 +114,7 @@ async def entries(
     schema: str,
     since: datetime | None = None,
     until: datetime | None = None,
+    user: str | None = None,
 ) -> list[ArchivedFile]:
     """The same on a connection. Raises as the driver does.
 
@@ -122,9 +123,10 @@ async def entries(
         schema: The schema of the log.
         since: Only files with runs from this time on.
         until: Only files with runs until this time.
+        user: Only files that may hold runs of this user.
     """
     sql = statements_of(schema)["files"].sql
-    found = await connection.fetch(sql, since, until, timeout=_SECONDS)
+    found = await connection.fetch(sql, since, until, user, timeout=_SECONDS)
     return [ArchivedFile(**aware_fields(record)) for record in found]
 
 

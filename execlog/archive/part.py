@@ -12,6 +12,7 @@ from typing import Any
 
 from execlog.archive.engine import Engine, opened
 from execlog.archive.successor import Successor, successors
+from execlog.archive.users import filter_of_users
 
 __all__ = ["Sums", "Written", "differing", "written"]
 
@@ -34,6 +35,7 @@ class Written:
         ok_rows: How many of them are ok.
         first_at: The time of the oldest; None: it has no rows.
         last_at: The time of the newest.
+        users: The filter of its users.
         sums: The numbers of its rows and of those offered that older files hold, together.
         successors: What is to take the place of older files whose rows were changed since.
     """
@@ -43,6 +45,7 @@ class Written:
     ok_rows: int
     first_at: datetime | None
     last_at: datetime | None
+    users: bytes
     sums: Sums
     successors: Sequence[Successor]
 
@@ -70,12 +73,14 @@ async def written(
         await engine.sent("written", {"part": str(path)})
         found = await engine.sent("extent")
         sums = await engine.sent("sums")
+        users = await filter_of_users(engine)
     return Written(
         path=path,
         rows=found["rows"],
         ok_rows=found["ok_rows"],
         first_at=_time(found["first_at"]),
         last_at=_time(found["last_at"]),
+        users=users,
         sums=sums,
         successors=changed,
     )

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from execlog.archive.engine import Engine
+from execlog.archive.users import filter_of_users
 from execlog.errors import ArchiveError
 
 __all__ = ["OkNow", "Successor", "successors"]
@@ -33,12 +34,14 @@ class Successor:
         old: That file.
         path: Where its successor is, without a name of its own yet.
         ok_rows: How many of its rows are ok.
+        users: The filter of its users.
         ok_now: Those that the old file holds as failures.
     """
 
     old: Path
     path: Path
     ok_rows: int
+    users: bytes
     ok_now: OkNow
 
 
@@ -90,7 +93,8 @@ async def _successor(engine: Engine, space: Path, old: Path) -> Successor:
     was, now = extents
     if was != {**now, "ok_rows": was["ok_rows"]}:
         raise _unlike(old)
-    return Successor(old, path, now["ok_rows"], await _ok_now(engine, old))
+    users = await filter_of_users(engine)
+    return Successor(old, path, now["ok_rows"], users, await _ok_now(engine, old))
 
 
 async def _ok_now(engine: Engine, old: Path) -> OkNow:

@@ -174,8 +174,11 @@ class Questions:
         if self._archive is None:
             return Reach()
 
+        # Of all users: a file that took the place of another may be without one of these.
+        anyone = {**(values or {}), "external_user_ids": None}
+
         async def again() -> list[asyncpg.Record]:
-            return await self._store.fetch_apart(self._listed_files(values or {}))
+            return await self._store.fetch_apart(self._listed_files(anyone))
 
         return Reach.of(self._archive, listed, deadline, again)
 
@@ -184,8 +187,9 @@ class Questions:
         return self._statements["get"].schema
 
     def _listed_files(self, values: Mapping[str, Any]) -> Query:
-        """The statement that lists the files of a window."""
-        return listing(self._schema).query(since=values.get("since"), until=values.get("until"))
+        """The statement that lists the files of a window, which may hold runs of the users."""
+        names = ("since", "until", "external_user_ids")
+        return listing(self._schema).query(**{name: values.get(name) for name in names})
 
     async def _fetch_whole(
         self, name: str, *switches: str, **values: Any

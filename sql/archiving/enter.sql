@@ -10,9 +10,12 @@
 -- $9 sha256 bytea
 -- $10 first_at timestamptz
 -- $11 last_at timestamptz
+-- $12 users bytea
 -- Columns: none
 -- Index: archived_file_pkey
-insert into execlog.archived_file (day, part, path, begins, ends, rows, ok_rows, bytes, sha256, first_at, last_at, in_log)
+insert into execlog.archived_file (
+    day, part, path, begins, ends, rows, ok_rows, bytes, sha256, first_at, last_at, users, in_log
+)
 values (
     $1::date,
     $2::integer,
@@ -25,5 +28,6 @@ values (
     $9::bytea,
     $10::timestamptz,
     $11::timestamptz,
+    $12::bytea,
     tstzmultirange(tstzrange($4::timestamptz, $5::timestamptz))
 )

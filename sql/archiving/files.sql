@@ -1,6 +1,7 @@
--- Which files are there of these times?
+-- Which files are there of these times, that may hold runs of a user?
 -- $1 since timestamptz? always
 -- $2 until timestamptz? always
+-- $3 external_user_id text? always
 -- Columns: day date, part integer, path text, rows bigint, ok_rows bigint, bytes bigint, sha256 text, first_at timestamptz, last_at timestamptz, rows_in_log boolean, failures_in_log boolean, written_at timestamptz
 -- Index: none
 --
@@ -21,5 +22,6 @@ select
 from execlog.archived_file
 where last_at >= coalesce($1::timestamptz, '-infinity')
     and first_at <= coalesce($2::timestamptz, 'infinity')
+    and ($3::text is null or execlog.may_hold(users, sha256(convert_to($3::text, 'UTF8'))))
 order by day, part
 limit 100000

@@ -6,6 +6,7 @@
 -- $5 bytes bigint
 -- $6 sha256 bytea
 -- $7 ok_rows bigint
+-- $8 users bytea
 -- Columns: none
 -- Index: archived_file_pkey
 with gone as (
@@ -15,7 +16,7 @@ with gone as (
     returning *
 )
 insert into execlog.archived_file (
-    day, part, path, begins, ends, rows, ok_rows, bytes, sha256, first_at, last_at, in_log, failures_in_log
+    day, part, path, begins, ends, rows, ok_rows, bytes, sha256, first_at, last_at, users, in_log, failures_in_log
 )
 select
     day,
@@ -29,6 +30,7 @@ select
     $6::bytea,
     first_at,
     last_at,
+    $8::bytea,
     in_log,
     failures_in_log
 from gone

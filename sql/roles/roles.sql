@@ -115,6 +115,7 @@ grant execute on function
     execlog.archived_on(date[]),
     execlog.error_codes(timestamptz, timestamptz, text[], text[], integer[]),
     execlog.log_id(),
+    execlog.may_hold(bytea, bytea),
     execlog.names_in(timestamptz, timestamptz),
     execlog.partitions(),
     execlog.quantile(numeric, double precision),

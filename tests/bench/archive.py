@@ -118,8 +118,9 @@ async def measure(
         assert {one.outcome for one in steps} == {"done"}, [str(one) for one in steps]
         seconds = next(one.seconds for one in steps if one.action == "drop")
         files = await archived_files(pool)
+    filters = await pool.fetchval("select sum(octet_length(users)) from execlog.archived_file")
     assert sum(one.rows for one in files) == stored
-    total = sum(one.bytes for one in files)
+    total = sum(one.bytes for one in files) + filters
     print_line(
         _WIDTHS,
         name,

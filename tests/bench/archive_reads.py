@@ -27,6 +27,8 @@ import duckdb
 import execlog
 from execlog import StrategyExecutionLogRepository, archived_files, erase_archived, maintain
 from execlog.archive import checking
+from execlog.archive.engine import opened
+from execlog.archive.users import filter_of_users
 from execlog.db.executor import Store
 from execlog.repository import statements
 from tests.bench.common import PATIENCE, bench_database, load, print_line
@@ -54,11 +56,12 @@ copy (
 """
 _ENTER = """
 insert into execlog.archived_file (
-    day, part, path, begins, ends, rows, ok_rows, bytes, sha256, first_at, last_at, in_log
+    day, part, path, begins, ends, rows, ok_rows, bytes, sha256, first_at, last_at, in_log,
+    users
 )
 select day + $2::integer, part, $3, begins + make_interval(days => $2),
     ends + make_interval(days => $2), rows, ok_rows, $4, $5, first_at + make_interval(days => $2),
-    last_at + make_interval(days => $2), '{}'
+    last_at + make_interval(days => $2), '{}', $6
 from execlog.archived_file
 where path = $1
 """
@@ -99,7 +102,10 @@ async def repeat(pool: Pool, folder: Path, days: int, users: int) -> None:
                 )
                 data = new.read_bytes()
                 digest = hashlib.sha256(data).digest()
-                await pool.execute(_ENTER, one.path, later, path, len(data), digest)
+                async with opened(folder, folder / "unfinished") as reader:
+                    await reader.sent("written", {"part": str(new)})
+                    bits = await filter_of_users(reader)
+                await pool.execute(_ENTER, one.path, later, path, len(data), digest, bits)
 
 
 async def fill(pool: Pool, ago: int, rows: int) -> None:
