@@ -17,6 +17,7 @@ from execlog.errors import ArchiveError
 __all__ = [
     "CURSOR",
     "MOST_FILES",
+    "TRIES",
     "Held",
     "Moved",
     "TooMuch",
@@ -37,6 +38,9 @@ CURSOR = ("before_created_at", "before_id", "before_strategy_id")
 
 MOST_FILES = 64
 """The most files that one statement reads."""
+
+TRIES = 3
+"""How often a question is asked while rows are moved to files or back."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
@@ -65,7 +69,10 @@ class Moved(ArchiveError):
 
 
 class Held(NamedTuple):
-    """A file that holds runs which the log lacks; times that the log holds too in microseconds."""
+    """A file that holds runs which the log lacks; times that the log holds too in microseconds.
+
+    Those who store are not told how many of its rows are ok.
+    """
 
     path: str
     bytes: int
@@ -73,6 +80,7 @@ class Held(NamedTuple):
     first_at: datetime
     last_at: datetime
     rows: int
+    ok_rows: int | None
     in_log: list[tuple[int, int]]
     failures_in_log: list[tuple[int, int]]
 
@@ -86,6 +94,7 @@ def held_of(one: asyncpg.Record) -> Held:
         first_at=one["first_at"],
         last_at=one["last_at"],
         rows=one["rows"],
+        ok_rows=one.get("ok_rows"),
         in_log=_spans(one["in_log"]),
         failures_in_log=_spans(one["failures_in_log"]),
     )

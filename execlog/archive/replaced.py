@@ -16,7 +16,8 @@ def successors(listed: Iterable[Held], now: Sequence[Held]) -> dict[str, Held]:
 
     An erasure writes a file once more under the next number of its day, with as many rows of the
     same times. The log's own rows were read before it, so the times that it holds too are those of
-    the old entry. Never raises; a file that could have two successors has none.
+    the old entry. Never raises; a file that could have two successors has none, nor has one whose
+    failures were read from the log, if the log has one of them as ok by now: it is in both.
 
     Args:
         listed: Files as they were listed.
@@ -35,7 +36,7 @@ def successors(listed: Iterable[Held], now: Sequence[Held]) -> dict[str, Held]:
         for identity, [old, *others] in gone.items()
         if not others
         for one in new[identity]
-        if len(new[identity]) == 1
+        if len(new[identity]) == 1 and (one.ok_rows == old.ok_rows or not old.failures_in_log)
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from execlog.archive.asking import Moved, TooMuch
+from execlog.archive.asking import TRIES, Moved, TooMuch
 from execlog.archive.files import durations, earlier, runs
 from execlog.archive.joined import MOST_OF_LOG, card, groups, points, sampled
 from execlog.archive.measuring import percentiles
@@ -27,7 +27,6 @@ __all__ = ["Both"]
 _MOST_DURATIONS = 300_000  # of the log; more would not fit into the memory of a read
 _HINTS = {"breakdown": ", or without details"}
 _OF_TRACES = frozenset({"newest", "most_bytes", "trace_bytes"})
-_ASKED_AGAIN = 2
 
 Answer = TypeVar("Answer")
 
@@ -37,7 +36,7 @@ class Both(Questions):
 
     async def _settled(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
         """What is answered; it is asked again if rows were moved to files or back meanwhile."""
-        for _ in range(_ASKED_AGAIN):
+        for _ in range(TRIES - 1):
             try:
                 return await ask()
             except Moved:

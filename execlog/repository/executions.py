@@ -10,7 +10,7 @@ from uuid import UUID
 
 import asyncpg
 
-from execlog.archive.asking import Moved
+from execlog.archive.asking import TRIES, Moved
 from execlog.archive.streaming import merged, streamed
 from execlog.db import validation
 from execlog.db.pulse import Pulse
@@ -195,7 +195,7 @@ class Executions(Questions):
         self, name: str, *switches: str, **values: Any
     ) -> AsyncGenerator[Row]:
         """As `_streamed_once`; begun again if rows were moved to files while it began."""
-        for last in (False, False, True):
+        for left in reversed(range(TRIES)):
             found = self._streamed_once(name, *switches, **values)
             try:
                 async with contextlib.aclosing(found) as rows:
@@ -203,7 +203,7 @@ class Executions(Questions):
                         yield row
                 return
             except Moved:  # before its first row
-                if last:
+                if not left:
                     raise
 
     async def _streamed_once(self, name: str, *switches: str, **values: Any) -> AsyncGenerator[Row]:

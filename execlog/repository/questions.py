@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 
-from execlog.archive.asking import Moved
+from execlog.archive.asking import TRIES, Moved
 from execlog.archive.away import Away, away_of
 from execlog.archive.files import Files, away, listing
 from execlog.archive.reading import Reach
@@ -25,8 +25,6 @@ from execlog.errors import (
 )
 
 __all__ = ["LARGEST_SAMPLE", "Questions"]
-
-_ASKED_AGAIN = 3
 
 LARGEST_SAMPLE = 5000
 """The most rows of a sample; the limit within `sql/sample_*.sql`."""
@@ -128,7 +126,7 @@ class Questions:
         Raises:
             Moved: Partitions come and go all the time.
         """
-        for _ in range(_ASKED_AGAIN + 1):
+        for _ in range(TRIES):
             both = await self._store.together(
                 self._listed_files(values), query, budget=budget, deadline=deadline
             )

@@ -2,7 +2,7 @@
 -- $1 since timestamptz? always
 -- $2 until timestamptz? always
 -- $3 external_user_ids text[]? always
--- Columns: log_id uuid, is_settled boolean, is_subject boolean, path text?, bytes bigint?, sha256 text?, rows bigint?, first_at timestamptz?, last_at timestamptz?, in_log text?, failures_in_log text?
+-- Columns: log_id uuid, is_settled boolean, is_subject boolean, path text?, bytes bigint?, sha256 text?, rows bigint?, ok_rows bigint?, first_at timestamptz?, last_at timestamptz?, in_log text?, failures_in_log text?
 -- Index: none
 --
 -- One row a file, newest first; one row without a file if there is none. Of files that can't hold a run of these users
@@ -36,6 +36,7 @@ select
     file.bytes,
     encode(file.sha256, 'hex') as sha256,
     file.rows,
+    file.ok_rows,
     file.first_at,
     file.last_at,
     (

@@ -145,6 +145,7 @@ def _held(name: str, **changes: Any) -> Held:
         "first_at": midnight(20),
         "last_at": midnight(20),
         "rows": 3,
+        "ok_rows": 1,
         "in_log": [(1, 2)],
         "failures_in_log": [],
     }
@@ -161,3 +162,6 @@ def test_a_successor_must_be_certain() -> None:
     assert successors([old], [new._replace(rows=4)]) == {}
     assert successors([old], [new._replace(path="other/part-0002")]) == {}
     assert successors([], [new]) == {}
+    # A failure of the log became an ok row of the file.
+    assert successors([old], [new._replace(ok_rows=2)]) != {}
+    assert successors([old._replace(failures_in_log=[(1, 2)])], [new._replace(ok_rows=2)]) == {}
