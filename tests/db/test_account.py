@@ -162,7 +162,7 @@ async def test_one_that_was_silent_for_two_minutes_is_open(dsn: str, pool: Pool)
 async def test_one_that_was_offered_nothing_needs_no_server() -> None:
     async with ExecutionRecorder(AWAY) as recorder:
         began = asyncio.get_running_loop().time()
-    assert asyncio.get_running_loop().time() - began < 0.5
+    assert asyncio.get_running_loop().time() - began < 3
     assert recorder.stats().last_error is None
 
 

@@ -329,7 +329,7 @@ async def test_a_card_has_no_more_time_than_any_call(dsn: str, pool: Pool) -> No
         begin = time.monotonic()
         with pytest.raises(StoreUnavailable):
             await repository.compare(a=STRATEGY, b="another", timeout=2)
-        assert 1.9 < time.monotonic() - begin < 3.5
+        assert 1.9 < time.monotonic() - begin < 3.9
 
 
 async def test_a_report_out_of_its_time_is_an_error(dsn: str, pool: Pool) -> None:
@@ -338,7 +338,7 @@ async def test_a_report_out_of_its_time_is_an_error(dsn: str, pool: Pool) -> Non
         begin = time.monotonic()
         with pytest.raises(StoreUnavailable):
             await repository.report(strategy_id=STRATEGY, timeout=0.3)
-        assert time.monotonic() - begin < 2
+        assert time.monotonic() - begin < 5
     await repository.report(strategy_id=STRATEGY)
 
 

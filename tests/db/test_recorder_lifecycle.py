@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -183,11 +182,10 @@ async def test_a_flush_during_a_close_waits_like_the_close() -> None:
 async def test_the_second_close_has_a_limit_of_its_own() -> None:
     recorder = unstarted(AWAY)
     record(recorder, 1)
-    first = asyncio.create_task(recorder.aclose(timeout=1.5))
+    first = asyncio.create_task(recorder.aclose(timeout=3))
     await asyncio.sleep(0.05)
-    begin = time.monotonic()
     await recorder.aclose(timeout=0.1)
-    assert time.monotonic() - begin < 1
+    assert not first.done()
     assert (await first).dropped == {"closed": 1}
 
 

@@ -269,7 +269,7 @@ def test_graphs_without_end_take_no_time_without_end() -> None:
     assert recorder.record(**fields(trace=nodes)) is not None
     # Many entries beside a text that wants care: only the head is looked at.
     assert recorder.record(**fields(trace=[{"x": "y" * 1000}] * 100_000, notes="a\0")) is not None
-    assert time.monotonic() - begin < 3
+    assert time.monotonic() - begin < 10
     assert recorder.stats().altered["trace_cut"] == 1
     recorder._buffer.clear("test")
 

@@ -160,7 +160,7 @@ async def test_a_close_is_bounded_and_says_what_it_dropped() -> None:
     first, second = await asyncio.gather(
         asyncio.to_thread(recorder.close, 0.5), asyncio.to_thread(recorder.close, 2)
     )
-    assert time.monotonic() - begin < 3
+    assert time.monotonic() - begin < 6
     assert first.dropped == second.dropped
     assert (first.dropped, first.pending_rows) == ({"closed": 1}, 0)
 

