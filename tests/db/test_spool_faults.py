@@ -103,7 +103,7 @@ async def test_a_full_disk(dsn: str, tmp_path: Path, caplog: pytest.LogCaptureFi
                 assert record(recorder, n)
                 if n % 100 == 0:
                     await asyncio.sleep(0.01)
-            assert recorder.stats().spooled_rows > 2400
+            await until(lambda: recorder.stats().spooled_rows > 2400)
             assert balanced(recorder.stats())
         assert await recorder.flush()
     stats = recorder.stats()

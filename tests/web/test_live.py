@@ -17,6 +17,7 @@ from execlog import StrategyExecutionLog, StrategyExecutionLogRepository
 from execlog.web import Scope, create_app
 from execlog.web.live import MOST_SHOWN, Live
 from tests import databases
+from tests.recording import until
 from tests.rows import row
 from tests.types import Pool
 from tests.web.site import HOUR
@@ -313,8 +314,7 @@ async def test_the_poll_ends_with_the_last_viewer(
         assert tasks() == []
         await follow(api, "id=ends")
         assert len(tasks()) == 1
-        await asyncio.sleep(10 * TICK)
-        assert tasks() == []
+        await until(lambda: tasks() == [])
         await follow(api, "id=ends")
         assert len(tasks()) == 1
     assert tasks() == []  # `aclose` ends it
