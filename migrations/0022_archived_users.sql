@@ -11,6 +11,7 @@ comment on column execlog.archived_file.users is 'Bits of the users of its runs 
 
 -- Bits come in blocks of 512. The first 4 bytes of a digest choose the block; the next 8 choose seven bits of it, nine
 -- bits of theirs for each, the lowest first. Bits are counted from the highest of the first byte on, not from the lowest.
+-- A file without users has no block. (Planners that know its bits divide before they look at a condition.)
 create function execlog.may_hold(users bytea, digest bytea)
 returns boolean
 language sql
@@ -26,10 +27,9 @@ as $$
                 ('x' || encode(substring(digest from 5 for 8), 'hex'))::bit(64)::bigint as places
         ) as chosen
         cross join lateral (
-            select substring(users from 1 + 64 * (chosen.hash % (octet_length(users) / 64))::integer for 64) as bits
+            select substring(users from 1 + 64 * (chosen.hash % nullif(octet_length(users) / 64, 0))::integer for 64) as bits
         ) as block
         cross join generate_series(0, 6) as n
-        where octet_length(users) >= 64
     ), false)
 $$;
 

@@ -14,7 +14,7 @@ from execlog.admin.holding import held
 from execlog.admin.lease import Lease
 from execlog.admin.replacing import replaced
 from execlog.archive.engine import duckdb, opened
-from execlog.archive.entries import ArchivedFile, entries, state
+from execlog.archive.entries import ArchivedFile, state, suspected
 from execlog.archive.part import Sums
 from execlog.archive.place import Place, folder_of
 from execlog.archive.users import filter_of_users
@@ -25,7 +25,7 @@ from execlog.errors import ArchiveError, driver_errors
 from execlog.models import Model
 
 if TYPE_CHECKING:
-    from execlog.db.connections import Connection, Target
+    from execlog.db.connections import Target
 
 __all__ = ["ErasedFile", "erase_archived"]
 
@@ -85,8 +85,8 @@ async def erase_archived(
     with driver_errors("erase_archived"):
         if counting:
             async with connection_to(target, writes=False) as connection:
-                home, files = await state(connection, where), await entries(connection, where)
-                suspects = await _suspects(connection, where, user)
+                home = await state(connection, where)
+                files, suspects = await suspected(connection, where, user)
             if files:
                 await asyncio.to_thread(place.check, home.log_id)
             for one in files:
@@ -96,8 +96,7 @@ async def erase_archived(
         async with held(target, where) as lease:
             async with lease.transaction():
                 home = await state(lease.session.connection, where)
-                files = await entries(lease.session.connection, where)
-                suspects = await _suspects(lease.session.connection, where, user)
+                files, suspects = await suspected(lease.session.connection, where, user)
             if files:
                 await asyncio.to_thread(place.check, home.log_id)
                 await asyncio.to_thread(place.sweep, files)
@@ -112,11 +111,6 @@ async def erase_archived(
                     path = await _Erasing(lease, place, one, user).done(numbers[one.day])
                     numbers[one.day] += 1
                 yield ErasedFile(path=path, executions=count)
-
-
-async def _suspects(connection: Connection, schema: str, user: str) -> set[str]:
-    """The paths of the files that may hold the user."""
-    return {one.path for one in await entries(connection, schema, user=user)}
 
 
 async def _counted(place: Place, one: ArchivedFile, user: str) -> int:

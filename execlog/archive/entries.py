@@ -28,6 +28,7 @@ __all__ = [
     "refuse_away",
     "state",
     "statements_of",
+    "suspected",
 ]
 
 _SECONDS = 30.0
@@ -114,7 +115,6 @@ async def entries(
     schema: str,
     since: datetime | None = None,
     until: datetime | None = None,
-    user: str | None = None,
 ) -> list[ArchivedFile]:
     """The same on a connection. Raises as the driver does.
 
@@ -123,11 +123,24 @@ async def entries(
         schema: The schema of the log.
         since: Only files with runs from this time on.
         until: Only files with runs until this time.
-        user: Only files that may hold runs of this user.
     """
-    sql = statements_of(schema)["files"].sql
-    found = await connection.fetch(sql, since, until, user, timeout=_SECONDS)
-    return [ArchivedFile(**aware_fields(record)) for record in found]
+    return [one for one, _ in await _listed(connection, schema, since, until, None)]
+
+
+async def suspected(
+    connection: Connection, schema: str, user: str
+) -> tuple[list[ArchivedFile], frozenset[str]]:
+    """All files, and the paths of those that may hold runs of a user. Raises as the driver does.
+
+    Both are of one moment: of two, a file that takes the place of another would be neither.
+
+    Args:
+        connection: The connection.
+        schema: The schema of the log.
+        user: The user.
+    """
+    found = await _listed(connection, schema, None, None, user)
+    return [one for one, _ in found], frozenset(one.path for one, may_hold in found if may_hold)
 
 
 async def state(connection: Connection, schema: str) -> Home:
@@ -172,3 +185,17 @@ def statements_of(schema: str) -> Mapping[str, Statement]:
         schema: The schema of the log.
     """
     return load_statements(folder("sql") / "archiving", _STATEMENTS, schema)
+
+
+async def _listed(
+    connection: Connection,
+    schema: str,
+    since: datetime | None,
+    until: datetime | None,
+    user: str | None,
+) -> list[tuple[ArchivedFile, bool]]:
+    sql = statements_of(schema)["files"].sql
+    found = await connection.fetch(sql, since, until, user, timeout=_SECONDS)
+    rows = [aware_fields(record) for record in found]
+    may_hold = [row.pop("may_hold") for row in rows]
+    return [(ArchivedFile(**row), may) for row, may in zip(rows, may_hold, strict=True)]
