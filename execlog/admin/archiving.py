@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import socket
 from collections.abc import Awaitable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -13,6 +14,7 @@ from uuid import uuid4
 from execlog.admin.lease import Lease
 from execlog.admin.partitions import DEFAULT, Step
 from execlog.admin.replacing import remove_ok_now, replaced
+from execlog.admin.summing import summed
 from execlog.admin.yielding import Yielding
 from execlog.archive import entries
 from execlog.archive.part import Sums, Written, differing, written
@@ -166,7 +168,8 @@ class Archiving:
             async with lease.transaction(snapshot=True):
                 await lease.send(["prove"])
                 await self._look(words)
-                [sums] = await self._fetch("sums", own)
+                look = functools.partial(self._look, words)
+                sums = await summed(lease, look, self._yielding, own)
                 rows = space / "rows.csv"
                 await self._copied(place, rows, own)
                 paths = [place.root / one.path for one in held]

@@ -1,29 +1,39 @@
-"""Holds archiving back while others store rows: half of its time it waits."""
+"""Holds archiving back while others store rows: it works for moments, and waits for longer."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 
-__all__ = ["Yielding"]
+__all__ = ["WORK_SECONDS", "Yielding"]
+
+WORK_SECONDS = float(os.environ.get("W", "0.004"))
+"""How long is worked between two pauses: about as long as a batch of those who store."""
 
 _BUSY_RATE = 500.0  # rows/s of others
 _SHORTEST = 1.0  # seconds that a rate is measured over: a session reports its rows once a second
-_WORK_SECONDS = 0.005  # shorter than a batch of those who store
+_PAUSES = float(os.environ.get("P", "4"))  # as long as the work before them
+_LONGEST_PAUSE = 0.05
 
 
 class Yielding:
     """Whether others store rows, and the pauses that they are given.
 
     Attributes:
-        is_busy: Whether others stored rows when it was last looked at.
+        is_busy: Whether others stored rows when it was last looked at; at first they might.
     """
 
     def __init__(self) -> None:
-        """Nothing is known yet: there are no pauses. Never raises."""
-        self.is_busy = False
+        """Nothing is known yet: others might store. Never raises."""
+        self.is_busy = True
         self._seen: tuple[float, int] | None = None
         self._resumed = time.monotonic()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a look would tell something new. Never raises."""
+        return self._seen is None or time.monotonic() - self._seen[0] >= _SHORTEST
 
     def look(self, rows: int) -> None:
         """Takes how many rows were stored so far, by anyone. Never raises.
@@ -40,8 +50,11 @@ class Yielding:
         self._seen = now, rows
 
     async def pause(self) -> None:
-        """Waits for as long as was worked since the last pause, if others store. Never raises."""
+        """Waits for some times as long as was worked since the last pause, if others store.
+
+        What took long was waiting, not work: a pause has an end. Never raises.
+        """
         worked = time.monotonic() - self._resumed
-        if self.is_busy and worked >= _WORK_SECONDS:
-            await asyncio.sleep(min(worked, 10 * _WORK_SECONDS))
+        if self.is_busy and worked >= WORK_SECONDS:
+            await asyncio.sleep(min(worked * _PAUSES, _LONGEST_PAUSE))
             self._resumed = time.monotonic()

@@ -93,9 +93,7 @@ async def bench(rows: int, rounds: int) -> None:
     print(f"at the end: {load()}")
 
 
-async def beside(
-    dsn: str, pool: Pool, rounds: int
-) -> tuple[list[Batch], list[Batch], list[Batch]]:
+async def beside(dsn: str, pool: Pool, rounds: int) -> tuple[list[Batch], list[Batch], list[Batch]]:
     """The batches, when one processor was burnt, and when each partition moved out."""
     control, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=write, args=(dsn, theirs))
@@ -132,9 +130,7 @@ async def floor() -> Batch:
     return taken
 
 
-def report(
-    rows: int, found: list[Batch], floors: list[Batch], spans: list[Batch]
-) -> None:
+def report(rows: int, found: list[Batch], floors: list[Batch], spans: list[Batch]) -> None:
     print_line(_WIDTHS, "round", "rows/s", "alone ms", "beside ms", "ratio", "batches/s")
     alone: list[float] = []
     burnt: list[float] = []

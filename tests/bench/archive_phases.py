@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, NamedTuple
 
+from execlog.admin import archiving
 from execlog.admin.archiving import Archiving
 from execlog.admin.lease import Lease
 from execlog.archive.engine import Engine
@@ -33,6 +34,7 @@ def noted() -> Iterator[list[Span]]:
         for owner, name in (
             (Archiving, "_fetch"),
             (Archiving, "_copied"),
+            (archiving, "summed"),
             (Engine, "sent"),
             (Lease, "send"),
             (Place, "digest"),
@@ -40,6 +42,7 @@ def noted() -> Iterator[list[Span]]:
         )
     ]
     Archiving._fetch = _awaited(spans, Archiving._fetch, lambda _, name, *__: f"server: {name}")  # type: ignore[method-assign]
+    archiving.summed = _awaited(spans, archiving.summed, lambda *_: "server: sums")  # type: ignore[attr-defined]
     Archiving._copied = _awaited(spans, Archiving._copied, lambda *_: "server: COPY")  # type: ignore[method-assign]
     Engine.sent = _awaited(spans, Engine.sent, lambda _, name, *__: f"DuckDB: {name}")  # type: ignore[method-assign]
     Lease.send = _awaited(spans, Lease.send, _script_name)  # type: ignore[method-assign]
