@@ -6,14 +6,16 @@ import asyncio
 import os
 import time
 
-__all__ = ["WORK_SECONDS", "Yielding"]
+__all__ = ["PAUSES", "WORK_SECONDS", "Yielding"]
 
-WORK_SECONDS = float(os.environ.get("W", "0.004"))
-"""How long is worked between two pauses: about as long as a batch of those who store."""
+WORK_SECONDS = float(os.environ.get("W", "0.002"))
+"""How long is worked between two pauses: as long as a batch of those who store."""
+
+PAUSES = float(os.environ.get("P", "9"))
+"""How many times as long as the work a pause after it is."""
 
 _BUSY_RATE = 500.0  # rows/s of others
 _SHORTEST = 1.0  # seconds that a rate is measured over: a session reports its rows once a second
-_PAUSES = float(os.environ.get("P", "4"))  # as long as the work before them
 _LONGEST_PAUSE = 0.05
 
 
@@ -56,5 +58,5 @@ class Yielding:
         """
         worked = time.monotonic() - self._resumed
         if self.is_busy and worked >= WORK_SECONDS:
-            await asyncio.sleep(min(worked * _PAUSES, _LONGEST_PAUSE))
+            await asyncio.sleep(min(worked * PAUSES, _LONGEST_PAUSE))
             self._resumed = time.monotonic()

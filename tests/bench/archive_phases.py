@@ -29,25 +29,18 @@ class Span(NamedTuple):
 def noted() -> Iterator[list[Span]]:
     """The list to which each piece of archiving's work is added, within the block."""
     spans: list[Span] = []
-    before = [
-        (owner, name, getattr(owner, name))
-        for owner, name in (
-            (Archiving, "_fetch"),
-            (Archiving, "_copied"),
-            (archiving, "summed"),
-            (Engine, "sent"),
-            (Lease, "send"),
-            (Place, "digest"),
-            (Place, "publish"),
-        )
+    noting = [
+        (Archiving, "_fetch", _awaited, lambda _, name, *__: f"server: {name}"),
+        (Archiving, "_copied", _awaited, lambda *_: "server: COPY"),
+        (archiving, "summed", _awaited, lambda *_: "server: sums"),
+        (Engine, "sent", _awaited, lambda _, name, *__: f"DuckDB: {name}"),
+        (Lease, "send", _awaited, _script_name),
+        (Place, "digest", _called, lambda *_: "files: digest"),
+        (Place, "publish", _called, lambda *_: "files: flush and link"),
     ]
-    Archiving._fetch = _awaited(spans, Archiving._fetch, lambda _, name, *__: f"server: {name}")  # type: ignore[method-assign]
-    archiving.summed = _awaited(spans, archiving.summed, lambda *_: "server: sums")  # type: ignore[attr-defined]
-    Archiving._copied = _awaited(spans, Archiving._copied, lambda *_: "server: COPY")  # type: ignore[method-assign]
-    Engine.sent = _awaited(spans, Engine.sent, lambda _, name, *__: f"DuckDB: {name}")  # type: ignore[method-assign]
-    Lease.send = _awaited(spans, Lease.send, _script_name)  # type: ignore[method-assign]
-    Place.digest = _called(spans, Place.digest, "files: digest")  # type: ignore[method-assign]
-    Place.publish = _called(spans, Place.publish, "files: flush and link")  # type: ignore[method-assign]
+    before = [(owner, name, getattr(owner, name)) for owner, name, _, _ in noting]
+    for owner, name, wrapped, told in noting:
+        setattr(owner, name, wrapped(spans, getattr(owner, name), told))
     try:
         yield spans
     finally:
@@ -57,9 +50,7 @@ def noted() -> Iterator[list[Span]]:
 
 def at(spans: list[Span], moment: float, seconds: float) -> str:
     """What was done for most of the time of a batch that began then."""
-    shared = {
-        REST: seconds / 10,
-    }
+    shared = {REST: seconds / 10}
     for one in spans:
         if one.begins < moment + seconds and one.ends > moment:
             both = min(one.ends, moment + seconds) - max(one.begins, moment)
@@ -86,13 +77,15 @@ def _awaited(
     return noting
 
 
-def _called(spans: list[Span], own: Callable[..., Any], name: str) -> Callable[..., Any]:
+def _called(
+    spans: list[Span], own: Callable[..., Any], name: Callable[..., str]
+) -> Callable[..., Any]:
     @functools.wraps(own)
     def noting(*given: Any) -> Any:
         begins = time.monotonic()
         try:
             return own(*given)
         finally:
-            spans.append(Span(name, begins, time.monotonic()))
+            spans.append(Span(name(*given), begins, time.monotonic()))
 
     return noting
