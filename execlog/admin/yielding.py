@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 
 __all__ = ["PAUSES", "WORK_SECONDS", "Yielding"]
 
-WORK_SECONDS = float(os.environ.get("W", "0.002"))
+WORK_SECONDS = 0.002
 """How long is worked between two pauses: as long as a batch of those who store."""
 
-PAUSES = float(os.environ.get("P", "9"))
+PAUSES = 9
 """How many times as long as the work a pause after it is."""
 
 _BUSY_RATE = 500.0  # rows/s of others
