@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Awaitable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from uuid import uuid4
 from execlog.admin.lease import Lease
 from execlog.admin.partitions import DEFAULT, Step
 from execlog.admin.replacing import remove_ok_now, replaced
+from execlog.admin.summing import summed
 from execlog.admin.yielding import Yielding
 from execlog.archive import entries
 from execlog.archive.part import Sums, Written, differing, written
@@ -137,14 +139,16 @@ class Archiving:
         lease = self._lease
         async with lease.transaction(snapshot=True):
             await lease.send(["prove"])
-            await self._look(words)
+            await self._look()
             [seen] = await self._fetch("snapshot", words)
             if seen["later"] and words["partition"] == DEFAULT:
                 # A purge could not tell them from those that come later; the log is not locked.
                 raise ArchiveError("DEFAULT has rows whose stored_xid is another server's: null it")
             minutes = await self._fetch("minutes", words)
         for span in _spans([(one["begins"], one["rows"]) for one in minutes]):
+            began = time.monotonic()
             await self._file(place, span, words)
+            self._yielding.keep_up(span.rows, time.monotonic() - began)
         return {
             "is_saved": "true",
             "snapshot": seen["snapshot"],
@@ -165,8 +169,8 @@ class Archiving:
         with place.workspace(uuid4().hex) as space:
             async with lease.transaction(snapshot=True):
                 await lease.send(["prove"])
-                await self._look(words)
-                [sums] = await self._fetch("sums", own)
+                await self._look()
+                sums = await summed(lease, self._look, self._yielding, own)
                 rows = space / "rows.csv"
                 await self._copied(place, rows, own)
                 paths = [place.root / one.path for one in held]
@@ -196,9 +200,9 @@ class Archiving:
             await remove_ok_now(self._lease, partition, old.day, number, one.ok_now)
         return gone
 
-    async def _look(self, words: Mapping[str, str]) -> None:
+    async def _look(self) -> None:
         """Looks whether others store rows; if so, the transaction uses one process."""
-        [stored] = await self._fetch("stored", words)
+        [stored] = await self._fetch("stored", {})
         self._yielding.look(stored["rows"])
         if self._yielding.is_busy:
             await self._lease.session.connection.execute(_script("alone"))
@@ -271,8 +275,7 @@ class Archiving:
 def _check(sums: Sums, made: Written) -> None:
     """Raises ArchiveError if the files do not hold what the log holds."""
     if found := differing(sums, made):
-        numbers = ", ".join(found)
-        raise ArchiveError(f"what was written is not what the log holds: {numbers} differ")
+        raise ArchiveError(f"what was written is not what the log holds: {', '.join(found)} differ")
 
 
 def _spans(minutes: Sequence[tuple[datetime, int]]) -> list[_Span]:

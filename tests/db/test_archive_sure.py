@@ -8,7 +8,7 @@ import os
 import random
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,10 @@ from execlog import (
     StrategyExecutionLogRepository,
     maintain,
 )
-from execlog.admin import yielding
+from execlog.admin import summing, yielding
+from execlog.admin.lease import Lease
 from execlog.archive.files import Files
+from execlog.archive.part import Sums
 from tests.archiving import (
     archived,
     ids,
@@ -271,12 +273,33 @@ async def test_a_reader_of_files_that_stops_is_ended(hasty: Log) -> None:
     assert len([one async for one in hasty.stream()]) == 603
 
 
-async def test_archiving_beside_writers_is_the_same_but_waits(
-    pool: Pool, repository: Log, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def busy(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Others store all the time, and pieces are of two pages; the pages that were read, at last."""
     monkeypatch.setattr(yielding, "_SHORTEST", 0.0)
     monkeypatch.setattr(yielding, "_BUSY_RATE", -1.0)
-    monkeypatch.setattr(yielding, "_WORK_SECONDS", 0.0)
+    monkeypatch.setattr(yielding, "WORK_SECONDS", 0.0)
+    monkeypatch.setattr(summing, "WORK_SECONDS", 0.0)
+    monkeypatch.setattr(summing, "_LEAST_PAGES", 2)
+    monkeypatch.setattr(yielding, "_LONGEST_PAUSE", 0.001)
+    statement, ends = summing._statement, []
+
+    async def noting(lease: Lease, words: Mapping[str, str], *, whole: bool) -> summing.Read:
+        own = await statement(lease, words, whole=whole)
+
+        async def read(first: int, last: int) -> Sums:
+            ends.append(last)
+            return await own(first, last)
+
+        return read
+
+    monkeypatch.setattr(summing, "_statement", noting)
+    return ends
+
+
+async def test_archiving_beside_writers_is_the_same_but_waits(
+    pool: Pool, repository: Log, folder: Path, busy: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     pause, seen = yielding.Yielding.pause, []
 
     async def paused(self: yielding.Yielding) -> None:
@@ -288,6 +311,48 @@ async def test_archiving_beside_writers_is_the_same_but_waits(
     rows = [day(20, notes=f"{n}") for n in range(300)]
     await repository.insert_rows(rows)
     await archived(pool, folder)
-    assert seen and all(seen)
+    assert busy == list(range(2, max(busy) + 1, 2)) and len(busy) > 2
+    assert len(seen) > len(busy) and all(seen)
     assert await in_log(pool) == []
     assert in_files(folder) == ids(*rows)
+
+
+async def test_pages_that_are_left_are_summed_at_once_when_others_stop(
+    pool: Pool, repository: Log, folder: Path, busy: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = yielding.Yielding.look
+
+    def looked(self: yielding.Yielding, rows: int) -> None:
+        look(self, rows)
+        self.is_busy = len(busy) < 2
+
+    monkeypatch.setattr(yielding.Yielding, "look", looked)
+    await with_partitions(pool, 20)
+    rows = [day(20, notes=f"{n:0600}") for n in range(300)]
+    await repository.insert_rows(rows)
+    await archived(pool, folder)
+    assert busy[:2] == [2, 4] and busy[2] > 6 and len(busy) == 3
+    assert in_files(folder) == ids(*rows)
+
+
+async def test_archiving_that_is_cancelled_in_a_pause_leaves_nothing(
+    pool: Pool, repository: Log, folder: Path, busy: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = asyncio.Event()
+
+    async def paused(_: yielding.Yielding) -> None:
+        waits.set()
+        await asyncio.sleep(3600)
+
+    await with_partitions(pool, 20)
+    await repository.insert_rows([day(20)])
+    with monkeypatch.context() as patch:
+        patch.setattr(yielding.Yielding, "pause", paused)
+        task = asyncio.create_task(archived(pool, folder))
+        await asyncio.wait_for(waits.wait(), 60)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(task, 60)
+    assert in_files(folder) == [] and len(await in_log(pool)) == 1
+    await archived(pool, folder)
+    assert await in_log(pool) == []

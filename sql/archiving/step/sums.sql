@@ -1,4 +1,6 @@
 -- The numbers by which rows of the log are compared with those of files; DuckDB has the same in `archive/sums.sql`.
+-- Of all pages, which the planner sees and may read by several processes, or from one page on and before another:
+-- `admin/summing.py` adds these up, and knows which numbers are no sums.
 select
     count(*) as rows,
     count(*) filter (where status = 'ok') as ok_rows,
@@ -50,3 +52,7 @@ where strategy_id is distinct from ''
     and created_at >= :'begins'
     and created_at < :'ends'
     and (status = 'ok' or created_at < :'failures_before')
+    and (
+        :'whole'::boolean
+        or (ctid >= $1::tid and ctid < $2::tid)
+    )
