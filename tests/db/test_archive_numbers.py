@@ -353,6 +353,7 @@ async def test_runs_that_went_before_the_archive_began(pool: Pool, folder: Path)
     assert [one.runs for one in await log.breakdown(by="status", strategy_id="s")] == [3]
 
 
+@pytest.mark.long
 async def test_rows_that_are_moved_while_they_are_asked_about(pool: Pool, folder: Path) -> None:
     """To files or back, before any statement of a question: the answer is the same."""
     await _half(pool, folder)

@@ -239,6 +239,7 @@ async def hasty(dsn: str, pool: Pool, repository: Log, folder: Path) -> AsyncIte
         yield Log(theirs, archive=folder)
 
 
+@pytest.mark.long
 async def test_slow_files_do_not_end_the_transaction(
     hasty: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,7 +71,7 @@ async def test_a_condition_of_the_server_blames_no_row(
     await assert_sum(dsn, recorder.stats())
 
 
-@pytest.mark.parametrize("by", ["statement", "commit"])
+@pytest.mark.parametrize("by", one_of(["statement", "commit"]))
 async def test_what_refuses_every_row_and_names_none_blames_none(
     dsn: str, pool: Pool, by: str
 ) -> None:

@@ -159,7 +159,9 @@ def test_tail(dsn: str, rows: list[StrategyExecutionLog]) -> None:
     assert run("tail", STRATEGY, "-f", "--json", EXECLOG_DSN=dsn).returncode == 2
 
 
-@pytest.mark.parametrize("of", [[STRATEGY], []], ids=["one", "all"])
+@pytest.mark.parametrize(
+    "of", [pytest.param([STRATEGY], id="one"), pytest.param([], id="all", marks=pytest.mark.long)]
+)
 async def test_following(
     dsn: str,
     rows: list[StrategyExecutionLog],

@@ -74,6 +74,7 @@ def only_folder(spool: Path) -> Path:
     return found
 
 
+@pytest.mark.long
 async def test_whose_rows_wait(tmp_path: Path) -> None:
     begun = datetime.now(UTC)
     spool = tmp_path / "spool"
@@ -135,6 +136,7 @@ async def test_what_is_stored_is_gone(dsn: str, pool: Pool, tmp_path: Path) -> N
     assert done.stderr == "execlog: no recorder has files in this spool\n"
 
 
+@pytest.mark.long
 async def test_a_store_that_is_away(dsn: str, tmp_path: Path) -> None:
     spool = tmp_path / "spool"
     with alive(KILLED, AWAY, spool) as process:

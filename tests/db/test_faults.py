@@ -322,6 +322,7 @@ async def test_a_card_of_a_realm_out_of_time_is_of_that_realm(dsn: str) -> None:
     assert (duration.p50_ms, duration.p99_ms, duration.max_ms) == (1.0, 1.0, 1.0)
 
 
+@pytest.mark.long
 async def test_a_card_has_no_more_time_than_any_call(dsn: str, pool: Pool) -> None:
     """What is asked for after the budget has what is left of the whole, not all of it anew."""
     repository = StrategyExecutionLogRepository(pool, timeout=2)

@@ -408,6 +408,7 @@ async def test_a_connection_that_is_ended_during_a_statement_says_why(dsn: str, 
 
 
 @pytest.mark.session
+@pytest.mark.long
 async def test_a_stream_lifts_the_limits_of_its_session(dsn: str, pool: Pool) -> None:
     """Each row takes 5 ms, a step of 200 rows a second, all of it longer than any limit."""
     await StrategyExecutionLogRepository(pool).insert_rows([row() for _ in range(300)])

@@ -24,6 +24,7 @@ from tests.db.test_faults import CALLS
 from tests.pooler import Pooler
 from tests.recording import assert_sum, load, record, until
 from tests.rows import row
+from tests.samples import one_of
 from tests.types import Pool
 
 
@@ -74,7 +75,7 @@ async def test_migrations_and_health(dsn: str, pool: Pool, direct: str) -> None:
     assert (await execlog.health(dsn)).missing_migrations == []
 
 
-@pytest.mark.parametrize("by", ["dsn", "pool"])
+@pytest.mark.parametrize("by", one_of(["dsn", "pool"]))
 async def test_a_recorder_whose_pooler_dies(
     dsn: str, direct: str, pool: Pool, pooled: Pooler, by: str
 ) -> None:

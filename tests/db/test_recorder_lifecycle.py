@@ -182,7 +182,7 @@ async def test_a_flush_during_a_close_waits_like_the_close() -> None:
 async def test_the_second_close_has_a_limit_of_its_own() -> None:
     recorder = unstarted(AWAY)
     record(recorder, 1)
-    first = asyncio.create_task(recorder.aclose(timeout=3))
+    first = asyncio.create_task(recorder.aclose(timeout=2))
     await asyncio.sleep(0.05)
     await recorder.aclose(timeout=0.1)
     assert not first.done()

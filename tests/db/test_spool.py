@@ -12,6 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
+import pytest
 
 from execlog import ExecutionRecorder
 from tests.databases import TABLE
@@ -71,6 +72,7 @@ async def test_a_killed_process_loses_nothing(dsn: str, tmp_path: Path) -> None:
     assert os.listdir(spool) == []
 
 
+@pytest.mark.long
 async def test_a_store_that_is_away_until_the_end(dsn: str, tmp_path: Path) -> None:
     spool = tmp_path / "spool"
     recorder = ExecutionRecorder(AWAY, spool=spool)
