@@ -14,6 +14,7 @@ from uuid import uuid4
 from execlog.admin.lease import Lease
 from execlog.admin.partitions import DEFAULT, Step
 from execlog.admin.replacing import remove_ok_now, replaced
+from execlog.admin.scripts import archiving_script
 from execlog.admin.summing import summed
 from execlog.admin.yielding import Yielding
 from execlog.archive import entries
@@ -21,7 +22,6 @@ from execlog.archive.part import Sums, Written, differing, written
 from execlog.archive.place import Place
 from execlog.db.connections import LONGEST_SECONDS
 from execlog.db.copy_format import timestamp
-from execlog.db.files import folder
 from execlog.db.sqltext import filled
 from execlog.errors import ArchiveError
 
@@ -205,7 +205,7 @@ class Archiving:
         [stored] = await self._fetch("stored", {})
         self._yielding.look(stored["rows"])
         if self._yielding.is_busy:
-            await self._lease.session.connection.execute(_script("alone"))
+            await self._lease.session.connection.execute(archiving_script("alone"))
 
     async def _trusted(self, place: Place, one: ArchivedFile) -> None:
         found = await asyncio.to_thread(place.digest, one.path)
@@ -214,7 +214,7 @@ class Archiving:
 
     async def _copied(self, place: Place, rows: Path, words: Mapping[str, str]) -> None:
         """Has the rows in a text file. What the disk refuses is no error of the connection."""
-        sql = filled(_script("rows"), self._lease.schema, words)
+        sql = filled(archiving_script("rows"), self._lease.schema, words)
         failed: list[ArchiveError] = []
         with place.new_file(rows) as write:
 
@@ -268,7 +268,7 @@ class Archiving:
                 await asyncio.gather(task, return_exceptions=True)
 
     async def _fetch(self, name: str, words: Mapping[str, str]) -> list[Any]:
-        sql = filled(_script(name), self._lease.schema, words)
+        sql = filled(archiving_script(name), self._lease.schema, words)
         return await self._lease.session.connection.fetch(sql, timeout=LONGEST_SECONDS)
 
 
@@ -300,7 +300,3 @@ def _words(step: Step) -> dict[str, str]:
         "ends": timestamp(step.ends),
         "failures_before": timestamp(step.begins if is_purge else step.ends),
     }
-
-
-def _script(name: str) -> str:
-    return (folder("sql") / "archiving" / "step" / f"{name}.sql").read_text()

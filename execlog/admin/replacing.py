@@ -8,16 +8,14 @@ from datetime import date
 from pathlib import Path
 
 from execlog.admin.lease import Lease
+from execlog.admin.scripts import archiving_script
 from execlog.archive.entries import ArchivedFile, statements_of
 from execlog.archive.place import Place
 from execlog.archive.successor import OkNow
 from execlog.db.connections import LONGEST_SECONDS
-from execlog.db.files import folder
 from execlog.db.sqltext import filled
 
 __all__ = ["remove_ok_now", "replaced"]
-
-_STEPS = "archiving", "step"
 
 
 async def replaced(
@@ -85,8 +83,7 @@ async def remove_ok_now(lease: Lease, partition: str, day: date, part: int, ok_n
     """
     if not ok_now.ids:
         return
-    connection, steps = lease.session.connection, folder("sql").joinpath(*_STEPS)
-    await connection.execute((steps / "unmarked.sql").read_text())
-    words = {"partition": partition}
-    sql = filled((steps / "ok_now.sql").read_text(), lease.schema, words)
+    connection = lease.session.connection
+    await connection.execute(archiving_script("unmarked"))
+    sql = filled(archiving_script("ok_now"), lease.schema, {"partition": partition})
     await connection.execute(sql, day, part, *ok_now, timeout=LONGEST_SECONDS)

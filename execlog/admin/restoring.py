@@ -15,13 +15,13 @@ from execlog.admin.caretaker import Caretaker, Shape
 from execlog.admin.holding import held
 from execlog.admin.lease import Lease
 from execlog.admin.partitions import Partition, uncovered
+from execlog.admin.scripts import archiving_script
 from execlog.archive.engine import duckdb, opened
 from execlog.archive.entries import ArchivedFile, entries, state, statements_of
 from execlog.archive.place import Place, folder_of
 from execlog.db import validation
 from execlog.db.connections import LONGEST_SECONDS
 from execlog.db.copy_format import COLUMNS
-from execlog.db.files import folder
 from execlog.db.rows import aware_fields
 from execlog.db.sqltext import SCHEMA, filled, pieces
 from execlog.errors import ArchiveError, StoreUnavailable, driver_errors
@@ -139,7 +139,7 @@ class _Restoring:
 
     async def _stored(self, rows: Path) -> int:
         connection, schema = self.lease.session.connection, self.lease.schema
-        await connection.execute(filled(_script("take_rows"), schema, _WORDS))
+        await connection.execute(filled(archiving_script("take_rows"), schema, _WORDS))
         await connection.copy_to_table(
             _ROWS,
             schema_name=schema,
@@ -150,14 +150,10 @@ class _Restoring:
             timeout=LONGEST_SECONDS,
         )
         restored = 0
-        for sql in pieces(_script("give_rows")):
+        for sql in pieces(archiving_script("give_rows")):
             done = await connection.execute(filled(sql, schema, _WORDS), timeout=LONGEST_SECONDS)
             if done.startswith("INSERT"):
                 restored = int(done.rpartition(" ")[2])
         sql = statements_of(schema)["restored"].sql
         await connection.execute(sql, self.file.day, self.file.part)
         return restored
-
-
-def _script(name: str) -> str:
-    return (folder("sql") / "archiving" / "step" / f"{name}.sql").read_text()

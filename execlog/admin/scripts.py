@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from execlog.admin.partitions import Step
 from execlog.db.copy_format import timestamp
+from execlog.db.files import folder
 
-__all__ = ["scripts_of", "words_of"]
+__all__ = ["archiving_script", "scripts_of", "words_of"]
+
+
+def archiving_script(name: str) -> str:
+    """The text of a script of `sql/archiving/step`, without its values. Raises OSError.
+
+    Args:
+        name: The stem of its file.
+    """
+    return (folder("sql") / "archiving" / "step" / f"{name}.sql").read_text()
 
 
 def scripts_of(step: Step, *, is_saved: bool) -> list[str]:

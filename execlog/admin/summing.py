@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from execlog.admin.lease import Lease
+from execlog.admin.scripts import archiving_script
 from execlog.admin.yielding import WORK_SECONDS, Yielding
 from execlog.archive.part import Sums
 from execlog.db.connections import LONGEST_SECONDS
-from execlog.db.files import folder
 from execlog.db.sqltext import filled
 
 __all__ = ["both", "summed"]
@@ -82,7 +82,7 @@ def _order(value: Any) -> tuple[bool, Any]:
 
 async def _pages(lease: Lease, words: Mapping[str, str]) -> int | None:
     """How many pages the partition has; None: it has partitions of its own, and no pages."""
-    sql = filled(_script("pages"), lease.schema, words)
+    sql = filled(archiving_script("pages"), lease.schema, words)
     found: int | None = await lease.session.connection.fetchval(sql)
     return found
 
@@ -90,7 +90,7 @@ async def _pages(lease: Lease, words: Mapping[str, str]) -> int | None:
 async def _statement(lease: Lease, words: Mapping[str, str], *, whole: bool) -> Read:
     """What reads the rows of all pages, or from one page on and before another."""
     own = {**words, "whole": "true" if whole else "false"}
-    sql = filled(_script("sums"), lease.schema, own)
+    sql = filled(archiving_script("sums"), lease.schema, own)
     statement = await lease.session.connection.prepare(sql)
 
     async def read(first: int, last: int) -> Sums:
@@ -99,7 +99,3 @@ async def _statement(lease: Lease, words: Mapping[str, str], *, whole: bool) -> 
         return dict(found)
 
     return read
-
-
-def _script(name: str) -> str:
-    return (folder("sql") / "archiving" / "step" / f"{name}.sql").read_text()
